@@ -1,0 +1,1 @@
+//! The stages of recsim on an NVIDIA GPU.

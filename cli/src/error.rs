@@ -1,0 +1,51 @@
+//! What a person is told when something is wrong, and the code the command ends with.
+
+use std::fmt;
+
+/// Something the user gave that cannot be: where it stands, what is wrong with it, and what to do.
+#[derive(Clone, Debug)]
+pub(crate) struct BadInput {
+    /// `file`, `file:line` or a flag.
+    pub(crate) place: String,
+    /// What is wrong, naming the key or column and what was expected.
+    pub(crate) problem: String,
+    /// What would put it right.
+    pub(crate) remedy: String,
+}
+
+impl BadInput {
+    pub(crate) fn new(place: impl fmt::Display, problem: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Self { place: place.to_string(), problem: problem.to_string(), remedy: remedy.to_string() }
+    }
+}
+
+impl std::error::Error for BadInput {}
+
+impl fmt::Display for BadInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}\n  help: {}", self.place, self.problem, self.remedy)
+    }
+}
+
+/// A person or a supervisor asked the run to stop, and it did, having saved what it had.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Interrupted;
+
+impl std::error::Error for Interrupted {}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+/// The exit code for an error: 2 for usage and input, 130 for an interrupt, 1 for the rest.
+pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.chain().any(|cause| cause.is::<BadInput>()) {
+        2
+    } else if error.chain().any(|cause| cause.is::<Interrupted>()) {
+        130
+    } else {
+        1
+    }
+}

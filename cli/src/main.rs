@@ -1,0 +1,5 @@
+//! The `recsim` command.
+
+mod error;
+
+fn main() {}

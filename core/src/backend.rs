@@ -1,0 +1,164 @@
+//! The seam between the loop and a device, cut at the stages of the loop.
+//!
+//! Core owns the order of things, the schedule, the key of every draw and the layout of every tensor; a backend owns
+//! storage and batching. [`Simulate`] and [`Learn`] may enqueue work and return before it is done; only [`Inspect`]
+//! waits. A backend may assume what [`World::new`] and [`Config::plan`](crate::config::Config::plan) check, and that
+//! methods are called with what the same backend made.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use crate::config::Environment;
+use crate::metrics::{Losses, Tally};
+use crate::rng::Key;
+use crate::td3::{AgentState, Learner, UpdateKeys};
+use crate::world::World;
+
+/// What a device keeps, opaque to everyone else.
+pub trait Backend {
+    /// Why the device could not do it.
+    type Error: BackendError;
+    /// Items, embeddings, pre-trained lists, initial beliefs, rules.
+    type World;
+    /// A range of users with their beliefs, and the last round's states, actions, slates, acceptances and rewards.
+    type Batch;
+    /// Networks, targets, optimizer.
+    type Agent;
+    /// The ring of transitions.
+    type Replay;
+}
+
+/// The users' side: everything here gives the same bits on every backend, given the same actions.
+pub trait Simulate: Backend {
+    /// Brings a world to the device.
+    fn world(&mut self, world: &World<'_>, environment: &Environment) -> Result<Self::World, Self::Error>;
+
+    /// Makes room for the users in `users`, their beliefs the initial ones.
+    fn batch(&mut self, world: &Self::World, users: Range<usize>) -> Result<Self::Batch, Self::Error>;
+
+    /// Sets the beliefs to their initial values.
+    fn reset(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error>;
+
+    /// Lays out the states, `[users, K + D]`: beliefs, then the user's embedding.
+    fn observe(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error>;
+
+    /// Fills the slates: the `chosen` items with the best [`score`](crate::slate::score) for the batch's action, ties
+    /// to the lower index, best first; then the pre-trained list as [`fill`](crate::slate::fill) has it.
+    fn recommend(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error>;
+
+    /// Lets every user respond to the slate as [`user::step`](crate::user::step) has it. User `u` (the index in the
+    /// world) draws from `round.with(u)`.
+    fn respond(&mut self, world: &Self::World, batch: &mut Self::Batch, round: Key) -> Result<(), Self::Error>;
+}
+
+/// The agent's side: reproducible on one backend and instruction set, close between backends.
+pub trait Learn: Backend {
+    /// Brings an agent to the device.
+    fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Self::Agent, Self::Error>;
+
+    /// An empty ring for this world's transitions.
+    fn replay(&mut self, world: &Self::World, capacity: usize) -> Result<Self::Replay, Self::Error>;
+
+    /// Fills the batch's actions, `[users, D]`: the actor in evaluation mode, times `max_action`, and if `exploration`
+    /// is given, normal noise on it and a clip to plus or minus `max_action`
+    /// ([`perturb`](crate::td3::perturb)). User `u` takes dimensions `2i` and `2i + 1` of its noise from
+    /// `normal_pair(exploration.with(u).with(i))`.
+    ///
+    /// A user's action does not depend on who else is in the batch.
+    fn act(
+        &mut self,
+        agent: &Self::Agent,
+        batch: &mut Self::Batch,
+        exploration: Option<Key>,
+    ) -> Result<(), Self::Error>;
+
+    /// Appends the batch's transitions of this round to the ring, in user order ([`Ring`](crate::replay::Ring)).
+    fn remember(&mut self, batch: &Self::Batch, replay: &mut Self::Replay) -> Result<(), Self::Error>;
+
+    /// One step of both critics: sample, target, loss, gradients, clip, Adam (`spec` section 4).
+    fn improve_critics(
+        &mut self,
+        world: &Self::World,
+        replay: &Self::Replay,
+        agent: &mut Self::Agent,
+        keys: &UpdateKeys,
+    ) -> Result<(), Self::Error>;
+
+    /// One step of the actor on the states [`Learn::improve_critics`] has just sampled, then the soft update of all
+    /// targets.
+    fn improve_policy(&mut self, agent: &mut Self::Agent, keys: &UpdateKeys) -> Result<(), Self::Error>;
+}
+
+/// Looking at what a device holds, and putting it back. These wait for all work enqueued before.
+pub trait Inspect: Backend {
+    /// Counts and sums over the batches, of the last round. Sums are exact ([`Fixed`](crate::metrics::Fixed)), so they
+    /// do not depend on how users are batched.
+    fn tally(&mut self, world: &Self::World, batches: &[Self::Batch]) -> Result<Tally, Self::Error>;
+
+    /// What the updates since the last call reported, summed in their order.
+    fn losses(&mut self, agent: &mut Self::Agent) -> Result<Losses, Self::Error>;
+
+    /// The batch's last round.
+    fn snapshot(&mut self, batch: &Self::Batch) -> Result<Snapshot, Self::Error>;
+
+    /// Makes the batch's last round the one in `snapshot`, which has its users.
+    fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error>;
+
+    /// The agent as it is.
+    fn export(&mut self, agent: &Self::Agent) -> Result<AgentState, Self::Error>;
+}
+
+/// Everything a loop needs.
+pub trait Device: Simulate + Learn + Inspect {}
+impl<B: Simulate + Learn + Inspect> Device for B {}
+
+/// A batch's last round on the host; tables are row-major, a row a user.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// The users, by index in the world.
+    pub users: Range<usize>,
+    /// `[users, D]`
+    pub action: Vec<f32>,
+    /// `[users, shown]`
+    pub slate: Vec<u32>,
+    /// `[users, shown]`
+    pub accepted: Vec<bool>,
+    /// `[users, K]`, before the round
+    pub belief_before: Vec<f32>,
+    /// `[users, K]`, now
+    pub belief: Vec<f32>,
+    /// `[users]`
+    pub reward: Vec<f32>,
+}
+
+/// An error that can say of which sort it is.
+pub trait BackendError: core::error::Error + Send + Sync + 'static {
+    /// The sort.
+    fn kind(&self) -> ErrorKind;
+}
+
+/// What sort of thing went wrong, whatever the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The device, or software it needs, is not there.
+    Unavailable,
+    /// The device has not the memory.
+    OutOfMemory,
+    /// A number that should be finite is not.
+    NotFinite,
+    /// The device failed.
+    Failed,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unavailable => "unavailable",
+            Self::OutOfMemory => "out of memory",
+            Self::NotFinite => "not a finite number",
+            Self::Failed => "failed",
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! How acceptances move a user's beliefs: `spec` section 2, *Belief update*.
+
+use nalgebra::{Dim, Storage, StorageMut, Vector};
+
+use crate::math::Real;
+
+/// Moves `beliefs` (`[K]`) by what a user accepted on one slate.
+///
+/// `accepted[c]` is the number of items of cluster `c` that were taken (a fraction, where an expectation is wanted).
+/// If it is 0 in every cluster the beliefs stay as they are. Otherwise, in this order and without fusing:
+///
+/// 1. `beliefs[c] += accepted[c] * increment`, and negatives become 0;
+/// 2. if the sum, taken in cluster order, exceeds 1, every belief is divided by it;
+/// 3. `beliefs[c] = min(beliefs[c], target[c])`.
+///
+/// ```
+/// use nalgebra::SVector;
+/// let mut beliefs = SVector::from([0.0, 0.0, 0.0, 0.0, 0.001_f64]);
+/// let target = SVector::from([0.69958, 0.07083, 0.07386, 0.07219, 0.08353]);
+/// recsim_core::belief::update(&mut beliefs, &SVector::from([0.0, 0.0, 0.0, 0.0, 3.0]), &target, 0.01);
+/// assert!((beliefs[4] - 0.031).abs() < 1e-12);
+/// ```
+#[inline]
+pub fn update<T: Real, D: Dim>(
+    beliefs: &mut Vector<T, D, impl StorageMut<T, D>>,
+    accepted: &Vector<T, D, impl Storage<T, D>>,
+    target: &Vector<T, D, impl Storage<T, D>>,
+    increment: T,
+) {
+    if accepted.iter().all(|&count| count == T::ZERO) {
+        return;
+    }
+    let mut sum = T::ZERO;
+    for (belief, &count) in beliefs.iter_mut().zip(accepted.iter()) {
+        *belief = (*belief + count * increment).max(T::ZERO);
+        sum += *belief;
+    }
+    for (belief, &most) in beliefs.iter_mut().zip(target.iter()) {
+        if sum > T::ONE {
+            *belief /= sum;
+        }
+        *belief = belief.min(most);
+    }
+}
+
+/// The summed distance `sum_i |target_i - beliefs_i|`, in cluster order; 0 at the target.
+#[inline]
+pub fn distance<T: Real, D: Dim>(
+    beliefs: &Vector<T, D, impl Storage<T, D>>,
+    target: &Vector<T, D, impl Storage<T, D>>,
+) -> T {
+    let mut sum = T::ZERO;
+    for (&belief, &most) in beliefs.iter().zip(target.iter()) {
+        sum += (most - belief).abs();
+    }
+    sum
+}

@@ -1,0 +1,166 @@
+//! Which values are possible, key by key; and with each other.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::{self, Display};
+
+use super::{Auto, Config};
+
+/// A value that cannot be: which key holds it, what it is, what it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// The key's path, such as `td3.tau`.
+    pub key: String,
+    /// The value found.
+    pub found: String,
+    /// What would do, in words that follow "must be".
+    pub expected: String,
+}
+
+impl core::error::Error for Invalid {}
+
+impl Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is {}, and must be {}", self.key, self.found, self.expected)
+    }
+}
+
+/// Errs unless `possible`.
+pub(super) fn must(possible: bool, key: &str, found: impl Display, expected: impl Display) -> Result<(), Invalid> {
+    if possible {
+        Ok(())
+    } else {
+        Err(Invalid { key: key.to_string(), found: found.to_string(), expected: expected.to_string() })
+    }
+}
+
+/// Everything that can be said of a configuration without its world.
+pub(super) fn check(config: &Config) -> Result<(), Invalid> {
+    training(config)?;
+    td3(config)?;
+    environment(config)?;
+    recommendation_and_reward(config)?;
+    world(config)
+}
+
+fn training(config: &Config) -> Result<(), Invalid> {
+    let training = &config.training;
+    at_least_1("training.episodes", training.episodes)?;
+    at_least_1("training.rounds_per_episode", training.rounds_per_episode)?;
+    at_least_1("training.batch_size", training.batch_size)?;
+    at_least_1("training.train_frequency", training.train_frequency)?;
+    if let Auto::Given(users) = training.users_per_round {
+        at_least_1("training.users_per_round", users)?;
+    }
+    let capacity = config.td3.replay_capacity;
+    must(
+        training.warmup_transitions <= capacity,
+        "training.warmup_transitions",
+        training.warmup_transitions,
+        format!("at most `td3.replay_capacity` ({capacity}), or learning would never start"),
+    )
+}
+
+fn td3(config: &Config) -> Result<(), Invalid> {
+    let td3 = &config.td3;
+    within("td3.discount", td3.discount, 0.0, 1.0)?;
+    must(td3.tau > 0.0 && td3.tau <= 1.0, "td3.tau", td3.tau, "above 0 and at most 1")?;
+    not_negative("td3.policy_noise", td3.policy_noise)?;
+    not_negative("td3.noise_clip", td3.noise_clip)?;
+    not_negative("td3.exploration_noise", td3.exploration_noise)?;
+    not_negative("td3.action_l2", td3.action_l2)?;
+    positive("td3.learning_rate", td3.learning_rate)?;
+    positive("td3.grad_clip_norm", td3.grad_clip_norm)?;
+    at_least_1("td3.policy_freq", td3.policy_freq)?;
+    at_least_1("td3.batch_size", td3.batch_size)?;
+    must(
+        !td3.batch_norm || td3.batch_size > 1,
+        "td3.batch_size",
+        td3.batch_size,
+        "at least 2 while `td3.batch_norm` is true: one row has no variance",
+    )?;
+    let capacity = td3.replay_capacity;
+    must((1..=MOST_TRANSITIONS).contains(&capacity), "td3.replay_capacity", capacity, "from 1 to 4294967295")?;
+    let widths = format!("{:?}", td3.hidden);
+    must(
+        td3.hidden.len() <= 16 && td3.hidden.iter().all(|width| (1..=65_536).contains(width)),
+        "td3.hidden",
+        widths,
+        "at most 16 widths, each from 1 to 65536",
+    )?;
+    must((0.0..1.0).contains(&td3.dropout), "td3.dropout", td3.dropout, "at least 0 and below 1")
+}
+
+fn environment(config: &Config) -> Result<(), Invalid> {
+    let environment = &config.environment;
+    positive("environment.max_action", environment.max_action)?;
+    within("environment.user_acceptance_rate", environment.user_acceptance_rate, 0.0, 1.0)?;
+    within("environment.baseline_acceptance_rate", environment.baseline_acceptance_rate, 0.0, 1.0)?;
+    not_negative("environment.sigmoid_scale", environment.sigmoid_scale)?;
+    positive("environment.max_cluster_distance", environment.max_cluster_distance)?;
+    within("environment.belief_increment", environment.belief_increment, 0.0, 1.0)
+}
+
+fn recommendation_and_reward(config: &Config) -> Result<(), Invalid> {
+    let slate = &config.recommendation;
+    at_least_1("recommendation.rl_list_size", slate.rl_list_size)?;
+    must(
+        slate.total_recommendations >= slate.rl_list_size,
+        "recommendation.total_recommendations",
+        slate.total_recommendations,
+        format!("at least `recommendation.rl_list_size` ({})", slate.rl_list_size),
+    )?;
+    must(
+        slate.total_recommendations <= LONGEST_SLATE,
+        "recommendation.total_recommendations",
+        slate.total_recommendations,
+        format!("at most {LONGEST_SLATE}"),
+    )?;
+    let reward = &config.reward;
+    positive("reward.max_reward", reward.max_reward)?;
+    not_negative("reward.improvement_threshold", reward.improvement_threshold)?;
+    not_negative("reward.reward_scale", reward.reward_scale)?;
+    finite("reward.maintenance_reward_factor", reward.maintenance_reward_factor)?;
+    finite("reward.exploration_bonus", reward.exploration_bonus)
+}
+
+fn world(config: &Config) -> Result<(), Invalid> {
+    let world = &config.world;
+    at_least_1("world.users", world.users)?;
+    at_least_1("world.items", world.items)?;
+    at_least_1("world.clusters", world.clusters)?;
+    at_least_1("world.dim", world.dim)?;
+    must(
+        world.clusters <= world.items,
+        "world.clusters",
+        world.clusters,
+        format!("at most `world.items` ({})", world.items),
+    )
+}
+
+fn at_least_1(key: &str, value: u32) -> Result<(), Invalid> {
+    must(value >= 1, key, value, "at least 1")
+}
+
+fn within(key: &str, value: f64, low: f64, high: f64) -> Result<(), Invalid> {
+    must((low..=high).contains(&value), key, value, format!("from {low} to {high}"))
+}
+
+fn positive(key: &str, value: f64) -> Result<(), Invalid> {
+    // Below this a float32 is subnormal: dividing by it overflows.
+    let possible = value >= f64::from(f32::MIN_POSITIVE) && value <= GREATEST;
+    must(possible, key, value, "above 0 and a finite float32")
+}
+
+fn not_negative(key: &str, value: f64) -> Result<(), Invalid> {
+    must((0.0..=GREATEST).contains(&value), key, value, "at least 0 and a finite float32")
+}
+
+fn finite(key: &str, value: f64) -> Result<(), Invalid> {
+    must((-GREATEST..=GREATEST).contains(&value), key, value, "a finite float32")
+}
+
+const GREATEST: f64 = f32::MAX as f64;
+/// A transition's number is a `u32` on every device.
+const MOST_TRANSITIONS: u64 = u32::MAX as u64;
+const LONGEST_SLATE: u32 = 4096;

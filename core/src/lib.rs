@@ -1,0 +1,45 @@
+//! The simulator's formulas, the trainer's mathematics, the seam to a device and the loop over it.
+//!
+//! This crate knows no device, no file and no clock; it needs no `std`, and without the `alloc` feature no allocator
+//! either: then it offers one user's step ([`user`]), for embedding in a simulator of your own.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | a formula of one user's step | [`accept`], [`belief`], [`reward`], [`slate`], together in [`user`] |
+//! | where a random number comes from | [`rng`] |
+//! | the agent | [`td3`], [`adam`], [`net`], [`replay`] |
+//! | what a device must do | [`backend`], done plainly by [`reference`] |
+//! | the experiment | [`session`], with its [`config`], its [`world`] and its [`metrics`] |
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+pub mod accept;
+pub mod belief;
+pub mod math;
+pub mod reward;
+pub mod rng;
+pub mod slate;
+pub mod user;
+pub mod world;
+
+#[cfg(feature = "alloc")]
+pub mod adam;
+#[cfg(feature = "alloc")]
+pub mod backend;
+#[cfg(feature = "alloc")]
+pub mod config;
+#[cfg(feature = "alloc")]
+pub mod metrics;
+#[cfg(feature = "alloc")]
+pub mod net;
+#[cfg(feature = "alloc")]
+pub mod reference;
+#[cfg(feature = "alloc")]
+pub mod replay;
+#[cfg(feature = "alloc")]
+pub mod session;
+#[cfg(feature = "alloc")]
+pub mod td3;

@@ -1,0 +1,292 @@
+//! The loop, written once for every backend (`spec` section 3).
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use nalgebra::DVectorView;
+
+use crate::backend::{Device, Snapshot};
+use crate::belief::distance;
+use crate::config::{Plan, Schedule};
+use crate::metrics::{Fixed, LearningReport, Losses, RoundReport, Seconds, Tally};
+use crate::rng::{Key, Purpose};
+use crate::td3::{AgentState, UpdateKeys, policy_moves};
+use crate::world::World;
+
+/// An experiment on a device, from its first round to its last.
+///
+/// ```
+/// # use recsim_core::{config::Config, reference::Reference, session::Session, world};
+/// let recipe = world::Recipe { users: 20, items: 60, clusters: 3, dimensions: 4, list: 8, seed: 0 };
+/// let generated = world::generate(&recipe, world::lists_by_brute_force);
+/// let world = generated.view();
+/// let mut config = Config::default();
+/// config.training.rounds_per_episode = 2;
+/// config.recommendation.rl_list_size = 2;
+/// config.recommendation.total_recommendations = 4;
+/// let plan = config.plan(&world)?;
+/// let mut session = Session::new(Reference::<f32>::default(), &world, plan)?;
+/// let report = session.round(&mut || 0.0)?;
+/// assert_eq!((report.episode, report.round, report.users), (1, 1, 20));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub struct Session<B: Device> {
+    backend: B,
+    plan: Plan,
+    world: B::World,
+    batches: Vec<B::Batch>,
+    agent: B::Agent,
+    replay: B::Replay,
+    progress: Progress,
+    initial_distance: f64,
+}
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Rounds finished in the whole run.
+    pub rounds: u64,
+    /// Transitions brought to the ring.
+    pub transitions: u64,
+    /// Updates of the critics.
+    pub updates: u64,
+    /// Items shown.
+    pub interactions: u64,
+}
+
+/// Why a round could not be finished.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SessionError<E> {
+    /// The device failed.
+    Backend(E),
+    /// Learning produced a number that is not finite, by this update at the latest.
+    Diverged {
+        /// Updates made so far in the run.
+        updates: u64,
+    },
+}
+
+impl<B: Device> Session<B> {
+    /// Brings the world and the agent that `plan.seed` begins with to the device.
+    pub fn new(mut backend: B, world: &World<'_>, plan: Plan) -> Result<Self, SessionError<B::Error>> {
+        let served = world.first_users(plan.schedule.users);
+        let on_device = backend.world(&served, &plan.environment)?;
+        let batches =
+            batches(&plan.schedule).map(|users| backend.batch(&on_device, users)).collect::<Result<_, _>>()?;
+        let agent = backend.agent(&plan.learner, &plan.learner.initial(plan.seed))?;
+        let replay = backend.replay(&on_device, plan.learner.replay_capacity)?;
+        let initial_distance = mean_initial_distance(&served);
+        let progress = Progress::default();
+        Ok(Self { backend, plan, world: on_device, batches, agent, replay, progress, initial_distance })
+    }
+
+    /// Serves every user once, learns if it is time to, and reports. The first round of an episode begins with the
+    /// users' initial beliefs. `clock` gives seconds since any fixed moment.
+    pub fn round(&mut self, clock: &mut dyn FnMut() -> f64) -> Result<RoundReport, SessionError<B::Error>> {
+        let (episode, round) = self.next_round();
+        let mut watch = Watch::start(clock);
+        if round == 1 {
+            for batch in &mut self.batches {
+                self.backend.reset(&self.world, batch)?;
+            }
+        }
+        self.collect(episode, round, &mut watch)?;
+        let tally = self.backend.tally(&self.world, &self.batches)?;
+        watch.lap(|seconds| &mut seconds.step);
+        self.progress.rounds += 1;
+        self.progress.transitions += tally.users;
+        self.progress.interactions += tally.shown;
+        let learning = self.learn()?;
+        watch.lap(|seconds| &mut seconds.training);
+        Ok(self.report(episode, round, &tally, learning, watch.finish()))
+    }
+
+    /// Observe, act, recommend, respond and remember, batch by batch.
+    fn collect(&mut self, episode: u32, round: u32, watch: &mut Watch<'_>) -> Result<(), SessionError<B::Error>> {
+        let key = |purpose| Key::new(self.plan.seed, purpose).with(u64::from(episode)).with(u64::from(round));
+        let (luck, exploration) = (key(Purpose::Acceptance), key(Purpose::Exploration));
+        for batch in &mut self.batches {
+            self.backend.observe(&self.world, batch)?;
+            self.backend.act(&self.agent, batch, Some(exploration))?;
+            watch.lap(|seconds| &mut seconds.policy);
+            self.backend.recommend(&self.world, batch)?;
+            watch.lap(|seconds| &mut seconds.matching);
+            self.backend.respond(&self.world, batch, luck)?;
+            self.backend.remember(batch, &mut self.replay)?;
+            watch.lap(|seconds| &mut seconds.step);
+        }
+        Ok(())
+    }
+
+    /// A learning session, if one is due after the round just finished.
+    fn learn(&mut self) -> Result<Option<LearningReport>, SessionError<B::Error>> {
+        if !self.plan.schedule.learns_after(self.progress.rounds, self.progress.transitions, &self.plan) {
+            return Ok(None);
+        }
+        for _ in 0..self.plan.schedule.gradient_steps {
+            self.progress.updates += 1;
+            let keys = UpdateKeys::new(self.plan.seed, self.progress.updates);
+            self.backend.improve_critics(&self.world, &self.replay, &mut self.agent, &keys)?;
+            if policy_moves(self.progress.updates, self.plan.learner.policy_freq) {
+                self.backend.improve_policy(&mut self.agent, &keys)?;
+            }
+        }
+        let losses: Losses = self.backend.losses(&mut self.agent)?;
+        if losses.is_finite() {
+            Ok(LearningReport::of(&losses))
+        } else {
+            Err(SessionError::Diverged { updates: self.progress.updates })
+        }
+    }
+
+    fn report(
+        &self,
+        episode: u32,
+        round: u32,
+        tally: &Tally,
+        learning: Option<LearningReport>,
+        seconds: Seconds,
+    ) -> RoundReport {
+        let max_reward = f64::from(self.plan.environment.rules.reward.max);
+        let total_reward = tally.reward.value() * max_reward;
+        RoundReport {
+            episode,
+            round,
+            users: tally.users,
+            acceptance_rate: tally.acceptance_rate(),
+            improved: tally.improved,
+            improved_share: tally.per_user(tally.improved as f64),
+            average_reward: tally.per_user(total_reward),
+            total_reward,
+            mean_distance: tally.per_user(tally.distance.value()),
+            engagement: tally.per_user(tally.engagement.value()),
+            alignment: tally.per_user(tally.alignment.value()),
+            combined_score: tally.per_user(tally.score.value()),
+            action_saturation: tally.action_saturation(),
+            total_interactions: self.progress.interactions,
+            updates: self.progress.updates,
+            learning,
+            seconds,
+            user_steps_per_second: tally.users as f64 / seconds.total.max(f64::MIN_POSITIVE),
+        }
+    }
+
+    /// The episode and the round in it, both from 1, that [`Session::round`] serves next.
+    pub fn next_round(&self) -> (u32, u32) {
+        let rounds = u64::from(self.plan.schedule.rounds);
+        ((self.progress.rounds / rounds) as u32 + 1, (self.progress.rounds % rounds) as u32 + 1)
+    }
+
+    /// Whether every round of every episode is done.
+    pub fn finished(&self) -> bool {
+        self.next_round().0 > self.plan.schedule.episodes
+    }
+
+    /// How far the run has come.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// What is being done.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The users' mean summed distance to the target when an episode begins.
+    pub fn initial_distance(&self) -> f64 {
+        self.initial_distance
+    }
+
+    /// The last round of each batch, in user order; one batch at a time is held on the host.
+    pub fn snapshots(&mut self) -> impl Iterator<Item = Result<Snapshot, B::Error>> {
+        let backend = &mut self.backend;
+        self.batches.iter().map(move |batch| backend.snapshot(batch))
+    }
+
+    /// The agent as it is now.
+    pub fn agent(&mut self) -> Result<AgentState, B::Error> {
+        self.backend.export(&self.agent)
+    }
+
+    /// The device, for what only it can say.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+}
+
+impl Schedule {
+    /// Whether a learning session runs after round `rounds`, counted from 1 through the run, when `transitions` have
+    /// been brought to the ring.
+    pub fn learns_after(&self, rounds: u64, transitions: u64, plan: &Plan) -> bool {
+        let held = transitions.min(plan.learner.replay_capacity as u64);
+        rounds.is_multiple_of(u64::from(self.train_frequency)) && held >= self.warmup_transitions && held > 0
+    }
+}
+
+fn batches(schedule: &Schedule) -> impl Iterator<Item = core::ops::Range<usize>> + use<> {
+    let Schedule { users, batch_size, .. } = *schedule;
+    (0..users).step_by(batch_size).map(move |first| first..users.min(first + batch_size))
+}
+
+fn mean_initial_distance(world: &World<'_>) -> f64 {
+    let shape = world.shape();
+    let target = DVectorView::from_slice(world.target(), shape.clusters);
+    let far = |user| distance(&DVectorView::from_slice(world.beliefs(user), shape.clusters), &target);
+    let sum: Fixed = (0..shape.users).map(|user| Fixed::of(f64::from(far(user)))).sum();
+    sum.value() / shape.users as f64
+}
+
+/// Laps of a clock that core does not know.
+struct Watch<'a> {
+    clock: &'a mut dyn FnMut() -> f64,
+    began: f64,
+    last: f64,
+    seconds: Seconds,
+}
+
+impl<'a> Watch<'a> {
+    fn start(clock: &'a mut dyn FnMut() -> f64) -> Self {
+        let now = clock();
+        Self { clock, began: now, last: now, seconds: Seconds::default() }
+    }
+
+    /// Adds the time since the last lap to a stage.
+    fn lap(&mut self, stage: impl FnOnce(&mut Seconds) -> &mut f64) {
+        let now = (self.clock)();
+        *stage(&mut self.seconds) += now - self.last;
+        self.last = now;
+    }
+
+    fn finish(self) -> Seconds {
+        Seconds { total: self.last - self.began, ..self.seconds }
+    }
+}
+
+impl<E> From<E> for SessionError<E> {
+    fn from(error: E) -> Self {
+        Self::Backend(error)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for SessionError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backend(error) => error.fmt(f),
+            Self::Diverged { updates } => write!(
+                f,
+                "learning diverged: a loss or a gradient is not a finite number by update {updates}; \
+                 a smaller `td3.learning_rate` or `td3.grad_clip_norm` may help"
+            ),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for SessionError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Backend(error) => Some(error),
+            Self::Diverged { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Twin Delayed DDPG (Fujimoto, van Hoof and Meger, 2018), in the paper's order. What is a formula of one number stands
+//! here; what is a product of matrices is a backend's.
+
+use crate::adam::Adam;
+use crate::math::Real;
+use crate::net::{Layout, Weights};
+use crate::rng::{Key, Purpose};
+use alloc::vec::Vec;
+
+/// How the agent learns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learner {
+    /// The policy: state to action before tanh and scaling.
+    pub actor: Layout,
+    /// The twin critics: state and action to value.
+    pub critics: [Layout; 2],
+    /// What a reward one round later is worth now.
+    pub discount: f64,
+    /// The share by which targets follow.
+    pub tau: f64,
+    /// Noise on the target policy's action, in units of `max_action`.
+    pub policy_noise: f64,
+    /// Where that noise is clipped, in units of `max_action`.
+    pub noise_clip: f64,
+    /// The policy moves at every that many updates.
+    pub policy_freq: u32,
+    /// Transitions an update learns from.
+    pub batch_size: usize,
+    /// Adam's step size.
+    pub learning_rate: f64,
+    /// The global norm gradients are clipped to: over the actor, and over both critics together.
+    pub grad_clip_norm: f64,
+    /// Weight of the mean squared action in the actor's loss.
+    pub action_l2: f64,
+    /// The share of hidden units dropped while learning.
+    pub dropout: f64,
+    /// Noise on actions while collecting, in units of `max_action`.
+    pub exploration_noise: f64,
+    /// Actions lie in plus or minus this.
+    pub max_action: f64,
+    /// Transitions the ring holds.
+    pub replay_capacity: usize,
+}
+
+impl Learner {
+    /// The optimizer of all networks.
+    pub fn adam(&self) -> Adam {
+        Adam::new(self.learning_rate)
+    }
+
+    /// Length of a state.
+    pub fn state(&self) -> usize {
+        self.actor.inputs()
+    }
+
+    /// Length of an action.
+    pub fn action(&self) -> usize {
+        self.actor.outputs()
+    }
+
+    /// The agent a run with this seed begins with: three networks, and targets equal to them.
+    pub fn initial(&self, seed: u64) -> AgentState {
+        let key = Key::new(seed, Purpose::Initial);
+        let layouts = [&self.actor, &self.critics[0], &self.critics[1]];
+        let networks = [0, 1, 2].map(|n| layouts[n].initial(key.with(n as u64)));
+        let zeros = |n: usize| Moments::zeros(networks[n].parameters.len());
+        AgentState {
+            targets: networks.clone(),
+            moments: [zeros(0), zeros(1), zeros(2)],
+            networks,
+            policy_updates: 0,
+            critic_updates: 0,
+        }
+    }
+}
+
+/// Which network: the index into [`AgentState`]'s arrays, and the coordinate of its dropout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Network {
+    /// The policy.
+    Actor = 0,
+    /// The first critic, whose value the policy climbs.
+    Critic1 = 1,
+    /// The second critic.
+    Critic2 = 2,
+}
+
+/// Everything an agent has learned and needs to go on learning.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentState {
+    /// Actor and critics.
+    pub networks: [Weights; 3],
+    /// Their slowly following targets.
+    pub targets: [Weights; 3],
+    /// Adam's moments of their parameters.
+    pub moments: [Moments; 3],
+    /// Optimizer steps of the actor so far.
+    pub policy_updates: u64,
+    /// Optimizer steps of the critics so far.
+    pub critic_updates: u64,
+}
+
+/// Adam's running moments of a parameter buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moments<T = f32> {
+    /// Of the gradient.
+    pub first: Vec<T>,
+    /// Of its square.
+    pub second: Vec<T>,
+}
+
+impl<T: Real> Moments<T> {
+    /// No memory of any gradient.
+    pub fn zeros(length: usize) -> Self {
+        Self { first: alloc::vec![T::ZERO; length], second: alloc::vec![T::ZERO; length] }
+    }
+}
+
+/// An action with noise on it, in plus or minus `max_action`. `noise` is in the action's own units.
+///
+/// ```
+/// assert_eq!(recsim_core::td3::perturb(0.9_f64, 0.3, 1.0), 1.0);
+/// ```
+#[inline]
+pub fn perturb<T: Real>(action: T, noise: T, max_action: T) -> T {
+    (action + noise).clamp(-max_action, max_action)
+}
+
+/// Target policy smoothing: the target actor's action under clipped noise. `normal` is a standard normal draw.
+///
+/// `clip(action + clip(normal * deviation, ±limit), ±max_action)`
+#[inline]
+pub fn smooth<T: Real>(action: T, normal: T, deviation: T, limit: T, max_action: T) -> T {
+    perturb(action, (normal * deviation).clamp(-limit, limit), max_action)
+}
+
+/// Clipped double Q-learning: what a critic should have said.
+///
+/// `y = reward + discount * not_done * min(value_1, value_2)`, the values being the target critics' at the next state
+/// and the smoothed target action. `not_done` is 1 in this simulator: the last round is a time limit, not an end.
+#[inline]
+pub fn target_value<T: Real>(reward: T, discount: T, not_done: T, value_1: T, value_2: T) -> T {
+    reward + discount * not_done * value_1.min(value_2)
+}
+
+/// Whether update number `update`, counted from 1 through the run, also moves the policy and the targets.
+pub fn policy_moves(update: u64, policy_freq: u32) -> bool {
+    update.is_multiple_of(u64::from(policy_freq))
+}
+
+/// A target's parameter or statistic follows its online network's: `target + tau * (online - target)`.
+#[inline]
+pub fn soft_update<T: Real>(target: T, online: T, tau: T) -> T {
+    target + tau * (online - target)
+}
+
+/// Whether a component of an action counts as saturated: beyond 0.99 of `max_action`.
+#[inline]
+pub fn saturated<T: Real>(component: T, max_action: T) -> bool {
+    component.abs() > T::from_f64(0.99) * max_action
+}
+
+/// The draws of one update, each by its own coordinates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpdateKeys {
+    /// Row `r` learns from transition `index(sample.with(r), held)`.
+    pub sample: Key,
+    /// Row `r`'s noise is `normal_pair(noise.with(r).with(pair))`.
+    pub noise: Key,
+    /// See [`UpdateKeys::keeps`].
+    pub dropout: Key,
+}
+
+impl UpdateKeys {
+    /// The draws of update number `update`, counted from 1 through the run.
+    pub fn new(seed: u64, update: u64) -> Self {
+        let key = |purpose| Key::new(seed, purpose).with(update);
+        Self { sample: key(Purpose::Sample), noise: key(Purpose::TargetNoise), dropout: key(Purpose::Dropout) }
+    }
+
+    /// The stream of a hidden layer's dropout: [`kept`] of it at (row, column).
+    pub fn dropout_of(&self, network: Network, layer: usize) -> Key {
+        self.dropout.with(network as u64).with(layer as u64)
+    }
+}
+
+/// Four neighbouring units' fates at once: bit `i` of the result is set if unit `4 * column_of_four + i` of `row` is kept.
+///
+/// Each unit has 16 of the key's bits, and is kept if they are at least `threshold`: see [`dropout_threshold`].
+#[inline]
+pub fn kept(layer: Key, row: u64, column_of_four: u64, threshold: u16) -> u8 {
+    let bits = layer.with(row).with(column_of_four).bits();
+    (0..4).fold(0, |kept, unit| kept | (u8::from((bits >> (16 * unit)) as u16 >= threshold) << unit))
+}
+
+/// The threshold of [`kept`] for a share of dropped units, to the nearest `2^-16`.
+pub fn dropout_threshold(share: f64) -> u16 {
+    libm::round(share * 65_536.0).min(65_535.0) as u16
+}

@@ -1,0 +1,65 @@
+//! One user's step: what is shown, what is taken, what it changes, what it is worth (`spec` section 2).
+
+use nalgebra::{Dim, Storage, StorageMut, Vector};
+
+use crate::accept::Acceptance;
+use crate::belief;
+use crate::math::Real;
+use crate::reward::Reward;
+use crate::rng::Luck;
+
+/// The rules every user lives by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules<T> {
+    /// Whether an item is taken.
+    pub acceptance: Acceptance<T>,
+    /// What one accepted item adds to the belief in its cluster; 0.01 by default.
+    pub belief_increment: T,
+    /// What the move is worth.
+    pub reward: Reward<T>,
+}
+
+/// What a user needs to know of an item: its cluster, in `0..K`, and its distance, at least 0, from the centre.
+pub trait Item<T> {
+    /// The cluster and the distance of the item with index `item`.
+    fn cluster_and_distance(&self, item: u32) -> (usize, T);
+}
+
+impl<T: Copy, F: Fn(u32) -> (usize, T)> Item<T> for F {
+    #[inline]
+    fn cluster_and_distance(&self, item: u32) -> (usize, T) {
+        self(item)
+    }
+}
+
+/// Shows `slate` to a user, moves `beliefs` (`[K]`), and returns the reward.
+///
+/// Every acceptance on the slate uses the beliefs before it; the update comes at its end. `accepted[i]` becomes whether
+/// `slate[i]` was taken: whether its draw is below its probability. `before` (`[K]`) receives the beliefs as they were,
+/// `counts` (`[K]`) the acceptances per cluster.
+#[expect(clippy::too_many_arguments, reason = "the caller owns every buffer, so that a step allocates nothing")]
+#[inline]
+pub fn step<T: Real, D: Dim>(
+    rules: &Rules<T>,
+    target: &Vector<T, D, impl Storage<T, D>>,
+    items: &impl Item<T>,
+    slate: &[u32],
+    luck: &mut impl Luck,
+    beliefs: &mut Vector<T, D, impl StorageMut<T, D>>,
+    before: &mut Vector<T, D, impl StorageMut<T, D>>,
+    counts: &mut Vector<T, D, impl StorageMut<T, D>>,
+    accepted: &mut [bool],
+) -> T {
+    before.copy_from(beliefs);
+    counts.fill(T::ZERO);
+    for (&item, taken) in slate.iter().zip(accepted) {
+        let (cluster, distance) = items.cluster_and_distance(item);
+        let probability = rules.acceptance.probability(before[cluster], distance);
+        *taken = T::from_f64(f64::from(luck.draw(item))) < probability;
+        if *taken {
+            counts[cluster] += T::ONE;
+        }
+    }
+    belief::update(beliefs, counts, target, rules.belief_increment);
+    rules.reward.of(before, beliefs, target)
+}

@@ -1,0 +1,175 @@
+//! What can be wrong with a world's arrays.
+
+use core::fmt;
+
+use super::{Parts, Shape, row};
+
+/// The first thing found wrong with a world's arrays, by the names its tensors have in a file.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum WorldError {
+    /// A size is zero.
+    Empty {
+        /// Which: `users`, `items`, `clusters`, `dimensions` or `list`.
+        size: &'static str,
+    },
+    /// A tensor has not the number of elements that the sizes ask for.
+    Length {
+        /// The tensor's name.
+        tensor: &'static str,
+        /// How many elements it should have.
+        expected: usize,
+        /// How many it has.
+        found: usize,
+    },
+    /// A number is NaN or infinite.
+    NotFinite {
+        /// The tensor's name.
+        tensor: &'static str,
+        /// Its row and column.
+        place: (usize, usize),
+    },
+    /// A number lies outside its range.
+    Range {
+        /// The tensor's name.
+        tensor: &'static str,
+        /// Its row and column.
+        place: (usize, usize),
+        /// What it is.
+        found: f64,
+        /// The range, in words.
+        expected: &'static str,
+    },
+    /// A pre-trained list names an item twice.
+    Repeat {
+        /// The user's index.
+        user: usize,
+        /// The item's index.
+        item: u32,
+    },
+    /// The target's sum is above 1, or 0.
+    TargetSum {
+        /// The `f32` sum, in index order.
+        found: f32,
+    },
+}
+
+impl core::error::Error for WorldError {}
+
+impl fmt::Display for WorldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty { size } => write!(f, "the world has no {size}: at least 1 is needed"),
+            Self::Length { tensor, expected, found } => {
+                write!(f, "`{tensor}` has {found} elements where the sizes ask for {expected}")
+            }
+            Self::NotFinite { tensor, place: (row, column) } => {
+                write!(f, "`{tensor}` is not a finite number at row {row}, column {column}")
+            }
+            Self::Range { tensor, place: (row, column), found, expected } => {
+                write!(f, "`{tensor}` is {found} at row {row}, column {column}, and must be {expected}")
+            }
+            Self::Repeat { user, item } => {
+                write!(f, "`user.pretrained` names item {item} twice at row {user}")
+            }
+            Self::TargetSum { found } => {
+                write!(f, "`target` sums to {found}, and must sum to more than 0 and at most 1")
+            }
+        }
+    }
+}
+
+pub(super) fn check(shape: &Shape, parts: &Parts<'_>) -> Result<(), WorldError> {
+    let Shape { users, items, clusters, dimensions, list } = *shape;
+    for (size, value) in
+        [("users", users), ("items", items), ("clusters", clusters), ("dimensions", dimensions), ("list", list)]
+    {
+        if value == 0 {
+            return Err(WorldError::Empty { size });
+        }
+    }
+    length("item.embedding", parts.item_embedding.len(), items, dimensions)?;
+    length("item.cluster", parts.item_cluster.len(), items, 1)?;
+    length("item.distance", parts.item_distance.len(), items, 1)?;
+    length("user.belief", parts.user_belief.len(), users, clusters)?;
+    length("user.embedding", parts.user_embedding.len(), users, dimensions)?;
+    length("user.pretrained", parts.user_pretrained.len(), users, list)?;
+    length("target", parts.target.len(), clusters, 1)?;
+
+    finite("item.embedding", parts.item_embedding, dimensions)?;
+    finite("item.distance", parts.item_distance, 1)?;
+    finite("user.belief", parts.user_belief, clusters)?;
+    finite("user.embedding", parts.user_embedding, dimensions)?;
+    finite("target", parts.target, clusters)?;
+
+    indices("item.cluster", parts.item_cluster, 1, clusters, "a cluster's index")?;
+    indices("user.pretrained", parts.user_pretrained, list, items, "an item's index")?;
+    at_least_0("item.distance", parts.item_distance, 1)?;
+    at_least_0("target", parts.target, clusters)?;
+    let sum = parts.target.iter().fold(0.0_f32, |sum, share| sum + share);
+    if !(sum > 0.0 && sum <= 1.0) {
+        return Err(WorldError::TargetSum { found: sum });
+    }
+    for (user, beliefs) in parts.user_belief.chunks_exact(clusters).enumerate() {
+        for (cluster, (&belief, &most)) in beliefs.iter().zip(parts.target).enumerate() {
+            if !(0.0..=most).contains(&belief) {
+                let (place, found) = ((user, cluster), f64::from(belief));
+                return Err(WorldError::Range {
+                    tensor: "user.belief",
+                    place,
+                    found,
+                    expected: "from 0 to the target's share of that cluster",
+                });
+            }
+        }
+    }
+    (0..users).try_for_each(|user| no_repeat(user, &parts.user_pretrained[row(user, list)]))
+}
+
+fn length(tensor: &'static str, found: usize, rows: usize, columns: usize) -> Result<(), WorldError> {
+    let expected = rows.saturating_mul(columns);
+    if found == expected { Ok(()) } else { Err(WorldError::Length { tensor, expected, found }) }
+}
+
+fn finite(tensor: &'static str, values: &[f32], columns: usize) -> Result<(), WorldError> {
+    match values.iter().position(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(WorldError::NotFinite { tensor, place: (at / columns, at % columns) }),
+    }
+}
+
+fn at_least_0(tensor: &'static str, values: &[f32], columns: usize) -> Result<(), WorldError> {
+    match values.iter().position(|&x| x < 0.0) {
+        None => Ok(()),
+        Some(at) => {
+            let (place, found) = ((at / columns, at % columns), f64::from(values[at]));
+            Err(WorldError::Range { tensor, place, found, expected: "at least 0" })
+        }
+    }
+}
+
+fn indices(
+    tensor: &'static str,
+    values: &[u32],
+    columns: usize,
+    end: usize,
+    expected: &'static str,
+) -> Result<(), WorldError> {
+    match values.iter().position(|&index| index as usize >= end) {
+        None => Ok(()),
+        Some(at) => {
+            let (place, found) = ((at / columns, at % columns), f64::from(values[at]));
+            Err(WorldError::Range { tensor, place, found, expected })
+        }
+    }
+}
+
+/// Lists are short: comparing all pairs needs no memory and is faster than sorting up to about a hundred items.
+fn no_repeat(user: usize, list: &[u32]) -> Result<(), WorldError> {
+    for (place, &item) in list.iter().enumerate() {
+        if list[..place].contains(&item) {
+            return Err(WorldError::Repeat { user, item });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! A world made up from a seed: the same bytes on every machine.
+
+use alloc::vec::Vec;
+
+use super::{Parts, Shape, World, row};
+use crate::rng::{Key, Purpose, index, normal_pair, uniform};
+use crate::slate::{Best, normalise, score};
+
+/// The sizes and the seed of a generated world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    /// U, at least 1
+    pub users: usize,
+    /// I, at least 1
+    pub items: usize,
+    /// K, from 1 to I
+    pub clusters: usize,
+    /// D, at least 1
+    pub dimensions: usize,
+    /// L, from 1 to I
+    pub list: usize,
+    /// Every draw is made from it.
+    pub seed: u64,
+}
+
+/// The arrays of a generated world.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GeneratedWorld {
+    shape: Shape,
+    item_embedding: Vec<f32>,
+    item_cluster: Vec<u32>,
+    item_distance: Vec<f32>,
+    user_belief: Vec<f32>,
+    user_embedding: Vec<f32>,
+    user_pretrained: Vec<u32>,
+    target: Vec<f32>,
+}
+
+impl GeneratedWorld {
+    /// The world, checked.
+    pub fn view(&self) -> World<'_> {
+        let parts = Parts {
+            item_embedding: &self.item_embedding,
+            item_cluster: &self.item_cluster,
+            item_distance: &self.item_distance,
+            user_belief: &self.user_belief,
+            user_embedding: &self.user_embedding,
+            user_pretrained: &self.user_pretrained,
+            target: &self.target,
+        };
+        World::new(self.shape, parts).expect("a generated world is in order by construction")
+    }
+}
+
+/// Generates a world.
+///
+/// Item embeddings lie around K centres on the unit sphere, evenly spread in distance; an item's `distance` is the
+/// Euclidean distance of its embedding to the mean of its cluster's, scaled by one factor so that the farthest item of
+/// all lies at 5. Users lean towards one or two clusters, rarely the largest, and have taken up a few items there.
+///
+/// `lists(items [I, D], users [U, D], D, L)` fills the pre-trained lists: for each user the `L` items of best
+/// [`score`] for the embedding, ties to the lower index, best first. [`lists_by_brute_force`] does it plainly; a
+/// backend does the same fast.
+///
+/// # Panics
+/// If a size is 0, or K or L exceeds I.
+pub fn generate(recipe: &Recipe, lists: impl FnOnce(&[f32], &[f32], usize, usize) -> Vec<u32>) -> GeneratedWorld {
+    let &Recipe { users, items, clusters, dimensions, list, seed } = recipe;
+    assert!(users >= 1 && dimensions >= 1 && (1..=items).contains(&clusters) && (1..=items).contains(&list));
+    let key = Key::new(seed, Purpose::World);
+    let sizes = cluster_sizes(items, clusters);
+    let target = target(&sizes);
+    let centres = unit_rows(key.with(CENTRES), clusters, dimensions);
+    let item_cluster = shuffled_clusters(key.with(ORDER), &sizes);
+    let item_embedding = scatter(key.with(ITEMS), &item_cluster, &sizes, &centres, dimensions);
+    let item_distance = distances(&item_embedding, &item_cluster, clusters, dimensions);
+    let (user_belief, user_embedding) = people(key.with(USERS), users, items, &target, &centres, dimensions);
+    let user_pretrained = lists(&item_embedding, &user_embedding, dimensions, list);
+    let shape = Shape { users, items, clusters, dimensions, list };
+    GeneratedWorld {
+        shape,
+        item_embedding,
+        item_cluster,
+        item_distance,
+        user_belief,
+        user_embedding,
+        user_pretrained,
+        target,
+    }
+}
+
+/// Pre-trained lists by scoring every item for every user.
+pub fn lists_by_brute_force(items: &[f32], users: &[f32], dimensions: usize, list: usize) -> Vec<u32> {
+    let mut lists = alloc::vec![0; users.len() / dimensions * list];
+    let mut scores = alloc::vec![0.0; list];
+    for (user, places) in users.chunks_exact(dimensions).zip(lists.chunks_exact_mut(list)) {
+        let mut best = Best::new(places, &mut scores);
+        for (item, embedding) in items.chunks_exact(dimensions).enumerate() {
+            best.push(item as u32, score(user, embedding));
+        }
+    }
+    lists
+}
+
+/// How many of `items` each of `clusters` holds: the seed document's proportions for five, and for other numbers a
+/// first cluster with 70 % and the rest shared evenly. Every cluster holds at least one.
+///
+/// ```
+/// assert_eq!(recsim_core::world::cluster_sizes(19_130, 5), [13_383, 1_355, 1_413, 1_381, 1_598]);
+/// ```
+pub fn cluster_sizes(items: usize, clusters: usize) -> Vec<usize> {
+    let weight = |cluster: usize| match (clusters, cluster) {
+        (5, _) => REFERENCE_SIZES[cluster],
+        (1, _) => 1.0,
+        (_, 0) => 0.7,
+        _ => 0.3 / (clusters - 1) as f64,
+    };
+    let total: f64 = (0..clusters).map(weight).sum();
+    let spare = (items - clusters) as f64;
+    let share = |cluster| spare * weight(cluster) / total;
+    // Clusters get what is due to them rounded down, and the largest remainders one more.
+    let exact: Vec<f64> = if (items, clusters) == (REFERENCE_ITEMS, 5) {
+        REFERENCE_SIZES.iter().map(|size| size - 1.0).collect()
+    } else {
+        (0..clusters).map(share).collect()
+    };
+    let mut sizes: Vec<usize> = exact.iter().map(|&due| 1 + due as usize).collect();
+    let mut by_remainder: Vec<usize> = (0..clusters).collect();
+    by_remainder.sort_by(|&a, &b| {
+        let remainder = |c: usize| exact[c] - libm::floor(exact[c]);
+        remainder(b).total_cmp(&remainder(a)).then(a.cmp(&b))
+    });
+    let missing = items - sizes.iter().sum::<usize>();
+    for &cluster in by_remainder.iter().cycle().take(missing) {
+        sizes[cluster] += 1;
+    }
+    sizes
+}
+
+/// Each cluster's share of the catalogue; the largest lowered by ulps until the `f32` sum in index order is at most 1.
+pub fn target(sizes: &[usize]) -> Vec<f32> {
+    let items: usize = sizes.iter().sum();
+    let mut target: Vec<f32> = sizes.iter().map(|&size| (size as f64 / items as f64) as f32).collect();
+    while target.iter().fold(0.0_f32, |sum, share| sum + share) > 1.0 {
+        let largest = (0..target.len()).fold(0, |best, c| if target[c] > target[best] { c } else { best });
+        target[largest] = f32::from_bits(target[largest].to_bits() - 1);
+    }
+    target
+}
+
+/// Each item's Euclidean distance to the mean of its cluster's embeddings, in `f64`, scaled by one factor so that the
+/// farthest lies at [`FARTHEST`]; all 0 if none is away from its centre.
+fn distances(embedding: &[f32], cluster: &[u32], clusters: usize, dimensions: usize) -> Vec<f32> {
+    let mut centres = alloc::vec![0.0_f64; clusters * dimensions];
+    let mut counts = alloc::vec![0.0_f64; clusters];
+    for (item, &c) in embedding.chunks_exact(dimensions).zip(cluster) {
+        counts[c as usize] += 1.0;
+        for (sum, &x) in centres[row(c as usize, dimensions)].iter_mut().zip(item) {
+            *sum += f64::from(x);
+        }
+    }
+    for (centre, count) in centres.chunks_exact_mut(dimensions).zip(&counts) {
+        centre.iter_mut().for_each(|sum| *sum /= count);
+    }
+    let away = embedding.chunks_exact(dimensions).zip(cluster).map(|(item, &c)| {
+        let squares = item.iter().zip(&centres[row(c as usize, dimensions)]).map(|(&x, m)| {
+            let off = f64::from(x) - m;
+            off * off
+        });
+        libm::sqrt(squares.sum())
+    });
+    let away: Vec<f64> = away.collect();
+    let farthest = away.iter().copied().fold(0.0, f64::max);
+    let factor = if farthest > 0.0 { FARTHEST / farthest } else { 0.0 };
+    away.iter().map(|far| (far * factor).min(FARTHEST) as f32).collect()
+}
+
+/// Random directions, each of length 1.
+fn unit_rows(key: Key, rows: usize, dimensions: usize) -> Vec<f32> {
+    let mut table = alloc::vec![0.0; rows * dimensions];
+    for (n, direction) in table.chunks_exact_mut(dimensions).enumerate() {
+        normals(key.with(n as u64), direction);
+        normalise(direction);
+    }
+    table
+}
+
+fn normals(key: Key, row: &mut [f32]) {
+    for (pair, places) in row.chunks_mut(2).enumerate() {
+        places.copy_from_slice(&normal_pair(key.with(pair as u64))[..places.len()]);
+    }
+}
+
+/// Every item's cluster, in an order that says nothing (Fisher and Yates' shuffle).
+fn shuffled_clusters(key: Key, sizes: &[usize]) -> Vec<u32> {
+    let mut clusters: Vec<u32> =
+        sizes.iter().enumerate().flat_map(|(c, &size)| core::iter::repeat_n(c as u32, size)).collect();
+    for last in (1..clusters.len()).rev() {
+        clusters.swap(last, index(key.with(last as u64), last as u64 + 1) as usize);
+    }
+    clusters
+}
+
+/// Items around their centres. They come in pairs on opposite sides of the centre, at distances spread evenly up to
+/// [`SPREAD`], so that the centre is the mean; an odd one out lies at the centre.
+fn scatter(key: Key, cluster: &[u32], sizes: &[usize], centres: &[f32], dimensions: usize) -> Vec<f32> {
+    let mut table = alloc::vec![0.0; cluster.len() * dimensions];
+    let mut seen = alloc::vec![0_usize; sizes.len()];
+    for (item, &c) in table.chunks_exact_mut(dimensions).zip(cluster) {
+        let c = c as usize;
+        let (pair, side) = (seen[c] / 2, if seen[c].is_multiple_of(2) { 1.0 } else { -1.0 });
+        let pairs = sizes[c] / 2;
+        seen[c] += 1;
+        let radius = if pair < pairs { side * SPREAD * (pair + 1) as f32 / pairs as f32 } else { 0.0 };
+        normals(key.with(c as u64).with(pair as u64), item);
+        normalise(item);
+        for (x, &m) in item.iter_mut().zip(&centres[row(c, dimensions)]) {
+            *x = m + radius * *x;
+        }
+    }
+    table
+}
+
+/// Every user's beliefs and embedding.
+fn people(
+    key: Key,
+    users: usize,
+    items: usize,
+    target: &[f32],
+    centres: &[f32],
+    dimensions: usize,
+) -> (Vec<f32>, Vec<f32>) {
+    let clusters = target.len();
+    let mut beliefs = alloc::vec![0.0_f32; users * clusters];
+    let mut embeddings = alloc::vec![0.0_f32; users * dimensions];
+    let tables = beliefs.chunks_exact_mut(clusters).zip(embeddings.chunks_exact_mut(dimensions));
+    for (user, (beliefs, embedding)) in tables.enumerate() {
+        let key = key.with(user as u64);
+        normals(key.with(0), embedding);
+        embedding.iter_mut().for_each(|x| *x *= TASTE_NOISE);
+        let leanings = 1 + index(key.with(1), 2);
+        for leaning in 0..leanings {
+            let key = key.with(2 + leaning);
+            let cluster = leaned_to(uniform(key.with(0)), target);
+            let taken = MEAN_TAKEN * -libm::log(1.0 - f64::from(uniform(key.with(1))));
+            let count = libm::rint(taken.min(MOST_TAKEN) * items as f64);
+            let share = (count / items as f64) as f32;
+            beliefs[cluster] = (beliefs[cluster] + share).min(target[cluster]).min(MOST_TAKEN as f32);
+            for (x, &m) in embedding.iter_mut().zip(&centres[row(cluster, dimensions)]) {
+                *x += m;
+            }
+        }
+    }
+    (beliefs, embeddings)
+}
+
+/// The cluster at `draw` in `[0, 1)` where the largest has a tenth of the others' weight.
+fn leaned_to(draw: f32, target: &[f32]) -> usize {
+    let largest = (0..target.len()).fold(0, |best, c| if target[c] > target[best] { c } else { best });
+    let place = draw * (target.len() as f32 - 0.9);
+    if place < 0.1 {
+        return largest;
+    }
+    let other = ((place - 0.1) as usize).min(target.len().saturating_sub(2));
+    if other < largest { other } else { other + 1 }
+}
+
+const CENTRES: u64 = 0;
+const ORDER: u64 = 1;
+const ITEMS: u64 = 2;
+const USERS: u64 = 3;
+
+/// The seed document's catalogue.
+const REFERENCE_SIZES: [f64; 5] = [13_383.0, 1_355.0, 1_413.0, 1_381.0, 1_598.0];
+const REFERENCE_ITEMS: usize = 19_130;
+/// The farthest item's distance in the world's unit.
+const FARTHEST: f64 = 5.0;
+/// The farthest item's distance in the embedding's unit, the centres having length 1.
+const SPREAD: f32 = 1.0;
+/// Standard deviation of a user embedding's components around the centres leaned to.
+const TASTE_NOISE: f32 = 0.1;
+/// Mean and most of the catalogue's share that a user has taken up in a cluster leaned to.
+const MEAN_TAKEN: f64 = 5.1e-4;
+const MOST_TAKEN: f64 = 8e-3;

@@ -1,0 +1,135 @@
+//! The world: items, users and the target, checked once (`spec` section 1).
+
+mod error;
+#[cfg(feature = "alloc")]
+mod generate;
+
+pub use error::WorldError;
+#[cfg(feature = "alloc")]
+pub use generate::{GeneratedWorld, Recipe, cluster_sizes, generate, lists_by_brute_force, target};
+
+use core::ops::Range;
+
+/// The sizes of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Number of users, U; at least 1.
+    pub users: usize,
+    /// Number of items, I; at least 1.
+    pub items: usize,
+    /// Number of clusters, K; at least 1.
+    pub clusters: usize,
+    /// Dimensions of an embedding, D; at least 1.
+    pub dimensions: usize,
+    /// Length of a user's pre-trained list, L; at least 1, at most I.
+    pub list: usize,
+}
+
+impl Shape {
+    /// The length of a state: beliefs and the user's embedding, K + D.
+    pub fn state(&self) -> usize {
+        self.clusters + self.dimensions
+    }
+}
+
+/// A world's arrays as they come from a file or a program: nothing is known of them yet. All are row-major.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// `[I, D]`
+    pub item_embedding: &'a [f32],
+    /// `[I]`, each in `0..K`
+    pub item_cluster: &'a [u32],
+    /// `[I]`, each at least 0: the distance to the cluster's centre
+    pub item_distance: &'a [f32],
+    /// `[U, K]`, each in `[0, target]`: the beliefs an episode starts with
+    pub user_belief: &'a [f32],
+    /// `[U, D]`
+    pub user_embedding: &'a [f32],
+    /// `[U, L]`: item indices, best first, none twice in a row
+    pub user_pretrained: &'a [u32],
+    /// `[K]`: the optimal beliefs; their `f32` sum in index order is at most 1 and above 0
+    pub target: &'a [f32],
+}
+
+/// A world in which every array is known to be in order. Backends assume what [`World::new`] checks.
+///
+/// ```
+/// use recsim_core::world::{Parts, Shape, World};
+/// let shape = Shape { users: 1, items: 2, clusters: 1, dimensions: 1, list: 2 };
+/// let parts = Parts {
+///     item_embedding: &[1.0, -1.0], item_cluster: &[0, 0], item_distance: &[0.5, 0.5],
+///     user_belief: &[0.0], user_embedding: &[1.0], user_pretrained: &[0, 1], target: &[1.0],
+/// };
+/// let world = World::new(shape, parts)?;
+/// assert_eq!(world.pretrained(0), [0, 1]);
+/// # Ok::<(), recsim_core::world::WorldError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    shape: Shape,
+    parts: Parts<'a>,
+}
+
+impl<'a> World<'a> {
+    /// Checks the arrays: lengths agree with the shape, every number is finite, indices and beliefs are in range, no
+    /// list repeats an item, the target sums to at most 1.
+    pub fn new(shape: Shape, parts: Parts<'a>) -> Result<Self, WorldError> {
+        error::check(&shape, &parts)?;
+        Ok(Self { shape, parts })
+    }
+
+    /// The same world with its first `users` users only; all of them if there are no more.
+    #[must_use]
+    pub fn first_users(&self, users: usize) -> Self {
+        let users = users.clamp(1, self.shape.users);
+        let shape = Shape { users, ..self.shape };
+        let parts = Parts {
+            user_belief: &self.parts.user_belief[..users * shape.clusters],
+            user_embedding: &self.parts.user_embedding[..users * shape.dimensions],
+            user_pretrained: &self.parts.user_pretrained[..users * shape.list],
+            ..self.parts
+        };
+        Self { shape, parts }
+    }
+
+    /// The sizes.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// All the arrays.
+    pub fn parts(&self) -> &Parts<'a> {
+        &self.parts
+    }
+
+    /// The optimal beliefs, `[K]`.
+    pub fn target(&self) -> &'a [f32] {
+        self.parts.target
+    }
+
+    /// The initial beliefs of one user, `[K]`.
+    pub fn beliefs(&self, user: usize) -> &'a [f32] {
+        &self.parts.user_belief[row(user, self.shape.clusters)]
+    }
+
+    /// One user's embedding, `[D]`.
+    pub fn user_embedding(&self, user: usize) -> &'a [f32] {
+        &self.parts.user_embedding[row(user, self.shape.dimensions)]
+    }
+
+    /// One user's pre-trained list, `[L]`.
+    pub fn pretrained(&self, user: usize) -> &'a [u32] {
+        &self.parts.user_pretrained[row(user, self.shape.list)]
+    }
+
+    /// One item's embedding, `[D]`.
+    pub fn item_embedding(&self, item: usize) -> &'a [f32] {
+        &self.parts.item_embedding[row(item, self.shape.dimensions)]
+    }
+}
+
+/// Where row `index` of a row-major table of `width` columns lies.
+#[inline]
+pub fn row(index: usize, width: usize) -> Range<usize> {
+    index * width..(index + 1) * width
+}
