@@ -1,0 +1,65 @@
+//! Everything is on the host already.
+
+use nalgebra::DVectorView;
+
+use super::{Agent, Batch, Reference, World};
+use crate::backend::{Inspect, Snapshot};
+use crate::math::Real;
+use crate::metrics::{Losses, Tally};
+use crate::td3::AgentState;
+use crate::world::row;
+
+impl<T: Real> Inspect for Reference<T> {
+    fn tally(&mut self, world: &World, batches: &[Batch]) -> Result<Tally, Self::Error> {
+        let (clusters, shown) = (world.shape.clusters, world.environment.shown);
+        let max_reward = f64::from(world.environment.rules.reward.max);
+        let beliefs = |table, n| row_of(table, n, clusters);
+        let target = beliefs(&world.target, 0);
+        let mut tally = Tally::default();
+        for batch in batches {
+            tally.components += batch.components;
+            tally.saturated += batch.saturated;
+            for (n, user) in batch.users.clone().enumerate() {
+                let accepted = batch.accepted[row(n, shown)].iter().filter(|&&taken| taken).count();
+                let reward_share = f64::from(batch.reward[n]) / max_reward;
+                let (initial, now) = (beliefs(&world.user_belief, user), beliefs(&batch.belief, n));
+                tally += Tally::of_user(shown, accepted, reward_share, &initial, &now, &target);
+            }
+        }
+        Ok(tally)
+    }
+
+    fn losses(&mut self, agent: &mut Agent<T>) -> Result<Losses, Self::Error> {
+        Ok(core::mem::take(&mut agent.losses))
+    }
+
+    fn snapshot(&mut self, batch: &Batch) -> Result<Snapshot, Self::Error> {
+        Ok(Snapshot {
+            users: batch.users.clone(),
+            action: batch.action.clone(),
+            slate: batch.slate.clone(),
+            accepted: batch.accepted.clone(),
+            belief_before: batch.belief_before.clone(),
+            belief: batch.belief.clone(),
+            reward: batch.reward.clone(),
+        })
+    }
+
+    fn restore(&mut self, batch: &mut Batch, snapshot: &Snapshot) -> Result<(), Self::Error> {
+        batch.action.copy_from_slice(&snapshot.action);
+        batch.slate.copy_from_slice(&snapshot.slate);
+        batch.accepted.copy_from_slice(&snapshot.accepted);
+        batch.belief_before.copy_from_slice(&snapshot.belief_before);
+        batch.belief.copy_from_slice(&snapshot.belief);
+        batch.reward.copy_from_slice(&snapshot.reward);
+        Ok(())
+    }
+
+    fn export(&mut self, agent: &Agent<T>) -> Result<AgentState, Self::Error> {
+        Ok(agent.export())
+    }
+}
+
+fn row_of(table: &[f32], n: usize, width: usize) -> DVectorView<'_, f32> {
+    DVectorView::from_slice(&table[row(n, width)], width)
+}

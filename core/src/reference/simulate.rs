@@ -1,0 +1,150 @@
+//! Users, one after the other.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use nalgebra::{DVectorView, DVectorViewMut};
+
+use super::Reference;
+use crate::backend::Simulate;
+use crate::config::{Environment, Similarity};
+use crate::math::Real;
+use crate::rng::Key;
+use crate::slate::{Best, fill, normalise, score};
+use crate::user::step;
+use crate::world::{self, Shape, row};
+
+/// A world's arrays, copied.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub(super) shape: Shape,
+    pub(super) environment: Environment,
+    /// `[I, D]`, normalised for `cosine`
+    item_row: Vec<f32>,
+    item_cluster: Vec<u32>,
+    item_distance: Vec<f32>,
+    pub(super) user_belief: Vec<f32>,
+    pub(super) user_embedding: Vec<f32>,
+    user_pretrained: Vec<u32>,
+    pub(super) target: Vec<f32>,
+}
+
+/// Some users and their last round.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub(super) users: Range<usize>,
+    /// `[users, K + D]`
+    pub(super) state: Vec<f32>,
+    /// `[users, D]`
+    pub(super) action: Vec<f32>,
+    /// `[users, shown]`
+    pub(super) slate: Vec<u32>,
+    /// `[users, shown]`
+    pub(super) accepted: Vec<bool>,
+    /// `[users, K]`
+    pub(super) belief_before: Vec<f32>,
+    /// `[users, K]`
+    pub(super) belief: Vec<f32>,
+    /// `[users]`
+    pub(super) reward: Vec<f32>,
+    pub(super) components: u64,
+    pub(super) saturated: u64,
+}
+
+impl<T: Real> Simulate for Reference<T> {
+    fn world(&mut self, world: &world::World<'_>, environment: &Environment) -> Result<World, Self::Error> {
+        let parts = world.parts();
+        let mut item_row = parts.item_embedding.to_vec();
+        if environment.similarity == Similarity::Cosine {
+            item_row.chunks_exact_mut(world.shape().dimensions).for_each(normalise);
+        }
+        Ok(World {
+            shape: world.shape(),
+            environment: *environment,
+            item_row,
+            item_cluster: parts.item_cluster.to_vec(),
+            item_distance: parts.item_distance.to_vec(),
+            user_belief: parts.user_belief.to_vec(),
+            user_embedding: parts.user_embedding.to_vec(),
+            user_pretrained: parts.user_pretrained.to_vec(),
+            target: parts.target.to_vec(),
+        })
+    }
+
+    fn batch(&mut self, world: &World, users: Range<usize>) -> Result<Batch, Self::Error> {
+        let Shape { clusters, dimensions, .. } = world.shape;
+        let (count, shown) = (users.len(), world.environment.shown);
+        let belief = initial(world, &users).to_vec();
+        Ok(Batch {
+            users,
+            state: vec![0.0; count * (clusters + dimensions)],
+            action: vec![0.0; count * dimensions],
+            slate: vec![0; count * shown],
+            accepted: vec![false; count * shown],
+            belief_before: belief.clone(),
+            belief,
+            reward: vec![0.0; count],
+            components: 0,
+            saturated: 0,
+        })
+    }
+
+    fn reset(&mut self, world: &World, batch: &mut Batch) -> Result<(), Self::Error> {
+        batch.belief.copy_from_slice(initial(world, &batch.users));
+        Ok(())
+    }
+
+    fn observe(&mut self, world: &World, batch: &mut Batch) -> Result<(), Self::Error> {
+        let Shape { clusters, dimensions, .. } = world.shape;
+        for (n, user) in batch.users.clone().enumerate() {
+            let (beliefs, embedding) = batch.state[row(n, clusters + dimensions)].split_at_mut(clusters);
+            beliefs.copy_from_slice(&batch.belief[row(n, clusters)]);
+            embedding.copy_from_slice(&world.user_embedding[row(user, dimensions)]);
+        }
+        Ok(())
+    }
+
+    fn recommend(&mut self, world: &World, batch: &mut Batch) -> Result<(), Self::Error> {
+        let Shape { dimensions, list, .. } = world.shape;
+        let Environment { chosen, shown, .. } = world.environment;
+        let mut scores = vec![0.0; chosen];
+        for (n, user) in batch.users.clone().enumerate() {
+            let slate = &mut batch.slate[row(n, shown)];
+            let action = &batch.action[row(n, dimensions)];
+            let mut best = Best::new(&mut slate[..chosen], &mut scores);
+            for (item, embedding) in world.item_row.chunks_exact(dimensions).enumerate() {
+                best.push(item as u32, score(action, embedding));
+            }
+            fill(slate, chosen, &world.user_pretrained[row(user, list)]);
+        }
+        Ok(())
+    }
+
+    fn respond(&mut self, world: &World, batch: &mut Batch, round: Key) -> Result<(), Self::Error> {
+        let clusters = world.shape.clusters;
+        let Environment { shown, rules, .. } = world.environment;
+        let target = DVectorView::from_slice(&world.target, clusters);
+        let items = |item: u32| (world.item_cluster[item as usize] as usize, world.item_distance[item as usize]);
+        let mut counts = vec![0.0; clusters];
+        for (n, user) in batch.users.clone().enumerate() {
+            batch.reward[n] = step(
+                &rules,
+                &target,
+                &items,
+                &batch.slate[row(n, shown)],
+                &mut round.with(user as u64),
+                &mut DVectorViewMut::from_slice(&mut batch.belief[row(n, clusters)], clusters),
+                &mut DVectorViewMut::from_slice(&mut batch.belief_before[row(n, clusters)], clusters),
+                &mut DVectorViewMut::from_slice(&mut counts, clusters),
+                &mut batch.accepted[row(n, shown)],
+            );
+        }
+        Ok(())
+    }
+}
+
+fn initial<'a>(world: &'a World, users: &Range<usize>) -> &'a [f32] {
+    let clusters = world.shape.clusters;
+    &world.user_belief[users.start * clusters..users.end * clusters]
+}
