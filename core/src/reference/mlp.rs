@@ -241,3 +241,59 @@ fn back_through_linear<T: Real>(
     }
     back
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: usize = 6;
+
+    fn case(batch_norm: bool) -> (Layout, Weights<f64>, Vec<f64>, Vec<f64>) {
+        let layout = Layout::new("net", 3, vec![5, 4], 2, batch_norm);
+        let keys = UpdateKeys::new(1, 1);
+        let number = |key: crate::rng::Key, n: usize| f64::from(crate::rng::normal_pair(key.with(n as u64))[0]);
+        let weights = Weights {
+            parameters: (0..layout.parameters()).map(|n| number(keys.sample, n)).collect(),
+            statistics: (0..layout.statistics()).map(|n| 0.1 + number(keys.noise, n).abs()).collect(),
+        };
+        let input = (0..ROWS * 3).map(|n| number(keys.dropout, n)).collect();
+        let slope = (0..ROWS * 2).map(|n| number(keys.dropout, 1000 + n)).collect();
+        (layout, weights, input, slope)
+    }
+
+    /// Both gradients against central differences: the error is of the order of the step's square, but for units
+    /// within a step of ReLU's corner, which this case has none of.
+    #[test]
+    fn gradients_are_the_slopes_of_the_output() {
+        let train = Mode::Train { dropout: 0.3, keys: UpdateKeys::new(2, 7), network: Network::Critic1 };
+        for (batch_norm, mode) in [(false, train), (true, train), (true, Mode::Evaluate)] {
+            let (layout, weights, input, slope) = case(batch_norm);
+            let value = |weights: &Weights<f64>, input: &[f64]| -> f64 {
+                forward(&layout, weights, input, mode).output.iter().zip(&slope).map(|(y, s)| y * s).sum()
+            };
+            let (gradient, by_input) =
+                backward(&layout, &weights, &forward(&layout, &weights, &input, mode), &slope);
+            let step = 1e-6;
+            let close = |found: f64, high: f64, low: f64| {
+                let slope = (high - low) / (2.0 * step);
+                assert!((found - slope).abs() < 1e-7 * (1.0 + slope.abs()), "{found} is not {slope}");
+            };
+            for place in 0..gradient.len() {
+                let moved = |by: f64| {
+                    let mut weights = weights.clone();
+                    weights.parameters[place] += by;
+                    value(&weights, &input)
+                };
+                close(gradient[place], moved(step), moved(-step));
+            }
+            for place in 0..by_input.len() {
+                let moved = |by: f64| {
+                    let mut input = input.clone();
+                    input[place] += by;
+                    value(&weights, &input)
+                };
+                close(by_input[place], moved(step), moved(-step));
+            }
+        }
+    }
+}
