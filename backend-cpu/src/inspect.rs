@@ -1,0 +1,77 @@
+//! What the CPU holds, shown and put back.
+
+use nalgebra::DVectorView;
+use rayon::prelude::*;
+use recsim_core::backend::{Inspect, Snapshot};
+use recsim_core::metrics::{Losses, Tally};
+use recsim_core::td3::AgentState;
+use recsim_core::world::row;
+
+use crate::{Agent, Batch, Cpu, CpuError, World};
+
+impl Inspect for Cpu {
+    fn tally(&mut self, world: &World, batches: &[Batch]) -> Result<Tally, CpuError> {
+        Ok(self.pool.install(|| {
+            let mut sum = Tally::default();
+            for batch in batches {
+                sum += tally(world, batch);
+            }
+            sum
+        }))
+    }
+
+    fn losses(&mut self, agent: &mut Agent) -> Result<Losses, CpuError> {
+        Ok(agent.losses())
+    }
+
+    fn snapshot(&mut self, batch: &Batch) -> Result<Snapshot, CpuError> {
+        Ok(Snapshot {
+            users: batch.users.clone(),
+            action: batch.action.clone(),
+            slate: batch.slate.clone(),
+            accepted: batch.accepted.clone(),
+            belief_before: batch.belief_before.clone(),
+            belief: batch.belief.clone(),
+            reward: batch.reward.clone(),
+        })
+    }
+
+    fn restore(&mut self, batch: &mut Batch, snapshot: &Snapshot) -> Result<(), CpuError> {
+        batch.action.copy_from_slice(&snapshot.action);
+        batch.slate.copy_from_slice(&snapshot.slate);
+        batch.accepted.copy_from_slice(&snapshot.accepted);
+        batch.belief_before.copy_from_slice(&snapshot.belief_before);
+        batch.belief.copy_from_slice(&snapshot.belief);
+        batch.reward.copy_from_slice(&snapshot.reward);
+        Ok(())
+    }
+
+    fn export(&mut self, agent: &Agent) -> Result<AgentState, CpuError> {
+        Ok(agent.export())
+    }
+}
+
+/// One batch's part. Tallies add up exactly, so that rayon may add them in any order.
+fn tally(world: &World, batch: &Batch) -> Tally {
+    let (clusters, shown) = (world.shape.clusters, world.environment.shown);
+    let initial = world.initial_beliefs(&batch.users);
+    let target = DVectorView::from_slice(&world.target, clusters);
+    let most = f64::from(world.environment.rules.reward.max);
+    let of_user = |user: usize| {
+        Tally::of_user(
+            shown,
+            batch.accepted[row(user, shown)].iter().filter(|&&taken| taken).count(),
+            f64::from(batch.reward[user]) / most,
+            &DVectorView::from_slice(&initial[row(user, clusters)], clusters),
+            &DVectorView::from_slice(&batch.belief[row(user, clusters)], clusters),
+            &target,
+        )
+    };
+    let add = |mut sum: Tally, part: Tally| {
+        sum += part;
+        sum
+    };
+    let users = (0..batch.users.len()).into_par_iter().map(of_user).reduce(Tally::default, add);
+    let actions = Tally { components: batch.components, saturated: batch.saturated, ..Tally::default() };
+    add(users, actions)
+}

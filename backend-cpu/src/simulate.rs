@@ -1,0 +1,103 @@
+//! The users' side on the CPU.
+
+use std::mem::take;
+use std::ops::Range;
+
+use nalgebra::{DVector, DVectorView, DVectorViewMut};
+use rayon::prelude::*;
+use recsim_core::backend::Simulate;
+use recsim_core::config::Environment;
+use recsim_core::rng::Key;
+use recsim_core::slate::fill;
+use recsim_core::user::step;
+use recsim_core::world::World as HostWorld;
+
+use crate::error::table;
+use crate::search::TILE;
+use crate::{Batch, Cpu, CpuError, World};
+
+impl Simulate for Cpu {
+    fn world(&mut self, world: &HostWorld<'_>, environment: &Environment) -> Result<World, CpuError> {
+        Ok(World::new(world, environment, self.arch))
+    }
+
+    fn batch(&mut self, world: &World, users: Range<usize>) -> Result<Batch, CpuError> {
+        Batch::new(world, users)
+    }
+
+    fn reset(&mut self, world: &World, batch: &mut Batch) -> Result<(), CpuError> {
+        batch.belief.copy_from_slice(world.initial_beliefs(&batch.users));
+        Ok(())
+    }
+
+    fn observe(&mut self, world: &World, batch: &mut Batch) -> Result<(), CpuError> {
+        let (clusters, dimensions, width) = (world.shape.clusters, world.shape.dimensions, world.shape.state());
+        let length = batch.users.len() * width;
+        if batch.state.len() != length {
+            batch.state = take(&mut self.spare_states);
+            batch.state.clear();
+            batch.state.extend(table("states", length, 0.0)?);
+        }
+        let rows = batch.belief.chunks_exact(clusters).zip(world.embeddings(&batch.users).chunks_exact(dimensions));
+        for (state, (belief, embedding)) in batch.state.chunks_exact_mut(width).zip(rows) {
+            state[..clusters].copy_from_slice(belief);
+            state[clusters..].copy_from_slice(embedding);
+        }
+        Ok(())
+    }
+
+    fn recommend(&mut self, world: &World, batch: &mut Batch) -> Result<(), CpuError> {
+        let (dimensions, list) = (world.shape.dimensions, world.shape.list);
+        let Environment { chosen, shown, .. } = world.environment;
+        let slates = batch.slate.par_chunks_mut(TILE * shown);
+        let actions = batch.action.par_chunks(TILE * dimensions);
+        let lists = world.lists(&batch.users).par_chunks(TILE * list);
+        self.pool.install(|| {
+            slates.zip(actions).zip(lists).for_each(|((slates, actions), lists)| {
+                world.catalogue.best(actions, slates, shown, chosen);
+                for (slate, list) in slates.chunks_exact_mut(shown).zip(lists.chunks_exact(list)) {
+                    fill(slate, chosen, list);
+                }
+            });
+        });
+        Ok(())
+    }
+
+    fn respond(&mut self, world: &World, batch: &mut Batch, round: Key) -> Result<(), CpuError> {
+        let (clusters, shown) = (world.shape.clusters, world.environment.shown);
+        let first = batch.users.start;
+        let target = DVectorView::from_slice(&world.target, clusters);
+        let item = |item: u32| {
+            let (cluster, distance) = world.item[item as usize];
+            (cluster as usize, distance)
+        };
+        let users = batch
+            .slate
+            .par_chunks_exact(shown)
+            .zip(batch.accepted.par_chunks_exact_mut(shown))
+            .zip(batch.belief.par_chunks_exact_mut(clusters))
+            .zip(batch.belief_before.par_chunks_exact_mut(clusters))
+            .zip(&mut batch.reward)
+            .enumerate();
+        self.pool.install(|| {
+            users.with_min_len(TILE).for_each_init(
+                || DVector::zeros(clusters),
+                |counts, (user, ((((slate, accepted), belief), before), reward))| {
+                    *reward = step(
+                        &world.environment.rules,
+                        &target,
+                        &item,
+                        slate,
+                        &mut round.with((first + user) as u64),
+                        &mut DVectorViewMut::from_slice(belief, clusters),
+                        &mut DVectorViewMut::from_slice(before, clusters),
+                        &mut counts.column_mut(0),
+                        accepted,
+                    );
+                },
+            );
+        });
+        self.spare_states = take(&mut batch.state);
+        Ok(())
+    }
+}
