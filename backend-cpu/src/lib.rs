@@ -7,7 +7,7 @@
 //! | the agent's side | `learn`, with [`Agent`] and [`Replay`] |
 //!
 //! Nothing here depends on the number of threads: work is cut into tiles of one fixed size, and tiles share nothing.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod agent;
 mod batch;
