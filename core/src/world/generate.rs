@@ -73,7 +73,7 @@ pub fn generate(recipe: &Recipe, lists: impl FnOnce(&[f32], &[f32], usize, usize
     let centres = unit_rows(key.with(CENTRES), clusters, dimensions);
     let item_cluster = shuffled_clusters(key.with(ORDER), &sizes);
     let item_embedding = scatter(key.with(ITEMS), &item_cluster, &sizes, &centres, dimensions);
-    let item_distance = distances(&item_embedding, &item_cluster, clusters, dimensions);
+    let item_distance = distances(&item_embedding, &item_cluster, clusters, dimensions, FARTHEST);
     let (user_belief, user_embedding) = people(key.with(USERS), users, items, &target, &centres, dimensions);
     let user_pretrained = lists(&item_embedding, &user_embedding, dimensions, list);
     let shape = Shape { users, items, clusters, dimensions, list };
@@ -103,12 +103,18 @@ pub fn lists_by_brute_force(items: &[f32], users: &[f32], dimensions: usize, lis
 }
 
 /// How many of `items` each of `clusters` holds: the seed document's proportions for five, and for other numbers a
-/// first cluster with 70 % and the rest shared evenly. Every cluster holds at least one.
+/// first cluster with 70 % and the rest shared evenly. Every cluster holds at least one; the remainders of the rounded
+/// shares go to those that lack most.
 ///
 /// ```
 /// assert_eq!(recsim_core::world::cluster_sizes(19_130, 5), [13_383, 1_355, 1_413, 1_381, 1_598]);
+/// assert_eq!(recsim_core::world::cluster_sizes(7, 3), [5, 1, 1]);
 /// ```
+///
+/// # Panics
+/// If `clusters` is 0 or exceeds `items`.
 pub fn cluster_sizes(items: usize, clusters: usize) -> Vec<usize> {
+    assert!((1..=items).contains(&clusters), "from 1 cluster to as many as there are items");
     let weight = |cluster: usize| match (clusters, cluster) {
         (5, _) => REFERENCE_SIZES[cluster],
         (1, _) => 1.0,
@@ -116,23 +122,16 @@ pub fn cluster_sizes(items: usize, clusters: usize) -> Vec<usize> {
         _ => 0.3 / (clusters - 1) as f64,
     };
     let total: f64 = (0..clusters).map(weight).sum();
-    let spare = (items - clusters) as f64;
-    let share = |cluster| spare * weight(cluster) / total;
-    // Clusters get what is due to them rounded down, and the largest remainders one more.
-    let exact: Vec<f64> = if (items, clusters) == (REFERENCE_ITEMS, 5) {
-        REFERENCE_SIZES.iter().map(|size| size - 1.0).collect()
-    } else {
-        (0..clusters).map(share).collect()
-    };
-    let mut sizes: Vec<usize> = exact.iter().map(|&due| 1 + due as usize).collect();
-    let mut by_remainder: Vec<usize> = (0..clusters).collect();
-    by_remainder.sort_by(|&a, &b| {
-        let remainder = |c: usize| exact[c] - libm::floor(exact[c]);
-        remainder(b).total_cmp(&remainder(a)).then(a.cmp(&b))
-    });
-    let missing = items - sizes.iter().sum::<usize>();
-    for &cluster in by_remainder.iter().cycle().take(missing) {
-        sizes[cluster] += 1;
+    let quotas: Vec<f64> = (0..clusters).map(|cluster| items as f64 * weight(cluster) / total).collect();
+    let mut sizes: Vec<usize> = quotas.iter().map(|&quota| (quota as usize).max(1)).collect();
+    let lacks = |sizes: &[usize], cluster: usize| quotas[cluster] - sizes[cluster] as f64;
+    for _ in sizes.iter().sum()..items {
+        let neediest = first_best(clusters, |a, b| lacks(&sizes, a) > lacks(&sizes, b));
+        sizes[neediest] += 1;
+    }
+    for _ in items..sizes.iter().sum() {
+        let largest = first_best(clusters, |a, b| sizes[a] > sizes[b]);
+        sizes[largest] -= 1;
     }
     sizes
 }
@@ -142,15 +141,27 @@ pub fn target(sizes: &[usize]) -> Vec<f32> {
     let items: usize = sizes.iter().sum();
     let mut target: Vec<f32> = sizes.iter().map(|&size| (size as f64 / items as f64) as f32).collect();
     while target.iter().fold(0.0_f32, |sum, share| sum + share) > 1.0 {
-        let largest = (0..target.len()).fold(0, |best, c| if target[c] > target[best] { c } else { best });
+        let largest = first_best(target.len(), |a, b| target[a] > target[b]);
         target[largest] = f32::from_bits(target[largest].to_bits() - 1);
     }
     target
 }
 
-/// Each item's Euclidean distance to the mean of its cluster's embeddings, in `f64`, scaled by one factor so that the
-/// farthest lies at [`FARTHEST`]; all 0 if none is away from its centre.
-fn distances(embedding: &[f32], cluster: &[u32], clusters: usize, dimensions: usize) -> Vec<f32> {
+/// The first of `0..count` that no other is better than.
+fn first_best(count: usize, better: impl Fn(usize, usize) -> bool) -> usize {
+    (1..count).fold(0, |best, other| if better(other, best) { other } else { best })
+}
+
+/// Each item's Euclidean distance to the mean of its cluster's embeddings, computed in `f64` and scaled by one factor
+/// so that the farthest item of all lies at `farthest`; all 0 if none is away from its centre. A cluster without items
+/// has no centre and matters to none.
+pub fn distances(
+    embedding: &[f32],
+    cluster: &[u32],
+    clusters: usize,
+    dimensions: usize,
+    farthest: f64,
+) -> Vec<f32> {
     let mut centres = alloc::vec![0.0_f64; clusters * dimensions];
     let mut counts = alloc::vec![0.0_f64; clusters];
     for (item, &c) in embedding.chunks_exact(dimensions).zip(cluster) {
@@ -170,9 +181,9 @@ fn distances(embedding: &[f32], cluster: &[u32], clusters: usize, dimensions: us
         libm::sqrt(squares.sum())
     });
     let away: Vec<f64> = away.collect();
-    let farthest = away.iter().copied().fold(0.0, f64::max);
-    let factor = if farthest > 0.0 { FARTHEST / farthest } else { 0.0 };
-    away.iter().map(|far| (far * factor).min(FARTHEST) as f32).collect()
+    let most = away.iter().copied().fold(0.0, f64::max);
+    let factor = if most > 0.0 { farthest / most } else { 0.0 };
+    away.iter().map(|far| (far * factor).min(farthest) as f32).collect()
 }
 
 /// Random directions, each of length 1.
@@ -256,12 +267,12 @@ fn people(
 
 /// The cluster at `draw` in `[0, 1)` where the largest has a tenth of the others' weight.
 fn leaned_to(draw: f32, target: &[f32]) -> usize {
-    let largest = (0..target.len()).fold(0, |best, c| if target[c] > target[best] { c } else { best });
+    let largest = first_best(target.len(), |a, b| target[a] > target[b]);
     let place = draw * (target.len() as f32 - 0.9);
-    if place < 0.1 {
+    if place < 0.1 || target.len() == 1 {
         return largest;
     }
-    let other = ((place - 0.1) as usize).min(target.len().saturating_sub(2));
+    let other = ((place - 0.1) as usize).min(target.len() - 2);
     if other < largest { other } else { other + 1 }
 }
 
@@ -272,7 +283,6 @@ const USERS: u64 = 3;
 
 /// The seed document's catalogue.
 const REFERENCE_SIZES: [f64; 5] = [13_383.0, 1_355.0, 1_413.0, 1_381.0, 1_598.0];
-const REFERENCE_ITEMS: usize = 19_130;
 /// The farthest item's distance in the world's unit.
 const FARTHEST: f64 = 5.0;
 /// The farthest item's distance in the embedding's unit, the centres having length 1.
@@ -282,3 +292,6 @@ const TASTE_NOISE: f32 = 0.1;
 /// Mean and most of the catalogue's share that a user has taken up in a cluster leaned to.
 const MEAN_TAKEN: f64 = 5.1e-4;
 const MOST_TAKEN: f64 = 8e-3;
+
+#[cfg(test)]
+mod tests;

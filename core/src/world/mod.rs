@@ -6,7 +6,7 @@ mod generate;
 
 pub use error::WorldError;
 #[cfg(feature = "alloc")]
-pub use generate::{GeneratedWorld, Recipe, cluster_sizes, generate, lists_by_brute_force, target};
+pub use generate::{GeneratedWorld, Recipe, cluster_sizes, distances, generate, lists_by_brute_force, target};
 
 use core::ops::Range;
 

@@ -1,0 +1,155 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn the_reference_catalogue_has_the_specifications_shares() {
+    let sizes = cluster_sizes(19_130, 5);
+    assert_eq!(sizes, [13_383, 1_355, 1_413, 1_381, 1_598]);
+    let expected = [0.69958_f32, 0.07083, 0.07386, 0.07219, 0.08353];
+    for (share, expected) in target(&sizes).iter().zip(expected) {
+        assert!((share - expected).abs() <= 0.5e-5, "{share} is printed as {expected}");
+    }
+}
+
+#[test]
+fn small_catalogues_take_from_the_largest_cluster() {
+    assert_eq!(cluster_sizes(5, 5), [1, 1, 1, 1, 1]);
+    assert_eq!(cluster_sizes(6, 5), [2, 1, 1, 1, 1]);
+    assert_eq!(cluster_sizes(1, 1), [1]);
+}
+
+/// The bands are four standard errors of the mean wide: a lean's share is exponential with mean 5.1e-4, and one and a
+/// half leans fall on 4.1 clusters' worth of weight.
+#[test]
+fn beliefs_are_as_sparse_and_tiny_as_the_specifications() {
+    let users = 20_000;
+    let world = without_lists(&Recipe { users, items: 19_130, clusters: 5, dimensions: 4, list: 1, seed: 0 });
+    let beliefs: Vec<&[f32]> = world.user_belief.chunks_exact(5).collect();
+    for (cluster, expected) in [2.2e-5, 2.1e-4, 1.7e-4, 1.9e-4, 1.8e-4].into_iter().enumerate() {
+        let mean = beliefs.iter().map(|b| f64::from(b[cluster])).sum::<f64>() / users as f64;
+        let drawn = 5.1e-4 * 1.5 / 4.1 * if cluster == 0 { 0.1 } else { 1.0 };
+        let deviation = f64::sqrt(2.0 * 5.1e-4 * drawn);
+        assert!((mean - drawn).abs() < 4.0 * deviation / f64::sqrt(users as f64), "cluster {cluster}: {mean}");
+        assert!((mean - expected).abs() < 0.2 * expected, "cluster {cluster}: {mean}, specified {expected}");
+    }
+    let zeros = world.user_belief.iter().filter(|&&b| b == 0.0).count();
+    assert!(zeros > 5 * users / 2, "most are exactly 0");
+    assert!(world.user_belief.iter().all(|&b| b <= 8e-3));
+    assert!(beliefs.iter().all(|b| b.iter().filter(|&&b| b > 0.0).count() <= 2), "one or two leanings");
+}
+
+#[test]
+fn distances_spread_evenly_up_to_the_farthest() {
+    let world = without_lists(&Recipe { users: 1, items: 5_000, clusters: 5, dimensions: 16, list: 1, seed: 3 });
+    let mut histogram = [0_usize; 5];
+    for &distance in &world.item_distance {
+        histogram[(distance as usize).min(4)] += 1;
+    }
+    // Each of five clusters gives pairs at equally spaced radii: a unit holds a fifth of them, give or take a pair.
+    assert!(histogram.iter().all(|&count| count.abs_diff(1_000) <= 4 * 5), "{histogram:?}");
+    assert_eq!(world.item_distance.iter().copied().fold(0.0, f32::max), 5.0);
+}
+
+#[test]
+fn a_lone_cluster_is_the_one_leaned_to_at_every_draw() {
+    assert_eq!(leaned_to(0.0, &[1.0]), 0);
+    assert_eq!(leaned_to(1.0 - f32::EPSILON / 2.0, &[1.0]), 0);
+}
+
+#[test]
+fn every_cluster_can_be_leaned_to() {
+    let target = [0.1, 0.7, 0.1, 0.1];
+    let leans: Vec<usize> = (0..310).map(|n| leaned_to((n as f32 + 0.5) / 310.0, &target)).collect();
+    let counts: Vec<usize> = (0..4).map(|c| leans.iter().filter(|&&lean| lean == c).count()).collect();
+    assert_eq!(counts, [100, 10, 100, 100]);
+}
+
+#[test]
+fn a_seed_keeps_its_bytes() {
+    let world = generate(&SMALL, lists_by_brute_force);
+    assert_eq!(fingerprint(&world), PINNED, "worlds made by earlier versions would differ");
+    assert_ne!(fingerprint(&generate(&Recipe { seed: 1, ..SMALL }, lists_by_brute_force)), PINNED);
+}
+
+#[test]
+fn lists_hold_the_best_items_first() {
+    let world = generate(&SMALL, lists_by_brute_force);
+    let view = world.view();
+    for user in 0..SMALL.users {
+        let scores: Vec<f32> =
+            (0..SMALL.items).map(|item| score(view.user_embedding(user), view.item_embedding(item))).collect();
+        let mut order: Vec<u32> = (0..SMALL.items as u32).collect();
+        order.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b)));
+        assert_eq!(view.pretrained(user), &order[..SMALL.list]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_sizes_make_a_sound_world(
+        users in 1_usize..20, items in 1_usize..60, clusters in 1_usize..60, dimensions in 1_usize..9,
+        list in 1_usize..60, seed: u64,
+    ) {
+        let recipe = Recipe { users, items, clusters: clusters.min(items), dimensions, list: list.min(items), seed };
+        let world = generate(&recipe, lists_by_brute_force);
+        world.view();
+        prop_assert!((0..recipe.clusters as u32).all(|c| world.item_cluster.contains(&c)), "no cluster is empty");
+        prop_assert!(world.user_belief.iter().all(|&belief| belief <= MOST_TAKEN as f32));
+        distances_are_true(&world)?;
+    }
+
+    #[test]
+    fn sizes_add_up_and_none_is_empty(items in 1_usize..5_000, clusters in 1_usize..300) {
+        let clusters = clusters.min(items);
+        let sizes = cluster_sizes(items, clusters);
+        prop_assert_eq!(sizes.iter().sum::<usize>(), items);
+        prop_assert!(sizes.iter().all(|&size| size >= 1));
+        prop_assert!(target(&sizes).iter().fold(0.0_f32, |sum, share| sum + share) <= 1.0);
+    }
+}
+
+/// The embeddings' own distances to the centres, brought to the world's unit by the factor of the farthest item.
+fn distances_are_true(world: &GeneratedWorld) -> Result<(), TestCaseError> {
+    let Shape { clusters, dimensions, .. } = world.shape;
+    let rows: Vec<&[f32]> = world.item_embedding.chunks_exact(dimensions).collect();
+    let members = |c: u32| (0..rows.len()).filter(move |&i| world.item_cluster[i] == c);
+    let mut away = alloc::vec![0.0_f64; rows.len()];
+    for c in 0..clusters as u32 {
+        let mean = |d: usize| members(c).map(|i| f64::from(rows[i][d])).sum::<f64>() / members(c).count() as f64;
+        let centre: Vec<f64> = (0..dimensions).map(mean).collect();
+        for i in members(c) {
+            away[i] = rows[i]
+                .iter()
+                .zip(&centre)
+                .map(|(&x, m)| (f64::from(x) - m) * (f64::from(x) - m))
+                .sum::<f64>()
+                .sqrt();
+        }
+    }
+    let farthest = away.iter().copied().fold(0.0, f64::max);
+    for (item, (&distance, far)) in world.item_distance.iter().zip(&away).enumerate() {
+        let expected = if farthest > 0.0 { 5.0 * far / farthest } else { 0.0 };
+        prop_assert!((f64::from(distance) - expected).abs() < 1e-6, "item {}: {} for {}", item, distance, expected);
+    }
+    Ok(())
+}
+
+fn without_lists(recipe: &Recipe) -> GeneratedWorld {
+    generate(recipe, |_, users, dimensions, list| {
+        (0..list as u32).collect::<Vec<_>>().repeat(users.len() / dimensions)
+    })
+}
+
+/// FNV-1a over all the bytes.
+fn fingerprint(world: &GeneratedWorld) -> u64 {
+    let floats =
+        [&world.item_embedding, &world.item_distance, &world.user_belief, &world.user_embedding, &world.target];
+    let bits = floats.into_iter().flatten().map(|x| x.to_bits());
+    let indices = [&world.item_cluster, &world.user_pretrained].into_iter().flatten().copied();
+    let bytes = bits.chain(indices).flat_map(u32::to_le_bytes);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+const SMALL: Recipe = Recipe { users: 20, items: 101, clusters: 5, dimensions: 7, list: 9, seed: 0 };
+const PINNED: u64 = 17_407_965_082_736_447_151;
