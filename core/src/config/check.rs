@@ -135,7 +135,14 @@ fn world(config: &Config) -> Result<(), Invalid> {
         "world.clusters",
         world.clusters,
         format!("at most `world.items` ({})", world.items),
-    )
+    )?;
+    match world.list {
+        Auto::Auto => Ok(()),
+        Auto::Given(list) => {
+            let expected = format!("from 1 to `world.items` ({})", world.items);
+            must((1..=world.items).contains(&list), "world.list", list, expected)
+        }
+    }
 }
 
 fn at_least_1(key: &str, value: u32) -> Result<(), Invalid> {

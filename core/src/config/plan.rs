@@ -69,7 +69,8 @@ impl Config {
     pub fn plan(&self, world: &World<'_>) -> Result<Plan, Invalid> {
         check(self)?;
         let shape = world.shape();
-        let users = self.fits(world)?;
+        let users = self.fits(&shape)?;
+        self.scores_fit(world)?;
         let state = shape.state();
         let hidden = || self.td3.hidden.iter().map(|&width| width as usize).collect();
         Ok(Plan {
@@ -105,10 +106,10 @@ impl Config {
         })
     }
 
-    /// Checks sizes against the world's, and that no score can overflow. Returns the number of users served.
-    fn fits(&self, world: &World<'_>) -> Result<usize, Invalid> {
-        let Shape { users, items, dimensions, list, .. } = world.shape();
-        equals("environment.state_dim", self.environment.state_dim, world.shape().state(), "K + D")?;
+    /// Checks sizes against a world's, before there is one. Returns the number of users served.
+    pub fn fits(&self, shape: &Shape) -> Result<usize, Invalid> {
+        let &Shape { users, items, dimensions, list, .. } = shape;
+        equals("environment.state_dim", self.environment.state_dim, shape.state(), "K + D")?;
         equals("environment.action_dim", self.environment.action_dim, dimensions, "D")?;
         let served = match self.training.users_per_round {
             Auto::Auto => users,
@@ -122,19 +123,20 @@ impl Config {
         let (key, at) = ("recommendation.total_recommendations", shown as usize);
         must(at <= items, key, shown, format!("at most the world's items ({items})"))?;
         must(at <= list, key, shown, format!("at most the length of the world's pre-trained lists ({list})"))?;
-        if self.recommendation.similarity_metric == Similarity::Dot {
-            let largest = (0..items).map(|item| world.item_embedding(item)).map(absolute_sum).fold(0.0, f64::max);
-            let bound = largest * self.environment.max_action;
-            let expected =
-                format!("small enough that no score overflows: the largest item's entries sum to {largest:e}");
-            must(
-                bound < f64::from(f32::MAX) / 2.0,
-                "environment.max_action",
-                self.environment.max_action,
-                expected,
-            )?;
-        }
         Ok(served)
+    }
+
+    /// Checks that no score can overflow.
+    fn scores_fit(&self, world: &World<'_>) -> Result<(), Invalid> {
+        if self.recommendation.similarity_metric == Similarity::Cosine {
+            return Ok(());
+        }
+        let rows = (0..world.shape().items).map(|item| world.item_embedding(item));
+        let largest = rows.map(absolute_sum).fold(0.0, f64::max);
+        let (bound, max_action) = (largest * self.environment.max_action, self.environment.max_action);
+        let expected =
+            format!("small enough that no score overflows: the largest item's entries sum to {largest:e}");
+        must(bound < f64::from(f32::MAX) / 2.0, "environment.max_action", max_action, expected)
     }
 
     fn environment_of_users(&self) -> Environment {

@@ -1,5 +1,6 @@
 //! What is reported of a run (`spec` section 6).
 
+mod episode;
 mod fixed;
 mod losses;
 mod pentagon;

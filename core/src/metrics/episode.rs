@@ -1,0 +1,81 @@
+//! An episode, from its rounds.
+
+use super::{EpisodeReport, RoundReport, Seconds};
+
+impl EpisodeReport {
+    /// What `rounds`, an episode's in their order, come to. `initial_distance` is the users' mean summed distance to
+    /// the target before the first. None if there are no rounds.
+    pub fn of(rounds: &[RoundReport], initial_distance: f64) -> Option<Self> {
+        let (first, last) = (rounds.first()?, rounds.last()?);
+        let sum = |value: fn(&RoundReport) -> f64| rounds.iter().map(value).sum::<f64>();
+        let mean = |value| sum(value) / rounds.len() as f64;
+        let seconds = Seconds {
+            policy: sum(|round| round.seconds.policy),
+            matching: sum(|round| round.seconds.matching),
+            step: sum(|round| round.seconds.step),
+            training: sum(|round| round.seconds.training),
+            total: sum(|round| round.seconds.total),
+        };
+        Some(Self {
+            episode: last.episode,
+            acceptance_rate: mean(|round| round.acceptance_rate),
+            improved: last.improved,
+            improved_share: last.improved_share,
+            average_reward: mean(|round| round.average_reward),
+            total_reward: sum(|round| round.total_reward),
+            reward_trend: last.average_reward - first.average_reward,
+            initial_distance,
+            mean_distance: last.mean_distance,
+            engagement: last.engagement,
+            alignment: last.alignment,
+            combined_score: last.combined_score,
+            action_saturation: mean(|round| round.action_saturation),
+            total_interactions: last.total_interactions,
+            updates: last.updates,
+            seconds,
+            user_steps_per_second: sum(|round| round.users as f64) / seconds.total.max(f64::MIN_POSITIVE),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(number: u32, acceptance_rate: f64, average_reward: f64) -> RoundReport {
+        RoundReport {
+            episode: 3,
+            round: number,
+            users: 10,
+            acceptance_rate,
+            improved: u64::from(number),
+            improved_share: f64::from(number) / 10.0,
+            average_reward,
+            total_reward: 10.0 * average_reward,
+            mean_distance: 1.0 - f64::from(number) / 4.0,
+            engagement: 0.0,
+            alignment: 0.0,
+            combined_score: 0.0,
+            action_saturation: 0.0,
+            total_interactions: 200 * u64::from(number),
+            updates: 0,
+            learning: None,
+            seconds: Seconds { total: 2.0, ..Seconds::default() },
+            user_steps_per_second: 5.0,
+        }
+    }
+
+    #[test]
+    fn rates_are_means_totals_are_sums_and_states_are_the_last() {
+        let report = EpisodeReport::of(&[round(1, 0.25, 4.0), round(2, 0.75, 6.0)], 1.0).unwrap();
+        assert_eq!((report.episode, report.acceptance_rate, report.average_reward), (3, 0.5, 5.0));
+        assert_eq!((report.total_reward, report.reward_trend), (100.0, 2.0));
+        assert_eq!((report.improved, report.initial_distance, report.mean_distance), (2, 1.0, 0.5));
+        assert_eq!((report.total_interactions, report.user_steps_per_second), (400, 5.0));
+    }
+
+    #[test]
+    fn no_rounds_are_no_episode() {
+        assert_eq!(EpisodeReport::of(&[], 1.0), None);
+    }
+}
