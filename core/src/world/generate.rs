@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Parts, Shape, World, row};
+use super::{Arrays, Shape, World, row};
 use crate::rng::{Key, Purpose, index, normal_pair, uniform};
 use crate::slate::{Best, normalise, score};
 
@@ -23,32 +23,19 @@ pub struct Recipe {
     pub seed: u64,
 }
 
-/// The arrays of a generated world.
+/// A generated world.
 #[derive(Clone, Debug, PartialEq)]
-pub struct GeneratedWorld {
-    shape: Shape,
-    item_embedding: Vec<f32>,
-    item_cluster: Vec<u32>,
-    item_distance: Vec<f32>,
-    user_belief: Vec<f32>,
-    user_embedding: Vec<f32>,
-    user_pretrained: Vec<u32>,
-    target: Vec<f32>,
-}
+pub struct GeneratedWorld(Arrays);
 
 impl GeneratedWorld {
     /// The world, checked.
     pub fn view(&self) -> World<'_> {
-        let parts = Parts {
-            item_embedding: &self.item_embedding,
-            item_cluster: &self.item_cluster,
-            item_distance: &self.item_distance,
-            user_belief: &self.user_belief,
-            user_embedding: &self.user_embedding,
-            user_pretrained: &self.user_pretrained,
-            target: &self.target,
-        };
-        World::new(self.shape, parts).expect("a generated world is in order by construction")
+        World::new(self.0.shape, self.0.parts()).expect("a generated world is in order by construction")
+    }
+
+    /// Its arrays.
+    pub fn into_arrays(self) -> Arrays {
+        self.0
     }
 }
 
@@ -77,7 +64,7 @@ pub fn generate(recipe: &Recipe, lists: impl FnOnce(&[f32], &[f32], usize, usize
     let (user_belief, user_embedding) = people(key.with(USERS), users, items, &target, &centres, dimensions);
     let user_pretrained = lists(&item_embedding, &user_embedding, dimensions, list);
     let shape = Shape { users, items, clusters, dimensions, list };
-    GeneratedWorld {
+    GeneratedWorld(Arrays {
         shape,
         item_embedding,
         item_cluster,
@@ -86,7 +73,7 @@ pub fn generate(recipe: &Recipe, lists: impl FnOnce(&[f32], &[f32], usize, usize
         user_embedding,
         user_pretrained,
         target,
-    }
+    })
 }
 
 /// Pre-trained lists by scoring every item for every user.

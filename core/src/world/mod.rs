@@ -1,9 +1,13 @@
 //! The world: items, users and the target, checked once (`spec` section 1).
 
+#[cfg(feature = "alloc")]
+mod arrays;
 mod error;
 #[cfg(feature = "alloc")]
 mod generate;
 
+#[cfg(feature = "alloc")]
+pub use arrays::Arrays;
 pub use error::WorldError;
 #[cfg(feature = "alloc")]
 pub use generate::{GeneratedWorld, Recipe, cluster_sizes, distances, generate, lists_by_brute_force, target};

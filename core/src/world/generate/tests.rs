@@ -25,7 +25,7 @@ fn small_catalogues_take_from_the_largest_cluster() {
 fn beliefs_are_as_sparse_and_tiny_as_the_specifications() {
     let users = 20_000;
     let world = without_lists(&Recipe { users, items: 19_130, clusters: 5, dimensions: 4, list: 1, seed: 0 });
-    let beliefs: Vec<&[f32]> = world.user_belief.chunks_exact(5).collect();
+    let beliefs: Vec<&[f32]> = world.0.user_belief.chunks_exact(5).collect();
     for (cluster, expected) in [2.2e-5, 2.1e-4, 1.7e-4, 1.9e-4, 1.8e-4].into_iter().enumerate() {
         let mean = beliefs.iter().map(|b| f64::from(b[cluster])).sum::<f64>() / users as f64;
         let drawn = 5.1e-4 * 1.5 / 4.1 * if cluster == 0 { 0.1 } else { 1.0 };
@@ -33,9 +33,9 @@ fn beliefs_are_as_sparse_and_tiny_as_the_specifications() {
         assert!((mean - drawn).abs() < 4.0 * deviation / f64::sqrt(users as f64), "cluster {cluster}: {mean}");
         assert!((mean - expected).abs() < 0.2 * expected, "cluster {cluster}: {mean}, specified {expected}");
     }
-    let zeros = world.user_belief.iter().filter(|&&b| b == 0.0).count();
+    let zeros = world.0.user_belief.iter().filter(|&&b| b == 0.0).count();
     assert!(zeros > 5 * users / 2, "most are exactly 0");
-    assert!(world.user_belief.iter().all(|&b| b <= 8e-3));
+    assert!(world.0.user_belief.iter().all(|&b| b <= 8e-3));
     assert!(beliefs.iter().all(|b| b.iter().filter(|&&b| b > 0.0).count() <= 2), "one or two leanings");
 }
 
@@ -43,12 +43,12 @@ fn beliefs_are_as_sparse_and_tiny_as_the_specifications() {
 fn distances_spread_evenly_up_to_the_farthest() {
     let world = without_lists(&Recipe { users: 1, items: 5_000, clusters: 5, dimensions: 16, list: 1, seed: 3 });
     let mut histogram = [0_usize; 5];
-    for &distance in &world.item_distance {
+    for &distance in &world.0.item_distance {
         histogram[(distance as usize).min(4)] += 1;
     }
     // Each of five clusters gives pairs at equally spaced radii: a unit holds a fifth of them, give or take a pair.
     assert!(histogram.iter().all(|&count| count.abs_diff(1_000) <= 4 * 5), "{histogram:?}");
-    assert_eq!(world.item_distance.iter().copied().fold(0.0, f32::max), 5.0);
+    assert_eq!(world.0.item_distance.iter().copied().fold(0.0, f32::max), 5.0);
 }
 
 #[test]
@@ -94,8 +94,8 @@ proptest! {
         let recipe = Recipe { users, items, clusters: clusters.min(items), dimensions, list: list.min(items), seed };
         let world = generate(&recipe, lists_by_brute_force);
         world.view();
-        prop_assert!((0..recipe.clusters as u32).all(|c| world.item_cluster.contains(&c)), "no cluster is empty");
-        prop_assert!(world.user_belief.iter().all(|&belief| belief <= MOST_TAKEN as f32));
+        prop_assert!((0..recipe.clusters as u32).all(|c| world.0.item_cluster.contains(&c)), "no cluster is empty");
+        prop_assert!(world.0.user_belief.iter().all(|&belief| belief <= MOST_TAKEN as f32));
         distances_are_true(&world)?;
     }
 
@@ -111,9 +111,9 @@ proptest! {
 
 /// The embeddings' own distances to the centres, brought to the world's unit by the factor of the farthest item.
 fn distances_are_true(world: &GeneratedWorld) -> Result<(), TestCaseError> {
-    let Shape { clusters, dimensions, .. } = world.shape;
-    let rows: Vec<&[f32]> = world.item_embedding.chunks_exact(dimensions).collect();
-    let members = |c: u32| (0..rows.len()).filter(move |&i| world.item_cluster[i] == c);
+    let Shape { clusters, dimensions, .. } = world.0.shape;
+    let rows: Vec<&[f32]> = world.0.item_embedding.chunks_exact(dimensions).collect();
+    let members = |c: u32| (0..rows.len()).filter(move |&i| world.0.item_cluster[i] == c);
     let mut away = alloc::vec![0.0_f64; rows.len()];
     for c in 0..clusters as u32 {
         let mean = |d: usize| members(c).map(|i| f64::from(rows[i][d])).sum::<f64>() / members(c).count() as f64;
@@ -128,7 +128,7 @@ fn distances_are_true(world: &GeneratedWorld) -> Result<(), TestCaseError> {
         }
     }
     let farthest = away.iter().copied().fold(0.0, f64::max);
-    for (item, (&distance, far)) in world.item_distance.iter().zip(&away).enumerate() {
+    for (item, (&distance, far)) in world.0.item_distance.iter().zip(&away).enumerate() {
         let expected = if farthest > 0.0 { 5.0 * far / farthest } else { 0.0 };
         prop_assert!((f64::from(distance) - expected).abs() < 1e-6, "item {}: {} for {}", item, distance, expected);
     }
@@ -143,10 +143,15 @@ fn without_lists(recipe: &Recipe) -> GeneratedWorld {
 
 /// FNV-1a over all the bytes.
 fn fingerprint(world: &GeneratedWorld) -> u64 {
-    let floats =
-        [&world.item_embedding, &world.item_distance, &world.user_belief, &world.user_embedding, &world.target];
+    let floats = [
+        &world.0.item_embedding,
+        &world.0.item_distance,
+        &world.0.user_belief,
+        &world.user_embedding,
+        &world.target,
+    ];
     let bits = floats.into_iter().flatten().map(|x| x.to_bits());
-    let indices = [&world.item_cluster, &world.user_pretrained].into_iter().flatten().copied();
+    let indices = [&world.0.item_cluster, &world.user_pretrained].into_iter().flatten().copied();
     let bytes = bits.chain(indices).flat_map(u32::to_le_bytes);
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
