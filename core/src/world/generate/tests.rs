@@ -143,15 +143,10 @@ fn without_lists(recipe: &Recipe) -> GeneratedWorld {
 
 /// FNV-1a over all the bytes.
 fn fingerprint(world: &GeneratedWorld) -> u64 {
-    let floats = [
-        &world.0.item_embedding,
-        &world.0.item_distance,
-        &world.0.user_belief,
-        &world.user_embedding,
-        &world.target,
-    ];
+    let Arrays { item_embedding, item_distance, user_belief, user_embedding, target, .. } = &world.0;
+    let floats = [item_embedding, item_distance, user_belief, user_embedding, target];
     let bits = floats.into_iter().flatten().map(|x| x.to_bits());
-    let indices = [&world.0.item_cluster, &world.user_pretrained].into_iter().flatten().copied();
+    let indices = [&world.0.item_cluster, &world.0.user_pretrained].into_iter().flatten().copied();
     let bytes = bits.chain(indices).flat_map(u32::to_le_bytes);
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
