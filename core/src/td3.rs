@@ -198,3 +198,24 @@ pub fn kept(layer: Key, row: u64, column_of_four: u64, threshold: u16) -> u8 {
 pub fn dropout_threshold(share: f64) -> u16 {
     libm::round(share * 65_536.0).min(65_535.0) as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropout_keeps_its_units() {
+        let keys = UpdateKeys::new(1, 2);
+        let kept_of = |network, layer| {
+            let key = keys.dropout_of(network, layer);
+            core::array::from_fn(|row| kept(key, row as u64, 3, dropout_threshold(0.5)))
+        };
+        let found = [(Network::Actor, 0), (Network::Critic1, 1), (Network::Critic2, 2)]
+            .map(|(network, layer)| kept_of(network, layer));
+        assert_eq!(found, KEPT);
+    }
+
+    /// Results rest on these: they must not change.
+    const KEPT: [[u8; 8]; 3] =
+        [[6, 5, 0, 14, 13, 0, 14, 13], [12, 5, 3, 15, 7, 0, 5, 3], [3, 3, 6, 4, 9, 6, 10, 9]];
+}
