@@ -40,7 +40,7 @@ fn neighbouring_draws_are_independent() {
 
 #[test]
 fn purposes_seeds_and_the_order_of_coordinates_make_independent_streams() {
-    let pairs: [(&str, fn(u64) -> [Key; 2]); 4] = [
+    let pairs: [(&str, Walk<[Key; 2]>); 4] = [
         ("purposes", |n| [Purpose::Acceptance, Purpose::EvaluationAcceptance].map(|p| Key::new(0, p).with(n))),
         ("seeds", |n| [0, 1].map(|seed| Key::new(seed, Purpose::Acceptance).with(n))),
         ("levels", |n| [Key::new(0, Purpose::Sample).with(n), Key::new(0, Purpose::Sample).with(n).with(0)]),
@@ -143,8 +143,11 @@ fn dropout_drops_its_share_and_neighbouring_units_apart() {
     }
 }
 
+/// From a number to a key, or more.
+type Walk<T> = fn(u64) -> T;
+
 /// The ways a key runs along each level of an acceptance's coordinates: item, user, round, episode, seed.
-fn walks() -> [(&'static str, fn(u64) -> Key); 5] {
+fn walks() -> [(&'static str, Walk<Key>); 5] {
     [
         ("item", |n| Key::new(0, Purpose::Acceptance).with(1).with(1).with(0).with(n)),
         ("user", |n| Key::new(0, Purpose::Acceptance).with(1).with(1).with(n).with(0)),
