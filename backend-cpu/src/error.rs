@@ -57,9 +57,33 @@ impl fmt::Display for CpuError {
 }
 
 /// A table of `elements` copies of `value`, or the error that says which table was too large.
-pub(crate) fn table<T: Clone>(table: &'static str, elements: usize, value: T) -> Result<Vec<T>, CpuError> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(elements).map_err(|_| CpuError::Memory { table, elements })?;
-    values.resize(elements, value);
-    Ok(values)
+pub(crate) fn table<T: Clone>(name: &'static str, elements: usize, value: T) -> Result<Vec<T>, CpuError> {
+    let mut table = Vec::new();
+    resize(name, &mut table, elements, value)?;
+    Ok(table)
+}
+
+/// Makes `table` hold `elements` elements: the first it has, and copies of `value`.
+pub(crate) fn resize<T: Clone>(
+    name: &'static str,
+    table: &mut Vec<T>,
+    elements: usize,
+    value: T,
+) -> Result<(), CpuError> {
+    let missing = elements.saturating_sub(table.len());
+    table.try_reserve_exact(missing).map_err(|_| CpuError::Memory { table: name, elements })?;
+    table.resize(elements, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_larger_than_memory_is_an_error_that_names_it() {
+        let error = table("transitions", usize::MAX / 8, 0.0_f32).expect_err("no machine has it");
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+        assert!(error.to_string().contains("transitions"));
+    }
 }

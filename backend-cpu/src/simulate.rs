@@ -12,7 +12,7 @@ use recsim_core::slate::fill;
 use recsim_core::user::step;
 use recsim_core::world::World as HostWorld;
 
-use crate::error::table;
+use crate::error::resize;
 use crate::search::TILE;
 use crate::{Batch, Cpu, CpuError, World};
 
@@ -32,23 +32,27 @@ impl Simulate for Cpu {
 
     fn observe(&mut self, world: &World, batch: &mut Batch) -> Result<(), CpuError> {
         let (clusters, dimensions, width) = (world.shape.clusters, world.shape.dimensions, world.shape.state());
-        let length = batch.users.len() * width;
-        if batch.state.len() != length {
+        if batch.state.is_empty() {
             batch.state = take(&mut self.spare_states);
-            batch.state.clear();
-            batch.state.extend(table("states", length, 0.0)?);
         }
-        let rows = batch.belief.chunks_exact(clusters).zip(world.embeddings(&batch.users).chunks_exact(dimensions));
-        for (state, (belief, embedding)) in batch.state.chunks_exact_mut(width).zip(rows) {
-            state[..clusters].copy_from_slice(belief);
-            state[clusters..].copy_from_slice(embedding);
-        }
+        resize("states", &mut batch.state, batch.users.len() * width, 0.0)?;
+        let embeddings = world.embeddings(&batch.users).par_chunks_exact(dimensions);
+        let rows = batch.belief.par_chunks_exact(clusters).zip(embeddings).with_min_len(TILE);
+        self.pool.install(|| {
+            batch.state.par_chunks_exact_mut(width).zip(rows).for_each(|(state, (belief, embedding))| {
+                state[..clusters].copy_from_slice(belief);
+                state[clusters..].copy_from_slice(embedding);
+            });
+        });
         Ok(())
     }
 
     fn recommend(&mut self, world: &World, batch: &mut Batch) -> Result<(), CpuError> {
         let (dimensions, list) = (world.shape.dimensions, world.shape.list);
         let Environment { chosen, shown, .. } = world.environment;
+        if let Some(place) = batch.action.iter().position(|x| !x.is_finite()) {
+            return Err(CpuError::Action { user: batch.users.start + place / dimensions });
+        }
         let slates = batch.slate.par_chunks_mut(TILE * shown);
         let actions = batch.action.par_chunks(TILE * dimensions);
         let lists = world.lists(&batch.users).par_chunks(TILE * list);
@@ -97,7 +101,9 @@ impl Simulate for Cpu {
                 },
             );
         });
-        self.spare_states = take(&mut batch.state);
+        if !batch.state.is_empty() {
+            self.spare_states = take(&mut batch.state);
+        }
         Ok(())
     }
 }
