@@ -49,3 +49,8 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
         1
     }
 }
+
+/// Whether all that went wrong is that the reader of standard output has stopped reading.
+pub(crate) fn nobody_reads(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

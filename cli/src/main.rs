@@ -1,5 +1,54 @@
 //! The `recsim` command.
 
+mod arguments;
+mod bench;
+mod config;
+mod device;
 mod error;
+mod files;
+mod interrupt;
+mod output;
+mod progress;
+mod source;
+mod train;
+mod world;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error::nobody_reads(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(&format!("error: {error:#}"));
+            ExitCode::from(error::exit_code(&error))
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Train(arguments) => train::run(&arguments),
+        Command::Show(arguments) => train::show(&arguments),
+        Command::Config(arguments) => {
+            let settings = config::Settings::load(&arguments.settings.overrides())?;
+            if arguments.json {
+                return output::json(&settings.config);
+            }
+            output::text(&config::annotated(&settings.config))
+        }
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::World { command, quiet, json, threads } => {
+            world::run(command, quiet, json, threads.map(|threads| threads as usize))
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "recsim", &mut script);
+            output::text(&String::from_utf8_lossy(&script))
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Arguments as they are typed. What they mean is settled by each command.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+
+use crate::config::Overrides;
+
+/// Simulate the users of a recommender, and train an agent that steers their beliefs towards a target.
+#[derive(Debug, Parser)]
+#[command(name = "recsim", version, about, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the experiment: simulate, train, and leave the results in a folder
+    Train(Train),
+    /// Print the summary of a run again
+    Show(Show),
+    /// Print every setting with its value and meaning, as YAML
+    Config(Config),
+    /// Time the stages of the loop
+    Bench(Bench),
+    /// Make, import, assemble or look at a world
+    World {
+        #[command(subcommand)]
+        command: crate::world::Command,
+        /// Print nothing when it goes well
+        #[arg(short, long, global = true)]
+        quiet: bool,
+        /// Print one line of JSON
+        #[arg(long, global = true)]
+        json: bool,
+        /// Threads; one per core if not given
+        #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u32).range(1..=1024))]
+        threads: Option<u32>,
+    },
+    /// Print completions for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Train {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
+    /// Episodes
+    #[arg(long, value_name = "N")]
+    pub(crate) episodes: Option<u32>,
+    /// Rounds in an episode
+    #[arg(long, value_name = "N")]
+    pub(crate) rounds: Option<u32>,
+    /// The folder for the results [default: runs/<UTC date-time>-<seed>]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Use the folder even if it holds a run, which is replaced, or a world
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Have every stage checked against another backend: slow
+    #[arg(long, value_name = "BACKEND")]
+    pub(crate) shadow: Option<Shadow>,
+    /// Write all that happens to the first users into a safetensors file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// How many users that are
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) trace_users: u32,
+    /// No progress and no summary
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Print the summary as one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What can check another backend.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Shadow {
+    Reference,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// The run's folder
+    pub(crate) run: PathBuf,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Config {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
+    /// What to time
+    #[arg(long, value_delimiter = ',', default_value = "actor,topk,step,round,td3_update,experiment")]
+    pub(crate) phases: Vec<Phase>,
+    /// Timed repetitions of each phase, after a first call
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) reps: u32,
+    /// Rounds of the experiment that are really run, the rest extrapolated; 0 runs all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) run_rounds: u32,
+    /// Print JSON lines
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A part of the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Phase {
+    /// Observe and act, all users
+    Actor,
+    /// Fill the slates, all users
+    Topk,
+    /// Respond and remember, all users
+    Step,
+    /// A whole round without learning
+    Round,
+    /// One update: a session of 10, divided by 10
+    Td3Update,
+    /// The whole experiment
+    Experiment,
+}
+
+/// What several commands say of the configuration.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SettingsArguments {
+    /// A YAML file of settings; `recsim config` prints one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override a setting, such as td3.tau=0.01; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// A world's folder [default: the built-in generated world]
+    #[arg(long, value_name = "DIR")]
+    world: Option<PathBuf>,
+    /// cpu, cuda or reference
+    #[arg(long, value_name = "BACKEND")]
+    backend: Option<String>,
+    /// Users: sizes the built-in world, and of another takes the first N
+    #[arg(long, value_name = "N")]
+    users: Option<u32>,
+    /// The seed of every draw of the run
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Threads; one per core if not given. They change no result
+    #[arg(long, value_name = "N")]
+    threads: Option<u32>,
+}
+
+impl SettingsArguments {
+    /// What they override.
+    pub(crate) fn overrides(&self) -> Overrides {
+        let mut flags = Vec::new();
+        let mut flag = |key, flag, value: Option<Value>| flags.extend(value.map(|value| (key, flag, value)));
+        flag("world.path", "--world", self.world.as_ref().map(|path| path.to_string_lossy().into()));
+        flag("experiment.backend", "--backend", self.backend.clone().map(Value::from));
+        flag("experiment.seed", "--seed", self.seed.map(Value::from));
+        flag("experiment.threads", "--threads", self.threads.map(Value::from));
+        Overrides { file: self.config.clone(), sets: self.set.clone(), flags, users: self.users }
+    }
+}
+
+impl Train {
+    /// What they override.
+    pub(crate) fn overrides(&self) -> Overrides {
+        let mut overrides = self.settings.overrides();
+        let mut flag = |key, flag, value: Option<Value>| {
+            overrides.flags.extend(value.map(|value| (key, flag, value)));
+        };
+        flag("training.episodes", "--episodes", self.episodes.map(Value::from));
+        flag("training.rounds_per_episode", "--rounds", self.rounds.map(Value::from));
+        flag("experiment.output", "--out", self.out.as_ref().map(|path| path.to_string_lossy().into()));
+        overrides
+    }
+}

@@ -1,0 +1,101 @@
+//! A configuration as YAML.
+
+use recsim_core::config::Config;
+use serde_json::Value;
+
+use super::keys::{COMMENTS, GROUPS};
+
+/// Every key with its value and a comment.
+pub(crate) fn annotated(config: &Config) -> String {
+    let widest = lines(config).filter_map(|(_, line)| line.map(|(text, _)| text.len())).max().unwrap_or(0);
+    write(config, |text, comment| format!("{text:widest$}  # {comment}"))
+}
+
+/// Every key with its value.
+pub(crate) fn plain(config: &Config) -> String {
+    write(config, |text, _| text.to_owned())
+}
+
+fn write(config: &Config, line_of: impl Fn(&str, &str) -> String) -> String {
+    let mut out = String::new();
+    for (group, line) in lines(config) {
+        match line {
+            None => {
+                let about = GROUPS.iter().find(|(name, _)| *name == group).map_or("", |(_, about)| about);
+                let gap = if out.is_empty() { "" } else { "\n" };
+                out.push_str(&format!("{gap}{group}:  # {about}\n"));
+            }
+            Some((text, comment)) => {
+                out.push_str(&line_of(&text, comment));
+                out.push('\n');
+            }
+        }
+    }
+    out
+}
+
+/// A line for each group, and one for each of its keys with the comment.
+fn lines(config: &Config) -> impl Iterator<Item = (&'static str, Option<(String, &'static str)>)> {
+    let values = serde_json::to_value(config).unwrap_or_default();
+    GROUPS.iter().flat_map(move |(group, _)| {
+        let values = values[group].clone();
+        let keys = COMMENTS.iter().filter_map(move |(path, comment)| {
+            let key = path.strip_prefix(group)?.strip_prefix('.')?;
+            Some((*group, Some((format!("  {key}: {}", scalar(&values[key])), *comment))))
+        });
+        [(*group, None)].into_iter().chain(keys)
+    })
+}
+
+/// JSON's scalars and lists are YAML; words that need no quotes go without.
+fn scalar(value: &Value) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    match value {
+        Value::String(text)
+            if text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+                && text.chars().all(bare)
+                && !matches!(&*text.to_ascii_lowercase(), "true" | "false" | "null") =>
+        {
+            text.clone()
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(scalar).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::{defaults, paths};
+    use super::super::{Overrides, Settings};
+    use super::*;
+
+    #[test]
+    fn every_key_has_one_comment_and_every_comment_a_key() {
+        let mut keys: Vec<String> = defaults()
+            .iter()
+            .flat_map(|(group, keys)| keys.as_object().unwrap().keys().map(move |key| format!("{group}.{key}")))
+            .collect();
+        keys.sort();
+        let mut commented: Vec<&str> = paths().collect();
+        commented.sort_unstable();
+        assert_eq!(commented, keys);
+        assert!(COMMENTS.iter().all(|(_, comment)| !comment.is_empty()));
+    }
+
+    #[test]
+    fn what_is_printed_parses_back() {
+        let mut config = Config::default();
+        config.experiment.seed = u64::MAX;
+        config.td3.hidden = vec![7, 9];
+        config.td3.learning_rate = 3.3e-7;
+        for words in ["auto", "runs/1", "a: b # c", "true", "12", "\"quoted\"", "ünï", "line\nbreak", ""] {
+            config.experiment.output = words.into();
+            for text in [annotated(&config), plain(&config)] {
+                let file = tempfile::NamedTempFile::new().unwrap();
+                std::fs::write(file.path(), &text).unwrap();
+                let overrides = Overrides { file: Some(file.path().to_owned()), ..Overrides::default() };
+                assert_eq!(Settings::load(&overrides).unwrap().config, config, "{text}");
+            }
+        }
+    }
+}

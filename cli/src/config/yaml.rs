@@ -1,0 +1,191 @@
+//! YAML with a line for every value: a small tree from the parser's events.
+//!
+//! A configuration is mappings of scalars and lists. What YAML has beyond that (aliases, which can blow up a short
+//! file, merge keys, several documents) is refused, with its line.
+
+use saphyr::Scalar;
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use serde_json::{Number, Value};
+
+use std::borrow::Cow;
+
+/// A value and the line it begins on, from 1.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Node {
+    pub(super) line: usize,
+    pub(super) data: Data,
+}
+
+/// What a node holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Data {
+    /// A scalar or a list.
+    Value(Value),
+    /// Keys in their order, each with its line.
+    Mapping(Vec<(String, usize, Node)>),
+}
+
+/// What is wrong with a text, and on which line.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Flaw {
+    pub(super) line: usize,
+    pub(super) problem: String,
+}
+
+/// Reads one document; none if the text holds none.
+pub(super) fn parse(text: &str) -> Result<Option<Node>, Flaw> {
+    let mut events = Events(Parser::new_from_str(text));
+    let mut root = None;
+    loop {
+        match events.next()? {
+            (Event::StreamEnd, _) => return Ok(root),
+            (Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing, _) => {}
+            (event, span) if root.is_none() => root = Some(events.node(event, span, 0)?),
+            (_, span) => return Err(flaw(span, "a second document begins here, and only one is read")),
+        }
+    }
+}
+
+struct Events<'a>(Parser<'a, saphyr_parser::StrInput<'a>>);
+
+impl<'a> Events<'a> {
+    fn next(&mut self) -> Result<(Event<'a>, Span), Flaw> {
+        match self.0.next_event() {
+            None => Ok((Event::StreamEnd, Span::default())),
+            Some(event) => event.map_err(|error| syntax(&error)),
+        }
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Flaw> {
+        if depth > DEEPEST {
+            return Err(flaw(span, "this is nested too deeply: a configuration is groups of keys"));
+        }
+        let data = match event {
+            Event::Scalar(text, style, _, tag) => {
+                if let Some(tag) = tag {
+                    return Err(flaw(span, &format!("a tag (`{}{}`) is not supported", tag.handle, tag.suffix)));
+                }
+                Data::Value(scalar(text, style).map_err(|problem| flaw(span, &problem))?)
+            }
+            Event::SequenceStart(..) => Data::Value(self.list(depth)?),
+            Event::MappingStart(..) => Data::Mapping(self.mapping(depth)?),
+            _ => return Err(flaw(span, "an alias (`*name`) is not supported: write the value out")),
+        };
+        Ok(Node { line: span.start.line(), data })
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Value, Flaw> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd | Event::StreamEnd, _) => return Ok(Value::Array(items)),
+                (event, span) => match self.node(event, span, depth + 1)?.data {
+                    Data::Value(value) => items.push(value),
+                    Data::Mapping(_) => return Err(flaw(span, "a list holds numbers or words, not keys")),
+                },
+            }
+        }
+    }
+
+    fn mapping(&mut self, depth: usize) -> Result<Vec<(String, usize, Node)>, Flaw> {
+        let mut entries: Vec<(String, usize, Node)> = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            let key = match event {
+                Event::MappingEnd | Event::StreamEnd => return Ok(entries),
+                Event::Scalar(text, ..) => text.into_owned(),
+                _ => return Err(flaw(span, "a key must be a word")),
+            };
+            let line = span.start.line();
+            if let Some((_, first, _)) = entries.iter().find(|(known, ..)| *known == key) {
+                return Err(flaw(span, &format!("`{key}` is given twice: first on line {first}")));
+            }
+            let (event, span) = self.next()?;
+            entries.push((key, line, self.node(event, span, depth + 1)?));
+        }
+    }
+}
+
+/// A scalar of YAML 1.2's core schema; whole numbers up to `u64`, and no number that JSON lacks.
+fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Result<Value, String> {
+    if style == ScalarStyle::Plain {
+        if let Ok(number) = text.parse::<u64>() {
+            return Ok(number.into());
+        }
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        return match Scalar::parse_from_cow(text) {
+            Scalar::Null => Ok(Value::Null),
+            Scalar::Boolean(truth) => Ok(truth.into()),
+            Scalar::Integer(number) => Ok(number.into()),
+            Scalar::FloatingPoint(number) => {
+                let written = || format!("{} is not a finite number", number.0);
+                Number::from_f64(number.0).map(Value::Number).ok_or_else(written)
+            }
+            Scalar::String(text) => Ok(text.into()),
+        };
+    }
+    Ok(text.into())
+}
+
+fn flaw(span: Span, problem: &str) -> Flaw {
+    Flaw { line: span.start.line(), problem: problem.to_owned() }
+}
+
+fn syntax(error: &ScanError) -> Flaw {
+    Flaw { line: error.marker().line(), problem: format!("this is not YAML: {}", error.info()) }
+}
+
+/// Groups hold keys, and a key may hold a list: three levels, and one to spare for a better message.
+const DEEPEST: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Value {
+        match parse(text).unwrap().unwrap().data {
+            Data::Value(value) => value,
+            Data::Mapping(entries) => panic!("{entries:?}"),
+        }
+    }
+
+    #[test]
+    fn scalars_follow_yamls_core_schema() {
+        assert_eq!(value("18446744073709551615"), u64::MAX);
+        assert_eq!(value("-3"), -3);
+        assert_eq!(value("3e-4"), 3e-4);
+        assert_eq!(value("true"), true);
+        assert_eq!(value("'1'"), "1");
+        assert_eq!(value("1_000"), "1_000");
+        assert_eq!(value("[8, 9]"), serde_json::json!([8, 9]));
+    }
+
+    #[test]
+    fn lines_are_counted_from_one() {
+        let Data::Mapping(groups) = parse("# a\ntd3:\n  tau: 1\n").unwrap().unwrap().data else { panic!() };
+        let Data::Mapping(keys) = &groups[0].2.data else { panic!() };
+        assert_eq!((groups[0].1, keys[0].1, keys[0].2.line), (2, 3, 3));
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused_with_its_line() {
+        for (text, line, word) in [
+            ("a: 1\nb: .nan\n", 2, "finite"),
+            ("a: -.inf", 1, "finite"),
+            ("a: 1\nb: 2\na: 3", 3, "twice"),
+            ("a: &x 1\nb: *x", 2, "alias"),
+            ("a: 1\n---\nb: 2", 2, "second document"),
+            ("a: [1, 2", 1, "not YAML"),
+            ("a: !!str 1", 1, "tag"),
+            ("? [1]\n: 2", 1, "key must be a word"),
+            ("a: [{b: 1}]", 1, "list"),
+        ] {
+            let flaw = parse(text).unwrap_err();
+            assert!(flaw.problem.contains(word), "{text:?}: {flaw:?}");
+            assert_eq!(flaw.line, line, "{text:?}: {flaw:?}");
+        }
+        assert!(parse(&"[".repeat(100_000)).is_err());
+    }
+}

@@ -1,0 +1,27 @@
+//! What a run leaves behind, one file per format (`spec` section 6).
+
+pub(crate) mod atomic;
+pub(crate) mod beliefs;
+pub(crate) mod folder;
+pub(crate) mod lines;
+pub(crate) mod models;
+pub(crate) mod tensorboard;
+pub(crate) mod trace;
+
+/// The names of files and folders in a run's folder.
+pub(crate) mod names {
+    pub(crate) const CONFIG: &str = "config.yaml";
+    pub(crate) const RUN: &str = "run.json";
+    pub(crate) const ROUNDS: &str = "rounds.jsonl";
+    pub(crate) const EPISODES: &str = "episodes.jsonl";
+    pub(crate) const SUMMARY: &str = "summary.json";
+    pub(crate) const RESULTS: &str = "results";
+    pub(crate) const BELIEFS: &str = "results/current_user_beliefs.json";
+    pub(crate) const MODELS: &str = "models";
+    pub(crate) const TENSORBOARD: &str = "tensorboard";
+}
+
+/// The time in UTC, as `2025-01-08 10:30:00`.
+pub(crate) fn timestamp() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
+}

@@ -1,0 +1,97 @@
+//! The world that a command works on: opened from a folder, or generated.
+
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use recsim_core::config::Config;
+use recsim_core::world::{Recipe, Shape};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{AUTO, Settings};
+use crate::progress::Waiting;
+use crate::world::{self, WorldFile};
+
+/// Where a world came from, for the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Provenance {
+    /// The folder, or none for a generated one.
+    pub(crate) path: Option<String>,
+    /// How it came to be.
+    pub(crate) provenance: serde_json::Value,
+    /// SHA-256 of its tensors' file, if it has one.
+    pub(crate) checksum: Option<String>,
+    pub(crate) users: usize,
+    pub(crate) items: usize,
+    pub(crate) clusters: usize,
+    pub(crate) dimensions: usize,
+    pub(crate) list: usize,
+}
+
+/// Opens or generates the world that the settings name, having checked against its sizes what can be.
+pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) -> anyhow::Result<WorldFile> {
+    let config = &settings.config;
+    if config.world.path != AUTO {
+        return world::open(Path::new(&config.world.path));
+    }
+    let recipe = recipe(config);
+    config.fits(&shape(&recipe)).map_err(|invalid| settings.refuse(&invalid))?;
+    let Recipe { users, items, .. } = recipe;
+    let what = format!("generating a world of {users} users and {items} items");
+    while_waiting(&what, quiet, || world::generate(&recipe, threads))
+}
+
+/// The record of a world.
+pub(crate) fn provenance(config: &Config, world: &WorldFile, shape: Shape) -> Provenance {
+    let path = (config.world.path != AUTO).then(|| config.world.path.clone());
+    Provenance {
+        checksum: path.is_some().then(|| world.checksum().to_owned()),
+        path,
+        provenance: world.about().provenance.clone(),
+        users: shape.users,
+        items: shape.items,
+        clusters: shape.clusters,
+        dimensions: shape.dimensions,
+        list: shape.list,
+    }
+}
+
+/// The built-in world as the settings have it. Its lists hold twice what is shown, or all items if there are fewer.
+fn recipe(config: &Config) -> Recipe {
+    let world = &config.world;
+    let twice = config.recommendation.total_recommendations.saturating_mul(2).min(world.items);
+    Recipe {
+        users: world.users as usize,
+        items: world.items as usize,
+        clusters: world.clusters as usize,
+        dimensions: world.dim as usize,
+        list: world.list.or(twice) as usize,
+        seed: world.seed,
+    }
+}
+
+fn shape(recipe: &Recipe) -> Shape {
+    let &Recipe { users, items, clusters, dimensions, list, .. } = recipe;
+    Shape { users, items, clusters, dimensions, list }
+}
+
+/// Does `work`, and says so if it takes longer than a person waits without wondering.
+fn while_waiting<T>(what: &str, quiet: bool, work: impl FnOnce() -> T) -> T {
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            if !quiet && is_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let waiting = Waiting::begin(what);
+                // The sender is dropped when the work is done, or has panicked.
+                let _ = is_done.recv();
+                waiting.end();
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
+}
+
+const PATIENCE: Duration = Duration::from_secs(2);

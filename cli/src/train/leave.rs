@@ -1,0 +1,118 @@
+//! What a run leaves, as it goes.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use recsim_core::backend::Device;
+use recsim_core::config::Plan;
+use recsim_core::metrics::{EpisodeReport, RoundReport};
+use recsim_core::session::Session;
+use serde::Serialize;
+
+use super::options::Options;
+use super::record::{End, Run, Status};
+use crate::config;
+use crate::files::lines::JsonLines;
+use crate::files::tensorboard::Events;
+use crate::files::trace::Trace;
+use crate::files::{atomic, beliefs, folder, models, names, timestamp};
+
+/// The open files of a run.
+pub(super) struct Leavings<'a> {
+    folder: &'a Path,
+    user_ids: &'a [String],
+    target: &'a [f32],
+    rounds: JsonLines,
+    episodes: JsonLines,
+    tensorboard: Events,
+    trace: Option<Trace>,
+    rounds_done: u64,
+}
+
+impl<'a> Leavings<'a> {
+    /// Makes the folder and writes what is known: the configuration first.
+    pub(super) fn begin(
+        options: &'a Options,
+        run: &Run,
+        plan: &Plan,
+        user_ids: &'a [String],
+        target: &'a [f32],
+    ) -> anyhow::Result<Self> {
+        let folder = &*options.output;
+        folder::prepare(folder)?;
+        let config = config::plain(&options.settings.config);
+        atomic::replace(&folder.join(names::CONFIG), |file| file.write_all(config.as_bytes()))?;
+        write_json(&folder.join(names::RUN), run)?;
+        let (shown, dimensions) = (plan.environment.shown, plan.learner.action());
+        let trace = options.trace.clone().map(|(path, users)| {
+            let above = atomic::folder_of(&path);
+            std::fs::create_dir_all(above).with_context(|| format!("could not make {}", above.display()))?;
+            Trace::create(path, users, dimensions, shown, target.len())
+        });
+        Ok(Self {
+            folder,
+            user_ids,
+            target,
+            rounds: JsonLines::create(folder.join(names::ROUNDS))?,
+            episodes: JsonLines::create(folder.join(names::EPISODES))?,
+            tensorboard: Events::create(&folder.join(names::TENSORBOARD))?,
+            trace: trace.transpose()?,
+            rounds_done: 0,
+        })
+    }
+
+    /// After every round.
+    pub(super) fn round<B: Device>(
+        &mut self,
+        report: &RoundReport,
+        session: &mut Session<B>,
+    ) -> anyhow::Result<()> {
+        self.rounds_done += 1;
+        self.rounds.push(report)?;
+        self.tensorboard.report("round", self.rounds_done, report)?;
+        match &mut self.trace {
+            Some(trace) => trace.round(session.snapshots()),
+            None => Ok(()),
+        }
+    }
+
+    /// After every episode.
+    pub(super) fn episode(&mut self, report: &EpisodeReport) -> anyhow::Result<()> {
+        self.episodes.push(report)?;
+        self.tensorboard.report("episode", u64::from(report.episode), report)
+    }
+
+    /// After every episode and on interruption: beliefs and models as they are now.
+    pub(super) fn save<B: Device>(&mut self, episode: u32, session: &mut Session<B>) -> anyhow::Result<()> {
+        let users = session.plan().schedule.users;
+        let path = self.folder.join(names::BELIEFS);
+        beliefs::write(&path, episode, users, self.user_ids, self.target, session.snapshots())?;
+        let agent = session.agent()?;
+        models::write(&self.folder.join(names::MODELS), &session.plan().learner, &agent)
+    }
+
+    /// At the end: the trace, and how it ended.
+    pub(super) fn finish(self, status: Status, wall_seconds: f64) -> anyhow::Result<()> {
+        let in_folder = [
+            names::CONFIG,
+            names::RUN,
+            names::ROUNDS,
+            names::EPISODES,
+            names::SUMMARY,
+            names::TENSORBOARD,
+            names::BELIEFS,
+            names::MODELS,
+        ];
+        let files = in_folder.map(str::to_owned).into();
+        let trace = self.trace.as_ref().map(|trace| trace.path().display().to_string());
+        self.trace.map_or(Ok(()), Trace::finish)?;
+        let end = End { status, ended: timestamp(), wall_seconds, files, trace };
+        write_json(&self.folder.join(names::SUMMARY), &end)
+    }
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    atomic::replace(path, |file| file.write_all(text.as_bytes()))
+}

@@ -1,0 +1,99 @@
+//! `recsim train` and `recsim show`.
+
+mod leave;
+mod options;
+mod record;
+mod summary;
+
+use std::time::Instant;
+
+use recsim_core::backend::Device;
+use recsim_core::metrics::EpisodeReport;
+use recsim_core::session::Session;
+
+use crate::arguments::{Show, Train};
+use crate::device::{About, Job};
+use crate::error::Interrupted;
+use crate::interrupt::Interrupt;
+use crate::output;
+use crate::progress::Progress;
+use crate::source;
+use crate::world::WorldFile;
+use leave::Leavings;
+use options::Options;
+use record::{Run, Status};
+use summary::Summary;
+
+/// Runs the experiment. Whatever can be refused is refused before anything is written.
+pub(crate) fn run(arguments: &Train) -> anyhow::Result<()> {
+    let options = Options::of(arguments)?;
+    let world = source::world(&options.settings, options.device.threads(), options.quiet)?;
+    options.device.clone().run(Experiment { options: &options, world: &world })
+}
+
+/// Prints a run's summary from its files.
+pub(crate) fn show(arguments: &Show) -> anyhow::Result<()> {
+    let summary = Summary::read(&arguments.run)?;
+    if arguments.json { output::json(&summary) } else { output::text(&summary.to_string()) }
+}
+
+/// A run whose options are settled, on a world that is there.
+struct Experiment<'a> {
+    options: &'a Options,
+    world: &'a WorldFile,
+}
+
+impl Job for Experiment<'_> {
+    type Output = ();
+
+    fn run<B: Device>(self, backend: B, about: About) -> anyhow::Result<()> {
+        let Self { options, world } = self;
+        let settings = &options.settings;
+        let view = world.view();
+        let plan = settings.config.plan(&view).map_err(|invalid| settings.refuse(&invalid))?;
+        options.check_trace(plan.schedule.users)?;
+        let interrupt = Interrupt::listen()?;
+        let run = Run::new(about, source::provenance(&settings.config, world, view.shape()), &plan);
+        let mut leavings = Leavings::begin(options, &run, &plan, world.user_ids(), view.target())?;
+        let mut progress = Progress::new(plan.schedule, options.quiet);
+        let mut session = Session::new(backend, &view, plan)?;
+
+        let epoch = Instant::now();
+        let mut clock = || epoch.elapsed().as_secs_f64();
+        let mut status = Status::Finished;
+        let mut rounds = Vec::new();
+        while !session.finished() {
+            let report = session.round(&mut clock)?;
+            progress.round(&report);
+            leavings.round(&report, &mut session)?;
+            rounds.push(report);
+            let complete = rounds.len() == session.plan().schedule.rounds as usize;
+            if complete && let Some(episode) = EpisodeReport::of(&rounds, session.initial_distance()) {
+                progress.episode(&episode);
+                leavings.episode(&episode)?;
+            }
+            if interrupt.asked() && !session.finished() {
+                status = Status::Interrupted;
+            }
+            if complete || status == Status::Interrupted {
+                leavings.save(rounds[0].episode, &mut session)?;
+                rounds.clear();
+            }
+            if status == Status::Interrupted {
+                break;
+            }
+        }
+        leavings.finish(status, epoch.elapsed().as_secs_f64())?;
+        if status == Status::Interrupted {
+            let folder = options.output.display();
+            progress.say(&format!("stopped after the round; beliefs, models and metrics are in {folder}"));
+            return Err(Interrupted.into());
+        }
+        let summary = Summary::read(&options.output)?;
+        match (options.json, options.quiet) {
+            (true, _) => output::json(&summary),
+            (false, true) => Ok(()),
+            (false, false) => output::text(&format!("\n{summary}")),
+        }
+    }
+}

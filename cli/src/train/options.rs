@@ -1,0 +1,55 @@
+//! What `recsim train` was asked to do, as meant.
+
+use std::path::PathBuf;
+
+use crate::arguments::Train;
+use crate::config::{AUTO, Settings};
+use crate::device::Choice;
+use crate::error::BadInput;
+use crate::files::folder;
+
+/// Everything a run needs to know, except its world.
+pub(super) struct Options {
+    pub(super) settings: Settings,
+    pub(super) device: Choice,
+    /// The folder for the results.
+    pub(super) output: PathBuf,
+    /// Where the first so many users' steps are written to.
+    pub(super) trace: Option<(PathBuf, usize)>,
+    pub(super) quiet: bool,
+    pub(super) json: bool,
+}
+
+impl Options {
+    /// Settles the arguments, and refuses what can be refused without a world.
+    pub(super) fn of(arguments: &Train) -> Result<Self, BadInput> {
+        let settings = Settings::load(&arguments.overrides())?;
+        let experiment = &settings.config.experiment;
+        let device = Choice::of(&settings, arguments.shadow.is_some())?;
+        let output = match &*experiment.output {
+            AUTO => folder::default_path(experiment.seed),
+            path => PathBuf::from(path),
+        };
+        folder::check(&output, arguments.force)?;
+        let trace = arguments.trace.clone().map(|path| (path, arguments.trace_users as usize));
+        if let Some((path, _)) = &trace {
+            if path.is_dir() {
+                return Err(BadInput::new(path.display(), "this is a folder", "give --trace a file"));
+            }
+            folder::writable(path.parent().unwrap_or(path))?;
+        }
+        let (quiet, json) = (arguments.quiet, arguments.json);
+        Ok(Self { settings, device, output, trace, quiet, json })
+    }
+
+    /// Refuses a trace of more users than are served.
+    pub(super) fn check_trace(&self, served: usize) -> Result<(), BadInput> {
+        match self.trace {
+            Some((_, users)) if users > served => {
+                let problem = format!("{users} users are to be traced, and {served} are served");
+                Err(BadInput::new("--trace-users", problem, format!("give at most {served}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}

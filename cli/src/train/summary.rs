@@ -1,0 +1,159 @@
+//! The summary of a run, read from its files.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use recsim_core::metrics::{EpisodeReport, RoundReport};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::record::{End, Run, Status};
+use crate::error::BadInput;
+use crate::files::{lines, names};
+use crate::output::{duration, percent, table, thousands};
+
+/// A run, as far as it has come.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Summary {
+    folder: String,
+    run: Run,
+    episodes: Vec<EpisodeReport>,
+    /// The last round, whether or not its episode was finished.
+    last_round: Option<RoundReport>,
+    /// None if the run goes on, or was ended without a chance to say so.
+    end: Option<End>,
+}
+
+impl Summary {
+    /// Reads a run's folder.
+    pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
+        if !folder.join(names::RUN).is_file() {
+            let problem = format!("this is not a run's folder: there is no {} in it", names::RUN);
+            let remedy = "give the folder that `recsim train` named at its end";
+            return Err(BadInput::new(folder.display(), problem, remedy).into());
+        }
+        let end = folder.join(names::SUMMARY);
+        Ok(Self {
+            folder: folder.display().to_string(),
+            run: read_json(&folder.join(names::RUN))?,
+            episodes: lines::read(&folder.join(names::EPISODES))?,
+            last_round: lines::read(&folder.join(names::ROUNDS))?.pop(),
+            end: if end.exists() { Some(read_json(&end)?) } else { None },
+        })
+    }
+
+    fn facts(&self) -> Vec<Vec<String>> {
+        let Self { run, .. } = self;
+        let mut facts = vec![
+            ("run", format!("{} ({})", self.folder, self.status())),
+            ("started", format!("{} UTC, seed {}, recsim {}", run.started, run.seed, run.version)),
+            ("backend", self.backend()),
+            ("world", self.world()),
+        ];
+        if let Some(round) = &self.last_round {
+            let shown = thousands(round.total_interactions);
+            facts.push(("interactions", format!("{shown} items shown, {} updates", thousands(round.updates))));
+        }
+        if let Some(end) = &self.end {
+            facts.push(("time", self.time(end)));
+        }
+        facts.into_iter().map(|(name, fact)| vec![name.to_owned(), fact]).collect()
+    }
+
+    fn status(&self) -> String {
+        let Some(round) = &self.last_round else { return "no round finished".to_owned() };
+        let at = format!("episode {} round {}", round.episode, round.round);
+        match self.end.as_ref().map(|end| end.status) {
+            Some(Status::Finished) => "finished".to_owned(),
+            Some(Status::Interrupted) => format!("interrupted after {at}"),
+            None => format!("not finished: last seen at {at}"),
+        }
+    }
+
+    fn backend(&self) -> String {
+        let device = &self.run.device;
+        let shadow = device.shadow.as_ref().map_or(String::new(), |shadow| format!(", checked by {shadow}"));
+        let threads = if device.threads == 1 { "thread" } else { "threads" };
+        format!("{}, {} {threads}, {}{shadow}", device.backend, device.threads, device.instruction_set)
+    }
+
+    fn world(&self) -> String {
+        let world = &self.run.world;
+        format!(
+            "{}: {} of {} users, {} items, {} clusters, {} dimensions",
+            world.path.as_deref().unwrap_or("generated"),
+            thousands(self.run.users_per_round as u64),
+            thousands(world.users as u64),
+            thousands(world.items as u64),
+            world.clusters,
+            world.dimensions,
+        )
+    }
+
+    fn time(&self, end: &End) -> String {
+        let sum = |part: fn(&EpisodeReport) -> f64| self.episodes.iter().map(part).sum::<f64>();
+        let part = |part| duration(sum(part));
+        format!(
+            "{} in all; in finished episodes: policy {}, matching {}, step {}, training {}",
+            duration(end.wall_seconds),
+            part(|episode| episode.seconds.policy),
+            part(|episode| episode.seconds.matching),
+            part(|episode| episode.seconds.step),
+            part(|episode| episode.seconds.training),
+        )
+    }
+
+    fn episodes(&self) -> String {
+        let header = [
+            "episode",
+            "acceptance",
+            "reward",
+            "trend",
+            "distance",
+            "improved",
+            "combined",
+            "saturation",
+            "user-steps/s",
+        ];
+        let rows = self.episodes.iter().map(|episode| {
+            vec![
+                episode.episode.to_string(),
+                percent(episode.acceptance_rate),
+                format!("{:.3}", episode.average_reward),
+                format!("{:+.3}", episode.reward_trend),
+                format!("{:.4} -> {:.4}", episode.initial_distance, episode.mean_distance),
+                percent(episode.improved_share),
+                format!("{:.4}", episode.combined_score),
+                percent(episode.action_saturation),
+                thousands(episode.user_steps_per_second as u64),
+            ]
+        });
+        table(&header, rows, true)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&table(&[], self.facts(), false))?;
+        if !self.episodes.is_empty() {
+            write!(f, "\n{}", self.episodes())?;
+        }
+        if let Some(end) = &self.end {
+            writeln!(f, "\nfiles")?;
+            for file in &end.files {
+                writeln!(f, "  {}", Path::new(&self.folder).join(file).display())?;
+            }
+            for trace in &end.trace {
+                writeln!(f, "  {trace}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let parsed = fs::read(path).map_err(anyhow::Error::from).and_then(|text| Ok(serde_json::from_slice(&text)?));
+    parsed.with_context(|| format!("could not read {}", path.display()))
+}
