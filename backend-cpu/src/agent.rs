@@ -1,20 +1,194 @@
-//! The agent on the CPU.
+//! The agent on the CPU: TD3's two steps, in the paper's order.
 
+use std::sync::Arc;
+
+use dfdx::losses::mse_loss;
+use dfdx::shapes::Rank0;
+use dfdx::tensor::{AsArray, NoneTape, PutTape, SplitTape, Tensor};
+use dfdx::tensor_ops::{Backward, MeanTo};
+use rayon::prelude::*;
+use recsim_core::adam::clip;
+use recsim_core::math::Real;
 use recsim_core::metrics::Losses;
-use recsim_core::td3::AgentState;
+use recsim_core::net::Weights;
+use recsim_core::rng::normal_pair;
+use recsim_core::td3::{AgentState, Learner, Moments, Network, UpdateKeys, smooth, target_value};
 
-/// Networks, targets, optimizer.
+use crate::mlp::{Dropout, Host, Net, ROWS, Room, Tape, squash, table, value};
+use crate::optimizer::{descend, follow, square};
+use crate::replay::{Replay, Sample};
+use crate::{CpuError, World};
+
+/// Networks, targets, optimizer. The arrays' order is that of [`Network`].
 #[derive(Debug)]
 pub struct Agent {
-    pub(crate) state: AgentState,
+    pub(crate) learner: Learner,
+    networks: [Net; 3],
+    targets: [Weights; 3],
+    moments: [Moments; 3],
+    policy_updates: u64,
+    critic_updates: u64,
+    losses: Losses,
+    /// What the critics learned from last.
+    sample: Sample,
 }
 
 impl Agent {
+    pub(crate) fn new(learner: &Learner, state: &AgentState) -> Self {
+        let layouts = [&learner.actor, &learner.critics[0], &learner.critics[1]];
+        Self {
+            learner: learner.clone(),
+            networks: [0, 1, 2].map(|n| Net::new(layouts[n], &state.networks[n])),
+            targets: state.targets.clone(),
+            moments: state.moments.clone(),
+            policy_updates: state.policy_updates,
+            critic_updates: state.critic_updates,
+            losses: Losses::default(),
+            sample: Sample::default(),
+        }
+    }
+
+    pub(crate) fn improve_critics(
+        &mut self,
+        world: &World,
+        replay: &Replay,
+        keys: &UpdateKeys,
+    ) -> Result<(), CpuError> {
+        self.sample.draw(world, replay, self.learner.batch_size, keys);
+        let targets = self.target_values(world, replay, keys);
+        self.losses.critic_updates += 1;
+        self.losses.target_value += mean(&targets);
+        self.step_critics(targets, keys)
+    }
+
+    pub(crate) fn improve_policy(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
+        self.step_actor(keys)?;
+        let tau = self.learner.tau as f32;
+        for (target, online) in self.targets.iter_mut().zip(&self.networks) {
+            follow(&mut target.parameters, &online.weights.parameters, tau);
+            follow(&mut target.statistics, &online.weights.statistics, tau);
+        }
+        Ok(())
+    }
+
+    /// What the critics should say, `[rows]`: tiles of rows go through all three targets.
+    fn target_values(&self, world: &World, replay: &Replay, keys: &UpdateKeys) -> Vec<f32> {
+        let Self { learner, targets, sample, .. } = self;
+        let [actor, critics @ ..] = targets;
+        let (state, max_action, discount) = (learner.state(), learner.max_action as f32, learner.discount as f32);
+        let deviation = (learner.policy_noise * learner.max_action) as f32;
+        let limit = (learner.noise_clip * learner.max_action) as f32;
+        let mut values = vec![0.0; sample.rows];
+        let tiles = values.par_chunks_mut(ROWS).enumerate();
+        tiles.for_each_init(Default::default, |[policy, critic]: &mut [Room; 2], (tile, values)| {
+            let (first, width) = (tile * ROWS, values.len());
+            sample.next_states(world, replay, first, policy.input(&learner.actor, width));
+            let action = policy.evaluate(&learner.actor, actor, width);
+            for (pair, actions) in action.chunks_mut(2 * width).enumerate() {
+                for row in 0..width {
+                    let noise = normal_pair(keys.noise.with((first + row) as u64).with(pair as u64));
+                    for (action, noise) in actions[row..].iter_mut().step_by(width).zip(noise) {
+                        *action = smooth(Real::tanh(*action) * max_action, noise, deviation, limit, max_action);
+                    }
+                }
+            }
+            let [value_1, value_2] = [0, 1].map(|n| {
+                let (states, actions) = critic.input(&learner.critics[n], width).split_at_mut(state * width);
+                actions.copy_from_slice(policy.output());
+                states.copy_from_slice(policy.input(&learner.actor, width));
+                critic.evaluate(&learner.critics[n], &critics[n], width).to_vec()
+            });
+            let rewards = &sample.reward[first..];
+            for (((value, &reward), value_1), value_2) in values.iter_mut().zip(rewards).zip(value_1).zip(value_2) {
+                *value = target_value(reward, discount, 1.0, value_1, value_2);
+            }
+        });
+        values
+    }
+
+    fn step_critics(&mut self, targets: Vec<f32>, keys: &UpdateKeys) -> Result<(), CpuError> {
+        let critics = [Network::Critic1, Network::Critic2];
+        let [values_1, values_2] = critics.map(|network| {
+            let dropout = Dropout { share: self.learner.dropout, keys: *keys, network };
+            self.networks[network as usize].learn(&self.sample.input, &dropout)
+        });
+        let targets = table(targets, self.sample.rows);
+        self.losses.q_value += f64::from(values_1.retaped::<NoneTape>().mean::<Rank0, _>().array());
+        let loss = mse_loss(values_1, targets.clone()) + mse_loss(values_2, targets);
+        self.losses.critic_loss += f64::from(loss.array());
+        self.critic_updates += 1;
+        self.losses.critic_gradient_norm += self.descend(&critics, loss, self.critic_updates)?;
+        for network in critics {
+            self.networks[network as usize].track();
+        }
+        Ok(())
+    }
+
+    fn step_actor(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
+        let Self { learner, networks, sample, .. } = &*self;
+        let dropout = Dropout { share: learner.dropout, keys: *keys, network: Network::Actor };
+        let critic = &networks[Network::Critic1 as usize];
+        let states = sample.states(learner.action());
+        let action = squash(networks[0].learn(states, &dropout), learner.max_action as f32);
+        let (action, tape) = action.split_tape();
+        let values = value(&critic.layout, &critic.weights, states, action.clone().put_tape(tape));
+        let size = action.put_tape(Default::default()).square().mean::<Rank0, _>();
+        let loss = size * learner.action_l2 as f32 - values.mean::<Rank0, _>();
+        self.losses.policy_updates += 1;
+        self.losses.actor_loss += f64::from(loss.array());
+        self.policy_updates += 1;
+        self.losses.actor_gradient_norm += self.descend(&[Network::Actor], loss, self.policy_updates)?;
+        self.networks[0].track();
+        Ok(())
+    }
+
+    /// Adam's step number `step` down a loss on some networks, their gradient clipped by its norm over all of them.
+    /// Returns the norm.
+    fn descend(
+        &mut self,
+        of: &[Network],
+        loss: Tensor<Rank0, f32, Host, Tape>,
+        step: u64,
+    ) -> Result<f64, CpuError> {
+        let elements = of.iter().map(|&network| self.networks[network as usize].layout.parameters()).sum();
+        let no_memory = |_| CpuError::Memory { table: "gradients", elements };
+        let mut gradients = loss.try_backward().map_err(no_memory)?;
+        let mut norm_square = 0.0;
+        for &network in of {
+            let slot = &self.networks[network as usize].slot;
+            norm_square += square(gradients.get_or_alloc_mut(slot).map_err(no_memory)?);
+        }
+        let norm = norm_square.sqrt();
+        let step = self.learner.adam().step(step, clip(norm as f32, self.learner.grad_clip_norm as f32));
+        for &network in of {
+            let net = &mut self.networks[network as usize];
+            let gradient = gradients.get_or_alloc_mut(&net.slot).map_err(no_memory)?;
+            let parameters = &mut Arc::make_mut(&mut net.weights).parameters;
+            descend(&step, parameters, &mut self.moments[network as usize], gradient);
+        }
+        Ok(norm)
+    }
+
+    /// The actor's layout and weights.
+    pub(crate) fn actor(&self) -> &Net {
+        &self.networks[0]
+    }
+
     pub(crate) fn losses(&mut self) -> Losses {
-        Losses::default()
+        std::mem::take(&mut self.losses)
     }
 
     pub(crate) fn export(&self) -> AgentState {
-        self.state.clone()
+        AgentState {
+            networks: self.networks.each_ref().map(|net| Weights::clone(&net.weights)),
+            targets: self.targets.clone(),
+            moments: self.moments.clone(),
+            policy_updates: self.policy_updates,
+            critic_updates: self.critic_updates,
+        }
     }
+}
+
+fn mean(values: &[f32]) -> f64 {
+    values.iter().copied().map(f64::from).sum::<f64>() / values.len() as f64
 }

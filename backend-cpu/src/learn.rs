@@ -1,1 +1,107 @@
 //! The agent's side on the CPU.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use recsim_core::backend::Learn;
+use recsim_core::math::Real;
+use recsim_core::rng::{Key, normal_pair};
+use recsim_core::td3::{AgentState, Learner, UpdateKeys, perturb, saturated};
+
+use crate::mlp::{ROWS, Room};
+use crate::{Agent, Batch, Cpu, CpuError, Replay, World};
+
+impl Learn for Cpu {
+    fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Agent, CpuError> {
+        Ok(Agent::new(learner, state))
+    }
+
+    fn replay(&mut self, world: &World, capacity: usize) -> Result<Replay, CpuError> {
+        Ok(Replay::new(world, capacity))
+    }
+
+    fn act(&mut self, agent: &Agent, batch: &mut Batch, exploration: Option<Key>) -> Result<(), CpuError> {
+        let Batch { users, state, action, .. } = batch;
+        batch.components = action.len() as u64;
+        batch.saturated = self.pool.install(|| act(agent, users, state, action, exploration));
+        Ok(())
+    }
+
+    fn remember(&mut self, batch: &Batch, replay: &mut Replay) -> Result<(), CpuError> {
+        replay.push(batch)
+    }
+
+    fn improve_critics(
+        &mut self,
+        world: &World,
+        replay: &Replay,
+        agent: &mut Agent,
+        keys: &UpdateKeys,
+    ) -> Result<(), CpuError> {
+        self.pool.install(|| agent.improve_critics(world, replay, keys))
+    }
+
+    fn improve_policy(&mut self, agent: &mut Agent, keys: &UpdateKeys) -> Result<(), CpuError> {
+        self.pool.install(|| agent.improve_policy(keys))
+    }
+}
+
+/// Fills the actions of `users` and counts the saturated components.
+///
+/// Matrix libraries choose their instructions by shape and place, and with them the last bit. So users go through the
+/// network in tiles of [`ROWS`] that begin at multiples of [`ROWS`] *in the world*: a user has one place in one tile,
+/// whoever else is in the batch, and absent neighbours leave zeros or old numbers in theirs.
+fn act(agent: &Agent, users: &Range<usize>, state: &[f32], action: &mut [f32], exploration: Option<Key>) -> u64 {
+    let (width, dimensions) = (agent.learner.state(), agent.learner.action());
+    let head = (users.start.next_multiple_of(ROWS) - users.start).min(users.len());
+    let (first_state, state) = state.split_at(head * width);
+    let (first_action, action) = action.split_at_mut(head * dimensions);
+    let tiles = state.par_chunks(ROWS * width).zip(action.par_chunks_mut(ROWS * dimensions)).enumerate();
+    let tiles = tiles.map(|(tile, (state, action))| (users.start + head + tile * ROWS, state, action));
+    rayon::iter::once((users.start, first_state, first_action))
+        .chain(tiles)
+        .map_init(Room::default, |room, (first, state, action)| {
+            act_on_tile(agent, first, state, action, exploration, room)
+        })
+        .sum()
+}
+
+/// `first` is the tile's first user; tables are row-major, as a batch keeps them.
+fn act_on_tile(
+    agent: &Agent,
+    first: usize,
+    state: &[f32],
+    action: &mut [f32],
+    exploration: Option<Key>,
+    room: &mut Room,
+) -> u64 {
+    if action.is_empty() {
+        return 0;
+    }
+    let (learner, actor) = (&agent.learner, agent.actor());
+    let (max_action, deviation) =
+        (learner.max_action as f32, (learner.exploration_noise * learner.max_action) as f32);
+    let place = first % ROWS;
+    let input = room.input(&actor.layout, ROWS);
+    for (n, state) in state.chunks_exact(learner.state()).enumerate() {
+        for (input, &feature) in input[place + n..].iter_mut().step_by(ROWS).zip(state) {
+            *input = feature;
+        }
+    }
+    let output = room.evaluate(&actor.layout, &actor.weights, ROWS);
+    let mut beyond = 0;
+    for (n, action) in action.chunks_exact_mut(learner.action()).enumerate() {
+        let noise = exploration.map(|key| key.with((first + n) as u64));
+        for (pair, actions) in action.chunks_mut(2).enumerate() {
+            let noise = noise.map(|key| normal_pair(key.with(pair as u64)));
+            for (side, action) in actions.iter_mut().enumerate() {
+                *action = Real::tanh(output[(2 * pair + side) * ROWS + place + n]) * max_action;
+                beyond += u64::from(saturated(*action, max_action));
+                if let Some(noise) = noise {
+                    *action = perturb(*action, noise[side] * deviation, max_action);
+                }
+            }
+        }
+    }
+    beyond
+}

@@ -12,8 +12,11 @@
 mod agent;
 mod batch;
 mod error;
+mod gemm;
 mod inspect;
 mod learn;
+mod mlp;
+mod optimizer;
 mod replay;
 mod search;
 mod simulate;

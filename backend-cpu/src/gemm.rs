@@ -1,0 +1,131 @@
+//! Matrix products by the `gemm` crate, one thread each: whoever calls cuts the work into tiles that do not depend on
+//! the number of threads, so neither does any sum.
+//!
+//! The crate takes raw pointers, so here stands this backend's one `unsafe` block, behind an interface that checks
+//! every length.
+
+use std::ops::Range;
+
+/// A matrix in a slice: row-major, or the transpose of that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+/// What becomes of the numbers that a product finds in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Onto {
+    /// They are overwritten.
+    Replace,
+    /// The product is added to them.
+    Add,
+}
+
+impl<'a> Matrix<'a> {
+    /// A row-major matrix of `columns` columns and as many rows as there are.
+    pub(crate) fn new(data: &'a [f32], columns: usize) -> Self {
+        assert!(columns > 0 && data.len().is_multiple_of(columns), "whole rows");
+        Self { data, rows: data.len() / columns, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The transpose, in the same place.
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// Some of the columns.
+    pub(crate) fn columns(self, range: &Range<usize>) -> Self {
+        assert!(range.start < range.end && range.end <= self.columns, "columns that are there");
+        Self { data: &self.data[range.start * self.column_stride..], columns: range.len(), ..self }
+    }
+
+    /// One beyond the last element in `data`.
+    fn end(&self) -> usize {
+        if self.rows == 0 || self.columns == 0 {
+            return 0;
+        }
+        (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1
+    }
+}
+
+/// `out = left * right` or `out += left * right`; `out` is row-major.
+///
+/// # Panics
+/// If the sizes disagree.
+pub(crate) fn multiply(out: &mut [f32], left: Matrix<'_>, right: Matrix<'_>, onto: Onto) {
+    assert_eq!(left.columns, right.rows, "inner sizes");
+    assert_eq!(out.len(), left.rows * right.columns, "outer sizes");
+    assert!(left.end() <= left.data.len() && right.end() <= right.data.len(), "matrices inside their slices");
+    let stride = |stride: usize| isize::try_from(stride).expect("a slice is no longer than isize::MAX");
+    #[expect(unsafe_code, reason = "the gemm crate has no safe interface")]
+    // SAFETY: by the assertions, every element `row * row_stride + column * column_stride` of the three matrices lies
+    // inside its slice, and `out`, being borrowed mutably, overlaps neither of the others.
+    unsafe {
+        gemm::gemm(
+            left.rows,
+            right.columns,
+            left.columns,
+            out.as_mut_ptr(),
+            1,
+            stride(right.columns),
+            onto == Onto::Add,
+            left.data.as_ptr(),
+            stride(left.column_stride),
+            stride(left.row_stride),
+            right.data.as_ptr(),
+            stride(right.column_stride),
+            stride(right.row_stride),
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_transposes_and_of_some_columns_are_what_loops_say() {
+        let (rows, inner, columns) = (7, 5, 3);
+        let numbers = |count: usize| -> Vec<f32> { (0..count).map(|n| ((n * 7) % 11) as f32 - 5.0).collect() };
+        let (left, right) = (numbers(rows * inner), numbers(columns * inner));
+        let mut out = vec![1.0; rows * columns];
+        multiply(&mut out, Matrix::new(&left, inner), Matrix::new(&right, inner).transposed(), Onto::Add);
+        for row in 0..rows {
+            for column in 0..columns {
+                let sum: f32 = (0..inner).map(|k| left[row * inner + k] * right[column * inner + k]).sum();
+                assert_eq!(out[row * columns + column], 1.0 + sum);
+            }
+        }
+        let (mut some, mut all) = (vec![f32::NAN; 2 * rows], vec![0.0; columns * rows]);
+        let left = Matrix::new(&left, inner).transposed();
+        multiply(&mut all, Matrix::new(&right, inner), left, Onto::Replace);
+        multiply(&mut some, Matrix::new(&right[inner..], inner), left, Onto::Replace);
+        assert_eq!(some, all[rows..]);
+        let mut narrow = vec![0.0; columns * 2];
+        multiply(&mut narrow, Matrix::new(&right, inner), left.columns(&(3..5)), Onto::Replace);
+        let expected: Vec<f32> = all.chunks_exact(rows).flat_map(|row| [row[3], row[4]]).collect();
+        assert_eq!(narrow, expected);
+    }
+
+    #[test]
+    #[should_panic(expected = "inner sizes")]
+    fn sizes_that_disagree_are_refused() {
+        multiply(&mut [0.0; 4], Matrix::new(&[0.0; 4], 2), Matrix::new(&[0.0; 6], 2), Onto::Replace);
+    }
+}

@@ -1,0 +1,28 @@
+//! The networks: multi-layer perceptrons as [`Layout`](recsim_core::net::Layout) has them.
+//!
+//! Tables here lie **feature by feature**: `[features, rows of the batch]`. A layer's product then yields whole features,
+//! so that BatchNorm, ReLU and Dropout of a tile of features, and on the way back their weights' gradient, need nobody
+//! else's numbers: one parallel pass a layer, and no sum that is split among threads.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | evaluation mode, rows being independent: tiles of rows go through the whole network | `evaluate` |
+//! | training mode forwards and backwards: tiles of features, layer by layer | `pass` |
+//! | both as single operations on dfdx's tape | `tape` |
+
+mod evaluate;
+mod pass;
+mod tape;
+mod vector;
+
+pub(crate) use evaluate::Room;
+pub(crate) use pass::Dropout;
+use pass::Pass;
+pub(crate) use tape::{Host, Net, Tape, squash, table, value};
+pub(crate) use vector::vectorised;
+
+/// Rows that go through a network together in evaluation mode.
+pub(crate) const ROWS: usize = 128;
+/// Features that are computed together in training mode; a multiple of 4 for the draws of Dropout. Smaller tiles would
+/// feed more threads, at a price: every tile packs the layer's input anew (64 costs a tenth more than 128).
+const FEATURES: usize = 128;

@@ -1,0 +1,148 @@
+//! The networks on dfdx's tape: each a single operation, its gradient ours, everything around it stock dfdx.
+//!
+//! dfdx lends no slice of a tensor's numbers, so parameters lie in a buffer of ours, and a network's tensor in dfdx is
+//! its *slot*: the leaf under whose name the tape collects the gradient of all parameters, flat, in the layout's order.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dfdx::shapes::HasShape;
+use dfdx::tensor::{NoneTape, OwnedTape, PutTape, SplitTape, Tape as _, Tensor, TensorFromVec, ZerosTensor};
+use rayon::prelude::*;
+use recsim_core::math::Real;
+use recsim_core::net::{Layout, Weights};
+
+use super::{Dropout, Pass, ROWS, Room};
+
+/// dfdx's device.
+pub(crate) type Host = dfdx::tensor::Cpu;
+/// A tape that records.
+pub(crate) type Tape = OwnedTape<f32, Host>;
+/// A table `[features, rows]` of run-time size.
+pub(crate) type Table<T = NoneTape> = Tensor<(usize, usize), f32, Host, T>;
+
+/// A network that learns.
+#[derive(Debug)]
+pub(crate) struct Net {
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) weights: Arc<Weights>,
+    /// Where dfdx keeps the gradient; its own numbers are never read.
+    pub(crate) slot: Tensor<(usize,), f32, Host>,
+    pass: Arc<Mutex<Pass>>,
+}
+
+impl Net {
+    pub(crate) fn new(layout: &Layout, weights: &Weights) -> Self {
+        Self {
+            layout: Arc::new(layout.clone()),
+            weights: Arc::new(weights.clone()),
+            slot: Host::default().zeros_like(&(layout.parameters(),)),
+            pass: Arc::default(),
+        }
+    }
+
+    /// The output in training mode, `[outputs, rows]`, for `input`, `[inputs, rows]`. On the way back, the gradient by
+    /// the parameters is added to the slot's; the input gets none.
+    ///
+    /// The network keeps one pass: go back before the next one.
+    pub(crate) fn learn(&self, input: &[f32], dropout: &Dropout) -> Table<Tape> {
+        let output = locked(&self.pass).forward(&self.layout, &self.weights, input, dropout).to_vec();
+        let output = table(output, input.len() / self.layout.inputs());
+        let (ghost, slot) = (output.ghost(), self.slot.ghost());
+        let (layout, weights, pass) = (Arc::clone(&self.layout), Arc::clone(&self.weights), Arc::clone(&self.pass));
+        let mut tape = Tape::default();
+        tape.add_backward_op(move |gradients| {
+            let slope = gradients.get_or_alloc_mut(&ghost)?.to_vec();
+            let gradient = gradients.get_or_alloc_mut(&slot)?;
+            locked(&pass).backward(&layout, &weights, &slope, gradient);
+            Ok(())
+        });
+        output.put_tape(tape)
+    }
+
+    /// Lets the running statistics follow those of the last pass.
+    pub(crate) fn track(&mut self) {
+        locked(&self.pass).track(&self.layout, &mut Arc::make_mut(&mut self.weights).statistics);
+    }
+}
+
+/// `max_action * tanh(output)`.
+pub(crate) fn squash(output: Table<Tape>, max_action: f32) -> Table<Tape> {
+    let (output, mut tape) = output.split_tape();
+    let shape = *output.shape();
+    let mut tanh = numbers(&output, shape);
+    tanh.par_chunks_mut(PIECE).for_each(|piece| piece.iter_mut().for_each(|x| *x = Real::tanh(*x)));
+    let action = table(tanh.iter().map(|tanh| tanh * max_action).collect(), shape.1);
+    let (from, to) = (action.ghost(), output.ghost());
+    tape.add_backward_op(move |gradients| {
+        let by_action = gradients.get_or_alloc_mut(&from)?.to_vec();
+        let by_output = gradients.get_or_alloc_mut(&to)?;
+        for ((by_output, by_action), tanh) in by_output.iter_mut().zip(by_action).zip(tanh) {
+            *by_output += by_action * max_action * (1.0 - tanh * tanh);
+        }
+        Ok(())
+    });
+    action.put_tape(tape)
+}
+
+/// A critic's value, `[1, rows]`, in evaluation mode: of `state`, `[S, rows]`, and `action`, `[D, rows]`. The slope
+/// goes back to the action alone.
+///
+/// With one output and rows that are independent, that slope is a table as large as the action; it is worked out on
+/// the way forwards, while the activations of a tile of rows are at hand.
+pub(crate) fn value(layout: &Layout, weights: &Weights, state: &[f32], action: Table<Tape>) -> Table<Tape> {
+    let (action, mut tape) = action.split_tape();
+    let shape = *action.shape();
+    let (dimensions, rows) = shape;
+    let inputs = layout.inputs() - dimensions..layout.inputs();
+    let chosen = numbers(&action, shape);
+    let tiles = |first: usize, room: &mut Room| {
+        let width = ROWS.min(rows - first);
+        let input = room.input(layout, width).chunks_exact_mut(width);
+        for (input, from) in input.zip(state.chunks_exact(rows).chain(chosen.chunks_exact(rows))) {
+            input.copy_from_slice(&from[first..first + width]);
+        }
+        let values = room.evaluate(layout, weights, width).to_vec();
+        (values, room.slope_by_input(layout, weights, &inputs, width).to_vec())
+    };
+    let firsts: Vec<usize> = (0..rows).step_by(ROWS).collect();
+    let tiles: Vec<_> = firsts.into_par_iter().map_init(Room::default, |room, first| tiles(first, room)).collect();
+
+    let values = table(tiles.iter().flat_map(|(values, _)| values).copied().collect(), rows);
+    let (from, to) = (values.ghost(), action.ghost());
+    tape.add_backward_op(move |gradients| {
+        let by_value = gradients.get_or_alloc_mut(&from)?.to_vec();
+        let by_action = gradients.get_or_alloc_mut(&to)?;
+        for ((_, slopes), first) in tiles.iter().zip((0..rows).step_by(ROWS)) {
+            let width = slopes.len() / dimensions;
+            for (slopes, by_action) in slopes.chunks_exact(width).zip(by_action.chunks_exact_mut(rows)) {
+                let by_value = &by_value[first..first + width];
+                for ((by_action, slope), by_value) in by_action[first..].iter_mut().zip(slopes).zip(by_value) {
+                    *by_action += slope * by_value;
+                }
+            }
+        }
+        Ok(())
+    });
+    values.put_tape(tape)
+}
+
+/// A tensor `[features, rows]` of these numbers.
+pub(crate) fn table(numbers: Vec<f32>, rows: usize) -> Table {
+    let shape = (numbers.len() / rows, rows);
+    Host::default().tensor_from_vec(numbers, shape)
+}
+
+/// A copy of a tensor's numbers.
+fn numbers(table: &Table, (features, rows): (usize, usize)) -> Vec<f32> {
+    let mut numbers = vec![0.0; features * rows];
+    table.copy_into(&mut numbers);
+    numbers
+}
+
+/// A pass is whole at every moment somebody could panic and leave its lock poisoned: it is only a buffer.
+fn locked(pass: &Mutex<Pass>) -> MutexGuard<'_, Pass> {
+    pass.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Numbers that one thread takes at a time.
+const PIECE: usize = 4096;
