@@ -1,0 +1,180 @@
+//! `world.json`: what a world is called, where it comes from, and the checksums that seal it.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use anyhow::Result;
+use recsim_core::world::Shape;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::file::{checksum, hexadecimal};
+use crate::error::BadInput;
+
+/// The file's name in a world's folder.
+pub(super) const FILE: &str = "world.json";
+const FORMAT: &str = "recsim-world";
+const VERSION: u32 = 1;
+
+/// All that stands in the file, in its order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct About {
+    format: String,
+    version: u32,
+    pub(crate) checksums: Checksums,
+    /// How the world came to be: `kind` and what it was made with.
+    pub(crate) provenance: serde_json::Value,
+    pub(super) shape: Sizes,
+    pub(crate) names: Names,
+    pub(crate) item_ids: Vec<String>,
+    pub(crate) user_ids: Vec<String>,
+}
+
+/// SHA-256 of both files, in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Checksums {
+    /// Of this file, with these 64 digits replaced by zeros.
+    #[serde(rename = "world.json")]
+    pub(crate) about: String,
+    /// As `sha256sum world.safetensors` prints it.
+    #[serde(rename = "world.safetensors")]
+    pub(crate) tensors: String,
+}
+
+/// A [`Shape`] as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Sizes {
+    users: usize,
+    items: usize,
+    clusters: usize,
+    dimensions: usize,
+    list: usize,
+}
+
+/// What people call things.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Names {
+    /// K names.
+    pub(crate) clusters: Vec<String>,
+    /// I names, or none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) items: Vec<String>,
+}
+
+impl About {
+    /// A file yet to be sealed. Ids and item names left empty are `I1`, `U1`... and none.
+    pub(super) fn new(
+        shape: Shape,
+        provenance: serde_json::Value,
+        item_ids: Vec<String>,
+        user_ids: Vec<String>,
+        item_names: Vec<String>,
+    ) -> Self {
+        let clusters = (0..shape.clusters).map(|cluster| format!("cluster {cluster}")).collect();
+        let or_numbered = |ids: Vec<String>, letter: char, count: usize| match ids.is_empty() {
+            true => (1..=count).map(|n| format!("{letter}{n}")).collect(),
+            false => ids,
+        };
+        Self {
+            format: FORMAT.into(),
+            version: VERSION,
+            checksums: Checksums { about: NO_CHECKSUM.into(), tensors: NO_CHECKSUM.into() },
+            provenance,
+            shape: shape.into(),
+            names: Names { clusters, items: item_names },
+            item_ids: or_numbered(item_ids, 'I', shape.items),
+            user_ids: or_numbered(user_ids, 'U', shape.users),
+        }
+    }
+
+    /// Takes the tensors' checksum, computes its own, and gives the file's text.
+    pub(super) fn seal(&mut self, tensors: String) -> Result<String> {
+        self.checksums = Checksums { about: NO_CHECKSUM.into(), tensors };
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        self.checksums.about = checksum(text.as_bytes());
+        let seal = seal_at(text.as_bytes()).expect("the key was just written");
+        text.replace_range(seal..seal + NO_CHECKSUM.len(), &self.checksums.about);
+        Ok(text)
+    }
+
+    /// Reads the file and holds it to its checksum, its version and its own counts.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bad = |problem: String| BadInput::new(path.display(), problem, "make the world anew, or copy it again");
+        let bytes = std::fs::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
+        let Head { format, version } = serde_json::from_slice(&bytes)
+            .map_err(|error| bad(format!("is not the description of a world: {error}")))?;
+        if format != FORMAT || version != VERSION {
+            let problem = format!("is of format `{format}` {version}, and this recsim reads `{FORMAT}` {VERSION}");
+            return Err(BadInput::new(path.display(), problem, "use the recsim that made it").into());
+        }
+        if !is_sealed(&bytes) {
+            return Err(bad("was changed or damaged: it differs from its own checksum".into()).into());
+        }
+        let about: Self =
+            serde_json::from_slice(&bytes).map_err(|error| bad(format!("does not describe a world: {error}")))?;
+        about.check().map_err(bad)?;
+        Ok(about)
+    }
+
+    /// Counts agree with the sizes, and no id stands twice.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Sizes { users, items, clusters, .. } = self.shape;
+        let counts = [
+            ("user_ids", self.user_ids.len(), users),
+            ("item_ids", self.item_ids.len(), items),
+            ("names.clusters", self.names.clusters.len(), clusters),
+            ("names.items", self.names.items.len(), if self.names.items.is_empty() { 0 } else { items }),
+        ];
+        for (key, found, expected) in counts {
+            if found != expected {
+                return Err(format!("`{key}` has {found} entries where the sizes ask for {expected}"));
+            }
+        }
+        no_duplicate("user_ids", &self.user_ids)?;
+        no_duplicate("item_ids", &self.item_ids)
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        let Sizes { users, items, clusters, dimensions, list } = self.shape;
+        Shape { users, items, clusters, dimensions, list }
+    }
+}
+
+impl From<Shape> for Sizes {
+    fn from(shape: Shape) -> Self {
+        let Shape { users, items, clusters, dimensions, list } = shape;
+        Self { users, items, clusters, dimensions, list }
+    }
+}
+
+/// What tells whether the rest can be understood.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
+}
+
+fn no_duplicate(key: &str, ids: &[String]) -> Result<(), String> {
+    let mut seen = HashSet::with_capacity(ids.len());
+    match ids.iter().position(|id| !seen.insert(id.as_str())) {
+        None => Ok(()),
+        Some(place) => Err(format!("`{key}` holds `{}` twice, at entry {place} again", ids[place])),
+    }
+}
+
+fn is_sealed(bytes: &[u8]) -> bool {
+    let Some(seal) = seal_at(bytes) else { return false };
+    let (before, rest) = bytes.split_at(seal);
+    let Some((found, after)) = rest.split_at_checked(NO_CHECKSUM.len()) else { return false };
+    let hash = Sha256::new().chain_update(before).chain_update(NO_CHECKSUM).chain_update(after).finalize();
+    hexadecimal(&hash).as_bytes() == found
+}
+
+/// Where the file's own checksum begins: behind the first occurrence of its key.
+fn seal_at(bytes: &[u8]) -> Option<usize> {
+    let key = format!("\"{FILE}\": \"");
+    bytes.windows(key.len()).position(|window| window == key.as_bytes()).map(|at| at + key.len())
+}
+
+const NO_CHECKSUM: &str = "0000000000000000000000000000000000000000000000000000000000000000";

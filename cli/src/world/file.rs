@@ -1,0 +1,186 @@
+//! A world with its ids: in a folder mapped into memory, or as it will be written to one.
+
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::Result;
+use bytemuck::AnyBitPattern;
+use mmap_io::MemoryMappedFile;
+use recsim_core::world::{Arrays, Parts, Shape, World};
+use safetensors::{Dtype, SafeTensors};
+use sha2::{Digest, Sha256};
+
+use super::about::{self, About};
+use crate::error::BadInput;
+
+/// The tensors' file in a world's folder.
+pub(super) const FILE: &str = "world.safetensors";
+
+/// A world in order, with its ids.
+#[derive(Debug)]
+pub(crate) struct WorldFile {
+    store: Store,
+    about: About,
+}
+
+#[derive(Debug)]
+enum Store {
+    Mapped(Mapped),
+    Owned(Arrays),
+}
+
+/// A tensor file in memory, and where its tensors lie.
+#[derive(Debug)]
+struct Mapped {
+    file: MemoryMappedFile,
+    ranges: [Range<usize>; 7],
+}
+
+/// Opens a world's folder: both files are held to their checksums, and all that they say is checked.
+pub(crate) fn open(dir: &Path) -> Result<WorldFile> {
+    if !dir.join(about::FILE).is_file() {
+        let problem = format!("is not a world: it holds no `{}`", about::FILE);
+        let remedy = "name a world's folder; `recsim world new DIR` makes one";
+        return Err(BadInput::new(dir.display(), problem, remedy).into());
+    }
+    let about = About::read(&dir.join(about::FILE))?;
+    let path = dir.join(FILE);
+    let mapped = Mapped::open(&path, &about).map_err(|problem| {
+        BadInput::new(path.display(), problem, "make the world anew, or copy both of its files again")
+    })?;
+    Ok(WorldFile { store: Store::Mapped(mapped), about })
+}
+
+impl WorldFile {
+    /// A world that was just made, checked as one from a file is.
+    pub(super) fn new(arrays: Arrays, about: About) -> Result<Self, String> {
+        World::new(arrays.shape, arrays.parts()).map_err(|error| error.to_string())?;
+        about.check()?;
+        Ok(Self { store: Store::Owned(arrays), about })
+    }
+
+    /// The arrays, in the type that says they are in order. It looks through all of them, so keep it.
+    pub(crate) fn view(&self) -> World<'_> {
+        World::new(self.about.shape(), self.parts()).expect("checked when it was opened or made")
+    }
+
+    pub(super) fn parts(&self) -> Parts<'_> {
+        match &self.store {
+            Store::Mapped(mapped) => mapped.parts(),
+            Store::Owned(arrays) => arrays.parts(),
+        }
+    }
+
+    /// U ids, such as `U100`.
+    pub(crate) fn user_ids(&self) -> &[String] {
+        &self.about.user_ids
+    }
+
+    /// I ids.
+    pub(crate) fn item_ids(&self) -> &[String] {
+        &self.about.item_ids
+    }
+
+    /// Names, provenance and checksums; a world that is in no folder has no checksums yet.
+    pub(crate) fn about(&self) -> &About {
+        &self.about
+    }
+
+    pub(super) fn about_mut(&mut self) -> &mut About {
+        &mut self.about
+    }
+
+    /// The SHA-256 of the tensors' file, in hexadecimal.
+    pub(crate) fn checksum(&self) -> &str {
+        &self.about.checksums.tensors
+    }
+}
+
+impl Mapped {
+    /// The problem found, if any, in words that follow the file's name.
+    fn open(path: &Path, about: &About) -> Result<Self, String> {
+        let file = MemoryMappedFile::open_ro(path).map_err(|error| format!("cannot be read: {error}"))?;
+        let bytes = all(&file);
+        if checksum(bytes) != about.checksums.tensors {
+            let (file, other) = (bytes.len(), about::FILE);
+            return Err(format!("was changed or damaged: its {file} bytes differ from the checksum in `{other}`"));
+        }
+        let shape = about.shape();
+        let ranges = ranges(bytes, &shape)?;
+        let mapped = Self { file, ranges };
+        World::new(shape, mapped.parts()).map_err(|error| error.to_string())?;
+        Ok(mapped)
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        let bytes = all(&self.file);
+        let [item_cluster, item_distance, item_embedding, target, user_belief, user_embedding, user_pretrained] =
+            &self.ranges;
+        Parts {
+            item_embedding: numbers(bytes, item_embedding),
+            item_cluster: numbers(bytes, item_cluster),
+            item_distance: numbers(bytes, item_distance),
+            user_belief: numbers(bytes, user_belief),
+            user_embedding: numbers(bytes, user_embedding),
+            user_pretrained: numbers(bytes, user_pretrained),
+            target: numbers(bytes, target),
+        }
+    }
+}
+
+fn all(file: &MemoryMappedFile) -> &[u8] {
+    file.as_slice_bytes(0, file.len()).expect("a read-only map lends all of itself")
+}
+
+fn numbers<'a, T: AnyBitPattern>(bytes: &'a [u8], range: &Range<usize>) -> &'a [T] {
+    bytemuck::cast_slice(&bytes[range.clone()])
+}
+
+/// The SHA-256 of a file's bytes, in hexadecimal.
+pub(super) fn checksum(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The names of a world's tensors in their order in [`Mapped::ranges`], with their types and shapes.
+pub(super) fn tensors(shape: &Shape) -> [(&'static str, Dtype, Vec<usize>); 7] {
+    let Shape { users, items, clusters, dimensions, list } = *shape;
+    [
+        ("item.cluster", Dtype::U32, vec![items]),
+        ("item.distance", Dtype::F32, vec![items]),
+        ("item.embedding", Dtype::F32, vec![items, dimensions]),
+        ("target", Dtype::F32, vec![clusters]),
+        ("user.belief", Dtype::F32, vec![users, clusters]),
+        ("user.embedding", Dtype::F32, vec![users, dimensions]),
+        ("user.pretrained", Dtype::U32, vec![users, list]),
+    ]
+}
+
+/// Where the tensors lie in the file, each with the type and shape that `world.json` gives, and aligned.
+fn ranges(bytes: &[u8], shape: &Shape) -> Result<[Range<usize>; 7], String> {
+    let (header, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|error| format!("is not a safetensors file: {error}"))?;
+    let mut ranges = [const { 0..0 }; 7];
+    for (range, (name, dtype, expected)) in ranges.iter_mut().zip(tensors(shape)) {
+        let info = metadata.info(name).ok_or_else(|| format!("has no tensor `{name}`"))?;
+        if info.dtype != dtype || info.shape != expected {
+            let found = (info.dtype, &info.shape);
+            return Err(format!(
+                "`{name}` is {} {:?}, where `{}` asks for {dtype} {expected:?}",
+                found.0,
+                found.1,
+                about::FILE
+            ));
+        }
+        // The offsets count from the header's end, which lies behind the eight bytes of its length.
+        let start = size_of::<u64>() + header;
+        *range = start + info.data_offsets.0..start + info.data_offsets.1;
+        if bytemuck::try_cast_slice::<u8, u32>(&bytes[range.clone()]).is_err() {
+            return Err(format!("`{name}` does not begin at a multiple of 4 bytes"));
+        }
+    }
+    Ok(ranges)
+}

@@ -1,0 +1,82 @@
+//! `recsim world new`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use recsim_core::world::Recipe;
+use serde_json::json;
+
+use super::about::About;
+use super::folder::Folder;
+use super::{WorldFile, lists};
+use crate::error::BadInput;
+
+/// The sizes default to the reference experiment's.
+#[derive(Debug, clap::Args)]
+pub(crate) struct New {
+    /// The folder to make
+    dir: PathBuf,
+    /// Users
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
+    users: u32,
+    /// Items
+    #[arg(long, value_name = "N", default_value_t = 19_130, value_parser = clap::value_parser!(u32).range(1..))]
+    items: u32,
+    /// Clusters of items
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    clusters: u32,
+    /// Dimensions of the embeddings
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    dim: u32,
+    /// Length of the pre-trained lists: twice the items a slate shows
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+    list: u32,
+    /// Every draw is made from it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Replace a world that is there already
+    #[arg(long)]
+    force: bool,
+}
+
+impl New {
+    pub(super) fn run(self, threads: Option<usize>) -> Result<(PathBuf, WorldFile)> {
+        let folder = Folder::at(&self.dir, self.force)?;
+        let recipe = Recipe {
+            users: self.users as usize,
+            items: self.items as usize,
+            clusters: self.clusters as usize,
+            dimensions: self.dim as usize,
+            list: self.list as usize,
+            seed: self.seed,
+        };
+        let mut world = generate(&recipe, threads)?;
+        folder.write(&mut world)?;
+        Ok((self.dir, world))
+    }
+}
+
+/// Generates a world in memory; it is the same for any number of threads.
+pub(crate) fn generate(recipe: &Recipe, threads: Option<usize>) -> Result<WorldFile> {
+    let &Recipe { items, clusters, list, seed, .. } = recipe;
+    for (what, count) in [("clusters", clusters), ("places in a list", list)] {
+        if count > items {
+            let problem = format!("{count} {what} are more than the {items} items");
+            return Err(BadInput::new("the generated world", problem, "ask for more items, or for fewer").into());
+        }
+    }
+    let mut failure = None;
+    let generated = recsim_core::world::generate(recipe, |items, users, dimensions, list| {
+        lists::best_items(items, users, dimensions, list, threads).unwrap_or_else(|error| {
+            failure = Some(error);
+            Vec::new()
+        })
+    });
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    let arrays = generated.into_arrays();
+    let provenance = json!({ "kind": "generated", "seed": seed, "made_by": super::MADE_BY });
+    let about = About::new(arrays.shape, provenance, Vec::new(), Vec::new(), Vec::new());
+    Ok(WorldFile::new(arrays, about).expect("a generated world is in order by construction"))
+}

@@ -1,0 +1,127 @@
+//! Delimited text with a header: CSV, TSV, and RecBole's TSV, whose headers carry a type (`user_id:token`).
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::path::Path;
+
+use anyhow::Result;
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use crate::error::BadInput;
+
+/// A table, read row by row.
+pub(super) struct Table {
+    path: String,
+    headers: Vec<String>,
+    reader: csv::Reader<BufReader<File>>,
+}
+
+/// One row, with its line.
+#[derive(Default)]
+pub(super) struct Row(StringRecord);
+
+impl Table {
+    /// Opens a file; the separator is whichever of tab, comma and semicolon is the most frequent in its first line.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let unreadable = |error: std::io::Error| {
+            BadInput::new(path.display(), format!("cannot be read: {error}"), "name a CSV or TSV file")
+        };
+        let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+        let mut first = Vec::new();
+        file.by_ref().take(LONGEST_HEADER).read_until(b'\n', &mut first).map_err(unreadable)?;
+        file.rewind().map_err(unreadable)?;
+        let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
+        let separator = *b",;\t".iter().max_by_key(|separator| count(separator)).expect("three to choose from");
+        let mut reader = ReaderBuilder::new()
+            .delimiter(separator)
+            .quoting(separator != b'\t') // a quotation mark in TSV is only itself
+            .trim(Trim::All)
+            .from_reader(file);
+        let path = path.display().to_string();
+        let headers = reader.headers().map_err(|error| malformed(&path, &error))?;
+        let headers = headers.iter().map(str::to_owned).collect();
+        Ok(Self { path, headers, reader })
+    }
+
+    /// Where the column of that name stands, with or without a type behind a colon.
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        let untyped = |header: &str| header.split_once(':').is_some_and(|(plain, _)| plain == name);
+        let is_called = |header: &String| header == name;
+        self.headers.iter().position(is_called).or_else(|| self.headers.iter().position(|header| untyped(header)))
+    }
+
+    /// The same for a column that must be there; `flag` is what names another.
+    pub(super) fn required(&self, name: &str, flag: &str) -> Result<usize> {
+        self.column(name).ok_or_else(|| {
+            let columns = self.headers.join("`, `");
+            let problem = format!("has no column `{name}`; its columns are `{columns}`");
+            BadInput::new(format!("{}:1", self.path), problem, format!("name the column with {flag}")).into()
+        })
+    }
+
+    /// Reads the next row into `row`; false at the end.
+    pub(super) fn next(&mut self, row: &mut Row) -> Result<bool> {
+        self.reader.read_record(&mut row.0).map_err(|error| malformed(&self.path, &error).into())
+    }
+
+    /// The place of a row, as `file:line`.
+    pub(super) fn place(&self, row: &Row) -> String {
+        at(&self.path, row.0.position())
+    }
+
+    /// A column's name as the file has it.
+    pub(super) fn header(&self, column: usize) -> &str {
+        &self.headers[column]
+    }
+
+    /// An id, which may not be empty.
+    pub(super) fn id<'a>(&self, row: &'a Row, column: usize) -> Result<&'a str> {
+        match row.cell(column) {
+            "" => {
+                let problem = format!("`{}` is empty", self.header(column));
+                Err(BadInput::new(self.place(row), problem, "give every row an id, or remove it").into())
+            }
+            id => Ok(id),
+        }
+    }
+
+    /// A finite number.
+    pub(super) fn number(&self, row: &Row, column: usize) -> Result<f64> {
+        let text = row.cell(column);
+        match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(number),
+            _ => {
+                let problem = format!("`{}` is `{text}`, which is no number", self.header(column));
+                Err(BadInput::new(self.place(row), problem, "correct the row, or remove it").into())
+            }
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn cell(&self, column: usize) -> &str {
+        self.0.get(column).expect("every row is as long as the header")
+    }
+}
+
+fn malformed(path: &str, error: &csv::Error) -> BadInput {
+    let problem = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("has {len} fields where the header has {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { .. } => "is not UTF-8 text".to_owned(),
+        csv::ErrorKind::Io(error) => format!("cannot be read: {error}"),
+        _ => error.to_string(),
+    };
+    BadInput::new(at(path, error.position()), problem, "correct the row, or remove it")
+}
+
+fn at(path: &str, position: Option<&csv::Position>) -> String {
+    match position {
+        Some(position) => format!("{path}:{}", position.line()),
+        None => path.to_owned(),
+    }
+}
+
+/// What is looked at to tell the separator.
+const LONGEST_HEADER: u64 = 1 << 16;
