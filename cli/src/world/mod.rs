@@ -3,9 +3,12 @@
 mod about;
 mod file;
 mod folder;
+mod import;
 mod info;
+mod kmeans;
 mod lists;
 mod new;
+mod table;
 
 use std::path::PathBuf;
 
@@ -19,6 +22,8 @@ pub(crate) use new::generate;
 pub(crate) enum Command {
     /// Generate a world from a seed: the same files on every machine
     New(new::New),
+    /// Make a world from a log of interactions: CSV or TSV with a header
+    Import(import::Import),
     /// Show a world: its sizes, clusters, provenance and checksums
     Info(Info),
 }
@@ -35,6 +40,7 @@ pub(crate) struct Info {
 pub(crate) fn run(command: Command, quiet: bool, json: bool, threads: Option<usize>) -> Result<()> {
     let (dir, world) = match command {
         Command::New(arguments) => arguments.run(threads)?,
+        Command::Import(arguments) => arguments.run(threads)?,
         Command::Info(Info { dir }) => {
             let world = open(&dir)?;
             info::print(&dir, &world, json)?;
@@ -45,6 +51,32 @@ pub(crate) fn run(command: Command, quiet: bool, json: bool, threads: Option<usi
         info::print(&dir, &world, json)?;
     }
     Ok(())
+}
+
+/// How many items each cluster has.
+fn cluster_counts(cluster: &[u32], clusters: usize) -> Vec<usize> {
+    let mut counts = vec![0; clusters];
+    cluster.iter().for_each(|&c| counts[c as usize] += 1);
+    counts
+}
+
+/// An argument that is a whole number from 1 to 2^32 - 1.
+fn at_least_1(text: &str) -> Result<usize, String> {
+    match text.parse::<u32>() {
+        Ok(number) if number >= 1 => Ok(number as usize),
+        _ => Err("must be a whole number, at least 1".into()),
+    }
+}
+
+/// An argument that is a finite number.
+fn finite(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| "must be a finite number".into())
+}
+
+/// An argument that is a finite number above 0, as a `f32` too.
+fn positive(text: &str) -> Result<f64, String> {
+    let in_range = |number: &f64| (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(number);
+    text.parse().ok().filter(in_range).ok_or_else(|| "must be a finite number above 0".into())
 }
 
 /// Stands in the provenance of every world made here.

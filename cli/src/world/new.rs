@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::about::About;
 use super::folder::Folder;
-use super::{WorldFile, lists};
+use super::{WorldFile, at_least_1, lists};
 use crate::error::BadInput;
 
 /// The sizes default to the reference experiment's.
@@ -17,20 +17,20 @@ pub(crate) struct New {
     /// The folder to make
     dir: PathBuf,
     /// Users
-    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
-    users: u32,
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = at_least_1)]
+    users: usize,
     /// Items
-    #[arg(long, value_name = "N", default_value_t = 19_130, value_parser = clap::value_parser!(u32).range(1..))]
-    items: u32,
+    #[arg(long, value_name = "N", default_value_t = 19_130, value_parser = at_least_1)]
+    items: usize,
     /// Clusters of items
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    clusters: u32,
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_1)]
+    clusters: usize,
     /// Dimensions of the embeddings
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
-    dim: u32,
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_1)]
+    dim: usize,
     /// Length of the pre-trained lists: twice the items a slate shows
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
-    list: u32,
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = at_least_1)]
+    list: usize,
     /// Every draw is made from it
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -43,11 +43,11 @@ impl New {
     pub(super) fn run(self, threads: Option<usize>) -> Result<(PathBuf, WorldFile)> {
         let folder = Folder::at(&self.dir, self.force)?;
         let recipe = Recipe {
-            users: self.users as usize,
-            items: self.items as usize,
-            clusters: self.clusters as usize,
-            dimensions: self.dim as usize,
-            list: self.list as usize,
+            users: self.users,
+            items: self.items,
+            clusters: self.clusters,
+            dimensions: self.dim,
+            list: self.list,
             seed: self.seed,
         };
         let mut world = generate(&recipe, threads)?;
