@@ -74,6 +74,11 @@ pub(super) fn backward<T: Real>(
             back_through_norm(layer, weights, norm, &mut slope, &mut gradient, pass.rows);
         }
         slope = back_through_linear(layer, weights, &pass_of_layer.input, &slope, &mut gradient, pass.rows);
+        if pass_of_layer.norm.as_ref().is_some_and(|norm| norm.batch.is_some()) {
+            // The batch's mean takes every bias out again. What a sum of floats would leave here is rounding noise,
+            // which Adam divides by its own size.
+            gradient[layer.bias.clone()].fill(T::ZERO);
+        }
     }
     (gradient, slope)
 }
