@@ -41,9 +41,9 @@ impl fmt::Display for Interrupted {
 
 /// The exit code for an error: 2 for usage and input, 130 for an interrupt, 1 for the rest.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|cause| cause.is::<BadInput>()) {
+    if error.chain().any(<dyn std::error::Error>::is::<BadInput>) {
         2
-    } else if error.chain().any(|cause| cause.is::<Interrupted>()) {
+    } else if error.chain().any(<dyn std::error::Error>::is::<Interrupted>) {
         130
     } else {
         1

@@ -61,6 +61,11 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Whether anybody gave this key a value.
+    pub(crate) fn given(&self, key: &str) -> bool {
+        self.origins.contains_key(key)
+    }
+
     /// Says where the value that cannot be was given.
     pub(crate) fn refuse(&self, invalid: &Invalid) -> BadInput {
         BadInput::new(self.place(&invalid.key), invalid, self.remedy(&invalid.key))

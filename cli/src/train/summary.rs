@@ -145,7 +145,7 @@ impl fmt::Display for Summary {
             for file in &end.files {
                 writeln!(f, "  {}", Path::new(&self.folder).join(file).display())?;
             }
-            for trace in &end.trace {
+            if let Some(trace) = &end.trace {
                 writeln!(f, "  {trace}")?;
             }
         }

@@ -1,0 +1,49 @@
+//! The experiment as `recsim train` runs it, without its files; the rounds not run are extrapolated.
+
+use std::time::Instant;
+
+use recsim_core::backend::Device;
+use recsim_core::config::Plan;
+use recsim_core::session::Session;
+use recsim_core::world::World;
+
+use super::report::{Experiment, median, round_to};
+
+/// Runs `run_rounds` rounds, or all if 0 or more than there are.
+pub(super) fn run<B: Device>(
+    backend: B,
+    world: &World<'_>,
+    plan: Plan,
+    run_rounds: u32,
+) -> anyhow::Result<Experiment> {
+    let rounds_total = plan.schedule.episodes as usize * plan.schedule.rounds as usize;
+    let rounds_run = if run_rounds == 0 { rounds_total } else { rounds_total.min(run_rounds as usize) };
+    let (users, every) = (plan.schedule.users, plan.schedule.train_frequency as usize);
+    let mut session = Session::new(backend, world, plan)?;
+    let began = Instant::now();
+    let mut clock = || began.elapsed().as_secs_f64();
+    let (mut rounds, mut sessions, mut acceptance) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds_run {
+        let report = session.round(&mut clock)?;
+        rounds.push(report.seconds.total - report.seconds.training);
+        sessions.extend(report.learning.map(|_| report.seconds.training));
+        acceptance.push(report.acceptance_rate);
+    }
+    let wall = began.elapsed().as_secs_f64();
+    let sessions_left = (rounds_run..rounds_total).filter(|round| (round + 1).is_multiple_of(every)).count();
+    let mean = |seconds: &[f64]| seconds.iter().sum::<f64>() / seconds.len().max(1) as f64;
+    let left = (rounds_total - rounds_run) as f64 * mean(&rounds) + sessions_left as f64 * mean(&sessions);
+    Ok(Experiment {
+        phase: "experiment",
+        rounds_run,
+        wall_s: round_to(wall, 1e2),
+        sessions: sessions.len(),
+        rounds_total,
+        extrapolated_s: round_to(wall + left, 1e1),
+        round_ms: round_to(median(&rounds) * 1e3, 1e1),
+        session_ms: (!sessions.is_empty()).then(|| round_to(median(&sessions) * 1e3, 1e1)),
+        user_steps_per_s: ((rounds_run * users) as f64 / wall) as u64,
+        accept_first: round_to(acceptance[0], 1e4),
+        accept_last: round_to(acceptance[rounds_run - 1], 1e4),
+    })
+}

@@ -1,0 +1,206 @@
+//! What was measured, a JSON line each or a table.
+
+use recsim_core::config::Plan;
+use recsim_core::world::Shape;
+use serde::Serialize;
+
+use crate::device::About;
+use crate::output::{self, duration, table, thousands};
+
+/// What is measured, and on what.
+#[derive(Serialize)]
+pub(super) struct Setup {
+    phase: &'static str,
+    peer: &'static str,
+    version: &'static str,
+    #[serde(flatten)]
+    device: About,
+    users: usize,
+    items: usize,
+    clusters: usize,
+    dimensions: usize,
+    batch: usize,
+    hidden: Vec<usize>,
+    gradient_steps: u32,
+}
+
+/// A phase repeated, in milliseconds.
+#[derive(Clone, Serialize)]
+pub(super) struct Timing {
+    phase: &'static str,
+    median_ms: f64,
+    min_ms: f64,
+    n: usize,
+    first_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gflops: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    users: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<u64>,
+}
+
+/// The experiment, some of it extrapolated.
+#[derive(Serialize)]
+pub(super) struct Experiment {
+    pub(super) phase: &'static str,
+    pub(super) rounds_run: usize,
+    pub(super) wall_s: f64,
+    pub(super) sessions: usize,
+    pub(super) rounds_total: usize,
+    pub(super) extrapolated_s: f64,
+    pub(super) round_ms: f64,
+    pub(super) session_ms: Option<f64>,
+    pub(super) user_steps_per_s: u64,
+    pub(super) accept_first: f64,
+    pub(super) accept_last: f64,
+}
+
+impl Setup {
+    pub(super) fn new(device: About, plan: &Plan, world: Shape) -> Self {
+        let layers = plan.learner.actor.layers();
+        Self {
+            phase: "setup",
+            peer: "recsim",
+            version: env!("CARGO_PKG_VERSION"),
+            device,
+            users: plan.schedule.users,
+            items: world.items,
+            clusters: world.clusters,
+            dimensions: world.dimensions,
+            batch: plan.schedule.batch_size,
+            hidden: layers[..layers.len() - 1].iter().map(|layer| layer.outputs).collect(),
+            gradient_steps: plan.schedule.gradient_steps,
+        }
+    }
+}
+
+impl Timing {
+    /// From the first call's seconds and the repetitions' after it, of which there is at least one.
+    pub(super) fn new(phase: &'static str, users: usize, gigaflop: Option<f64>, seconds: &[f64]) -> Self {
+        let (first, rest) = (seconds[0], &seconds[1..]);
+        let median = median(rest);
+        Self {
+            phase,
+            median_ms: milliseconds(median),
+            min_ms: milliseconds(rest.iter().copied().fold(f64::INFINITY, f64::min)),
+            n: rest.len(),
+            first_ms: milliseconds(first),
+            gflops: gigaflop.map(|work| round_to(work / median, 1e1)),
+            users: Some(users),
+            batch: None,
+            replay: None,
+        }
+    }
+
+    /// A session's time as one update's; the first call remains a whole session's.
+    pub(super) fn per_update(self, plan: &Plan, replay: u64, gigaflop: f64) -> Self {
+        let updates = f64::from(plan.schedule.gradient_steps);
+        let median_ms = self.median_ms / updates;
+        Self {
+            median_ms: round_to(median_ms, 1e3),
+            min_ms: round_to(self.min_ms / updates, 1e3),
+            gflops: Some(round_to(gigaflop / median_ms * 1e3, 1e1)),
+            users: None,
+            batch: Some(plan.learner.batch_size),
+            replay: Some(replay),
+            ..self
+        }
+    }
+}
+
+/// Lines as they come, or a table at the end.
+pub(super) struct Sink {
+    json: bool,
+    rows: Vec<Vec<String>>,
+    experiment: Option<String>,
+}
+
+impl Sink {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json, rows: Vec::new(), experiment: None }
+    }
+
+    pub(super) fn setup(&mut self, setup: &Setup) -> anyhow::Result<()> {
+        if self.json {
+            return output::json(setup);
+        }
+        let Setup { device: About { backend, threads, instruction_set, .. }, users, items, dimensions, .. } = setup;
+        let (users, items) = (thousands(*users as u64), thousands(*items as u64));
+        output::text(&format!(
+            "recsim {}: {backend}, {threads} threads, {instruction_set}; {users} users, {items} items, {dimensions} dimensions\n",
+            setup.version
+        ))
+    }
+
+    pub(super) fn timing(&mut self, timing: &Timing) -> anyhow::Result<()> {
+        if self.json {
+            return output::json(timing);
+        }
+        let milliseconds = [timing.median_ms, timing.min_ms, timing.first_ms].map(|ms| format!("{ms:.3}"));
+        let gflops = timing.gflops.map_or(String::new(), |gflops| format!("{gflops:.1}"));
+        let mut row = vec![timing.phase.to_owned()];
+        row.extend(milliseconds);
+        row.extend([timing.n.to_string(), gflops]);
+        self.rows.push(row);
+        Ok(())
+    }
+
+    pub(super) fn experiment(&mut self, experiment: &Experiment) -> anyhow::Result<()> {
+        if self.json {
+            return output::json(experiment);
+        }
+        let Experiment { rounds_run, rounds_total, .. } = experiment;
+        let session = experiment.session_ms.map_or("none due".to_owned(), |ms| duration(ms / 1e3));
+        self.experiment = Some(format!(
+            "experiment: {} for {rounds_total} rounds, {rounds_run} of them run; round {}, session {session}, {} user-steps/s, \
+             acceptance {} to {}\n",
+            duration(experiment.extrapolated_s),
+            duration(experiment.round_ms / 1e3),
+            thousands(experiment.user_steps_per_s),
+            experiment.accept_first,
+            experiment.accept_last,
+        ));
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> anyhow::Result<()> {
+        if !self.rows.is_empty() {
+            let header = ["phase", "median ms", "min ms", "first ms", "n", "GFLOP/s"];
+            output::text(&table(&header, self.rows, true))?;
+        }
+        self.experiment.map_or(Ok(()), |line| output::text(&line))
+    }
+}
+
+/// The middle value, or the mean of the middle two.
+pub(super) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len().is_multiple_of(2) { (sorted[middle - 1] + sorted[middle]) / 2.0 } else { sorted[middle] }
+}
+
+pub(super) fn milliseconds(seconds: f64) -> f64 {
+    round_to(seconds * 1e3, 1e3)
+}
+
+/// To the nearest multiple of `1 / parts`.
+pub(super) fn round_to(value: f64, parts: f64) -> f64 {
+    (value * parts).round() / parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_call_is_not_among_the_repetitions() {
+        let timing = Timing::new("round", 7, Some(6.0), &[9.0, 1.0, 4.0, 2.0]);
+        assert_eq!((timing.first_ms, timing.median_ms, timing.min_ms, timing.n), (9000.0, 2000.0, 1000.0, 3));
+        assert_eq!(timing.gflops, Some(3.0));
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+}
