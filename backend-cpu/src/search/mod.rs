@@ -51,3 +51,6 @@ pub fn best_items(
 /// Queries searched together. A panel of items is fetched once for all of them, and they stay in the nearest cache with
 /// it: 12 KB at 64 dimensions. A multiple of both kernels' heights.
 pub(crate) const TILE: usize = 48;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The users' side gives what the plain backend gives, bit for bit, for any number of threads and any batch.
+
+use proptest::prelude::*;
+use recsim_backend_cpu::{Cpu, CpuError};
+use recsim_core::backend::{BackendError, Device, ErrorKind, Snapshot};
+use recsim_core::config::{Config, Environment, RewardKind, Similarity};
+use recsim_core::metrics::Tally;
+use recsim_core::reference::Reference;
+use recsim_core::rng::{Key, Purpose, normal_pair};
+use recsim_core::world::{Recipe, World, generate, lists_by_brute_force, row};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn rounds_are_the_plain_backends_bit_for_bit(
+        case in cases(),
+        threads in 1_usize..4,
+        batch in prop::sample::select(&[1, 7, 50, 1000][..]),
+    ) {
+        let generated = generate(&case.recipe, lists_by_brute_force);
+        let world = generated.view();
+        let environment = case.config.plan(&world).unwrap().environment;
+        let expected = play(Reference::<f32>::default(), &world, &environment, usize::MAX);
+        let found = play(Cpu::new(Some(threads)).unwrap(), &world, &environment, batch);
+        prop_assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn acceptances_fall_as_often_as_their_probabilities_say() {
+    let recipe = Recipe { users: 4000, items: 500, clusters: 5, dimensions: 8, list: 20, seed: 3 };
+    let generated = generate(&recipe, lists_by_brute_force);
+    let world = generated.view();
+    let environment = Config::default().plan(&world).unwrap().environment;
+    let rounds = play(Cpu::new(None).unwrap(), &world, &environment, 1000);
+    // Tenths of the range of probabilities, the draws of each tested by themselves.
+    let (mut taken, mut expected, mut variance) = ([0.0; 10], [0.0; 10], [0.0; 10]);
+    for round in rounds.iter().map(|(round, _)| round) {
+        for (place, (&item, &accepted)) in round.slate.iter().zip(&round.accepted).enumerate() {
+            let (user, parts) = (place / environment.shown, world.parts());
+            let belief = round.belief_before[row(user, 5)][parts.item_cluster[item as usize] as usize];
+            let distance = parts.item_distance[item as usize];
+            let p = f64::from(environment.rules.acceptance.probability(belief, distance));
+            let tenth = ((p * 10.0) as usize).min(9);
+            taken[tenth] += f64::from(u8::from(accepted));
+            expected[tenth] += p;
+            variance[tenth] += p * (1.0 - p);
+        }
+    }
+    for tenth in 0..10 {
+        // Independent draws: a sum lies 5 standard deviations off once in two million tests. The sample must be large
+        // enough for a normal tail, or is not judged.
+        let deviations = (taken[tenth] - expected[tenth]).abs() / f64::sqrt(variance[tenth]);
+        assert!(variance[tenth] < 100.0 || deviations < 5.0, "tenth {tenth}: {deviations} standard deviations");
+    }
+    assert!(variance.iter().filter(|&&v| v >= 100.0).count() >= 8, "the test must see most probabilities");
+}
+
+#[test]
+fn an_action_that_is_not_finite_is_refused_by_its_users_index() {
+    let recipe = Recipe { users: 9, items: 50, clusters: 2, dimensions: 3, list: 20, seed: 0 };
+    let generated = generate(&recipe, lists_by_brute_force);
+    let world = generated.view();
+    let mut cpu = Cpu::new(Some(1)).unwrap();
+    let error = (|| {
+        use recsim_core::backend::{Inspect, Simulate};
+        let on_device = cpu.world(&world, &Config::default().plan(&world).unwrap().environment)?;
+        let mut batch = cpu.batch(&on_device, 4..9)?;
+        let mut round = cpu.snapshot(&batch)?;
+        round.action[2 * 3 + 1] = f32::NAN;
+        cpu.restore(&mut batch, &round)?;
+        cpu.recommend(&on_device, &mut batch)
+    })()
+    .unwrap_err();
+    assert!(matches!(error, CpuError::Action { user: 6 }));
+    assert_eq!(error.kind(), ErrorKind::NotFinite);
+}
+
+/// Three rounds, with a reset before the last, of all users in batches: each round joined, and its tally.
+fn play<B: Device>(
+    mut backend: B,
+    world: &World<'_>,
+    environment: &Environment,
+    batch_size: usize,
+) -> Vec<(Snapshot, Tally)> {
+    let users = world.shape().users;
+    let size = batch_size.min(users);
+    let on_device = backend.world(world, environment).unwrap();
+    let ranges = (0..users).step_by(size).map(|first| first..users.min(first + size));
+    let mut batches: Vec<_> = ranges.map(|users| backend.batch(&on_device, users).unwrap()).collect();
+    let mut rounds = Vec::new();
+    for round in 1..=3 {
+        let mut joined = Snapshot { users: 0..users, ..Snapshot::default() };
+        for batch in &mut batches {
+            if round == 3 {
+                backend.reset(&on_device, batch).unwrap();
+            }
+            backend.observe(&on_device, batch).unwrap();
+            let mut last = backend.snapshot(batch).unwrap();
+            act(round, last.users.start, &mut last.action, world.shape().dimensions);
+            backend.restore(batch, &last).unwrap();
+            backend.recommend(&on_device, batch).unwrap();
+            backend.respond(&on_device, batch, Key::new(5, Purpose::Acceptance).with(1).with(round)).unwrap();
+            let Snapshot { action, slate, accepted, belief_before, belief, reward, .. } =
+                backend.snapshot(batch).unwrap();
+            joined.action.extend(action);
+            joined.slate.extend(slate);
+            joined.accepted.extend(accepted);
+            joined.belief_before.extend(belief_before);
+            joined.belief.extend(belief);
+            joined.reward.extend(reward);
+        }
+        rounds.push((joined, backend.tally(&on_device, &batches).unwrap()));
+    }
+    rounds
+}
+
+/// Normal actions; every fifth user's is zero.
+fn act(round: u64, first: usize, action: &mut [f32], dimensions: usize) {
+    let key = Key::new(6, Purpose::Exploration).with(round);
+    for (user, action) in (first as u64..).zip(action.chunks_exact_mut(dimensions)) {
+        for (component, a) in (0..).zip(action) {
+            let [normal, _] = normal_pair(key.with(user).with(component));
+            *a = if user.is_multiple_of(5) { 0.0 } else { normal };
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    recipe: Recipe,
+    config: Config,
+}
+
+/// Small worlds of every shape, under every kind of rules.
+fn cases() -> impl Strategy<Value = Case> {
+    let sizes = (1_usize..120, 1_usize..90, 1_usize..20, any::<u64>());
+    let world = sizes.prop_flat_map(|(users, items, dimensions, seed)| {
+        let sizes = (1..=items.min(7), 1..=items);
+        sizes.prop_map(move |(clusters, list)| Recipe { users, items, clusters, dimensions, list, seed })
+    });
+    let slate = |recipe: Recipe| (Just(recipe), 1..=recipe.list);
+    let slates = world.prop_flat_map(slate).prop_flat_map(|(recipe, shown)| (Just(recipe), Just(shown), 1..=shown));
+    let rules = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (slates, rules).prop_map(|((recipe, shown, chosen), (cosine, belief, potential, progressive, combined))| {
+        let mut config = Config::default();
+        config.recommendation.rl_list_size = chosen as u32;
+        config.recommendation.total_recommendations = shown as u32;
+        config.recommendation.similarity_metric = if cosine { Similarity::Cosine } else { Similarity::Dot };
+        config.environment.use_intelligent_acceptance = belief;
+        config.reward.kind = if potential { RewardKind::Potential } else { RewardKind::Seed };
+        config.reward.use_progressive_reward = progressive;
+        config.reward.use_combined_metric = combined;
+        Case { recipe, config }
+    })
+}
