@@ -22,6 +22,9 @@ pub struct Step<T> {
     pub clip: T,
     beta_1: T,
     beta_2: T,
+    /// `1 - beta`, worked out before rounding to `T`: in `f32`, `1 - 0.999` is off by a hundred-thousandth.
+    rest_1: T,
+    rest_2: T,
     size: T,
     root_of_correction_2: T,
     epsilon: T,
@@ -41,6 +44,8 @@ impl Adam {
             clip,
             beta_1: T::from_f64(self.beta_1),
             beta_2: T::from_f64(self.beta_2),
+            rest_1: T::from_f64(1.0 - self.beta_1),
+            rest_2: T::from_f64(1.0 - self.beta_2),
             size: T::from_f64(self.learning_rate / correction_1),
             root_of_correction_2: T::from_f64(libm::sqrt(correction_2)),
             epsilon: T::from_f64(self.epsilon),
@@ -56,8 +61,8 @@ impl<T: Real> Step<T> {
     #[inline]
     pub fn apply(&self, parameter: &mut T, first: &mut T, second: &mut T, gradient: T) {
         let gradient = gradient * self.clip;
-        *first = self.beta_1 * *first + (T::ONE - self.beta_1) * gradient;
-        *second = self.beta_2 * *second + (T::ONE - self.beta_2) * gradient * gradient;
+        *first = self.beta_1 * *first + self.rest_1 * gradient;
+        *second = self.beta_2 * *second + self.rest_2 * gradient * gradient;
         *parameter -= self.size * *first / (second.sqrt() / self.root_of_correction_2 + self.epsilon);
     }
 }
