@@ -101,10 +101,11 @@ impl<T: Real> Learn for Reference<T> {
                 reward: batch.reward[n],
                 belief: batch.belief[row(n, clusters)].to_vec(),
             };
+            // A round larger than the ring begins in its middle: what stands before is filled later in the same round.
             if place < replay.transitions.len() {
                 replay.transitions[place] = transition;
             } else {
-                replay.transitions.push(transition);
+                replay.transitions.resize(place + 1, transition);
             }
         }
         Ok(())
