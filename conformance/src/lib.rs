@@ -1,1 +1,11 @@
-//! One test suite over any recsim backend, golden vectors, and the Shadow backend.
+//! What every backend must do: one test suite over any of them, and two run as one, each checked by the other.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | the facts that hold of any backend | [`suite`] |
+//! | a backend that runs two and compares them after every stage | [`shadow`] |
+//! | where two rounds differ | [`compare`] |
+
+pub mod compare;
+pub mod shadow;
+pub mod suite;

@@ -1,0 +1,131 @@
+//! Where both are looked at, tallies and agents are compared.
+
+use std::slice::from_ref;
+
+use recsim_core::backend::{Device, Inspect, Snapshot};
+use recsim_core::metrics::{Losses, Tally};
+use recsim_core::td3::AgentState;
+
+use super::{Shadow, ShadowError, Tolerance};
+use crate::compare::{Difference, single};
+
+impl<A: Device, B: Device> Inspect for Shadow<A, B> {
+    fn tally(&mut self, world: &Self::World, batches: &[Self::Batch]) -> Result<Tally, Self::Error> {
+        let (mut first, mut second) = (Tally::default(), Tally::default());
+        for batch in batches {
+            first += self.first.tally(&world.first, from_ref(&batch.first)).map_err(ShadowError::First)?;
+            second += self.second.tally(&world.second, from_ref(&batch.second)).map_err(ShadowError::Second)?;
+        }
+        let most = self.tolerance.saturated * first.components as f64;
+        let alike = Tally { saturated: first.saturated, ..second };
+        if first != alike || first.saturated.abs_diff(second.saturated) as f64 > most {
+            return Err(single("tally", "tally", &first, &second).into());
+        }
+        Ok(first)
+    }
+
+    fn losses(&mut self, agent: &mut Self::Agent) -> Result<Losses, Self::Error> {
+        let losses = self.first.losses(&mut agent.first).map_err(ShadowError::First)?;
+        let others = self.second.losses(&mut agent.second).map_err(ShadowError::Second)?;
+        self.tolerance.losses_agree(&losses, &others)?;
+        let first = self.first.export(&agent.first).map_err(ShadowError::First)?;
+        let second = self.second.export(&agent.second).map_err(ShadowError::Second)?;
+        self.tolerance.agents_agree(&agent.start, &first, &second)?;
+        agent.second = self.second.agent(&agent.learner, &first).map_err(ShadowError::Second)?;
+        agent.start = first;
+        Ok(losses)
+    }
+
+    fn snapshot(&mut self, batch: &Self::Batch) -> Result<Snapshot, Self::Error> {
+        self.first.snapshot(&batch.first).map_err(ShadowError::First)
+    }
+
+    fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error> {
+        self.first.restore(&mut batch.first, snapshot).map_err(ShadowError::First)?;
+        self.second.restore(&mut batch.second, snapshot).map_err(ShadowError::Second)
+    }
+
+    fn export(&mut self, agent: &Self::Agent) -> Result<AgentState, Self::Error> {
+        self.first.export(&agent.first).map_err(ShadowError::First)
+    }
+}
+
+impl Tolerance {
+    fn losses_agree(&self, first: &Losses, second: &Losses) -> Result<(), Difference> {
+        let updates = first.critic_updates;
+        if (updates, first.policy_updates) != (second.critic_updates, second.policy_updates) {
+            return Err(single("losses", "updates", first, second));
+        }
+        let sums = |losses: &Losses| {
+            let &Losses { critic_loss, actor_loss, q_value, target_value, .. } = losses;
+            let norms = (losses.critic_gradient_norm, losses.actor_gradient_norm);
+            [critic_loss, actor_loss, q_value, target_value, norms.0, norms.1]
+        };
+        let names =
+            ["critic_loss", "actor_loss", "q_value", "target_value", "critic_gradient_norm", "actor_gradient_norm"];
+        for ((name, a), b) in names.into_iter().zip(sums(first)).zip(sums(second)) {
+            let both_diverged = !a.is_finite() && !b.is_finite();
+            let near = (a - b).abs() <= self.losses * a.abs().max(updates as f64);
+            if !(both_diverged || near) {
+                return Err(single("losses", name, &a, &b));
+            }
+        }
+        Ok(())
+    }
+
+    fn agents_agree(&self, start: &AgentState, first: &AgentState, second: &AgentState) -> Result<(), Difference> {
+        let counts = |agent: &AgentState| (agent.critic_updates, agent.policy_updates);
+        if counts(first) != counts(second) {
+            return Err(single("losses", "updates", &counts(first), &counts(second)));
+        }
+        for network in 0..3 {
+            let weights = [
+                ("networks", &start.networks, &first.networks, &second.networks),
+                ("targets", &start.targets, &first.targets, &second.targets),
+            ];
+            for (field, start, first, second) in weights {
+                let (start, first, second) = (&start[network], &first[network], &second[network]);
+                for (start, first, second) in [
+                    (&start.parameters, &first.parameters, &second.parameters),
+                    (&start.statistics, &first.statistics, &second.statistics),
+                ] {
+                    let moved = length_of_difference(start, first);
+                    self.buffers_agree(field, network, self.weights * moved, first, second)?;
+                }
+            }
+            let (first, second) = (&first.moments[network], &second.moments[network]);
+            for (first, second) in [(&first.first, &second.first), (&first.second, &second.second)] {
+                self.buffers_agree("moments", network, self.moments * length(first), first, second)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Errs where the difference is longer than `most` and what rounding each number once may make of it.
+    fn buffers_agree(
+        &self,
+        field: &'static str,
+        network: usize,
+        most: f64,
+        first: &[f32],
+        second: &[f32],
+    ) -> Result<(), Difference> {
+        let apart = length_of_difference(first, second);
+        if apart <= most + f64::from(f32::EPSILON) * length(first) {
+            return Ok(());
+        }
+        let far = |&(_, (a, b)): &(usize, (&f32, &f32))| (a - b).abs();
+        let worst = first.iter().zip(second).enumerate().max_by(|a, b| far(a).total_cmp(&far(b)));
+        let (place, (a, b)) = worst.expect("buffers that differ hold something");
+        let value = |x| format!("{x} in network {network} (the buffers are {apart:e} apart, of {most:e} allowed)");
+        Err(Difference { place, first: value(a), second: value(b), ..single("losses", field, a, b) })
+    }
+}
+
+fn length(buffer: &[f32]) -> f64 {
+    buffer.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+}
+
+fn length_of_difference(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt()
+}

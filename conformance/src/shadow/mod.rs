@@ -1,0 +1,91 @@
+//! Two backends run as one, each checked by the other.
+
+mod error;
+mod inspect;
+mod learn;
+mod simulate;
+
+pub use error::ShadowError;
+pub use learn::Agent;
+
+use recsim_core::backend::{Backend, Device};
+
+/// A backend that runs two, stage by stage, and errs where they differ; its results are the first one's.
+///
+/// - Given the same actions the users' side must agree bit for bit: initial beliefs, slates, acceptances, beliefs,
+///   rewards, tallies.
+/// - After `act` the actions must agree to [`Tolerance::action`]; then the second backend gets the first one's.
+/// - After a learning session (`losses`) what was reported and the agents must agree to the other tolerances; then the
+///   second backend gets the first one's agent. So differences do not add up over a run.
+///
+/// ```
+/// use recsim_conformance::shadow::Shadow;
+/// use recsim_core::reference::Reference;
+/// let backend = Shadow::new(Reference::<f32>::default(), Reference::<f64>::default());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Shadow<A, B> {
+    first: A,
+    second: B,
+    tolerance: Tolerance,
+}
+
+/// How far the agents' sides of two backends may lie apart.
+///
+/// They add the same numbers in different orders, in `f32`: a sum of a few hundred products errs by some `1e-6` of its
+/// terms' size. That is what the defaults allow, with a margin for a network's depth, except for weights: Adam divides a
+/// gradient by its own size, so that a component which is nearly nothing but rounding may step either way. Those
+/// are few, and weights are compared by length: see [`Tolerance::weights`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tolerance {
+    /// Of an action's component, in units of `max_action`: 1e-4.
+    pub action: f64,
+    /// Of a sum that [`Losses`](recsim_core::metrics::Losses) holds, in units of itself or 1 per update: 1e-3.
+    pub losses: f64,
+    /// Of a buffer of Adam's moments, by the length of the difference in units of the first one's length: 1e-2.
+    pub moments: f64,
+    /// Of a network's or target's buffer, by the length of the difference in units of the way that the first one's moved
+    /// in the session: 0.1.
+    pub weights: f64,
+    /// Share of the components that only one backend may count as saturated: 1e-3.
+    pub saturated: f64,
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self { action: 1e-4, losses: 1e-3, moments: 1e-2, weights: 0.1, saturated: 1e-3 }
+    }
+}
+
+impl<A: Device, B: Device> Shadow<A, B> {
+    /// Runs `first`, checked by `second`, to the default tolerance.
+    pub fn new(first: A, second: B) -> Self {
+        Self { first, second, tolerance: Tolerance::default() }
+    }
+
+    /// The same, to another tolerance.
+    #[must_use]
+    pub fn with_tolerance(self, tolerance: Tolerance) -> Self {
+        Self { tolerance, ..self }
+    }
+
+    /// The backend whose results these are.
+    pub fn first(&self) -> &A {
+        &self.first
+    }
+}
+
+/// What two backends keep of one thing.
+#[derive(Clone, Debug)]
+pub struct Pair<A, B> {
+    pub(crate) first: A,
+    pub(crate) second: B,
+}
+
+impl<A: Device, B: Device> Backend for Shadow<A, B> {
+    type Error = ShadowError<A::Error, B::Error>;
+    type World = Pair<A::World, B::World>;
+    type Batch = Pair<A::Batch, B::Batch>;
+    type Agent = Agent<A, B>;
+    type Replay = Pair<A::Replay, B::Replay>;
+}

@@ -1,0 +1,65 @@
+//! The users' side of both: exactly alike.
+
+use std::ops::Range;
+
+use recsim_core::backend::{Backend, Device, Simulate};
+use recsim_core::config::Environment;
+use recsim_core::rng::Key;
+use recsim_core::world::World;
+
+use super::{Pair, Shadow, ShadowError};
+use crate::compare::{Filled, exactly};
+
+impl<A: Device, B: Device> Simulate for Shadow<A, B> {
+    fn world(&mut self, world: &World<'_>, environment: &Environment) -> Result<Self::World, Self::Error> {
+        Ok(Pair {
+            first: self.first.world(world, environment).map_err(ShadowError::First)?,
+            second: self.second.world(world, environment).map_err(ShadowError::Second)?,
+        })
+    }
+
+    fn batch(&mut self, world: &Self::World, users: Range<usize>) -> Result<Self::Batch, Self::Error> {
+        let batch = Pair {
+            first: self.first.batch(&world.first, users.clone()).map_err(ShadowError::First)?,
+            second: self.second.batch(&world.second, users).map_err(ShadowError::Second)?,
+        };
+        self.agree("batch", Filled::Beliefs, &batch)?;
+        Ok(batch)
+    }
+
+    fn reset(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
+        self.first.reset(&world.first, &mut batch.first).map_err(ShadowError::First)?;
+        self.second.reset(&world.second, &mut batch.second).map_err(ShadowError::Second)?;
+        self.agree("reset", Filled::Beliefs, batch)
+    }
+
+    fn observe(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
+        self.first.observe(&world.first, &mut batch.first).map_err(ShadowError::First)?;
+        self.second.observe(&world.second, &mut batch.second).map_err(ShadowError::Second)
+    }
+
+    fn recommend(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
+        self.first.recommend(&world.first, &mut batch.first).map_err(ShadowError::First)?;
+        self.second.recommend(&world.second, &mut batch.second).map_err(ShadowError::Second)?;
+        self.agree("recommend", Filled::Slates, batch)
+    }
+
+    fn respond(&mut self, world: &Self::World, batch: &mut Self::Batch, round: Key) -> Result<(), Self::Error> {
+        self.first.respond(&world.first, &mut batch.first, round).map_err(ShadowError::First)?;
+        self.second.respond(&world.second, &mut batch.second, round).map_err(ShadowError::Second)?;
+        self.agree("respond", Filled::Everything, batch)
+    }
+}
+
+impl<A: Device, B: Device> Shadow<A, B> {
+    fn agree(
+        &mut self,
+        stage: &'static str,
+        filled: Filled,
+        batch: &<Self as Backend>::Batch,
+    ) -> Result<(), <Self as Backend>::Error> {
+        let first = self.first.snapshot(&batch.first).map_err(ShadowError::First)?;
+        let second = self.second.snapshot(&batch.second).map_err(ShadowError::Second)?;
+        Ok(exactly(stage, filled, &first, &second)?)
+    }
+}

@@ -1,0 +1,72 @@
+//! The policy's actions and the noise on them.
+
+use recsim_core::backend::Device;
+use recsim_core::rng::{Key, Purpose, normal_pair};
+
+use super::setup::{Stage, USERS, agent_bits, bits, plan, world, worn};
+
+/// The same bits for a user alone, in a crowd, and at either end of a batch; with noise and without.
+pub fn a_users_action_does_not_depend_on_the_batch<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    for exploration in [None, Some(noise_key())] {
+        let mut stage = Stage::new(new(), &world, plan(&world, |_| ()));
+        let together = bits(&stage.actions(0..USERS, exploration));
+        for split in [vec![0, 1, 2, 37], vec![0, 16, 37], vec![0, 21, 22, 30, 37], (0..=37).collect()] {
+            let apart: Vec<f32> = split.windows(2).flat_map(|w| stage.actions(w[0]..w[1], exploration)).collect();
+            assert_eq!(bits(&apart), together, "batches cut at {split:?}");
+        }
+    }
+}
+
+/// No action leaves plus or minus `max_action`, however loud the noise; and loud noise reaches both ends.
+pub fn actions_stay_within_bounds<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    let loud = plan(&world, |config| {
+        config.environment.max_action = 0.37;
+        config.td3.exploration_noise = 5.0;
+    });
+    let most = loud.environment.max_action;
+    let mut stage = Stage::new(new(), &world, loud);
+    let actions = stage.actions(0..USERS, Some(noise_key()));
+    assert!(actions.iter().all(|a| (-most..=most).contains(a)));
+    assert!(actions.contains(&most) && actions.contains(&-most));
+    let quiet = stage.actions(0..USERS, None);
+    assert!(quiet.iter().all(|a| a.abs() < most), "tanh of a moderate sum is inside the bounds");
+}
+
+/// What exploration adds is `exploration_noise * max_action` times the normal draws that the contract names, to an `f32`
+/// function's accuracy: a draw of at most 6.7 errs by some 5 units of `2^-24`, an action below 1 by one; doubled for a
+/// device's own functions.
+pub fn exploration_is_normal_noise_of_its_key<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    let mut stage = Stage::new(new(), &world, plan(&world, |_| ()));
+    let deviation = stage.plan.learner.exploration_noise as f32;
+    let (plain, noisy) = (stage.actions(0..USERS, None), stage.actions(0..USERS, Some(noise_key())));
+    let width = stage.plan.learner.action();
+    for (place, (&plain, &noisy)) in plain.iter().zip(&noisy).enumerate() {
+        let (user, column) = (place / width, place % width);
+        let draw = normal_pair(noise_key().with(user as u64).with((column / 2) as u64))[column % 2];
+        let due = (plain + draw * deviation).clamp(-1.0, 1.0);
+        let budget = 2.0 * (5.0 * draw.abs() * deviation + 2.0) * f32::EPSILON / 2.0;
+        assert!((noisy - due).abs() <= budget, "user {user}, {column}: {noisy} where {due} is due");
+    }
+    assert_ne!(bits(&plain), bits(&noisy));
+    assert_ne!(bits(&noisy), bits(&stage.actions(0..USERS, Some(noise_key().with(0)))), "another key, other noise");
+}
+
+/// Taking an agent to the device and back changes no bit, with normalisation and without.
+pub fn an_agent_comes_back_as_it_went<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    for batch_norm in [true, false] {
+        let plan = plan(&world, |config| config.td3.batch_norm = batch_norm);
+        let went = worn(&plan.learner);
+        let mut stage = Stage::new(new(), &world, plan);
+        let came = stage.export();
+        assert_eq!(agent_bits(&came), agent_bits(&went));
+        assert_eq!((came.critic_updates, came.policy_updates), (went.critic_updates, went.policy_updates));
+    }
+}
+
+fn noise_key() -> Key {
+    Key::new(2, Purpose::Exploration).with(1).with(1)
+}

@@ -1,0 +1,199 @@
+//! Worlds and actions made to trip a backend over.
+
+use recsim_core::accept::Acceptance;
+use recsim_core::config::{Environment, Similarity};
+use recsim_core::reward::{Kind, Reward, Score};
+use recsim_core::rng::{Key, Purpose, normal_pair, uniform};
+use recsim_core::user::Rules;
+use recsim_core::world::{Arrays, Shape, World, row};
+
+/// A world, its rules, and what is odd about it.
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    arrays: Arrays,
+    pub(super) environment: Environment,
+}
+
+impl Case {
+    pub(super) fn world(&self) -> World<'_> {
+        World::new(self.arrays.shape, self.arrays.parts()).expect("every case is a world in order")
+    }
+
+    /// `[users, D]`: each user's action in a round, of every kind in turn, within the bounds.
+    pub(super) fn actions(&self, round: u32) -> Vec<f32> {
+        let Shape { users, items, dimensions, .. } = self.arrays.shape;
+        let mut table = vec![0.0; users * dimensions];
+        for (user, action) in table.chunks_exact_mut(dimensions).enumerate() {
+            let key = Key::new(9, Purpose::World).with(u64::from(round)).with(user as u64);
+            let item = &self.arrays.item_embedding[row(key.bits() as usize % items, dimensions)];
+            match (user + round as usize) % 8 {
+                0 => {}
+                1 => action.fill(-0.0),
+                2 => action.copy_from_slice(item),
+                3 => action.iter_mut().zip(item).for_each(|(a, x)| *a = -x),
+                4 => action[user % dimensions] = 1.0,
+                5 => action.fill(f32::MIN_POSITIVE / 8.0),
+                6 => action.fill(1.0),
+                _ => normals(key, action),
+            }
+            action.iter_mut().for_each(|a| *a = a.clamp(-1.0, 1.0));
+        }
+        table
+    }
+}
+
+/// All of them: every acceptance, score, reward and similarity occurs.
+pub(super) fn cases() -> Vec<Case> {
+    let shape = |users, items, clusters, dimensions, list| Shape { users, items, clusters, dimensions, list };
+    let ordinary = random(shape(33, 257, 5, 9, 40));
+    let cosine = |name, arrays, chosen, shown| Case { name, arrays, environment: environment(chosen, shown) };
+    let mut cases = vec![
+        cosine("one of everything", random(shape(1, 1, 1, 1, 1)), 1, 1),
+        cosine("one user, one cluster, one dimension", random(shape(1, 40, 1, 1, 20)), 10, 20),
+        cosine("every item is shown", random(shape(17, 20, 3, 4, 20)), 10, 20),
+        cosine("every item is chosen", random(shape(17, 12, 3, 4, 12)), 12, 12),
+        cosine("one item is chosen", random(shape(17, 50, 2, 3, 8)), 1, 8),
+        cosine("equal items", with_rows(&ordinary, |_, row| row.fill(0.25)), 10, 20),
+        cosine("items in threes", with_rows(&ordinary, |item, row| normals(key(item / 3), row)), 10, 20),
+        cosine(
+            "every other item is zero",
+            with_rows(&ordinary, |item, row| if item % 2 == 0 { row.fill(0.0) } else { normals(key(item), row) }),
+            10,
+            20,
+        ),
+        cosine("items an ulp apart", with_rows(&ordinary, ulps_apart), 10, 20),
+        cosine("items on one ray", with_rows(&ordinary, |item, row| row.fill((item + 1) as f32)), 10, 20),
+        cosine("items of all magnitudes", with_rows(&ordinary, magnitudes), 10, 20),
+        cosine("lists of the best items", with_best_lists(&ordinary), 10, 20),
+        cosine("65 dimensions", random(shape(19, 1000, 2, 65, 30)), 10, 20),
+        cosine("64 dimensions, many items", random(shape(21, 3000, 5, 64, 40)), 10, 20),
+        cosine("130 dimensions, 17 clusters", random(shape(9, 300, 17, 130, 20)), 3, 20),
+        cosine("full users", Arrays { user_belief: ordinary.target.repeat(33), ..ordinary.clone() }, 10, 20),
+    ];
+    for (name, acceptance) in [("nobody accepts", 0.0), ("everybody accepts", 1.0), ("a coin is thrown", 0.5)] {
+        let mut case = cosine(name, ordinary.clone(), 10, 20);
+        case.environment.rules.acceptance = Acceptance::Fixed(acceptance);
+        case.environment.rules.belief_increment = 0.25;
+        cases.push(case);
+    }
+    for (name, arrays) in [
+        ("dot", ordinary.clone()),
+        ("dot, items an ulp apart", with_rows(&ordinary, ulps_apart)),
+        ("dot, items of all magnitudes", with_rows(&ordinary, magnitudes)),
+        ("dot, items on one ray", with_rows(&ordinary, |item, row| row.fill((item + 1) as f32))),
+    ] {
+        let mut case = cosine(name, arrays, 10, 20);
+        case.environment.similarity = Similarity::Dot;
+        cases.push(case);
+    }
+    for (name, kind, score) in [
+        ("strict, combined", Kind::Strict, Score::Combined),
+        ("strict, distance", Kind::Strict, Score::Distance),
+        ("hybrid, distance", HYBRID, Score::Distance),
+        ("potential", Kind::Potential, Score::Combined),
+    ] {
+        let mut case = cosine(name, ordinary.clone(), 10, 20);
+        case.environment.rules.belief_increment = 0.1;
+        let reward = &mut case.environment.rules.reward;
+        (reward.kind, reward.score, reward.max) = (kind, score, 5.0);
+        cases.push(case);
+    }
+    cases
+}
+
+const HYBRID: Kind<f32> = Kind::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 };
+
+/// The defaults, for slates of a size.
+fn environment(chosen: usize, shown: usize) -> Environment {
+    let reward =
+        Reward { kind: HYBRID, score: Score::Combined, scale: 100.0, max: 100.0, improvement_threshold: 0.01 };
+    let acceptance = Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 1e4, baseline: 0.1 };
+    let rules = Rules { acceptance, belief_increment: 0.01, reward };
+    Environment { rules, similarity: Similarity::Cosine, chosen, shown, max_action: 1.0 }
+}
+
+/// A world without structure; beliefs are none, small or full.
+fn random(shape: Shape) -> Arrays {
+    let Shape { users, items, clusters, dimensions, list } = shape;
+    let table = |n: usize, rows: usize| {
+        let mut table = vec![0.0; rows * dimensions];
+        table.chunks_exact_mut(dimensions).enumerate().for_each(|(r, row)| normals(key(n).with(r as u64), row));
+        table
+    };
+    let draw = |n: usize, place: usize| uniform(key(n).with(place as u64));
+    let target: Vec<f32> =
+        (0..clusters).map(|c| 0.9 * (c + 1) as f32 / (clusters * (clusters + 1) / 2) as f32).collect();
+    let belief = |place: usize| match place % 4 {
+        0 => 0.0,
+        1 => target[place % clusters] * draw(2, place) * 1e-3,
+        2 => target[place % clusters] * draw(2, place),
+        _ => target[place % clusters],
+    };
+    Arrays {
+        shape,
+        item_embedding: table(0, items),
+        item_cluster: (0..items).map(|item| (key(3).with(item as u64).bits() % clusters as u64) as u32).collect(),
+        item_distance: (0..items).map(|item| 6.0 * draw(4, item)).collect(),
+        user_belief: (0..users * clusters).map(belief).collect(),
+        user_embedding: table(1, users),
+        user_pretrained: (0..users).flat_map(|user| shuffled(user, items, list)).collect(),
+        target,
+    }
+}
+
+fn with_rows(arrays: &Arrays, fill: impl Fn(usize, &mut [f32])) -> Arrays {
+    let mut arrays = arrays.clone();
+    let rows = arrays.item_embedding.chunks_exact_mut(arrays.shape.dimensions);
+    rows.enumerate().for_each(|(item, row)| fill(item, row));
+    arrays
+}
+
+/// Scores that differ in their last bit, if at all: a search that rounds differently orders them differently.
+fn ulps_apart(item: usize, row: &mut [f32]) {
+    normals(key(0), row);
+    let (place, steps) = (item % row.len(), (item % 7) as u32);
+    row[place] = f32::from_bits(row[place].to_bits() + steps);
+}
+
+fn magnitudes(item: usize, row: &mut [f32]) {
+    normals(key(item), row);
+    let scale = [1.0, 1e-30, 1e15, f32::MIN_POSITIVE / 64.0][item % 4];
+    row.iter_mut().for_each(|x| *x *= scale);
+}
+
+/// Lists of the items nearest to the first item and so on: whoever acts like an item meets its list again.
+fn with_best_lists(arrays: &Arrays) -> Arrays {
+    let list = arrays.shape.list;
+    let users = 0..arrays.shape.users;
+    let lists = users.flat_map(|user| (0..list).map(move |place| ((user + place) % arrays.shape.items) as u32));
+    let mut arrays = Arrays { user_pretrained: lists.collect(), ..arrays.clone() };
+    arrays = with_rows(&arrays, |item, row| {
+        row.iter_mut().enumerate().for_each(|(d, x)| {
+            *x = wave(item * (d + 1));
+        })
+    });
+    arrays
+}
+
+/// A triangle wave: neighbouring items lie near each other.
+fn wave(n: usize) -> f32 {
+    ((n % 64) as f32 - 31.5).abs() / 16.0 - 1.0
+}
+
+fn shuffled(user: usize, items: usize, list: usize) -> Vec<u32> {
+    let key = key(5).with(user as u64);
+    let mut order: Vec<u32> = (0..items as u32).collect();
+    order.sort_by_key(|&item| key.with(u64::from(item)).bits());
+    order.truncate(list);
+    order
+}
+
+fn key(n: usize) -> Key {
+    Key::new(1, Purpose::World).with(n as u64)
+}
+
+fn normals(key: Key, row: &mut [f32]) {
+    for (pair, places) in row.chunks_mut(2).enumerate() {
+        places.copy_from_slice(&normal_pair(key.with(pair as u64))[..places.len()]);
+    }
+}

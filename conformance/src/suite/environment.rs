@@ -1,0 +1,175 @@
+//! The users' side: given the same actions, the same bits as the formulas.
+
+use std::ops::Range;
+
+use nalgebra::DVectorView;
+use recsim_core::backend::{Device, Snapshot};
+use recsim_core::metrics::Tally;
+use recsim_core::rng::{Key, Purpose};
+use recsim_core::world::row;
+
+use super::cases::{Case, cases};
+use super::plain;
+use crate::compare::{Filled, exactly};
+
+/// Slates, acceptances, beliefs and rewards of three rounds are those of `core`'s formulas, in every odd world.
+pub fn a_round_is_the_formulas_to_the_bit<B: Device>(new: &impl Fn() -> B) {
+    for case in cases() {
+        let users = case.world().shape().users;
+        let whole = 0..users;
+        check(&case, &rounds(&mut new(), &case, std::slice::from_ref(&whole)), std::slice::from_ref(&whole));
+    }
+}
+
+/// The same, however the users are split into batches.
+pub fn batches_change_no_response<B: Device>(new: &impl Fn() -> B) {
+    for case in cases() {
+        let users = case.world().shape().users;
+        let split = [0, users / 7, users / 2 + 1, users];
+        let batches: Vec<_> = split.windows(2).map(|w| w[0]..w[1].min(users)).filter(|b| !b.is_empty()).collect();
+        check(&case, &rounds(&mut new(), &case, &batches), &batches);
+    }
+}
+
+/// A tally's counts and sums are its users', whatever batches they come in.
+pub fn a_tally_is_the_sum_over_users<B: Device>(new: &impl Fn() -> B) {
+    for case in cases() {
+        let (world, mut backend) = (case.world(), new());
+        let users = world.shape().users;
+        for split in [vec![0..users], vec![0..users / 2, users / 2..users]] {
+            let split: Vec<_> = split.into_iter().filter(|batch| !batch.is_empty()).collect();
+            let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
+            let batches: Vec<_> = split
+                .into_iter()
+                .map(|users| {
+                    let mut batch = backend.batch(&on_device, users).expect("the device takes a batch");
+                    serve(&mut backend, &on_device, &mut batch, &case, 1);
+                    batch
+                })
+                .collect();
+            let found = backend.tally(&on_device, &batches).expect("the device counts");
+            // Nobody has acted, so what is said of actions means nothing.
+            let found = Tally { components: 0, saturated: 0, ..found };
+            let due = batches.iter().map(|batch| backend.snapshot(batch).expect("the device shows a batch"));
+            assert_eq!(
+                found,
+                due.fold(Tally::default(), |sum, snapshot| add(sum, &case, &snapshot)),
+                "{}",
+                case.name
+            );
+        }
+    }
+}
+
+/// After a reset the beliefs are the world's, and the same round has the same outcome.
+pub fn reset_brings_the_initial_beliefs_back<B: Device>(new: &impl Fn() -> B) {
+    for case in cases() {
+        let (world, mut backend) = (case.world(), new());
+        let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
+        let mut batch = backend.batch(&on_device, 0..world.shape().users).expect("the device takes a batch");
+        let first = serve(&mut backend, &on_device, &mut batch, &case, 1);
+        serve(&mut backend, &on_device, &mut batch, &case, 2);
+        backend.reset(&on_device, &mut batch).expect("the device resets");
+        let reset = backend.snapshot(&batch).expect("the device shows a batch");
+        assert_eq!(bits(&reset.belief), bits(world.parts().user_belief), "{}", case.name);
+        let again = serve(&mut backend, &on_device, &mut batch, &case, 1);
+        agree(&case, &again, &first);
+    }
+}
+
+/// A snapshot restored is the snapshot taken, and goes on as the original does.
+pub fn what_is_restored_is_there<B: Device>(new: &impl Fn() -> B) {
+    let case = cases().pop().expect("there are cases");
+    let (world, mut backend) = (case.world(), new());
+    let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
+    let mut original = backend.batch(&on_device, 0..world.shape().users).expect("the device takes a batch");
+    let taken = serve(&mut backend, &on_device, &mut original, &case, 1);
+    let mut other = backend.batch(&on_device, 0..world.shape().users).expect("the device takes a batch");
+    backend.restore(&mut other, &taken).expect("the device restores");
+    agree(&case, &backend.snapshot(&other).expect("the device shows a batch"), &taken);
+    let next = serve(&mut backend, &on_device, &mut original, &case, 2);
+    agree(&case, &serve(&mut backend, &on_device, &mut other, &case, 2), &next);
+    assert_ne!(next.belief, taken.belief, "a round that changes nothing would prove nothing");
+}
+
+/// Three rounds of each batch: `[round][batch]`.
+fn rounds<B: Device>(backend: &mut B, case: &Case, users: &[Range<usize>]) -> Vec<Vec<Snapshot>> {
+    let on_device = backend.world(&case.world(), &case.environment).expect("the device takes a world");
+    let mut batches: Vec<_> = users
+        .iter()
+        .map(|users| backend.batch(&on_device, users.clone()).expect("the device takes a batch"))
+        .collect();
+    (1..=ROUNDS)
+        .map(|round| batches.iter_mut().map(|batch| serve(backend, &on_device, batch, case, round)).collect())
+        .collect()
+}
+
+/// One round with the case's actions, given by a restore as a policy's would be.
+fn serve<B: Device>(backend: &mut B, world: &B::World, batch: &mut B::Batch, case: &Case, round: u32) -> Snapshot {
+    let dimensions = case.world().shape().dimensions;
+    backend.observe(world, batch).expect("the device observes");
+    let mut snapshot = backend.snapshot(batch).expect("the device shows a batch");
+    let users = &snapshot.users;
+    snapshot.action = case.actions(round)[users.start * dimensions..users.end * dimensions].to_vec();
+    backend.restore(batch, &snapshot).expect("the device restores");
+    backend.recommend(world, batch).expect("the device recommends");
+    backend.respond(world, batch, luck(round)).expect("users respond");
+    backend.snapshot(batch).expect("the device shows a batch")
+}
+
+fn check(case: &Case, found: &[Vec<Snapshot>], users: &[Range<usize>]) {
+    let world = case.world();
+    let (clusters, dimensions) = (world.shape().clusters, world.shape().dimensions);
+    let mut beliefs = world.parts().user_belief.to_vec();
+    for (round, found) in (1..).zip(found) {
+        let actions = case.actions(round);
+        for (found, users) in found.iter().zip(users) {
+            let place = users.start * clusters..users.end * clusters;
+            let actions = &actions[users.start * dimensions..users.end * dimensions];
+            let due = plain::round(
+                &world,
+                &case.environment,
+                users.clone(),
+                &beliefs[place.clone()],
+                actions,
+                luck(round),
+            );
+            agree(case, found, &due);
+            beliefs[place].copy_from_slice(&due.belief);
+        }
+    }
+}
+
+fn agree(case: &Case, found: &Snapshot, due: &Snapshot) {
+    if let Err(difference) = exactly("respond", Filled::Everything, found, due) {
+        panic!("{} (first: the backend, second: what is due): {difference}", case.name);
+    }
+}
+
+fn add(mut sum: Tally, case: &Case, snapshot: &Snapshot) -> Tally {
+    let world = case.world();
+    let (clusters, shown) = (world.shape().clusters, case.environment.shown);
+    for (n, user) in snapshot.users.clone().enumerate() {
+        let accepted = snapshot.accepted[row(n, shown)].iter().filter(|&&taken| taken).count();
+        let share = f64::from(snapshot.reward[n]) / f64::from(case.environment.rules.reward.max);
+        sum += Tally::of_user(
+            shown,
+            accepted,
+            share,
+            &DVectorView::from_slice(world.beliefs(user), clusters),
+            &DVectorView::from_slice(&snapshot.belief[row(n, clusters)], clusters),
+            &DVectorView::from_slice(world.target(), clusters),
+        );
+    }
+    sum
+}
+
+fn luck(round: u32) -> Key {
+    Key::new(3, Purpose::Acceptance).with(1).with(u64::from(round))
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+const ROUNDS: u32 = 3;

@@ -1,0 +1,131 @@
+//! Updates: what they move, that they repeat themselves, and that they agree with the plain backend.
+
+use recsim_core::backend::Device;
+use recsim_core::metrics::Losses;
+use recsim_core::reference::Reference;
+use recsim_core::session::Session;
+use recsim_core::td3::{AgentState, UpdateKeys, soft_update};
+
+use super::setup::{Stage, USERS, agent_bits, plan, world, worn};
+use crate::shadow::Shadow;
+
+/// A step of the critics moves the critics alone; a step of the policy moves the actor, and every target, statistics
+/// included, by `tau` towards its network.
+pub fn an_update_moves_what_it_should<B: Device>(new: &impl Fn() -> B) {
+    for batch_norm in [true, false] {
+        let (mut stage, replay) = ready(new, batch_norm);
+        let keys = UpdateKeys::new(8, 1);
+        let before = stage.export();
+        stage.backend.improve_critics(&stage.world, &replay, &mut stage.agent, &keys).expect("the device learns");
+        let between = stage.export();
+        assert_eq!(
+            (between.critic_updates, between.policy_updates),
+            (before.critic_updates + 1, before.policy_updates)
+        );
+        assert_eq!(between.networks[0], before.networks[0], "the critics' step leaves the actor");
+        assert_eq!(between.moments[0], before.moments[0]);
+        assert_eq!(between.targets, before.targets, "the critics' step leaves the targets");
+        for critic in [1, 2] {
+            assert_ne!(between.networks[critic].parameters, before.networks[critic].parameters);
+            let tracked = between.networks[critic].statistics != before.networks[critic].statistics;
+            assert_eq!(tracked, batch_norm);
+        }
+        stage.backend.improve_policy(&mut stage.agent, &keys).expect("the device learns");
+        let after = stage.export();
+        assert_eq!(
+            (after.critic_updates, after.policy_updates),
+            (between.critic_updates, between.policy_updates + 1)
+        );
+        assert_eq!(
+            after.networks[1..],
+            between.networks[1..],
+            "the policy's step leaves the critics, statistics too"
+        );
+        assert_eq!(after.moments[1..], between.moments[1..]);
+        assert_ne!(after.networks[0].parameters, between.networks[0].parameters);
+        assert_eq!(after.networks[0].statistics != between.networks[0].statistics, batch_norm);
+        targets_followed(stage.plan.learner.tau, &between, &after);
+    }
+}
+
+/// The sums of the updates since the last call, and nothing the second time.
+pub fn losses_are_handed_over_once<B: Device>(new: &impl Fn() -> B) {
+    let (mut stage, replay) = ready(new, true);
+    for update in 1..=3 {
+        let keys = UpdateKeys::new(8, update);
+        stage.backend.improve_critics(&stage.world, &replay, &mut stage.agent, &keys).expect("the device learns");
+        if update == 2 {
+            stage.backend.improve_policy(&mut stage.agent, &keys).expect("the device learns");
+        }
+    }
+    let losses = stage.backend.losses(&mut stage.agent).expect("the device reports");
+    assert_eq!((losses.critic_updates, losses.policy_updates), (3, 1));
+    assert!(losses.is_finite() && losses.critic_loss > 0.0 && losses.critic_gradient_norm > 0.0);
+    assert!(losses.actor_gradient_norm > 0.0 && losses.actor_loss != 0.0);
+    assert_eq!(stage.backend.losses(&mut stage.agent).expect("the device reports"), Losses::default());
+}
+
+/// Two devices that learn the same have the same agent, to the bit; another key makes another agent.
+pub fn learning_repeats_itself_to_the_bit<B: Device>(new: &impl Fn() -> B) {
+    let learned = |seed| {
+        let (mut stage, replay) = ready(new, true);
+        for update in 1..=4 {
+            let keys = UpdateKeys::new(seed, update);
+            stage
+                .backend
+                .improve_critics(&stage.world, &replay, &mut stage.agent, &keys)
+                .expect("the device learns");
+            stage.backend.improve_policy(&mut stage.agent, &keys).expect("the device learns");
+        }
+        agent_bits(&stage.export())
+    };
+    assert_eq!(learned(1), learned(1));
+    assert_ne!(learned(1), learned(2));
+}
+
+/// A whole small run, shadowed by the plain backend in double precision: dropout, noise, both normalisations, a ring that
+/// wraps, no hidden layer at all.
+pub fn learning_agrees_with_the_reference<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    for (batch_norm, dropout, hidden) in
+        [(true, 0.1, vec![19, 12]), (false, 0.0, vec![19, 12]), (true, 0.0, vec![8]), (false, 0.5, vec![])]
+    {
+        let plan = plan(&world, |config| {
+            (config.td3.batch_norm, config.td3.dropout, config.td3.hidden) = (batch_norm, dropout, hidden);
+        });
+        let backend = Shadow::new(new(), Reference::<f64>::default());
+        let mut session = Session::new(backend, &world.view(), plan).expect("both begin alike");
+        while !session.finished() {
+            session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+        }
+        assert!(session.progress().updates > 0, "a run that learns nothing would prove nothing");
+    }
+}
+
+/// A worn agent, and a ring of two rounds.
+fn ready<B: Device>(new: &impl Fn() -> B, batch_norm: bool) -> (Stage<B>, B::Replay) {
+    let world = world();
+    let mut stage = Stage::new(new(), &world, plan(&world, |config| config.td3.batch_norm = batch_norm));
+    assert_eq!(agent_bits(&stage.export()), agent_bits(&worn(&stage.plan.learner)));
+    let mut replay = stage.backend.replay(&stage.world, 100).expect("the device takes a ring");
+    for round in 1..=2 {
+        let batch = stage.served(0..USERS, round);
+        stage.backend.remember(&batch, &mut replay).expect("the device remembers");
+    }
+    (stage, replay)
+}
+
+/// To two roundings of the larger of a number and its target: a difference, a product and a sum, or a device's own fused
+/// form of them.
+fn targets_followed(tau: f64, before: &AgentState, after: &AgentState) {
+    for network in 0..3 {
+        let (was, is, online) = (&before.targets[network], &after.targets[network], &after.networks[network]);
+        let was = was.parameters.iter().chain(&was.statistics);
+        let is = is.parameters.iter().chain(&is.statistics);
+        for ((&was, &is), &online) in was.zip(is).zip(online.parameters.iter().chain(&online.statistics)) {
+            let due = soft_update(f64::from(was), f64::from(online), tau);
+            let budget = 2.0 * f64::from(was.abs().max(online.abs())) * f64::from(f32::EPSILON);
+            assert!((f64::from(is) - due).abs() <= budget, "network {network}: {is} where {due} is due");
+        }
+    }
+}

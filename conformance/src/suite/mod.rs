@@ -1,0 +1,59 @@
+//! The facts that hold of any backend, each a function over it that panics where it does not hold.
+//!
+//! A backend's tests call [`all`] with a way to make it:
+//!
+//! ```
+//! use recsim_core::reference::Reference;
+//! recsim_conformance::suite::all(Reference::<f32>::default);
+//! ```
+
+mod acting;
+mod cases;
+mod environment;
+mod learning;
+mod plain;
+mod remembering;
+mod session;
+mod setup;
+
+pub use acting::{
+    a_users_action_does_not_depend_on_the_batch, actions_stay_within_bounds, an_agent_comes_back_as_it_went,
+    exploration_is_normal_noise_of_its_key,
+};
+pub use environment::{
+    a_round_is_the_formulas_to_the_bit, a_tally_is_the_sum_over_users, batches_change_no_response,
+    reset_brings_the_initial_beliefs_back, what_is_restored_is_there,
+};
+pub use learning::{
+    an_update_moves_what_it_should, learning_agrees_with_the_reference, learning_repeats_itself_to_the_bit,
+    losses_are_handed_over_once,
+};
+pub use remembering::{
+    a_full_ring_keeps_the_last, a_ring_keeps_users_in_order, a_round_larger_than_the_ring_leaves_its_last,
+};
+pub use session::{a_session_does_not_depend_on_its_batches, a_session_repeats_itself, an_episode_begins_afresh};
+
+use recsim_core::backend::Device;
+
+/// Every fact, of fresh backends from `new`.
+pub fn all<B: Device>(new: impl Fn() -> B) {
+    a_round_is_the_formulas_to_the_bit(&new);
+    a_tally_is_the_sum_over_users(&new);
+    batches_change_no_response(&new);
+    reset_brings_the_initial_beliefs_back(&new);
+    what_is_restored_is_there(&new);
+    a_users_action_does_not_depend_on_the_batch(&new);
+    actions_stay_within_bounds(&new);
+    exploration_is_normal_noise_of_its_key(&new);
+    an_agent_comes_back_as_it_went(&new);
+    a_ring_keeps_users_in_order(&new);
+    a_full_ring_keeps_the_last(&new);
+    a_round_larger_than_the_ring_leaves_its_last(&new);
+    an_update_moves_what_it_should(&new);
+    losses_are_handed_over_once(&new);
+    learning_repeats_itself_to_the_bit(&new);
+    learning_agrees_with_the_reference(&new);
+    an_episode_begins_afresh(&new);
+    a_session_repeats_itself(&new);
+    a_session_does_not_depend_on_its_batches(&new);
+}

@@ -1,0 +1,71 @@
+//! A round as core's formulas have it, with no haste and no cleverness: a sort, a fill and a step for each user.
+
+use std::ops::Range;
+
+use nalgebra::DVector;
+use recsim_core::backend::Snapshot;
+use recsim_core::config::{Environment, Similarity};
+use recsim_core::rng::Key;
+use recsim_core::slate::{fill, normalise, score};
+use recsim_core::user::step;
+use recsim_core::world::{World, row};
+
+/// What a round makes of `users` with these beliefs (`[users, K]`) and actions (`[users, D]`).
+pub(super) fn round(
+    world: &World<'_>,
+    environment: &Environment,
+    users: Range<usize>,
+    beliefs: &[f32],
+    actions: &[f32],
+    round: Key,
+) -> Snapshot {
+    let (shape, parts) = (world.shape(), world.parts());
+    let mut rows = parts.item_embedding.to_vec();
+    if environment.similarity == Similarity::Cosine {
+        rows.chunks_exact_mut(shape.dimensions).for_each(normalise);
+    }
+    let items = |item: u32| (parts.item_cluster[item as usize] as usize, parts.item_distance[item as usize]);
+    let target = DVector::from_column_slice(world.target());
+    let mut snapshot = Snapshot {
+        users: users.clone(),
+        action: actions.to_vec(),
+        belief_before: beliefs.to_vec(),
+        ..Snapshot::default()
+    };
+    for (n, user) in users.enumerate() {
+        let slate = slate(&rows, &actions[row(n, shape.dimensions)], environment, world.pretrained(user));
+        let mut belief = DVector::from_column_slice(&beliefs[row(n, shape.clusters)]);
+        let (mut before, mut counts) = (belief.clone(), belief.clone());
+        let mut accepted = vec![false; environment.shown];
+        let reward = step(
+            &environment.rules,
+            &target,
+            &items,
+            &slate,
+            &mut round.with(user as u64),
+            &mut belief,
+            &mut before,
+            &mut counts,
+            &mut accepted,
+        );
+        snapshot.slate.extend(slate);
+        snapshot.accepted.extend(accepted);
+        snapshot.belief.extend(belief.iter());
+        snapshot.reward.push(reward);
+    }
+    snapshot
+}
+
+fn slate(rows: &[f32], action: &[f32], environment: &Environment, list: &[u32]) -> Vec<u32> {
+    let scores: Vec<f32> = rows.chunks_exact(action.len()).map(|row| score(action, row)).collect();
+    let mut order: Vec<u32> = (0..scores.len() as u32).collect();
+    let descending = |a: &u32, b: &u32| {
+        scores[*b as usize].partial_cmp(&scores[*a as usize]).expect("scores of a valid world are numbers")
+    };
+    order.sort_by(descending);
+    order.truncate(environment.chosen);
+    order.resize(environment.shown, 0);
+    let filled = fill(&mut order, environment.chosen, list);
+    assert_eq!(filled, environment.shown, "a list is long enough to fill the slate");
+    order
+}

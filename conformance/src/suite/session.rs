@@ -1,0 +1,70 @@
+//! Whole runs.
+
+use recsim_core::backend::{Device, Snapshot};
+use recsim_core::config::Config;
+use recsim_core::metrics::{RoundReport, Seconds};
+use recsim_core::session::Session;
+
+use super::setup::{USERS, agent_bits, bits, plan, world};
+
+/// Two runs are alike to the last bit of the last weight; a run of another seed is not.
+pub fn a_session_repeats_itself<B: Device>(new: &impl Fn() -> B) {
+    let first = run(new, |_| ());
+    assert_eq!(run(new, |_| ()), first);
+    assert_ne!(run(new, |config| config.experiment.seed = 12), first);
+    let updates = first.reports.last().expect("a run has rounds").updates;
+    assert!(updates > 0, "a run that learns nothing would prove nothing");
+}
+
+/// Nor does it matter how many users are served at a time.
+pub fn a_session_does_not_depend_on_its_batches<B: Device>(new: &impl Fn() -> B) {
+    let whole = run(new, |config| config.training.batch_size = USERS as u32);
+    for batch_size in [1, 10, 36, 4000] {
+        assert_eq!(run(new, |config| config.training.batch_size = batch_size), whole, "batches of {batch_size}");
+    }
+}
+
+/// The first round of each episode meets the world's initial beliefs.
+pub fn an_episode_begins_afresh<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    let mut session = Session::new(new(), &world.view(), plan(&world, |_| ())).expect("a run begins");
+    while !session.finished() {
+        let (_, round) = session.next_round();
+        session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+        let before: Vec<f32> = snapshots(&mut session).into_iter().flat_map(|s| s.belief_before).collect();
+        assert_eq!(bits(&before) == bits(world.view().parts().user_belief), round == 1, "round {round}");
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    reports: Vec<RoundReport>,
+    users: Vec<(Vec<u32>, Vec<u32>, Vec<bool>, Vec<u32>, Vec<u32>)>,
+    agent: Vec<Vec<u32>>,
+}
+
+/// Everything a run leaves, in no unit that batches show in.
+fn run<B: Device>(new: &impl Fn() -> B, change: impl FnOnce(&mut Config)) -> Outcome {
+    let world = world();
+    let mut session = Session::new(new(), &world.view(), plan(&world, change)).expect("a run begins");
+    let (mut reports, mut users) = (Vec::new(), Vec::new());
+    while !session.finished() {
+        let report = session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+        reports.push(RoundReport { seconds: Seconds::default(), ..report });
+        let mut all = Snapshot::default();
+        for batch in snapshots(&mut session) {
+            all.action.extend(batch.action);
+            all.slate.extend(batch.slate);
+            all.accepted.extend(batch.accepted);
+            all.belief.extend(batch.belief);
+            all.reward.extend(batch.reward);
+        }
+        users.push((bits(&all.action), all.slate, all.accepted, bits(&all.belief), bits(&all.reward)));
+    }
+    let agent = agent_bits(&session.agent().expect("the device shows its agent"));
+    Outcome { reports, users, agent }
+}
+
+fn snapshots<B: Device>(session: &mut Session<B>) -> Vec<Snapshot> {
+    session.snapshots().map(|snapshot| snapshot.expect("the device shows a batch")).collect()
+}

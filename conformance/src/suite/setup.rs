@@ -1,0 +1,113 @@
+//! A small world and agent for the facts of the agent's side.
+
+use recsim_core::backend::Device;
+use recsim_core::config::{Config, Plan};
+use recsim_core::rng::{Key, Purpose, normal_pair, uniform};
+use recsim_core::td3::{AgentState, Learner};
+use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
+
+pub(super) const USERS: usize = 37;
+
+/// 37 users, 60 items, 3 clusters and 7 dimensions: sizes that no tile divides.
+pub(super) fn world() -> GeneratedWorld {
+    let recipe = Recipe { users: USERS, items: 60, clusters: 3, dimensions: 7, list: 16, seed: 4 };
+    generate(&recipe, lists_by_brute_force)
+}
+
+/// Small networks, learning from the first round on; `change` makes it another plan.
+pub(super) fn plan(world: &GeneratedWorld, change: impl FnOnce(&mut Config)) -> Plan {
+    let mut config = Config::default();
+    config.training.episodes = 2;
+    config.training.rounds_per_episode = 3;
+    config.training.train_frequency = 2;
+    config.training.warmup_transitions = 1;
+    config.recommendation.rl_list_size = 4;
+    config.recommendation.total_recommendations = 8;
+    config.td3.hidden = vec![19, 12];
+    config.td3.batch_size = 24;
+    config.td3.gradient_steps = 4;
+    config.td3.replay_capacity = 100;
+    config.experiment.seed = 11;
+    change(&mut config);
+    config.plan(&world.view()).expect("the plan is possible")
+}
+
+/// An agent in the midst of its life: no buffer is at its initial value, and targets lag behind.
+pub(super) fn worn(learner: &Learner) -> AgentState {
+    let mut agent = learner.initial(5);
+    let key = Key::new(6, Purpose::World);
+    for n in 0..3 {
+        let networks = [(&mut agent.networks[n], 0), (&mut agent.targets[n], 1)];
+        for (weights, which) in networks {
+            let key = key.with(n as u64).with(which);
+            for (place, x) in weights.parameters.iter_mut().enumerate() {
+                *x += 0.05 * normal_pair(key.with(place as u64))[0];
+            }
+            // Means around 0 and variances around 1 alike stay what they are: a little off.
+            for (place, x) in weights.statistics.iter_mut().enumerate() {
+                *x += 0.2 * uniform(key.with(place as u64).with(1));
+            }
+        }
+        for (place, (first, second)) in
+            agent.moments[n].first.iter_mut().zip(&mut agent.moments[n].second).enumerate()
+        {
+            let [a, b] = normal_pair(key.with(7).with(n as u64).with(place as u64));
+            (*first, *second) = (1e-3 * a, 1e-6 * b * b + 1e-6);
+        }
+    }
+    (agent.critic_updates, agent.policy_updates) = (9, 4);
+    agent
+}
+
+/// A device with its world and a worn agent.
+pub(super) struct Stage<B: Device> {
+    pub(super) backend: B,
+    pub(super) plan: Plan,
+    pub(super) world: B::World,
+    pub(super) agent: B::Agent,
+}
+
+impl<B: Device> Stage<B> {
+    pub(super) fn new(mut backend: B, world: &GeneratedWorld, plan: Plan) -> Self {
+        let on_device = backend.world(&world.view(), &plan.environment).expect("the device takes a world");
+        let agent = backend.agent(&plan.learner, &worn(&plan.learner)).expect("the device takes an agent");
+        Self { backend, plan, world: on_device, agent }
+    }
+
+    /// The users, having been served `round`.
+    pub(super) fn served(&mut self, users: core::ops::Range<usize>, round: u64) -> B::Batch {
+        let mut batch = self.acted(users, Some(Key::new(1, Purpose::Exploration).with(round)));
+        let luck = Key::new(1, Purpose::Acceptance).with(round);
+        self.backend.recommend(&self.world, &mut batch).expect("the device recommends");
+        self.backend.respond(&self.world, &mut batch, luck).expect("users respond");
+        batch
+    }
+
+    /// The users, with their initial beliefs, having been given actions.
+    pub(super) fn acted(&mut self, users: core::ops::Range<usize>, exploration: Option<Key>) -> B::Batch {
+        let mut batch = self.backend.batch(&self.world, users).expect("the device takes a batch");
+        self.backend.observe(&self.world, &mut batch).expect("the device observes");
+        self.backend.act(&self.agent, &mut batch, exploration).expect("the device acts");
+        batch
+    }
+
+    pub(super) fn actions(&mut self, users: core::ops::Range<usize>, exploration: Option<Key>) -> Vec<f32> {
+        let batch = self.acted(users, exploration);
+        self.backend.snapshot(&batch).expect("the device shows a batch").action
+    }
+
+    pub(super) fn export(&mut self) -> AgentState {
+        self.backend.export(&self.agent).expect("the device shows its agent")
+    }
+}
+
+pub(super) fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Every number of an agent, as bits.
+pub(super) fn agent_bits(agent: &AgentState) -> Vec<Vec<u32>> {
+    let weights = agent.networks.iter().chain(&agent.targets).flat_map(|w| [&w.parameters, &w.statistics]);
+    let moments = agent.moments.iter().flat_map(|m| [&m.first, &m.second]);
+    weights.chain(moments).map(|buffer| bits(buffer)).collect()
+}
