@@ -71,10 +71,6 @@ impl About {
         item_names: Vec<String>,
     ) -> Self {
         let clusters = (0..shape.clusters).map(|cluster| format!("cluster {cluster}")).collect();
-        let or_numbered = |ids: Vec<String>, letter: char, count: usize| match ids.is_empty() {
-            true => (1..=count).map(|n| format!("{letter}{n}")).collect(),
-            false => ids,
-        };
         Self {
             format: FORMAT.into(),
             version: VERSION,
@@ -146,6 +142,11 @@ impl From<Shape> for Sizes {
         let Shape { users, items, clusters, dimensions, list } = shape;
         Self { users, items, clusters, dimensions, list }
     }
+}
+
+/// The ids, or `I1`, `I2`... if there are none.
+pub(super) fn or_numbered(ids: Vec<String>, letter: char, count: usize) -> Vec<String> {
+    if ids.is_empty() { (1..=count).map(|n| format!("{letter}{n}")).collect() } else { ids }
 }
 
 /// What tells whether the rest can be understood.

@@ -1,6 +1,7 @@
 //! `recsim world`: worlds made, imported, assembled and shown, and opened for the other commands.
 
 mod about;
+mod assemble;
 mod file;
 mod folder;
 mod import;
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     New(new::New),
     /// Make a world from a log of interactions: CSV or TSV with a header
     Import(import::Import),
+    /// Make a world from arrays and tables
+    Assemble(assemble::Assemble),
     /// Show a world: its sizes, clusters, provenance and checksums
     Info(Info),
 }
@@ -41,6 +44,7 @@ pub(crate) fn run(command: Command, quiet: bool, json: bool, threads: Option<usi
     let (dir, world) = match command {
         Command::New(arguments) => arguments.run(threads)?,
         Command::Import(arguments) => arguments.run(threads)?,
+        Command::Assemble(arguments) => arguments.run(threads)?,
         Command::Info(Info { dir }) => {
             let world = open(&dir)?;
             info::print(&dir, &world, json)?;

@@ -123,15 +123,21 @@ pub fn cluster_sizes(items: usize, clusters: usize) -> Vec<usize> {
     sizes
 }
 
-/// Each cluster's share of the catalogue; the largest lowered by ulps until the `f32` sum in index order is at most 1.
+/// Each cluster's share of the catalogue, [settled](settle).
 pub fn target(sizes: &[usize]) -> Vec<f32> {
     let items: usize = sizes.iter().sum();
     let mut target: Vec<f32> = sizes.iter().map(|&size| (size as f64 / items as f64) as f32).collect();
+    settle(&mut target);
+    target
+}
+
+/// Lowers the target's largest share by ulps until the `f32` sum in index order is at most 1: for shares that sum to 1
+/// but for their rounding.
+pub fn settle(target: &mut [f32]) {
     while target.iter().fold(0.0_f32, |sum, share| sum + share) > 1.0 {
         let largest = first_best(target.len(), |a, b| target[a] > target[b]);
-        target[largest] = f32::from_bits(target[largest].to_bits() - 1);
+        target[largest] = target[largest].next_down();
     }
-    target
 }
 
 /// The first of `0..count` that no other is better than.

@@ -1,0 +1,123 @@
+//! Tables of records: delimited text with a header, or JSON as an array of objects.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::{Map, Value};
+
+use super::super::table::{Row, Table};
+use crate::error::BadInput;
+
+/// One record of a table.
+pub(super) enum Record<'a> {
+    Delimited(&'a Table, &'a Row),
+    Json { path: &'a Path, number: usize, object: &'a Map<String, Value> },
+}
+
+/// Hands every record of the file to `each`, in order.
+pub(super) fn read(path: &Path, mut each: impl FnMut(&Record<'_>) -> Result<()>) -> Result<()> {
+    if is_json(path) {
+        let objects: Vec<Map<String, Value>> = json(path, "an array of objects")?;
+        let mut records = objects.iter().enumerate();
+        records.try_for_each(|(number, object)| each(&Record::Json { path, number, object }))
+    } else {
+        let mut table = Table::open(path)?;
+        let mut row = Row::default();
+        while table.next(&mut row)? {
+            each(&Record::Delimited(&table, &row))?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a target: `[0.7, 0.3]` in JSON, or the column `target` of a table.
+pub(super) fn target(path: &Path) -> Result<Vec<f32>> {
+    if is_json(path) {
+        return json(path, "an array of numbers");
+    }
+    let mut target = Vec::new();
+    read(path, |record| match record.number("target")? {
+        Some(share) => {
+            target.push(share);
+            Ok(())
+        }
+        None => Err(record.refuse("has no `target`")),
+    })?;
+    Ok(target)
+}
+
+impl Record<'_> {
+    /// A text or a number, as text; none if it is missing or empty.
+    pub(super) fn text(&self, field: &str) -> Result<Option<Cow<'_, str>>> {
+        match self {
+            Self::Delimited(table, row) => {
+                let cell = table.column(field).map(|column| row.cell(column)).filter(|cell| !cell.is_empty());
+                Ok(cell.map(Cow::Borrowed))
+            }
+            Self::Json { object, .. } => match object.get(field) {
+                None | Some(Value::Null) => Ok(None),
+                Some(value) => self.scalar(field, value).map(Some),
+            },
+        }
+    }
+
+    /// A finite number; none if it is missing or empty.
+    pub(super) fn number(&self, field: &str) -> Result<Option<f32>> {
+        self.text(field)?.map(|text| self.parse_number(field, &text)).transpose()
+    }
+
+    /// Several texts or numbers: a JSON array, or what spaces part in a cell; none if the field is missing.
+    pub(super) fn list(&self, field: &str) -> Result<Option<Vec<Cow<'_, str>>>> {
+        match self {
+            Self::Delimited(table, row) => {
+                let cell = table.column(field).map(|column| row.cell(column));
+                Ok(cell.map(|cell| cell.split_whitespace().map(Cow::Borrowed).collect()))
+            }
+            Self::Json { object, .. } => match object.get(field) {
+                None | Some(Value::Null) => Ok(None),
+                Some(Value::Array(values)) => {
+                    values.iter().map(|value| self.scalar(field, value)).collect::<Result<_>>().map(Some)
+                }
+                Some(_) => Err(self.refuse(&format!("`{field}` is not an array"))),
+            },
+        }
+    }
+
+    pub(super) fn parse_number(&self, field: &str, text: &str) -> Result<f32> {
+        match text.parse::<f32>() {
+            Ok(number) if number.is_finite() => Ok(number),
+            _ => Err(self.refuse(&format!("`{field}` is `{text}`, which is no finite 32-bit number"))),
+        }
+    }
+
+    pub(super) fn refuse(&self, problem: &str) -> anyhow::Error {
+        let place = match self {
+            Self::Delimited(table, row) => table.place(row),
+            Self::Json { path, number, .. } => format!("{}, record {number}", path.display()),
+        };
+        BadInput::new(place, problem, "correct the record").into()
+    }
+
+    fn scalar<'a>(&self, field: &str, value: &'a Value) -> Result<Cow<'a, str>> {
+        match value {
+            Value::String(text) => Ok(Cow::Borrowed(text)),
+            Value::Number(number) => Ok(Cow::Owned(number.to_string())),
+            _ => Err(self.refuse(&format!("`{field}` holds `{value}`, where text or a number is expected"))),
+        }
+    }
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
+}
+
+fn json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
+    let remedy = format!("name a JSON file that holds {expected}, or a CSV file");
+    let refuse = |problem: String| BadInput::new(path.display(), problem, &remedy);
+    let file = File::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    let value = serde_json::from_reader(BufReader::new(file));
+    value.map_err(|error| refuse(format!("does not hold {expected}: {error}")).into())
+}
