@@ -166,13 +166,12 @@ fn with_best_lists(arrays: &Arrays) -> Arrays {
     let list = arrays.shape.list;
     let users = 0..arrays.shape.users;
     let lists = users.flat_map(|user| (0..list).map(move |place| ((user + place) % arrays.shape.items) as u32));
-    let mut arrays = Arrays { user_pretrained: lists.collect(), ..arrays.clone() };
-    arrays = with_rows(&arrays, |item, row| {
-        row.iter_mut().enumerate().for_each(|(d, x)| {
-            *x = wave(item * (d + 1));
-        })
-    });
-    arrays
+    let arrays = Arrays { user_pretrained: lists.collect(), ..arrays.clone() };
+    with_rows(&arrays, |item, row| {
+        for (place, x) in row.iter_mut().enumerate() {
+            *x = wave(item * (place + 1));
+        }
+    })
 }
 
 /// A triangle wave: neighbouring items lie near each other.

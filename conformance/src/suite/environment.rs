@@ -36,11 +36,10 @@ pub fn a_tally_is_the_sum_over_users<B: Device>(new: &impl Fn() -> B) {
     for case in cases() {
         let (world, mut backend) = (case.world(), new());
         let users = world.shape().users;
-        for split in [vec![0..users], vec![0..users / 2, users / 2..users]] {
-            let split: Vec<_> = split.into_iter().filter(|batch| !batch.is_empty()).collect();
+        for cut in [0, users / 2] {
+            let split = [0..cut, cut..users].into_iter().filter(|batch| !batch.is_empty());
             let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
             let batches: Vec<_> = split
-                .into_iter()
                 .map(|users| {
                     let mut batch = backend.batch(&on_device, users).expect("the device takes a batch");
                     serve(&mut backend, &on_device, &mut batch, &case, 1);

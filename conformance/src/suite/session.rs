@@ -39,9 +39,12 @@ pub fn an_episode_begins_afresh<B: Device>(new: &impl Fn() -> B) {
 #[derive(Debug, PartialEq)]
 struct Outcome {
     reports: Vec<RoundReport>,
-    users: Vec<(Vec<u32>, Vec<u32>, Vec<bool>, Vec<u32>, Vec<u32>)>,
+    users: Vec<Round>,
     agent: Vec<Vec<u32>>,
 }
+
+/// Actions, slates, acceptances, beliefs and rewards of all users; numbers as bits.
+type Round = (Vec<u32>, Vec<u32>, Vec<bool>, Vec<u32>, Vec<u32>);
 
 /// Everything a run leaves, in no unit that batches show in.
 fn run<B: Device>(new: &impl Fn() -> B, change: impl FnOnce(&mut Config)) -> Outcome {

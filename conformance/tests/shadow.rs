@@ -1,0 +1,232 @@
+//! A shadowed run goes through where two backends agree, and names what differs where one is broken.
+
+use std::ops::Range;
+
+use recsim_conformance::compare::Difference;
+use recsim_conformance::shadow::{Shadow, ShadowError};
+use recsim_core::backend::{Backend, Inspect, Learn, Simulate, Snapshot};
+use recsim_core::config::{Config, Environment};
+use recsim_core::metrics::{Losses, Tally};
+use recsim_core::reference::Reference;
+use recsim_core::rng::Key;
+use recsim_core::session::{Session, SessionError};
+use recsim_core::td3::{AgentState, Learner, UpdateKeys};
+use recsim_core::world::{Recipe, World, generate, lists_by_brute_force};
+
+#[test]
+fn a_sound_backend_goes_through() {
+    assert_eq!(first_difference(Flaw::None), None);
+}
+
+#[test]
+fn an_action_off_by_a_thousandth_is_named() {
+    let found = first_difference(Flaw::Action).expect("the actions differ");
+    assert_eq!((found.stage, found.field, found.user, found.place), ("act", "action", Some(BROKEN_USER), 2));
+}
+
+#[test]
+fn two_slate_positions_exchanged_are_named() {
+    let found = first_difference(Flaw::Slate).expect("the slates differ");
+    assert_eq!((found.stage, found.field, found.user, found.place), ("recommend", "slate", Some(BROKEN_USER), 1));
+    assert_ne!(found.first, found.second);
+}
+
+#[test]
+fn a_flipped_acceptance_is_named() {
+    let found = first_difference(Flaw::Acceptance).expect("the acceptances differ");
+    assert_eq!((found.stage, found.field, found.user, found.place), ("respond", "accepted", Some(BROKEN_USER), 3));
+}
+
+#[test]
+fn a_belief_off_by_an_ulp_is_named() {
+    let found = first_difference(Flaw::Belief).expect("the beliefs differ");
+    assert_eq!((found.stage, found.field, found.user, found.place), ("respond", "belief", Some(BROKEN_USER), 1));
+}
+
+#[test]
+fn a_reward_off_by_an_ulp_is_named() {
+    let found = first_difference(Flaw::Reward).expect("the rewards differ");
+    assert_eq!((found.stage, found.field, found.user, found.place), ("respond", "reward", Some(BROKEN_USER), 0));
+    let [a, b] = [&found.first, &found.second].map(|value| value.parse::<f32>().expect("a reward is a number"));
+    assert_eq!(a.to_bits().abs_diff(b.to_bits()), 1);
+}
+
+#[test]
+fn a_reset_that_does_nothing_is_named() {
+    let found = first_difference(Flaw::Reset).expect("the beliefs differ");
+    assert_eq!((found.stage, found.field), ("reset", "belief"));
+}
+
+#[test]
+fn a_miscounted_user_is_named() {
+    let found = first_difference(Flaw::Tally).expect("the tallies differ");
+    assert_eq!((found.stage, found.field, found.user), ("tally", "tally", None));
+}
+
+#[test]
+fn a_policy_that_does_not_move_is_named() {
+    let found = first_difference(Flaw::Policy).expect("the agents differ");
+    assert_eq!((found.stage, found.user), ("losses", None));
+}
+
+#[test]
+fn statistics_left_behind_in_the_targets_are_named() {
+    let found = first_difference(Flaw::TargetStatistics).expect("the agents differ");
+    assert_eq!((found.stage, found.field, found.user), ("losses", "targets", None));
+}
+
+/// Where a shadowed run of two episodes stops, if it does.
+fn first_difference(flaw: Flaw) -> Option<Difference> {
+    let recipe = Recipe { users: 20, items: 50, clusters: 3, dimensions: 5, list: 12, seed: 0 };
+    let generated = generate(&recipe, lists_by_brute_force);
+    let mut config = Config::default();
+    (config.training.episodes, config.training.rounds_per_episode, config.training.batch_size) = (2, 3, 8);
+    (config.training.warmup_transitions, config.td3.batch_size) = (1, 16);
+    (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (3, 6);
+    config.td3.hidden = vec![8, 8];
+    let plan = config.plan(&generated.view()).expect("the plan is possible");
+    let backend = Shadow::new(Reference::<f32>::default(), Broken { inner: Reference::default(), flaw });
+    let mut session = Session::new(backend, &generated.view(), plan).expect("both begin alike");
+    while !session.finished() {
+        match session.round(&mut || 0.0) {
+            Ok(_) => {}
+            Err(SessionError::Backend(ShadowError::Differ(difference))) => {
+                assert!(difference.to_string().contains(difference.stage));
+                return Some(difference);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    None
+}
+
+const BROKEN_USER: usize = 13;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Flaw {
+    None,
+    Action,
+    Slate,
+    Acceptance,
+    Belief,
+    Reward,
+    Reset,
+    Tally,
+    Policy,
+    TargetStatistics,
+}
+
+/// The plain backend with one thing wrong.
+struct Broken {
+    inner: Reference<f32>,
+    flaw: Flaw,
+}
+
+type Inner = Reference<f32>;
+
+impl Broken {
+    /// Breaks the last round of one user, if that is the flaw.
+    fn spoil(&mut self, flaw: Flaw, batch: &mut <Inner as Backend>::Batch, spoil: impl Fn(&mut Snapshot, usize)) {
+        let mut snapshot = self.inner.snapshot(batch).expect("the reference never fails");
+        if self.flaw == flaw && snapshot.users.contains(&BROKEN_USER) {
+            let row = BROKEN_USER - snapshot.users.start;
+            spoil(&mut snapshot, row);
+            self.inner.restore(batch, &snapshot).expect("the reference never fails");
+        }
+    }
+}
+
+impl Backend for Broken {
+    type Error = <Inner as Backend>::Error;
+    type World = <Inner as Backend>::World;
+    type Batch = <Inner as Backend>::Batch;
+    type Agent = <Inner as Backend>::Agent;
+    type Replay = <Inner as Backend>::Replay;
+}
+
+impl Simulate for Broken {
+    fn world(&mut self, world: &World<'_>, environment: &Environment) -> Result<Self::World, Self::Error> {
+        self.inner.world(world, environment)
+    }
+    fn batch(&mut self, world: &Self::World, users: Range<usize>) -> Result<Self::Batch, Self::Error> {
+        self.inner.batch(world, users)
+    }
+    fn reset(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
+        if self.flaw == Flaw::Reset { Ok(()) } else { self.inner.reset(world, batch) }
+    }
+    fn observe(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
+        self.inner.observe(world, batch)
+    }
+    fn recommend(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
+        self.inner.recommend(world, batch)?;
+        self.spoil(Flaw::Slate, batch, |snapshot, row| snapshot.slate.swap(6 * row + 1, 6 * row + 2));
+        Ok(())
+    }
+    fn respond(&mut self, world: &Self::World, batch: &mut Self::Batch, round: Key) -> Result<(), Self::Error> {
+        self.inner.respond(world, batch, round)?;
+        self.spoil(Flaw::Acceptance, batch, |snapshot, row| snapshot.accepted[6 * row + 3] ^= true);
+        self.spoil(Flaw::Belief, batch, |snapshot, row| next_up(&mut snapshot.belief[3 * row + 1]));
+        self.spoil(Flaw::Reward, batch, |snapshot, row| next_up(&mut snapshot.reward[row]));
+        Ok(())
+    }
+}
+
+impl Learn for Broken {
+    fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Self::Agent, Self::Error> {
+        self.inner.agent(learner, state)
+    }
+    fn replay(&mut self, world: &Self::World, capacity: usize) -> Result<Self::Replay, Self::Error> {
+        self.inner.replay(world, capacity)
+    }
+    fn act(&mut self, agent: &Self::Agent, batch: &mut Self::Batch, noise: Option<Key>) -> Result<(), Self::Error> {
+        self.inner.act(agent, batch, noise)?;
+        self.spoil(Flaw::Action, batch, |snapshot, row| snapshot.action[5 * row + 2] += 1e-3);
+        Ok(())
+    }
+    fn remember(&mut self, batch: &Self::Batch, replay: &mut Self::Replay) -> Result<(), Self::Error> {
+        self.inner.remember(batch, replay)
+    }
+    fn improve_critics(
+        &mut self,
+        world: &Self::World,
+        replay: &Self::Replay,
+        agent: &mut Self::Agent,
+        keys: &UpdateKeys,
+    ) -> Result<(), Self::Error> {
+        self.inner.improve_critics(world, replay, agent, keys)
+    }
+    fn improve_policy(&mut self, agent: &mut Self::Agent, keys: &UpdateKeys) -> Result<(), Self::Error> {
+        if self.flaw == Flaw::Policy { Ok(()) } else { self.inner.improve_policy(agent, keys) }
+    }
+}
+
+impl Inspect for Broken {
+    fn tally(&mut self, world: &Self::World, batches: &[Self::Batch]) -> Result<Tally, Self::Error> {
+        let mut tally = self.inner.tally(world, batches)?;
+        tally.accepted += u64::from(self.flaw == Flaw::Tally);
+        Ok(tally)
+    }
+    fn losses(&mut self, agent: &mut Self::Agent) -> Result<Losses, Self::Error> {
+        self.inner.losses(agent)
+    }
+    fn snapshot(&mut self, batch: &Self::Batch) -> Result<Snapshot, Self::Error> {
+        self.inner.snapshot(batch)
+    }
+    fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error> {
+        self.inner.restore(batch, snapshot)
+    }
+    fn export(&mut self, agent: &Self::Agent) -> Result<AgentState, Self::Error> {
+        let mut state = self.inner.export(agent)?;
+        if self.flaw == Flaw::TargetStatistics {
+            for target in &mut state.targets {
+                let half = target.statistics.len() / 2;
+                target.statistics[..half].fill(0.0);
+            }
+        }
+        Ok(state)
+    }
+}
+
+fn next_up(number: &mut f32) {
+    *number = f32::from_bits(number.to_bits() + 1);
+}
