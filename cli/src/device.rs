@@ -1,5 +1,6 @@
 //! The only place that names a backend.
 
+use recsim_conformance::shadow::Shadow;
 use recsim_core::backend::Device;
 use recsim_core::reference::Reference;
 use serde::{Deserialize, Serialize};
@@ -104,7 +105,11 @@ impl Choice {
     }
 
     fn shadowed<B: Device, J: Job>(&self, backend: B, about: About, job: J) -> anyhow::Result<J::Output> {
-        job.run(backend, about)
+        if self.shadow {
+            job.run(Shadow::new(backend, Reference::<f32>::default()), about)
+        } else {
+            job.run(backend, about)
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! JSON lines: one value a line, on the disk's side as soon as it is known.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -30,14 +30,14 @@ impl JsonLines {
     }
 }
 
-/// Every line of a file.
+/// Every line of a file. One that was not finished, as of a run that was killed, is left out.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
-    let file = File::open(path).with_context(|| format!("could not read {}", path.display()))?;
-    let lines = BufReader::new(file).lines().enumerate();
+    let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+    let finished = text.rfind('\n').map_or(0, |end| end + 1);
+    let lines = text[..finished].lines().enumerate();
     lines
         .map(|(number, line)| {
-            let parsed = line.map_err(anyhow::Error::from).and_then(|line| Ok(serde_json::from_str(&line)?));
-            parsed.with_context(|| format!("{}:{}", path.display(), number + 1))
+            serde_json::from_str(line).with_context(|| format!("{}:{}", path.display(), number + 1))
         })
         .collect()
 }

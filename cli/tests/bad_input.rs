@@ -1,0 +1,187 @@
+//! Whatever cannot be is refused before any work: exit code 2, and a message that names place, problem and remedy.
+
+mod common;
+
+use common::{Place, stderr};
+
+/// A configuration file and flags that cannot be, and what the message must say.
+struct Case {
+    config: &'static str,
+    flags: &'static [&'static str],
+    says: &'static [&'static str],
+}
+
+const fn file(config: &'static str, says: &'static [&'static str]) -> Case {
+    Case { config, flags: &[], says }
+}
+
+const fn flags(flags: &'static [&'static str], says: &'static [&'static str]) -> Case {
+    Case { config: "", flags, says }
+}
+
+const CASES: &[Case] = &[
+    // Keys and groups that are not there.
+    file("td3:\n  taau: 0.1\n", &["bad.yaml:2", "`td3.taau`", "did you mean `td3.tau`?"]),
+    file("trainin:\n  episodes: 1\n", &["bad.yaml:1", "`trainin`", "did you mean `training`?"]),
+    file("training:\n  tau: 0.1\n", &["bad.yaml:2", "`training.tau`", "`td3.tau`"]),
+    file("td3:\n  xyzzy: 0.1\n", &["bad.yaml:2", "`td3.xyzzy`", "recsim config"]),
+    flags(&["--set", "td3.taau=1"], &["--set td3.taau=1", "did you mean `td3.tau`?"]),
+    flags(&["--set", "tau=1"], &["--set tau=1", "there is no key `tau`"]),
+    flags(&["--set", "td3=1"], &["there is no key `td3`"]),
+    flags(&["--set", "td3.tau"], &["there is no `=`", "KEY=VALUE"]),
+    flags(&["--set", "td3.tau="], &["`td3.tau`", "given no value"]),
+    flags(&["--set", "td3.tau={a: 1}"], &["`td3.tau`"]),
+    // Given twice; not YAML; not a configuration.
+    file("td3:\n  tau: 0.1\n  tau: 0.2\n", &["bad.yaml:3", "`tau` is given twice", "line 2"]),
+    file("td3:\n  tau: 0.1\nreward:\n  kind: seed\ntd3:\n  tau: 0.1\n", &["bad.yaml:5", "`td3` is given twice"]),
+    file("td3: [\n", &["bad.yaml:", "not YAML"]),
+    file("td3:\n\ttau: 1\n", &["bad.yaml:2"]),
+    file("3\n", &["bad.yaml:1", "must hold keys"]),
+    file("td3: 3\n", &["bad.yaml:1", "`td3` is 3, and must hold keys"]),
+    file("td3:\n  tau:\n    a: 1\n", &["bad.yaml:2", "`td3.tau`"]),
+    file("a: &x [1]\nb: *x\n", &["bad.yaml:2", "alias"]),
+    file("td3:\n  tau: 0.1\n---\ntd3:\n  tau: 0.1\n", &["bad.yaml:4", "second document"]),
+    // Wrong types.
+    file("td3:\n  batch_size: many\n", &["bad.yaml:2", "`td3.batch_size` is \"many\"", "whole number"]),
+    file("td3:\n  batch_size: 1.5\n", &["bad.yaml:2", "`td3.batch_size` is 1.5", "whole number"]),
+    file("td3:\n  batch_size: -1\n", &["bad.yaml:2", "`td3.batch_size` is -1", "whole number"]),
+    file("td3:\n  batch_size: 4294967296\n", &["bad.yaml:2", "4294967295"]),
+    file("td3:\n  batch_norm: 1\n", &["bad.yaml:2", "`td3.batch_norm` is 1", "true or false"]),
+    file("td3:\n  tau: fast\n", &["bad.yaml:2", "`td3.tau` is \"fast\"", "must be a number"]),
+    file("td3:\n  tau:\n", &["bad.yaml:2", "`td3.tau` is null", "must be a number"]),
+    file("td3:\n  hidden: 512\n", &["bad.yaml:2", "`td3.hidden` is 512", "a list"]),
+    file("td3:\n  hidden: [512, x]\n", &["bad.yaml:2", "`td3.hidden`", "whole number"]),
+    file("training:\n  users_per_round: all\n", &["bad.yaml:2", "`auto` or a whole number"]),
+    file("recommendation:\n  similarity_metric: euclid\n", &["bad.yaml:2", "`cosine` or `dot`"]),
+    file("reward:\n  kind: best\n", &["bad.yaml:2", "`seed` or `potential`"]),
+    // Not finite.
+    file("td3:\n  tau: .nan\n", &["bad.yaml:2", "not a finite number"]),
+    file("environment:\n  max_action: .inf\n", &["bad.yaml:2", "not a finite number"]),
+    file("environment:\n  max_action: 1e999\n", &["bad.yaml:2", "not a finite number"]),
+    file(
+        "environment:\n  sigmoid_scale: 1e200\n",
+        &["bad.yaml:2", "`environment.sigmoid_scale`", "finite float32"],
+    ),
+    flags(&["--set", "td3.learning_rate=.inf"], &["--set td3.learning_rate=.inf", "not a finite number"]),
+    // Impossible by themselves.
+    file("td3:\n  batch_size: 0\n", &["bad.yaml:2", "`td3.batch_size` is 0", "at least 1"]),
+    file("td3:\n  batch_size: 1\n", &["bad.yaml:2", "`td3.batch_size` is 1", "batch_norm"]),
+    file("training:\n  batch_size: 0\n", &["bad.yaml:2", "`training.batch_size` is 0"]),
+    file("td3:\n  tau: 0\n", &["bad.yaml:2", "`td3.tau` is 0", "above 0 and at most 1"]),
+    file("td3:\n  tau: 1.5\n", &["bad.yaml:2", "`td3.tau` is 1.5"]),
+    file("td3:\n  dropout: 1.0\n", &["bad.yaml:2", "`td3.dropout`"]),
+    file("world:\n  items: 0\n", &["bad.yaml:2", "`world.items` is 0"]),
+    file("world:\n  clusters: 0\n", &["bad.yaml:2", "`world.clusters` is 0"]),
+    file("world:\n  dim: 0\n", &["bad.yaml:2", "`world.dim` is 0"]),
+    flags(&["--users", "0"], &["--users", "is 0", "at least 1"]),
+    flags(&["--episodes", "0"], &["--episodes: `training.episodes` is 0", "at least 1"]),
+    flags(&["--rounds", "0"], &["--rounds: `training.rounds_per_episode` is 0"]),
+    flags(&["--threads", "0"], &["--threads: `experiment.threads` is 0"]),
+    flags(&["--backend", "gpu"], &["--backend: there is no backend `gpu`", "cpu, cuda or reference"]),
+    // Impossible with each other, or with the world; the key that was given is named.
+    file("recommendation:\n  total_recommendations: 5\n", &["bad.yaml:2", "`recommendation.rl_list_size` (10)"]),
+    file("world:\n  items: 19\n", &["`recommendation.total_recommendations`", "at most the world's items (19)"]),
+    file("world:\n  list: 19\n", &["`recommendation.total_recommendations`", "pre-trained lists (19)"]),
+    file("world:\n  list: 19131\n", &["bad.yaml:2", "`world.list` is 19131", "`world.items` (19130)"]),
+    file("world:\n  items: 30\n  clusters: 31\n", &["bad.yaml:3", "`world.clusters` is 31"]),
+    file(
+        "world:\n  users: 9\ntraining:\n  users_per_round: 10\n",
+        &["bad.yaml:4", "at most the world's users (9)"],
+    ),
+    file("environment:\n  state_dim: 70\n", &["bad.yaml:2", "`environment.state_dim` is 70", "K + D (69)"]),
+    file("environment:\n  action_dim: 63\n", &["bad.yaml:2", "`environment.action_dim` is 63", "D (64)"]),
+    file("training:\n  warmup_transitions: 2000000\n", &["bad.yaml:2", "`td3.replay_capacity` (1000000)"]),
+    // The command line itself.
+    flags(&["--users", "many"], &["--users", "many"]),
+    flags(&["--users", "-3"], &["-3"]),
+    flags(&["--shadow", "cpu"], &["--shadow", "reference"]),
+    flags(&["--frobnicate"], &["--frobnicate"]),
+    flags(&["--trace-users", "0", "--trace", "t"], &["--trace-users"]),
+    // Files and folders.
+    flags(&["--config", "nowhere.yaml"], &["nowhere.yaml", "No such file"]),
+    flags(&["--config", "."], &[".: "]),
+    flags(&["--config", "latin1.yaml"], &["latin1.yaml", "UTF-8"]),
+    flags(&["--config", "huge.yaml"], &["huge.yaml", "no configuration"]),
+    flags(&["--world", "nowhere"], &["nowhere", "is not a world"]),
+    flags(&["--out", "bad.yaml"], &["bad.yaml", "this is a file", "--out"]),
+    flags(&["--out", "bad.yaml/run"], &["bad.yaml/run", "nothing can be written"]),
+    flags(&["--out", "a-run"], &["a-run", "holds a run", "--force"]),
+    flags(&["--out", "a-world"], &["a-world", "holds a world", "--force"]),
+    flags(&["--users", "5", "--trace", "a-run"], &["a-run", "this is a folder"]),
+    flags(&["--users", "5", "--trace", "bad.yaml/t"], &["nothing can be written"]),
+];
+
+#[test]
+fn impossible_input_is_refused_before_any_work_with_place_problem_and_remedy() {
+    let place = Place::new();
+    place.write("latin1.yaml", b"# \xe9\n");
+    place.write("huge.yaml", vec![b'#'; (1 << 20) + 1]);
+    for (folder, holds) in [("a-run", "run.json"), ("a-world", "world.json")] {
+        std::fs::create_dir(place.path(folder)).unwrap();
+        place.write(&format!("{folder}/{holds}"), "{}");
+    }
+    let mut flaws = Vec::new();
+    for Case { config, flags, says } in CASES {
+        place.write("bad.yaml", config);
+        let config: &[&str] = if flags.contains(&"--config") { &[] } else { &["--config", "bad.yaml"] };
+        let out: &[&str] = if flags.contains(&"--out") { &[] } else { &["--out", "out"] };
+        let arguments = [&["train"], config, out, flags].concat();
+        let output = place.run(&arguments);
+        let told = stderr(&output);
+        let context = format!(
+            "{arguments:?}\n{}\n--- said\n{told}",
+            std::fs::read_to_string(place.path("bad.yaml")).unwrap()
+        );
+        let written = place.path("out").exists() || place.path("runs").exists();
+        let facts = [
+            ("the exit code is not 2", output.status.code() == Some(2)),
+            ("there is no remedy", told.contains("help: ") || told.contains("try '--help'")),
+            ("it panicked", !told.contains("panicked")),
+            ("something was written", !written),
+        ];
+        flaws.extend(facts.iter().filter(|(_, holds)| !holds).map(|(flaw, _)| format!("{flaw}: {context}")));
+        let missing = says.iter().filter(|words| !told.contains(**words));
+        flaws.extend(missing.map(|words| format!("{words:?} is not said: {context}")));
+        let _ = std::fs::remove_dir_all(place.path("out"));
+    }
+    assert!(flaws.is_empty(), "{}", flaws.join("\n\n"));
+}
+
+#[test]
+fn a_trace_of_more_users_than_are_served_is_refused() {
+    let place = Place::new();
+    let output =
+        place.run(&["train", "--config", "tiny.yaml", "--out", "out", "--trace", "t", "--trace-users", "41"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--trace-users: 41 users are to be traced, and 40 are served"));
+    assert!(!place.path("out").exists() && !place.path("t").exists());
+}
+
+#[test]
+fn show_refuses_what_is_no_run() {
+    let place = Place::new();
+    for folder in ["nowhere", "."] {
+        let output = place.run(&["show", folder]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("this is not a run's folder"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn damaged_records_fail_without_a_panic_but_an_unfinished_line_does_not() {
+    let place = Place::new();
+    place.train("run", &["--backend", "reference"]);
+    for file in ["run.json", "rounds.jsonl", "episodes.jsonl", "summary.json"] {
+        let path = format!("run/{file}");
+        let whole = std::fs::read(place.path(&path)).unwrap();
+        place.write(&path, [b"{\"episode\": \n", &whole[..]].concat());
+        let output = place.run(&["show", "run"]);
+        assert_eq!(output.status.code(), Some(1), "{file}");
+        assert!(stderr(&output).contains(file) && !stderr(&output).contains("panicked"), "{}", stderr(&output));
+        if file.ends_with("jsonl") {
+            place.write(&path, &whole[..whole.len() - 5]);
+            assert!(place.run(&["show", "run"]).status.success(), "{file}");
+        }
+        place.write(&path, whole);
+    }
+}

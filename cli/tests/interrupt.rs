@@ -1,0 +1,58 @@
+//! Ctrl-C and termination finish the round, save, and exit with 130.
+#![cfg(unix)]
+
+mod common;
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Place, json, json_lines, stderr, stdout, tensor};
+
+#[test]
+fn a_signal_leaves_every_file_whole_and_exits_with_130() {
+    for signal in ["INT", "TERM"] {
+        let place = Place::new();
+        let run = start(&place, &["--trace", "trace.safetensors", "--trace-users", "3"]);
+        send(&run, signal);
+        let output = run.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+        assert!(stderr(&output).contains("stopped after the round") && stderr(&output).contains("run"));
+
+        let rounds = json_lines(&place.path("run/rounds.jsonl"));
+        assert!(!rounds.is_empty());
+        let beliefs = json(&place.path("run/results/current_user_beliefs.json"));
+        assert_eq!(beliefs["user_beliefs"].as_object().unwrap().len(), 40);
+        assert_eq!(json(&place.path("run/summary.json"))["status"], "interrupted");
+        for network in ["actor", "critic_1", "critic_2"] {
+            for suffix in ["", "_target"] {
+                let model =
+                    std::fs::read(place.path(&format!("run/models/{network}{suffix}.safetensors"))).unwrap();
+                tensor(&model, &format!("{network}.0.weight"));
+            }
+        }
+        let trace = std::fs::read(place.path("trace.safetensors")).unwrap();
+        assert_eq!(tensor(&trace, "reward").0, [rounds.len(), 3], "a trace holds the rounds done");
+        let shown = stdout(&place.run(&["show", "run"]));
+        assert!(shown.contains("interrupted after episode 1 round"), "{shown}");
+    }
+}
+
+/// A run that would take for ever, some rounds in.
+fn start(place: &Place, more: &[&str]) -> Child {
+    let arguments =
+        ["train", "--config", "tiny.yaml", "--out", "run", "--rounds", "100000000", "--backend", "reference"];
+    let mut command = place.command(&[&arguments, more].concat());
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    let lines = || std::fs::read_to_string(place.path("run/rounds.jsonl")).map_or(0, |text| text.lines().count());
+    while lines() < 5 {
+        assert!(began.elapsed() < Duration::from_secs(60), "no round was done");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    run
+}
+
+fn send(run: &Child, signal: &str) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &run.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}

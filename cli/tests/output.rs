@@ -1,0 +1,113 @@
+//! What is printed: for people, for programs, and for readers that go away.
+
+mod common;
+
+use std::process::Stdio;
+
+use common::{Place, stderr, stdout};
+use serde_json::Value;
+
+#[test]
+fn piped_output_has_no_escape_codes_and_a_line_for_each_episode() {
+    let place = Place::new();
+    let output = place.train("run", &["--backend", "reference"]);
+    for text in [stdout(&output), stderr(&output)] {
+        assert!(!text.is_empty() && !text.contains(['\x1b', '\r']), "{text:?}");
+    }
+    for episode in ["episode 1/2: acceptance", "episode 2/2: acceptance"] {
+        assert!(stderr(&output).contains(episode));
+    }
+}
+
+#[test]
+fn quiet_is_silent_and_json_is_one_line() {
+    let place = Place::new();
+    let output = place.train("run", &["--backend", "reference", "-q"]);
+    assert_eq!((stdout(&output), stderr(&output)), (String::new(), String::new()));
+    let output = place.train("other", &["--backend", "reference", "-q", "--json"]);
+    let trained: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let shown: Value = serde_json::from_str(&stdout(&place.run(&["show", "other", "--json"]))).unwrap();
+    assert_eq!(trained, shown);
+    assert_eq!(trained["episodes"].as_array().unwrap().len(), 2);
+    assert_eq!(trained["end"]["status"], "finished");
+}
+
+#[test]
+fn show_prints_the_summary_that_train_ended_with() {
+    let place = Place::new();
+    let trained = stdout(&place.train("run", &["--backend", "reference"]));
+    let shown = stdout(&place.run(&["show", "run"]));
+    assert_eq!(trained.trim(), shown.trim());
+    for file in ["config.yaml", "rounds.jsonl", "results/current_user_beliefs.json", "models"] {
+        assert!(shown.contains(&format!("run/{file}")), "{shown}");
+    }
+}
+
+#[test]
+fn the_default_configuration_reads_back_as_itself() {
+    let place = Place::new();
+    let printed = stdout(&place.run(&["config"]));
+    place.write("default.yaml", &printed);
+    assert_eq!(stdout(&place.run(&["config", "--config", "default.yaml"])), printed);
+    let defaults: Value = serde_json::from_str(&stdout(&place.run(&["config", "--json"]))).unwrap();
+    assert_eq!(defaults, serde_json::to_value(recsim_core::config::Config::default()).unwrap());
+    let keys: usize = defaults.as_object().unwrap().values().map(|group| group.as_object().unwrap().len()).sum();
+    assert_eq!(printed.lines().filter(|line| line.starts_with("  ") && line.contains("  # ")).count(), keys);
+}
+
+#[test]
+fn flags_override_set_which_overrides_the_file() {
+    let place = Place::new();
+    let seed = |more: &[&str]| {
+        let arguments = [&["config", "--json", "--config", "tiny.yaml"], more].concat();
+        serde_json::from_str::<Value>(&stdout(&place.run(&arguments))).unwrap()["experiment"]["seed"].clone()
+    };
+    assert_eq!(seed(&[]), 5);
+    assert_eq!(seed(&["--set", "experiment.seed=6"]), 6);
+    assert_eq!(seed(&["--set", "experiment.seed=6", "--seed", "18446744073709551615"]), u64::MAX);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    for arguments in
+        [&["config"][..], &["completions", "bash"], &["train", "--config", "tiny.yaml", "--backend", "reference"]]
+    {
+        let mut command = place.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        assert!(child.wait().unwrap().success(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(stdout(&place.run(&["completions", shell])).contains("completions"), "{shell}");
+    }
+}
+
+#[test]
+fn bench_prints_a_line_for_each_phase_in_the_peers_format() {
+    let place = Place::new();
+    let phases = ["actor", "topk", "step", "round", "td3_update", "experiment"];
+    let arguments = ["bench", "--config", "tiny.yaml", "--backend", "reference", "--reps", "2", "--json"];
+    let output = place.run(&arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["phase"], &lines[0]["peer"]), (&"setup".into(), &"recsim".into()));
+    let found: Vec<&str> = lines[1..].iter().map(|line| line["phase"].as_str().unwrap()).collect();
+    assert_eq!(found, phases);
+    for line in &lines[1..6] {
+        let number = |key: &str| line[key].as_f64().unwrap();
+        assert!(number("min_ms") > 0.0 && number("min_ms") <= number("median_ms") && number("first_ms") > 0.0);
+    }
+    assert_eq!((&lines[1]["n"], &lines[5]["n"]), (&2.into(), &5.into()));
+    // 8 rounds, of which the third and the sixth end with a session.
+    assert_eq!((&lines[6]["rounds_total"], &lines[6]["sessions"]), (&8.into(), &2.into()));
+
+    let text =
+        stdout(&place.run(&["bench", "--config", "tiny.yaml", "--backend", "reference", "--phases", "topk,step"]));
+    assert!(text.contains("topk") && text.contains("step") && !text.contains("actor"), "{text}");
+}

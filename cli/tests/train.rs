@@ -1,0 +1,285 @@
+//! A whole run, small: what it leaves, whether that is true, and whether it is the same however it is carried out.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use common::{Place, floats, json, json_lines, tensor};
+use nalgebra::{DVector, DVectorView};
+use recsim_core::config::{Config, Plan};
+use recsim_core::metrics::pp1_distance;
+use recsim_core::rng::{Key, Purpose};
+use recsim_core::slate::{Best, fill, normalise, score};
+use recsim_core::user::step;
+use recsim_core::world::{self, GeneratedWorld, Recipe, row};
+use serde_json::Value;
+
+const BACKENDS: [&str; 2] = ["reference", "cpu"];
+const MODELS: [&str; 6] = ["actor", "critic_1", "critic_2", "actor_target", "critic_1_target", "critic_2_target"];
+const ROUNDS: usize = 8;
+const TRACED: usize = 20;
+
+#[test]
+fn a_run_leaves_every_file_it_names() {
+    for backend in BACKENDS {
+        let place = Place::new();
+        place.train("run", &["--backend", backend]);
+        let run = json(&place.path("run/run.json"));
+        assert_eq!((&run["backend"], &run["seed"]), (&backend.into(), &5.into()));
+        assert_eq!(run["world"]["provenance"]["kind"], "generated");
+        let summary = json(&place.path("run/summary.json"));
+        for file in summary["files"].as_array().unwrap() {
+            assert!(place.path("run").join(file.as_str().unwrap()).exists(), "{file}");
+        }
+        let rounds = json_lines(&place.path("run/rounds.jsonl"));
+        assert_eq!(rounds.len(), ROUNDS);
+        for (n, round) in rounds.iter().enumerate() {
+            assert_eq!((&round["episode"], &round["round"]), (&(n / 4 + 1).into(), &(n % 4 + 1).into()));
+            assert_eq!(round["learning"].is_object(), [2, 5].contains(&n), "sessions are due after rounds 3 and 6");
+        }
+        let episodes = json_lines(&place.path("run/episodes.jsonl"));
+        assert_eq!(episodes.len(), 2);
+        assert_eq!(episodes[1]["total_interactions"], 2 * 4 * 40 * 8);
+        for model in MODELS {
+            let bytes = std::fs::read(place.path(&format!("run/models/{model}.safetensors"))).unwrap();
+            let network = model.trim_end_matches("_target");
+            let (shape, weights) = floats(&bytes, &format!("{network}.0.weight"));
+            assert_eq!(shape, [12, if network == "actor" { 9 } else { 15 }]);
+            assert!(weights.iter().all(|weight| weight.is_finite()));
+        }
+        assert!(!leftovers(&place.path("run")), "temporary files stayed behind");
+    }
+}
+
+/// Whether a hidden file is anywhere below.
+fn leftovers(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        let hidden = path.file_name().unwrap().to_string_lossy().starts_with('.');
+        hidden || (path.is_dir() && leftovers(&path))
+    })
+}
+
+#[test]
+fn the_trace_follows_from_the_formulas_and_ends_in_the_belief_file() {
+    for backend in BACKENDS {
+        let place = Place::new();
+        let users = TRACED.to_string();
+        place.train("run", &["--backend", backend, "--trace", "t.safetensors", "--trace-users", &users]);
+        let trace = Trace::read(&place.path("t.safetensors"));
+        let (generated, plan) = world_and_plan();
+        let world = generated.view();
+        let shape = world.shape();
+        for round in 0..ROUNDS {
+            let (episode, of_episode) = (round / 4 + 1, round % 4 + 1);
+            let key = Key::new(5, Purpose::Acceptance).with(episode as u64).with(of_episode as u64);
+            for user in 0..TRACED {
+                let at = round * TRACED + user;
+                let before = &trace.belief_before[row(at, 3)];
+                match of_episode {
+                    1 => assert_eq!(before, world.beliefs(user), "an episode begins with the initial beliefs"),
+                    _ => assert_eq!(before, &trace.belief_after[row(at - TRACED, 3)]),
+                }
+                assert_eq!(trace.slate[row(at, 8)], slate(&generated, &trace.action[row(at, 6)], user));
+                let (mut beliefs, mut unchanged) = (DVector::from_column_slice(before), DVector::zeros(3));
+                let mut accepted = [false; 8];
+                let parts = *world.parts();
+                let reward = step(
+                    &plan.environment.rules,
+                    &DVectorView::from_slice(world.target(), shape.clusters),
+                    &|item: u32| (parts.item_cluster[item as usize] as usize, parts.item_distance[item as usize]),
+                    &trace.slate[row(at, 8)],
+                    &mut key.with(user as u64),
+                    &mut beliefs,
+                    &mut unchanged,
+                    &mut DVector::zeros(3),
+                    &mut accepted,
+                );
+                assert_eq!(trace.accepted[row(at, 8)], accepted.map(u8::from));
+                assert_eq!(trace.belief_after[row(at, 3)], *beliefs.as_slice());
+                assert_eq!(trace.reward[at].to_bits(), reward.to_bits());
+            }
+        }
+        assert!(trace.accepted.contains(&1) && trace.accepted.contains(&0), "the trace would show nothing");
+        belief_file_holds(&json(&place.path("run/results/current_user_beliefs.json")), &trace, world.target());
+    }
+}
+
+/// The slate that core's definitions give for an action.
+fn slate(world: &GeneratedWorld, action: &[f32], user: usize) -> [u32; 8] {
+    let world = world.view();
+    let (mut slate, mut scores) = ([0; 8], [0.0; 4]);
+    let mut best = Best::new(&mut slate[..4], &mut scores);
+    for item in 0..world.shape().items {
+        let mut embedding = world.item_embedding(item).to_vec();
+        normalise(&mut embedding);
+        best.push(item as u32, score(action, &embedding));
+    }
+    assert_eq!(fill(&mut slate, 4, world.pretrained(user)), 8);
+    slate
+}
+
+fn belief_file_holds(file: &Value, trace: &Trace, target: &[f32]) {
+    assert_eq!((&file["episode"], &file["total_users"]), (&2.into(), &40.into()));
+    let timestamp = file["timestamp"].as_str().unwrap();
+    let shape: String = timestamp.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    assert_eq!(shape, "0000-00-00 00:00:00");
+    let users = file["user_beliefs"].as_object().unwrap();
+    assert_eq!(users.len(), 40);
+    for user in 0..TRACED {
+        let entry = &users[&format!("U{}", user + 1)];
+        let beliefs = &trace.belief_after[row((ROUNDS - 1) * TRACED + user, 3)];
+        let read = |key: &str| -> Vec<f32> {
+            entry[key].as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
+        };
+        assert_eq!(read("beliefs"), beliefs);
+        let far: Vec<f32> = beliefs.iter().zip(target).map(|(belief, most)| (most - belief).abs()).collect();
+        assert_eq!(read("cluster_distances"), far);
+        let (found, expected) = (entry["pp1_distance"].as_f64().unwrap(), pp1_distance(beliefs, target));
+        // JSON's reader is allowed to be off by the last bit.
+        assert!((found - expected).abs() <= 2.0 * f64::EPSILON * expected);
+    }
+}
+
+#[test]
+fn threads_and_batches_change_no_bit() {
+    for backend in BACKENDS {
+        let place = Place::new();
+        let ways: [&[&str]; 4] = [
+            &["--threads", "1"],
+            &["--threads", "2"],
+            &["--threads", "2", "--set", "training.batch_size=7"],
+            &["--threads", "1", "--set", "training.batch_size=40"],
+        ];
+        let left: Vec<_> = ways
+            .into_iter()
+            .enumerate()
+            .map(|(n, way)| {
+                let (out, trace) = (format!("run-{n}"), format!("trace-{n}"));
+                place.train(
+                    &out,
+                    &[&["--backend", backend, "--trace", &trace], way, &["--trace-users", "40"]].concat(),
+                );
+                what_is_left(&place.path(&out), &place.path(&trace))
+            })
+            .collect();
+        for (other, way) in left[1..].iter().zip(&ways[1..]) {
+            for (file, bytes) in &left[0] {
+                assert!(other[file] == *bytes, "{backend} {way:?}: {file} differs");
+            }
+        }
+        assert_eq!(left[0].len(), 1 + 1 + 2 + MODELS.len());
+    }
+}
+
+/// Everything a run leaves but times, by name.
+fn what_is_left(run: &Path, trace: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut left = BTreeMap::from([("trace".to_owned(), std::fs::read(trace).unwrap())]);
+    for file in ["rounds.jsonl", "episodes.jsonl"] {
+        let mut lines = json_lines(&run.join(file));
+        for line in &mut lines {
+            let line = line.as_object_mut().unwrap();
+            line.remove("seconds");
+            line.remove("user_steps_per_second");
+        }
+        left.insert(file.to_owned(), serde_json::to_vec(&lines).unwrap());
+    }
+    for model in MODELS {
+        left.insert(model.to_owned(), std::fs::read(run.join(format!("models/{model}.safetensors"))).unwrap());
+    }
+    let beliefs = &json(&run.join("results/current_user_beliefs.json"))["user_beliefs"];
+    left.insert("beliefs".to_owned(), beliefs.to_string().into_bytes());
+    left
+}
+
+#[test]
+fn another_seed_is_another_run() {
+    let place = Place::new();
+    let run = |seed| {
+        place.train(seed, &["--backend", "reference", "--seed", seed, "--trace", "t", "--trace-users", "40"]);
+        std::fs::read(place.path("t")).unwrap()
+    };
+    assert!(run("1") != run("2"));
+}
+
+#[test]
+fn a_forced_run_replaces_the_old_one_whole() {
+    let place = Place::new();
+    place.train("run", &["--backend", "reference"]);
+    place.write("run/notes.txt", "mine");
+    place.train("run", &["--backend", "reference", "--episodes", "1", "--force"]);
+    assert_eq!(json_lines(&place.path("run/rounds.jsonl")).len(), 4);
+    assert_eq!(std::fs::read_dir(place.path("run/tensorboard")).unwrap().count(), 1);
+    assert!(place.path("run/notes.txt").exists(), "what is not the run's stays");
+}
+
+#[test]
+fn the_configuration_left_behind_runs_the_same_again() {
+    let place = Place::new();
+    place.train("run", &["--backend", "reference", "--users", "17", "--set", "td3.tau=0.5"]);
+    let output = place.run(&["train", "--config", "run/config.yaml", "--set", "experiment.output=again"]);
+    assert!(output.status.success());
+    let models =
+        ["run", "again"].map(|run| std::fs::read(place.path(run).join("models/actor.safetensors")).unwrap());
+    assert_eq!(models[0], models[1]);
+}
+
+#[test]
+fn a_shadowed_run_agrees_with_its_shadow_and_is_the_same_run() {
+    let place = Place::new();
+    place.train("plain", &["--backend", "cpu"]);
+    place.train("shadowed", &["--backend", "cpu", "--shadow", "reference"]);
+    assert_eq!(json(&place.path("shadowed/run.json"))["shadow"], "reference");
+    let models =
+        ["plain", "shadowed"].map(|run| std::fs::read(place.path(run).join("models/actor.safetensors")).unwrap());
+    assert_eq!(models[0], models[1]);
+}
+
+/// A trace of [`TRACED`] users over [`ROUNDS`] rounds.
+struct Trace {
+    action: Vec<f32>,
+    slate: Vec<u32>,
+    accepted: Vec<u8>,
+    belief_before: Vec<f32>,
+    belief_after: Vec<f32>,
+    reward: Vec<f32>,
+}
+
+impl Trace {
+    fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap();
+        let expect = |found: Vec<usize>, width: Option<usize>| {
+            let expected: Vec<usize> = [ROUNDS, TRACED].into_iter().chain(width).collect();
+            assert_eq!(found, expected);
+        };
+        let float_tensor = |name, width| {
+            let (shape, values) = floats(&bytes, name);
+            expect(shape, width);
+            values
+        };
+        let (shape, slate) = tensor(&bytes, "slate");
+        expect(shape, Some(8));
+        let (shape, accepted) = tensor(&bytes, "accepted");
+        expect(shape, Some(8));
+        Self {
+            action: float_tensor("action", Some(6)),
+            slate: slate.chunks_exact(4).map(|item| u32::from_le_bytes(item.try_into().unwrap())).collect(),
+            accepted,
+            belief_before: float_tensor("belief_before", Some(3)),
+            belief_after: float_tensor("belief_after", Some(3)),
+            reward: float_tensor("reward", None),
+        }
+    }
+}
+
+/// The tiny configuration's world, and its plan as far as a user's step needs it.
+fn world_and_plan() -> (GeneratedWorld, Plan) {
+    let recipe = Recipe { users: 40, items: 120, clusters: 3, dimensions: 6, list: 16, seed: 0 };
+    let generated = world::generate(&recipe, world::lists_by_brute_force);
+    let mut config = Config::default();
+    config.recommendation.rl_list_size = 4;
+    config.recommendation.total_recommendations = 8;
+    let plan = config.plan(&generated.view()).unwrap();
+    (generated, plan)
+}
