@@ -1,4 +1,5 @@
 //! Whatever cannot be is refused before any work: exit code 2, and a message that names place, problem and remedy.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Ctrl-C and termination finish the round, save, and exit with 130.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![cfg(unix)]
 
 mod common;

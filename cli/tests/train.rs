@@ -1,4 +1,5 @@
 //! A whole run, small: what it leaves, whether that is true, and whether it is the same however it is carried out.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

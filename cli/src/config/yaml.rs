@@ -176,7 +176,7 @@ mod tests {
             ("a: -.inf", 1, "finite"),
             ("a: 1\nb: 2\na: 3", 3, "twice"),
             ("a: &x 1\nb: *x", 2, "alias"),
-            ("a: 1\n---\nb: 2", 2, "second document"),
+            ("a: 1\n---\nb: 2", 3, "second document"),
             ("a: [1, 2", 1, "not YAML"),
             ("a: !!str 1", 1, "tag"),
             ("? [1]\n: 2", 1, "key must be a word"),
