@@ -29,10 +29,10 @@ pub fn normalise(row: &mut [f32]) {
     }
 }
 
-/// The best items seen so far, best first; of equal scores, the one pushed first stands first.
+/// The best items seen so far, best first; of equal scores the lower index stands first, in whatever order the items
+/// are pushed. No item is pushed twice.
 ///
-/// Push items in ascending index and ties go to the lower index. The storage is the caller's: `best.len()` is how many
-/// are kept.
+/// The storage is the caller's: its length is how many are kept.
 #[derive(Debug)]
 pub struct Best<'a> {
     items: &'a mut [u32],
@@ -50,30 +50,34 @@ impl<'a> Best<'a> {
         Self { items, scores, filled: 0 }
     }
 
-    /// The score an item must exceed to enter; `-inf` while there is room.
+    /// The score below which no item can enter; `-inf` while there is room.
     #[inline]
     pub fn threshold(&self) -> f32 {
         if self.filled < self.items.len() { f32::NEG_INFINITY } else { self.scores[self.filled - 1] }
     }
 
-    /// Enters the item if its score beats the last one's.
+    /// Enters the item if it beats the last one, or there is room.
     #[inline]
     pub fn push(&mut self, item: u32, score: f32) {
-        if self.filled == self.items.len() {
-            if score <= self.scores[self.filled - 1] {
-                return;
-            }
-        } else {
+        if self.filled < self.items.len() {
             self.filled += 1;
+        } else if !self.beaten(self.filled - 1, item, score) {
+            return;
         }
         let mut place = self.filled - 1;
-        while place > 0 && self.scores[place - 1] < score {
+        while place > 0 && self.beaten(place - 1, item, score) {
             self.scores[place] = self.scores[place - 1];
             self.items[place] = self.items[place - 1];
             place -= 1;
         }
         self.scores[place] = score;
         self.items[place] = item;
+    }
+
+    #[inline]
+    fn beaten(&self, place: usize, item: u32, score: f32) -> bool {
+        let held = self.scores[place];
+        held < score || (held == score && item < self.items[place])
     }
 
     /// The items, best first.
@@ -111,14 +115,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ties_go_to_the_item_pushed_first() {
-        let (mut items, mut scores) = ([0; 3], [0.0; 3]);
-        let mut best = Best::new(&mut items, &mut scores);
-        for (item, score) in [1.0, 2.0, 1.0, 2.0, -0.0, 2.0].into_iter().enumerate() {
-            best.push(item as u32, score);
+    fn ties_go_to_the_lower_index_in_whatever_order_items_are_pushed() {
+        let scores = [1.0, 2.0, 1.0, 2.0, -0.0, 2.0, 0.0];
+        for first in 0..7 {
+            let (mut items, mut kept) = ([0; 6], [0.0; 6]);
+            let mut best = Best::new(&mut items, &mut kept);
+            for item in (first..7).chain(0..first).rev() {
+                best.push(item as u32, scores[item]);
+            }
+            assert_eq!(best.items(), [1, 3, 5, 0, 2, 4]);
+            assert_eq!(best.threshold(), 0.0);
         }
-        assert_eq!(best.items(), [1, 3, 5]);
-        assert_eq!(best.threshold(), 2.0);
     }
 
     #[test]
