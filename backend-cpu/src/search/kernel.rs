@@ -6,7 +6,7 @@ use recsim_core::slate::Best;
 
 use super::Catalogue;
 
-/// Enters the items of a catalogue, in order, into each query's best.
+/// Enters the items of a catalogue into each query's best.
 pub(super) struct Search<'a, 'b> {
     pub(super) catalogue: &'a Catalogue,
     /// `[n, D]`
@@ -60,7 +60,7 @@ pub(super) fn search<S: Simd, const Q: usize, const V: usize>(simd: S, search: S
             if !all_true(simd, all_below(simd, &scores, bars)) {
                 for ((best, bar), scores) in best.iter_mut().zip(bars).zip(scores) {
                     if !all_true(simd, below(simd, &scores, *bar)) {
-                        *bar = enter(best, first, &cast_slice(&scores)[..count]);
+                        *bar = enter(best, *bar, first, &cast_slice(&scores)[..count]);
                     }
                 }
             }
@@ -89,22 +89,31 @@ fn scores<S: Simd, const Q: usize, const V: usize>(
     sums
 }
 
-/// Enters items `first`, `first + 1`... with their scores, and returns where the bar is now: the score to beat.
+/// Enters those of items `first`, `first + 1`... whose scores are not below the bar, and returns where it is then.
 #[inline(never)]
-fn enter(best: &mut Best<'_>, first: usize, scores: &[f32]) -> f32 {
+fn enter(best: &mut Best<'_>, mut bar: f32, first: usize, scores: &[f32]) -> f32 {
     for (item, &score) in (first as u32..).zip(scores) {
-        best.push(item, score);
+        let below = score < bar;
+        if !below {
+            best.push(item, score);
+            bar = best.threshold();
+            if bar == f32::NEG_INFINITY {
+                bar = OPEN;
+            }
+        }
     }
-    let bar = best.threshold();
-    if bar == f32::NEG_INFINITY { OPEN } else { bar }
+    bar
 }
 
-/// The bar while there is room: no score is known to be at most this, not even `-inf`.
+/// The bar while there is room: nothing is below it.
 const OPEN: f32 = f32::NAN;
 
-/// The bars of `count` queries, and of those that fill up the last block: nothing passes them.
+/// The bar of what fills up a block: every finite number is below it.
+const SHUT: f32 = f32::INFINITY;
+
+/// The bars of `count` queries, and of those that fill up the last block.
 fn bars<const Q: usize>(count: usize) -> Vec<[f32; Q]> {
-    let bar = |query| if query < count { OPEN } else { f32::INFINITY };
+    let bar = |query| if query < count { OPEN } else { SHUT };
     (0..count.div_ceil(Q)).map(|block| std::array::from_fn(|n| bar(block * Q + n))).collect()
 }
 
@@ -120,13 +129,13 @@ fn interleave<const Q: usize>(queries: &[f32], dimensions: usize) -> Vec<[f32; Q
     blocks
 }
 
-/// Where all of a query's scores are at most its bar. What is not a number never is.
+/// Where all of a query's scores are below its bar. What is not a number never is.
 #[inline(always)]
 fn below<S: Simd, const V: usize>(simd: S, scores: &[S::f32s; V], bar: f32) -> S::m32s {
     let bar = simd.splat_f32s(bar);
-    let mut below = simd.less_than_or_equal_f32s(scores[0], bar);
+    let mut below = simd.less_than_f32s(scores[0], bar);
     for &score in &scores[1..] {
-        below = simd.and_m32s(below, simd.less_than_or_equal_f32s(score, bar));
+        below = simd.and_m32s(below, simd.less_than_f32s(score, bar));
     }
     below
 }
