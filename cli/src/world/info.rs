@@ -100,7 +100,7 @@ impl<'a> Summary<'a> {
             ]
         });
         let header = ["cluster", "items", "share", "target", "mean distance", "mean belief", "users leaning"];
-        let nearest = self.clusters.iter().map(|cluster| vec![cluster.name.to_owned(), cluster.nearest.join(", ")]);
+        let nearest = self.clusters.iter().map(|cluster| vec![cluster.name.to_owned(), cluster.nearest.join("; ")]);
         let made_with = self.provenance.as_object().into_iter().flatten();
         let made_with = made_with.map(|(key, value)| (key.replace('_', " "), value));
         let made_with = made_with

@@ -91,9 +91,10 @@ fn lloyd(points: Points<'_>, centres: &[f64]) -> (f64, Vec<u32>) {
         }
         assigned = now;
     }
-    let squares = assigned.iter().enumerate().map(|(point, &cluster)| {
-        points.square_to(point, &centres[row(cluster as usize, points.dimensions)])
-    });
+    let squares = assigned
+        .iter()
+        .enumerate()
+        .map(|(point, &cluster)| points.square_to(point, &centres[row(cluster as usize, points.dimensions)]));
     (squares.sum(), assigned)
 }
 

@@ -142,14 +142,15 @@ impl Assemble {
         }
         if let Some(at) = items.cluster.iter().position(|&cluster| cluster as usize >= clusters) {
             let found = items.cluster[at];
-            return Err(self.blame(&format!("`item.cluster` is {found} at row {at}, where there are {clusters}")).into());
+            return Err(self
+                .blame(&format!("`item.cluster` is {found} at row {at}, where there are {clusters}"))
+                .into());
         }
         if items.distance.is_empty() {
             let farthest = self.max_cluster_distance;
             items.distance = distances(&item_embedding, &items.cluster, clusters, dimensions, farthest);
         }
-        let mut target =
-            given_target.unwrap_or_else(|| target(&super::cluster_counts(&items.cluster, clusters)));
+        let mut target = given_target.unwrap_or_else(|| target(&super::cluster_counts(&items.cluster, clusters)));
         if target.iter().map(|&share| f64::from(share)).sum::<f64>() < 1.0 + ROUNDING {
             settle(&mut target);
         }

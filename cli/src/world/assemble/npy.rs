@@ -17,7 +17,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Raw<'_>, String> {
     let float = match value(header, "descr")?.split(['\'', '"']).nth(1) {
         Some("<f4") => Float::F32,
         Some("<f8") => Float::F64,
-        other => return Err(format!("holds `{}`, where `<f4` or `<f8` is expected", other.unwrap_or("a structure"))),
+        other => {
+            return Err(format!("holds `{}`, where `<f4` or `<f8` is expected", other.unwrap_or("a structure")));
+        }
     };
     if value(header, "fortran_order")?.starts_with("True") {
         return Err("is stored by columns; `numpy.ascontiguousarray` stores it by rows".into());
@@ -32,7 +34,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Raw<'_>, String> {
     let size = if float == Float::F32 { 4 } else { 8 };
     let expected = rows.checked_mul(columns).and_then(|numbers| numbers.checked_mul(size));
     if expected != Some(data.len()) {
-        return Err(format!("has {} bytes of numbers, where the shape ({shape}) asks for another count", data.len()));
+        return Err(format!(
+            "has {} bytes of numbers, where the shape ({shape}) asks for another count",
+            data.len()
+        ));
     }
     Ok(Raw { rows, columns, float, bytes: data })
 }

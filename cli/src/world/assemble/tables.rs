@@ -60,7 +60,8 @@ pub(super) fn users(path: &Path, rows: usize, item_ids: &[String]) -> Result<Use
         equally_long(record, "beliefs", read, &mut users.clusters, &mut users.beliefs, beliefs.transpose()?)?;
         let pretrained = record.list("pretrained")?.map(|ids| {
             let place = |id: &str| places.get(id).copied();
-            let unknown = |id: &str| record.refuse(&format!("`pretrained` names the item `{id}`, which is unknown"));
+            let unknown =
+                |id: &str| record.refuse(&format!("`pretrained` names the item `{id}`, which is unknown"));
             ids.iter().map(|id| place(id).ok_or_else(|| unknown(id))).collect::<Result<Vec<u32>>>()
         });
         equally_long(record, "pretrained", read, &mut users.list, &mut users.pretrained, pretrained.transpose()?)?;
@@ -120,7 +121,8 @@ fn as_many(path: &Path, found: usize, expected: usize, what: &str) -> Result<()>
         return Ok(());
     }
     let problem = format!("has {found} {what} where there are {expected} embeddings");
-    Err(BadInput::new(path.display(), problem, "give one record for each row of the embedding, in its order").into())
+    Err(BadInput::new(path.display(), problem, "give one record for each row of the embedding, in its order")
+        .into())
 }
 
 /// One more would make the tables of the clusters larger than the file that asked for them.

@@ -24,7 +24,8 @@ pub(super) fn read(
             None => table.required(DEFAULTS[0], "--name-column")?,
         },
     };
-    let places: HashMap<&str, usize> = item_ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+    let places: HashMap<&str, usize> =
+        item_ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
     let mut names = item_ids.to_vec();
     let mut seen = HashSet::new();
     let mut unseen = Vec::new();

@@ -1,0 +1,123 @@
+use crate::support::{Desk, npy};
+
+#[test]
+fn impossible_sizes_are_refused() {
+    let desk = Desk::new();
+    for (arguments, said) in [
+        ("--users 0", "--users"),
+        ("--items 0", "--items"),
+        ("--clusters 0", "--clusters"),
+        ("--dim 0", "--dim"),
+        ("--list 0", "--list"),
+        ("--users 5000000000", "--users"),
+        ("--users many", "--users"),
+        ("--items 4 --list 2", "5 clusters"),
+        ("--items 30", "40 places in a list"),
+    ] {
+        desk.bad(&format!("new w {arguments}"), &[said]);
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_used_is_refused() {
+    let desk = Desk::new();
+    desk.write("file", "");
+    std::fs::create_dir(desk.path("full")).unwrap();
+    desk.write("full/config.yaml", "a run's");
+    desk.good("new world --users 3 --items 50 -q");
+    for (arguments, said) in [
+        ("world", ["world: holds a world already", "--force"]),
+        ("file", ["file: is there already", "new folder"]),
+        ("full", ["full: is a folder that holds other files", "empty"]),
+        ("full --force", ["full: is a folder that holds other files", "empty"]),
+        ("file/below", ["file/below: cannot be written: not a directory", "may write"]),
+    ] {
+        desk.bad(&format!("new {arguments} --users 3 --items 50"), &said);
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_refused_with_its_line() {
+    let desk = Desk::new();
+    let ten = (0..10).map(|n| format!("u,i{n},3,1\n")).collect::<String>();
+    desk.write("names.csv", "item_id,name\ni1,One\ni2,Two\ni1,Again\n");
+    for (log, arguments, said) in [
+        ("", "", ["log: is empty", "interaction"]),
+        ("user_id,item_id\n", "", ["log: holds no interactions", "interaction"]),
+        ("user,item_id\nu,i\n", "", ["log:1: has no column `user_id`", "--user-column"]),
+        ("user_id,item_id,rating\nu,i,3\nu,j,good\n", "", ["log:3: `rating` is `good`", "correct"]),
+        ("user_id,item_id,rating\nu,i,\n", "", ["log:2: `rating` is ``", "correct"]),
+        ("user_id,item_id,rating\nu,i,NaN\n", "", ["log:2: `rating` is `NaN`", "correct"]),
+        ("user_id,item_id,rating\nu,i,inf\n", "", ["log:2: `rating` is `inf`", "correct"]),
+        ("user_id\titem_id\ttimestamp\n\nu\ti\tnoon\n", "", ["log:3: `timestamp` is `noon`", "correct"]),
+        ("user_id,item_id\nu,i,3\n", "", ["log:2: has 3 fields where the header has 2", "correct"]),
+        ("user_id,item_id\nu,\n", "", ["log:2: `item_id` is empty", "id"]),
+        ("user_id,item_id\nu,i\n", "--rating-column stars", ["log:1: has no column `stars`", "--rating-column"]),
+        ("user_id,item_id\nu,i\n", "--min-rating 3", ["log:1: has no column `rating`", "--min-rating"]),
+        ("user_id,item_id,rating\nu,i,3\n", "--min-rating 4", ["log: holds no interaction rated", "--min-rating"]),
+        ("user_id,item_id\nu,i\n", "", ["log: its 1 items are fewer than the 5 clusters", "--clusters 1"]),
+        (&format!("user_id,item_id,rating,timestamp\n{ten}"), "--list 11", ["10 items are fewer", "--list 10"]),
+        (
+            &format!("user_id,item_id,rating,timestamp\n{ten}"),
+            "--items names.csv",
+            ["names.csv:4: `i1` stands twice", "remove"],
+        ),
+    ] {
+        desk.write("log", log);
+        desk.bad(&format!("import w --ratings log {arguments}"), &said);
+    }
+    desk.write("log", b"user_id,item_id\nu,\xff\n");
+    desk.bad("import w --ratings log", &["log:2: is not UTF-8", "correct"]);
+    desk.bad("import w --ratings nowhere", &["nowhere: cannot be read", "CSV"]);
+    desk.bad("import w --ratings log --max-cluster-distance NaN", &["--max-cluster-distance"]);
+}
+
+#[test]
+fn arrays_that_do_not_fit_are_refused_with_their_place() {
+    let desk = Desk::new();
+    let sound = |row: usize, column: usize| (row * 2 + column) as f32;
+    desk.write("i.npy", npy(3, 2, sound));
+    desk.write("u.npy", npy(2, 2, sound));
+    desk.write("wide.npy", npy(2, 3, sound));
+    desk.write("none.npy", npy(0, 2, sound));
+    desk.write("nan.npy", npy(3, 2, |row, column| if (row, column) == (1, 1) { f32::NAN } else { 1.0 }));
+    desk.write("text.npy", "1 2 3");
+    let whole = npy(3, 2, sound);
+    desk.write("short.npy", &whole[..whole.len() - 4]);
+    desk.write("cut.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{");
+    for (items, users, said) in [
+        ("nan.npy", "u.npy", "nan.npy: is not a finite 32-bit number at row 1, column 1"),
+        ("i.npy", "wide.npy", "wide.npy: has 3 dimensions where i.npy has 2"),
+        ("none.npy", "u.npy", "none.npy: "),
+        ("i.npy", "none.npy", "none.npy: is empty"),
+        ("text.npy", "u.npy", "text.npy: is neither"),
+        ("short.npy", "u.npy", "short.npy: has 20 bytes"),
+        ("cut.safetensors", "u.npy", "cut.safetensors: is not a safetensors file"),
+        ("nowhere.npy", "u.npy", "nowhere.npy: cannot be read"),
+    ] {
+        desk.bad(&format!("assemble w --clusters 2 --item-embedding {items} --user-embedding {users}"), &[said, "help"]);
+    }
+    for (flag, file, contents, said) in [
+        ("items", "t.csv", "item_id\na\nb\n", "t.csv: has 2 items where there are 3 embeddings"),
+        ("items", "t.csv", "item_id\na\nb\na\n", "t.csv: `item_ids` holds `a` twice"),
+        ("items", "t.csv", "cluster\n0\n1\nred\n", "t.csv:4: `cluster` is `red`"),
+        ("items", "t.csv", "cluster\n0\n1\n2\n", "t.csv: `item.cluster` is 2 at row 2"),
+        ("items", "t.csv", "distance\n0\n-1\n2\n", "t.csv: `item.distance` is -1 at row 1"),
+        ("items", "t.json", r#"[{"name": "A"}, {}, {}]"#, "t.json, record 1: `name` is there in some"),
+        ("items", "t.json", "[1]", "t.json: does not hold an array of objects"),
+        ("users", "t.csv", "beliefs\n0 0\n0\n", "t.csv:3: `beliefs` has 1 entries"),
+        ("users", "t.csv", "beliefs\n0 0\n0 x\n", "t.csv:3: `beliefs` is `x`"),
+        ("users", "t.csv", "beliefs\n0 0\n0 1\n", "t.csv: `user.belief` is 1 at row 1, column 1"),
+        ("users", "t.csv", "pretrained\nI1 I2\nI1 I9\n", "t.csv:3: `pretrained` names the item `I9`"),
+        ("users", "t.csv", "pretrained\nI1 I2\nI1 I1\n", "t.csv: `user.pretrained` names item 0 twice at row 1"),
+        ("users", "t.json", r#"[{"user_id": "a"}, {"user_id": "a"}]"#, "t.json: `user_ids` holds `a` twice"),
+        ("target", "t.json", "[0.5, 0.6]", "t.json: `target` sums to"),
+        ("target", "t.json", "[0.5, \"x\"]", "t.json: does not hold an array of numbers"),
+        ("target", "t.csv", "target\n0.5\n-0.1\n", "t.csv: `target` is -0.1"),
+        ("target", "t.csv", "target\n0.5\n", "t.csv: `target` has 1 elements"),
+    ] {
+        desk.write(file, contents);
+        let arrays = "--clusters 2 --item-embedding i.npy --user-embedding u.npy";
+        desk.bad(&format!("assemble w {arrays} --{flag} {file}"), &[said, "help"]);
+    }
+}

@@ -1,0 +1,90 @@
+use std::fmt::Write;
+
+use crate::support::Desk;
+
+/// Twenty users like items 0 to 9, ten users items 10 to 19; everybody has taken up seven of theirs.
+fn two_tastes() -> String {
+    let mut log = String::from("user_id:token\titem_id:token\trating:float\ttimestamp:float\n");
+    for user in 0..30 {
+        let first = if user < 20 { 0 } else { 10 };
+        for n in 0..7 {
+            let item = first + (user * 3 + n) % 10;
+            writeln!(log, "u{user}\ti{item}\t4\t{user}").unwrap();
+        }
+    }
+    log
+}
+
+#[test]
+fn clusters_separate_two_tastes_and_lists_hold_new_items_of_ones_own() {
+    let desk = Desk::new();
+    desk.write("log.inter", two_tastes());
+    desk.good("import w --ratings log.inter --clusters 2 --dim 4 --list 3 --max-cluster-distance 7");
+    let (about, tensors) = (desk.about("w"), desk.tensors("w"));
+    let item = |place: u32| about["item_ids"][place as usize].as_str().unwrap()[1..].parse::<u32>().unwrap();
+    let clusters = tensors.u32("item.cluster");
+    let of_first: Vec<bool> = (0..20).map(|place| item(place) < 10).collect();
+    assert!((0..20).all(|a| (0..20).all(|b| (clusters[a] == clusters[b]) == (of_first[a] == of_first[b]))));
+    assert_eq!(tensors.f32("target"), [0.5, 0.5]);
+    assert_eq!(tensors.f32("item.distance").into_iter().fold(0.0, f32::max), 7.0);
+
+    let beliefs = tensors.f32("user.belief");
+    let lists = tensors.u32("user.pretrained");
+    for user in 0..30 {
+        let first = if user < 20 { 0 } else { 10 };
+        let own = clusters[of_first.iter().position(|&is_first| is_first == (first == 0)).unwrap()] as usize;
+        assert_eq!(beliefs[2 * user + own], 7.0 / 20.0);
+        assert_eq!(beliefs[2 * user + 1 - own], 0.0);
+        let mut listed: Vec<u32> = lists[3 * user..3 * user + 3].iter().map(|&place| item(place)).collect();
+        listed.sort_unstable();
+        let mut new: Vec<u32> = (7..10).map(|n| first + (user as u32 * 3 + n) % 10).collect();
+        new.sort_unstable();
+        assert_eq!(listed, new, "user {user}: the three items of the taste that are new to them");
+    }
+}
+
+#[test]
+fn an_import_is_the_same_for_any_number_of_threads() {
+    let desk = Desk::new();
+    desk.write("log", two_tastes());
+    desk.good("import a --ratings log --dim 8 --threads 1");
+    desk.good("import b --ratings log --dim 8 --threads 3");
+    let bytes = |file: &str| std::fs::read(desk.path(file)).unwrap();
+    assert_eq!(bytes("a/world.safetensors"), bytes("b/world.safetensors"));
+    assert_eq!(bytes("a/world.json"), bytes("b/world.json"));
+}
+
+#[test]
+fn one_who_has_taken_up_everything_gets_the_known_items_and_believes_in_the_target() {
+    let desk = Desk::new();
+    let all: String = (0..7).map(|item| format!("glutton,{item}\n")).collect();
+    desk.write("log.csv", format!("user_id,item_id\n{all}other,3\n"));
+    desk.good("import w --ratings log.csv --clusters 3 --dim 16");
+    let tensors = desk.tensors("w");
+    assert_eq!(tensors.shape("user.pretrained"), [2, 7], "as long as the catalogue, which is shorter than 40");
+    let mut list = tensors.u32("user.pretrained")[..7].to_vec();
+    list.sort_unstable();
+    assert_eq!(list, [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(tensors.u32("user.pretrained")[13], 3, "the one known item comes last");
+    assert_eq!(tensors.f32("user.belief")[..3], tensors.f32("target"));
+}
+
+#[test]
+fn what_is_left_out_is_counted() {
+    let desk = Desk::new();
+    desk.write("log.csv", "who,what,stars\na,x,5\na,y,1\nb,x,4\na,x,3\nb,z,5\n");
+    desk.write("items.csv", "what,title\nx,\"An X, first\"\nnever,Never\ny,Why\n");
+    let columns = "--user-column who --item-column what --rating-column stars";
+    desk.good(&format!(
+        "import w --ratings log.csv --items items.csv --min-rating 3 --clusters 2 --dim 2 {columns}"
+    ));
+    let about = desk.about("w");
+    assert_eq!(about["item_ids"], serde_json::json!(["x", "z"]));
+    assert_eq!(about["names"]["items"], serde_json::json!(["An X, first", "z"]));
+    let provenance = &about["provenance"];
+    assert_eq!(provenance["rows"], 5);
+    assert_eq!(provenance["rows_below_min_rating"], 1);
+    assert_eq!(provenance["rows_repeated"], 1);
+    assert_eq!(provenance["interactions"], 3);
+    assert_eq!(provenance["items_left_out"], 2, "y, rated too low, and never");
+}
