@@ -16,7 +16,7 @@ struct Tables {
 impl Tables {
     fn assert_equal_to_brute_force(&self, threads: usize) {
         let Self { dimensions, list, items, queries } = self;
-        let fast = best_items(items, queries, *dimensions, *list, Some(threads)).unwrap();
+        let fast = best_items(items, queries, *dimensions, *list, Some(threads)).expect("lists");
         assert_eq!(fast, lists_by_brute_force(items, queries, *dimensions, *list));
     }
 }

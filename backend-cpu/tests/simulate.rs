@@ -21,8 +21,8 @@ proptest! {
         let generated = generate(&case.recipe, lists_by_brute_force);
         let world = generated.view();
         let environment = case.config.plan(&world).unwrap().environment;
-        let expected = play(Reference::<f32>::default(), &world, &environment, usize::MAX);
-        let found = play(Cpu::new(Some(threads)).unwrap(), &world, &environment, batch);
+        let expected = play(Reference::<f32>::default(), &world, &environment, usize::MAX).unwrap();
+        let found = play(Cpu::new(Some(threads)).unwrap(), &world, &environment, batch).unwrap();
         prop_assert_eq!(found, expected);
     }
 }
@@ -33,7 +33,7 @@ fn acceptances_fall_as_often_as_their_probabilities_say() {
     let generated = generate(&recipe, lists_by_brute_force);
     let world = generated.view();
     let environment = Config::default().plan(&world).unwrap().environment;
-    let rounds = play(Cpu::new(None).unwrap(), &world, &environment, 1000);
+    let rounds = play(Cpu::new(None).unwrap(), &world, &environment, 1000).unwrap();
     // Tenths of the range of probabilities, the draws of each tested by themselves.
     let (mut taken, mut expected, mut variance) = ([0.0; 10], [0.0; 10], [0.0; 10]);
     for round in rounds.iter().map(|(round, _)| round) {
@@ -83,27 +83,27 @@ fn play<B: Device>(
     world: &World<'_>,
     environment: &Environment,
     batch_size: usize,
-) -> Vec<(Snapshot, Tally)> {
+) -> Result<Vec<(Snapshot, Tally)>, B::Error> {
     let users = world.shape().users;
     let size = batch_size.min(users);
-    let on_device = backend.world(world, environment).unwrap();
+    let on_device = backend.world(world, environment)?;
     let ranges = (0..users).step_by(size).map(|first| first..users.min(first + size));
-    let mut batches: Vec<_> = ranges.map(|users| backend.batch(&on_device, users).unwrap()).collect();
+    let mut batches: Vec<_> = ranges.map(|users| backend.batch(&on_device, users)).collect::<Result<_, _>>()?;
     let mut rounds = Vec::new();
     for round in 1..=3 {
         let mut joined = Snapshot { users: 0..users, ..Snapshot::default() };
         for batch in &mut batches {
             if round == 3 {
-                backend.reset(&on_device, batch).unwrap();
+                backend.reset(&on_device, batch)?;
             }
-            backend.observe(&on_device, batch).unwrap();
-            let mut last = backend.snapshot(batch).unwrap();
+            backend.observe(&on_device, batch)?;
+            let mut last = backend.snapshot(batch)?;
             act(round, last.users.start, &mut last.action, world.shape().dimensions);
-            backend.restore(batch, &last).unwrap();
-            backend.recommend(&on_device, batch).unwrap();
-            backend.respond(&on_device, batch, Key::new(5, Purpose::Acceptance).with(1).with(round)).unwrap();
+            backend.restore(batch, &last)?;
+            backend.recommend(&on_device, batch)?;
+            backend.respond(&on_device, batch, Key::new(5, Purpose::Acceptance).with(1).with(round))?;
             let Snapshot { action, slate, accepted, belief_before, belief, reward, .. } =
-                backend.snapshot(batch).unwrap();
+                backend.snapshot(batch)?;
             joined.action.extend(action);
             joined.slate.extend(slate);
             joined.accepted.extend(accepted);
@@ -111,9 +111,9 @@ fn play<B: Device>(
             joined.belief.extend(belief);
             joined.reward.extend(reward);
         }
-        rounds.push((joined, backend.tally(&on_device, &batches).unwrap()));
+        rounds.push((joined, backend.tally(&on_device, &batches)?));
     }
-    rounds
+    Ok(rounds)
 }
 
 /// Normal actions; every fifth user's is zero.

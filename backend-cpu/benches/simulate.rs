@@ -1,0 +1,94 @@
+//! A batch of the reference experiment's users, and matrix products of as many operations beside it: the ceiling.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use recsim_backend_cpu::{Batch, Cpu, World, best_items};
+use recsim_core::backend::{Inspect, Simulate};
+use recsim_core::config::Config;
+use recsim_core::rng::{Key, Purpose, normal_pair};
+use recsim_core::world::{GeneratedWorld, Recipe, generate};
+
+const USERS: usize = 4000;
+const ITEMS: usize = 19_130;
+const DIMENSIONS: usize = 64;
+
+fn benchmarks(criterion: &mut Criterion) {
+    let recipe = Recipe { users: USERS, items: ITEMS, clusters: 5, dimensions: DIMENSIONS, list: 40, seed: 0 };
+    let generated = generate(&recipe, |items, users, dimensions, list| {
+        best_items(items, users, dimensions, list, None).expect("lists")
+    });
+    let mut cpu = Cpu::new(None).expect("threads");
+    let (world, mut batch) = acted(&mut cpu, &generated);
+    let mut group = criterion.benchmark_group("simulate");
+    group.sample_size(20);
+    group.bench_function("recommend_4000", |bencher| {
+        bencher.iter(|| cpu.recommend(&world, &mut batch).expect("slates"));
+    });
+    let view = generated.view();
+    let (items, users) = (view.parts().item_embedding, view.parts().user_embedding);
+    let mut scores = vec![0.0; CHUNK * ITEMS];
+    group.bench_function("gemm_4000", |bencher| {
+        bencher
+            .iter(|| users.chunks_exact(CHUNK * DIMENSIONS).for_each(|users| product(items, users, &mut scores)));
+    });
+    let mut round = 0;
+    group.bench_function("respond_4000", |bencher| {
+        bencher.iter(|| {
+            round += 1;
+            cpu.respond(&world, &mut batch, Key::new(0, Purpose::Acceptance).with(round)).expect("responses");
+        });
+    });
+    group.bench_function("tally_4000", |bencher| {
+        bencher.iter(|| cpu.tally(&world, std::slice::from_ref(&batch)).expect("a tally"));
+    });
+    group.finish();
+}
+
+/// A batch with normal actions.
+fn acted(cpu: &mut Cpu, generated: &GeneratedWorld) -> (World, Batch) {
+    let view = generated.view();
+    let plan = Config::default().plan(&view).expect("the default configuration fits");
+    let world = cpu.world(&view, &plan.environment).expect("a world");
+    let mut batch = cpu.batch(&world, 0..USERS).expect("a batch");
+    let mut round = cpu.snapshot(&batch).expect("a snapshot");
+    for (n, pair) in (0..).zip(round.action.chunks_exact_mut(2)) {
+        pair.copy_from_slice(&normal_pair(Key::new(0, Purpose::Exploration).with(n)));
+    }
+    cpu.restore(&mut batch, &round).expect("a restored batch");
+    (world, batch)
+}
+
+/// Users in one product: so many that it is one, so few that their scores stay in the cache.
+const CHUNK: usize = 250;
+
+fn product(items: &[f32], users: &[f32], scores: &mut [f32]) {
+    let (rows, width) = (ITEMS as isize, DIMENSIONS as isize);
+    // SAFETY: items are `[ITEMS, DIMENSIONS]`, users `[CHUNK, DIMENSIONS]`, scores `[CHUNK, ITEMS]`, all row-major.
+    unsafe {
+        gemm::gemm(
+            ITEMS,
+            CHUNK,
+            DIMENSIONS,
+            black_box(scores).as_mut_ptr(),
+            rows,
+            1,
+            false,
+            black_box(items).as_ptr(),
+            1,
+            width,
+            black_box(users).as_ptr(),
+            width,
+            1,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::Rayon(0),
+        );
+    }
+}
+
+criterion_group!(simulate, benchmarks);
+criterion_main!(simulate);
