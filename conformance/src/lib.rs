@@ -5,7 +5,9 @@
 //! | the facts that hold of any backend | [`suite`] |
 //! | a backend that runs two and compares them after every stage | [`shadow`] |
 //! | where two rounds differ | [`compare`] |
+//! | TD3 held to PyTorch | [`td3`] |
 
 pub mod compare;
 pub mod shadow;
 pub mod suite;
+pub mod td3;
