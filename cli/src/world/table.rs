@@ -29,6 +29,11 @@ impl Table {
         let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
         let mut first = Vec::new();
         file.by_ref().take(LONGEST_HEADER).read_until(b'\n', &mut first).map_err(unreadable)?;
+        if first.is_empty() {
+            return Err(
+                BadInput::new(path.display(), "is empty", "give a header, and a row for each record").into()
+            );
+        }
         file.rewind().map_err(unreadable)?;
         let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
         let separator = *b",;\t".iter().max_by_key(|separator| count(separator)).expect("three to choose from");
@@ -64,7 +69,7 @@ impl Table {
         self.reader.read_record(&mut row.0).map_err(|error| malformed(&self.path, &error).into())
     }
 
-    /// The place of a row, as `file:line`.
+    /// The place of a row, as `file:line`; behind blank lines, the first of these.
     pub(super) fn place(&self, row: &Row) -> String {
         at(&self.path, row.0.position())
     }

@@ -6,10 +6,15 @@ fn what_is_given_arrives_as_it_is() {
     desk.write("i.npy", npy(4, 2, |row, column| row as f32 - column as f32));
     desk.write("u.npy", npy(2, 2, |row, column| (row + column) as f32));
     desk.write("i.csv", "item_id,cluster,distance,name\na,1,0.5,A\nb,0,0,B\nc,0,2.5,C\nd,1,1,D\n");
-    desk.write("u.json", r#"[{"user_id": "x", "beliefs": [0, 0.25], "pretrained": ["d", "a"]},
-        {"user_id": 7, "beliefs": [0.5, 0], "pretrained": ["b", "c"]}]"#);
+    desk.write(
+        "u.json",
+        r#"[{"user_id": "x", "beliefs": [0, 0.25], "pretrained": ["d", "a"]},
+        {"user_id": 7, "beliefs": [0.5, 0], "pretrained": ["b", "c"]}]"#,
+    );
     desk.write("t.json", "[0.5, 0.375]");
-    desk.good("assemble w --item-embedding i.npy --user-embedding u.npy --items i.csv --users u.json --target t.json");
+    desk.good(
+        "assemble w --item-embedding i.npy --user-embedding u.npy --items i.csv --users u.json --target t.json",
+    );
     let (about, tensors) = (desk.about("w"), desk.tensors("w"));
     assert_eq!(tensors.f32("item.embedding"), [0.0, -1.0, 1.0, 0.0, 2.0, 1.0, 3.0, 2.0]);
     assert_eq!(tensors.u32("item.cluster"), [1, 0, 0, 1]);
@@ -31,7 +36,10 @@ fn the_rest_is_derived() {
     assert_eq!(tensors.u32("item.cluster"), [1, 1, 0, 0, 0, 0]);
     let distances = tensors.f32("item.distance");
     let expected = [0.5, 0.5, 1.5, 0.5, 0.5, 1.5].map(|away: f32| away / 1.5 * 5.0);
-    assert!(distances.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-6), "{distances:?}");
+    assert!(
+        distances.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-6),
+        "{distances:?}"
+    );
     assert_eq!(tensors.f32("target"), [4.0 / 6.0, 2.0 / 6.0]);
     assert_eq!(tensors.f32("user.belief"), [0.0; 4]);
     assert_eq!(tensors.u32("user.pretrained"), [5, 4, 0, 1]);

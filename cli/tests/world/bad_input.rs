@@ -42,14 +42,14 @@ fn a_log_that_cannot_be_read_is_refused_with_its_line() {
     let ten = (0..10).map(|n| format!("u,i{n},3,1\n")).collect::<String>();
     desk.write("names.csv", "item_id,name\ni1,One\ni2,Two\ni1,Again\n");
     for (log, arguments, said) in [
-        ("", "", ["log: is empty", "interaction"]),
+        ("", "", ["log: is empty", "header"]),
         ("user_id,item_id\n", "", ["log: holds no interactions", "interaction"]),
         ("user,item_id\nu,i\n", "", ["log:1: has no column `user_id`", "--user-column"]),
         ("user_id,item_id,rating\nu,i,3\nu,j,good\n", "", ["log:3: `rating` is `good`", "correct"]),
         ("user_id,item_id,rating\nu,i,\n", "", ["log:2: `rating` is ``", "correct"]),
         ("user_id,item_id,rating\nu,i,NaN\n", "", ["log:2: `rating` is `NaN`", "correct"]),
         ("user_id,item_id,rating\nu,i,inf\n", "", ["log:2: `rating` is `inf`", "correct"]),
-        ("user_id\titem_id\ttimestamp\n\nu\ti\tnoon\n", "", ["log:3: `timestamp` is `noon`", "correct"]),
+        ("user_id\titem_id\ttimestamp\nu\ti\tnoon\n", "", ["log:2: `timestamp` is `noon`", "correct"]),
         ("user_id,item_id\nu,i,3\n", "", ["log:2: has 3 fields where the header has 2", "correct"]),
         ("user_id,item_id\nu,\n", "", ["log:2: `item_id` is empty", "id"]),
         ("user_id,item_id\nu,i\n", "--rating-column stars", ["log:1: has no column `stars`", "--rating-column"]),
@@ -95,7 +95,10 @@ fn arrays_that_do_not_fit_are_refused_with_their_place() {
         ("cut.safetensors", "u.npy", "cut.safetensors: is not a safetensors file"),
         ("nowhere.npy", "u.npy", "nowhere.npy: cannot be read"),
     ] {
-        desk.bad(&format!("assemble w --clusters 2 --item-embedding {items} --user-embedding {users}"), &[said, "help"]);
+        desk.bad(
+            &format!("assemble w --clusters 2 --item-embedding {items} --user-embedding {users}"),
+            &[said, "help"],
+        );
     }
     for (flag, file, contents, said) in [
         ("items", "t.csv", "item_id\na\nb\n", "t.csv: has 2 items where there are 3 embeddings"),

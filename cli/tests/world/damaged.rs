@@ -107,10 +107,9 @@ fn no_target(bytes: &mut Vec<u8>) {
     replace(bytes, "\"target\"", "\"tarjet\"");
 }
 
-/// The tensors lie in the order of their names: the last two rows are the last user's embedding and list.
+/// The last user's embedding lies before all whole numbers: the items' clusters and the users' lists.
 fn nan_embedding(bytes: &mut Vec<u8>) {
-    let lists = 4 * 3 * 40;
-    let end = bytes.len() - lists;
+    let end = bytes.len() - 4 * (50 + 3 * 40);
     bytes[end - 4..end].copy_from_slice(&f32::NAN.to_le_bytes());
 }
 
