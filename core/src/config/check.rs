@@ -39,6 +39,7 @@ pub(super) fn check(config: &Config) -> Result<(), Invalid> {
     training(config)?;
     td3(config)?;
     environment(config)?;
+    noise(config)?;
     recommendation_and_reward(config)?;
     world(config)
 }
@@ -99,6 +100,19 @@ fn environment(config: &Config) -> Result<(), Invalid> {
     not_negative("environment.sigmoid_scale", environment.sigmoid_scale)?;
     positive("environment.max_cluster_distance", environment.max_cluster_distance)?;
     within("environment.belief_increment", environment.belief_increment, 0.0, 1.0)
+}
+
+/// In the action's own units noise must be finite too: infinity times a draw of 0 is no number.
+fn noise(config: &Config) -> Result<(), Invalid> {
+    let (td3, max_action) = (&config.td3, config.environment.max_action);
+    let expected = format!("a finite float32 when multiplied by `environment.max_action` ({max_action})");
+    [
+        ("td3.policy_noise", td3.policy_noise),
+        ("td3.noise_clip", td3.noise_clip),
+        ("td3.exploration_noise", td3.exploration_noise),
+    ]
+    .into_iter()
+    .try_for_each(|(key, value)| must(value * max_action <= GREATEST, key, value, &expected))
 }
 
 fn recommendation_and_reward(config: &Config) -> Result<(), Invalid> {

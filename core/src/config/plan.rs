@@ -128,14 +128,16 @@ impl Config {
 
     /// Checks that no score can overflow.
     fn scores_fit(&self, world: &World<'_>) -> Result<(), Invalid> {
-        if self.recommendation.similarity_metric == Similarity::Cosine {
-            return Ok(());
-        }
-        let rows = (0..world.shape().items).map(|item| world.item_embedding(item));
-        let largest = rows.map(absolute_sum).fold(0.0, f64::max);
+        let largest = match self.recommendation.similarity_metric {
+            // The entries of a row of length 1 sum to at most this.
+            Similarity::Cosine => libm::sqrt(world.shape().dimensions as f64),
+            Similarity::Dot => {
+                (0..world.shape().items).map(|item| absolute_sum(world.item_embedding(item))).fold(0.0, f64::max)
+            }
+        };
         let (bound, max_action) = (largest * self.environment.max_action, self.environment.max_action);
         let expected =
-            format!("small enough that no score overflows: the largest item's entries sum to {largest:e}");
+            format!("small enough that no score overflows: an item's entries sum to at most {largest:e}");
         must(bound < f64::from(f32::MAX) / 2.0, "environment.max_action", max_action, expected)
     }
 

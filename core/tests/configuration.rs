@@ -1,0 +1,35 @@
+//! What a configuration may hold only together.
+
+use recsim_core::config::{Config, Similarity};
+use recsim_core::world::{Recipe, generate, lists_by_brute_force};
+
+#[test]
+fn noise_that_overflows_in_the_actions_units_is_refused_by_name() {
+    let loud: [(&str, fn(&mut Config)); 3] = [
+        ("td3.policy_noise", |config| config.td3.policy_noise = 1e10),
+        ("td3.noise_clip", |config| config.td3.noise_clip = 1e10),
+        ("td3.exploration_noise", |config| config.td3.exploration_noise = 1e10),
+    ];
+    for (key, set) in loud {
+        let mut config = Config::default();
+        config.environment.max_action = 1e30;
+        assert_eq!(config.check(), Ok(()), "each is possible alone");
+        set(&mut config);
+        assert_eq!(config.check().expect_err("1e40 is no float32").key, key);
+    }
+}
+
+#[test]
+fn actions_whose_scores_overflow_are_refused_for_either_similarity() {
+    let recipe = Recipe { users: 2, items: 40, clusters: 2, dimensions: 4, list: 20, seed: 0 };
+    let generated = generate(&recipe, lists_by_brute_force);
+    for similarity_metric in [Similarity::Cosine, Similarity::Dot] {
+        let mut config = Config::default();
+        config.recommendation.similarity_metric = similarity_metric;
+        config.environment.max_action = 1e37;
+        assert!(config.plan(&generated.view()).is_ok());
+        config.environment.max_action = 3e38;
+        let invalid = config.plan(&generated.view()).expect_err("a score would reach 6e38");
+        assert_eq!(invalid.key, "environment.max_action");
+    }
+}
