@@ -283,21 +283,21 @@ mod tests {
                 let slope = (high - low) / (2.0 * step);
                 assert!((found - slope).abs() < 1e-7 * (1.0 + slope.abs()), "{found} is not {slope}");
             };
-            for place in 0..gradient.len() {
+            for (place, &found) in gradient.iter().enumerate() {
                 let moved = |by: f64| {
                     let mut weights = weights.clone();
                     weights.parameters[place] += by;
                     value(&weights, &input)
                 };
-                close(gradient[place], moved(step), moved(-step));
+                close(found, moved(step), moved(-step));
             }
-            for place in 0..by_input.len() {
+            for (place, &found) in by_input.iter().enumerate() {
                 let moved = |by: f64| {
                     let mut input = input.clone();
                     input[place] += by;
                     value(&weights, &input)
                 };
-                close(by_input[place], moved(step), moved(-step));
+                close(found, moved(step), moved(-step));
             }
         }
     }
