@@ -40,12 +40,12 @@ impl Progress {
         let total = u64::from(self.schedule.episodes) * u64::from(self.schedule.rounds);
         let left = self.began.elapsed().as_secs_f64() / self.rounds as f64 * (total - self.rounds) as f64;
         let message = format!(
-            "acceptance {}, reward {:.3}, distance {:.4}, {} user-steps/s, {} left",
+            "{} left, acceptance {}, reward {:.3}, distance {:.4}, {} user-steps/s",
+            duration(left),
             percent(report.acceptance_rate),
             report.average_reward,
             report.mean_distance,
             thousands(report.user_steps_per_second as u64),
-            duration(left),
         );
         match &mut self.style {
             Style::Quiet => {}
@@ -101,7 +101,7 @@ impl Progress {
 }
 
 fn episode_bar(episode: u32, schedule: Schedule) -> ProgressBar {
-    let template = "episode {prefix} [{bar:20}] {pos}/{len} {msg}";
+    let template = "episode {prefix} [{bar:16}] {pos}/{len} {wide_msg}";
     let style = ProgressStyle::with_template(template).expect("the template is valid").progress_chars("=> ");
     let bar = ProgressBar::new(u64::from(schedule.rounds)).with_style(style);
     bar.with_prefix(format!("{episode}/{}", schedule.episodes))
