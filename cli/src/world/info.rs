@@ -59,7 +59,7 @@ impl<'a> Summary<'a> {
             members[c as usize].push(item);
         }
         let about = world.about();
-        let label = |item: usize| about.names.items.get(item).unwrap_or(&about.item_ids[item]).as_str();
+        let label = |item: usize| about.names.items.get(item).unwrap_or(&world.item_ids()[item]).as_str();
         let distance = |item: usize| parts.item_distance[item];
         let clusters = members.into_iter().enumerate().map(|(c, mut members)| {
             members.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)));

@@ -1,3 +1,5 @@
+#![expect(clippy::ptr_arg, reason = "one type for every kind of damage, truncation too")]
+
 use std::path::Path;
 
 use serde_json::{Value, json};

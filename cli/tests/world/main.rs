@@ -1,4 +1,5 @@
 //! `recsim world`, as a person uses it.
+#![expect(clippy::unwrap_used, reason = "all of this is test code, its helpers too")]
 
 mod assemble;
 mod bad_input;

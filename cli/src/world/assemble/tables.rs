@@ -1,5 +1,6 @@
 //! What is known of items and of users besides their embeddings.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -36,8 +37,8 @@ pub(super) fn items(path: &Path, rows: usize) -> Result<Items> {
     let mut items = Items::default();
     let mut read = 0;
     records::read(path, |record| {
-        all_or_none(record, "item_id", read, &mut items.ids, record.text("item_id")?.map(|id| id.into_owned()))?;
-        all_or_none(record, "name", read, &mut items.names, record.text("name")?.map(|name| name.into_owned()))?;
+        all_or_none(record, "item_id", read, &mut items.ids, record.text("item_id")?.map(Cow::into_owned))?;
+        all_or_none(record, "name", read, &mut items.names, record.text("name")?.map(Cow::into_owned))?;
         all_or_none(record, "cluster", read, &mut items.cluster, cluster(record)?)?;
         all_or_none(record, "distance", read, &mut items.distance, record.number("distance")?)?;
         read += 1;
@@ -53,7 +54,7 @@ pub(super) fn users(path: &Path, rows: usize, item_ids: &[String]) -> Result<Use
     let mut users = Users::default();
     let mut read = 0;
     records::read(path, |record| {
-        all_or_none(record, "user_id", read, &mut users.ids, record.text("user_id")?.map(|id| id.into_owned()))?;
+        all_or_none(record, "user_id", read, &mut users.ids, record.text("user_id")?.map(Cow::into_owned))?;
         let beliefs = record.list("beliefs")?.map(|beliefs| {
             beliefs.iter().map(|belief| record.parse_number("beliefs", belief)).collect::<Result<Vec<f32>>>()
         });
@@ -75,8 +76,8 @@ pub(super) fn users(path: &Path, rows: usize, item_ids: &[String]) -> Result<Use
 fn cluster(record: &Record<'_>) -> Result<Option<u32>> {
     let Some(text) = record.text("cluster")? else { return Ok(None) };
     match text.parse::<u32>() {
-        Ok(cluster) if cluster < MOST_CLUSTERS => Ok(Some(cluster)),
-        _ => Err(record.refuse(&format!("`cluster` is `{text}`, which is no index of a cluster"))),
+        Ok(cluster) => Ok(Some(cluster)),
+        Err(_) => Err(record.refuse(&format!("`cluster` is `{text}`, which is no index of a cluster"))),
     }
 }
 
@@ -124,6 +125,3 @@ fn as_many(path: &Path, found: usize, expected: usize, what: &str) -> Result<()>
     Err(BadInput::new(path.display(), problem, "give one record for each row of the embedding, in its order")
         .into())
 }
-
-/// One more would make the tables of the clusters larger than the file that asked for them.
-const MOST_CLUSTERS: u32 = 1 << 20;

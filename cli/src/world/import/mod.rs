@@ -4,7 +4,7 @@ mod factors;
 mod log;
 mod names;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use recsim_core::world::{Arrays, Shape, distances, target};
@@ -145,7 +145,7 @@ impl Import {
             "kind": "imported",
             "made_by": super::MADE_BY,
             "ratings": file_name(&self.ratings),
-            "items": self.items.as_ref().map(file_name),
+            "items": self.items.as_deref().map(file_name),
             "min_rating": self.min_rating,
             "max_cluster_distance": self.max_cluster_distance,
             "seed": self.seed,
@@ -170,7 +170,7 @@ fn beliefs(taken: &[Vec<u32>], cluster: &[u32], target: &[f32]) -> Vec<f32> {
     taken.iter().flat_map(of_user).collect()
 }
 
-fn file_name(path: &PathBuf) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
