@@ -13,6 +13,8 @@
 mod evaluate;
 mod pass;
 mod tape;
+#[cfg(test)]
+mod tests;
 mod vector;
 
 pub(crate) use evaluate::Room;

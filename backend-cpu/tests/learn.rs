@@ -1,0 +1,202 @@
+//! The learning side of the CPU: what it may not depend on, and what it must agree with.
+
+use recsim_backend_cpu::Cpu;
+use recsim_core::backend::{Backend, Device, Inspect, Learn};
+use recsim_core::config::{Config, Plan};
+use recsim_core::metrics::Losses;
+use recsim_core::reference::Reference;
+use recsim_core::rng::{Key, Purpose};
+use recsim_core::td3::{AgentState, UpdateKeys, policy_moves};
+use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
+
+const USERS: usize = 300;
+
+#[test]
+fn an_action_depends_neither_on_batches_nor_on_threads() {
+    let world = world();
+    let plan = plan(&world, |_| {});
+    for exploration in [None, Some(Key::new(3, Purpose::Exploration))] {
+        let expected = actions(&mut cpu(1), &world, &plan, USERS, exploration);
+        for threads in [1, 2, 3] {
+            for size in [1, 7, 127, 128, 129, 200, USERS] {
+                let found = actions(&mut cpu(threads), &world, &plan, size, exploration);
+                assert_eq!(found, expected, "{threads} threads, batches of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_action_is_near_the_references() {
+    let world = world();
+    let plan = plan(&world, |_| {});
+    let key = Some(Key::new(3, Purpose::Exploration));
+    let (found, share) = actions(&mut cpu(2), &world, &plan, USERS, key);
+    let (expected, expected_share) = actions(&mut Reference::<f64>::default(), &world, &plan, USERS, key);
+    assert_eq!(share, expected_share);
+    for (found, expected) in found.iter().zip(&expected) {
+        // Three layers' sums of some hundred products, then tanh, whose slope is at most 1.
+        assert!((found - expected).abs() <= 32.0 * f32::EPSILON, "{found} is not {expected}");
+    }
+}
+
+#[test]
+fn learning_does_not_depend_on_threads() {
+    let world = world();
+    // Widths and rows of more than one tile, none a whole number of them.
+    let plan = plan(&world, |config| {
+        config.td3.hidden = vec![300, 131];
+        config.td3.batch_size = 150;
+    });
+    let expected = learned(&mut cpu(1), &world, &plan, 4);
+    for threads in [2, 3] {
+        assert_eq!(learned(&mut cpu(threads), &world, &plan, 4), expected, "{threads} threads");
+    }
+}
+
+#[test]
+fn learning_with_dropout_follows_the_reference() {
+    let world = world();
+    for batch_norm in [true, false] {
+        let plan = plan(&world, |config| {
+            config.td3.batch_norm = batch_norm;
+            config.td3.dropout = 0.25;
+        });
+        // The ring is smaller than what comes, so the oldest transitions are gone.
+        let (found, _) = learned(&mut cpu(2), &world, &plan, 4);
+        let (expected, _) = learned(&mut Reference::<f64>::default(), &world, &plan, 4);
+        for (name, found, expected) in [
+            ("critic loss", found.critic_loss, expected.critic_loss),
+            ("actor loss", found.actor_loss, expected.actor_loss),
+            ("value", found.q_value, expected.q_value),
+            ("target", found.target_value, expected.target_value),
+            ("critics' norm", found.critic_gradient_norm, expected.critic_gradient_norm),
+            ("actor's norm", found.actor_gradient_norm, expected.actor_gradient_norm),
+        ] {
+            // A dropped unit too many would change each by some thousandths.
+            assert!((found - expected).abs() <= 1e-5 * (1.0 + expected.abs()), "{name}: {found} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn critics_learn_a_fixed_problem() {
+    let world = world();
+    // Without a future, values have only to become the rewards in the ring.
+    let plan = plan(&world, |config| {
+        config.td3.discount = 0.0;
+        config.td3.dropout = 0.0;
+        config.td3.learning_rate = 3e-3;
+    });
+    let mut cpu = cpu(2);
+    let mut scene = Scene::new(&mut cpu, &world, &plan);
+    let first = scene.update(&mut cpu, &plan, 1..2).critic_loss;
+    scene.update(&mut cpu, &plan, 2..300);
+    let last = scene.update(&mut cpu, &plan, 300..301).critic_loss;
+    assert!(last < 0.2 * first, "the loss went from {first} to {last}");
+}
+
+#[test]
+fn an_agent_exported_and_brought_back_goes_on_as_if_nothing_had_been() {
+    let world = world();
+    let plan = plan(&world, |_| {});
+    let mut cpu = cpu(2);
+    let mut scene = Scene::new(&mut cpu, &world, &plan);
+    scene.update(&mut cpu, &plan, 1..4);
+    let state = cpu.export(&scene.agent).unwrap();
+    scene.update(&mut cpu, &plan, 4..7);
+    let expected = cpu.export(&scene.agent).unwrap();
+    scene.agent = cpu.agent(&plan.learner, &state).unwrap();
+    scene.update(&mut cpu, &plan, 4..7);
+    assert_eq!(cpu.export(&scene.agent).unwrap(), expected);
+}
+
+/// A world, its users' first two rounds in the ring, and an agent.
+struct Scene<B: Backend> {
+    world: B::World,
+    replay: B::Replay,
+    agent: B::Agent,
+}
+
+impl<B: Device> Scene<B> {
+    fn new(backend: &mut B, world: &GeneratedWorld, plan: &Plan) -> Self {
+        let world = backend.world(&world.view(), &plan.environment).unwrap();
+        let agent = backend.agent(&plan.learner, &plan.learner.initial(5)).unwrap();
+        let mut replay = backend.replay(&world, plan.learner.replay_capacity).unwrap();
+        let mut batch = backend.batch(&world, 0..USERS).unwrap();
+        let key = |purpose, round: u64| Key::new(5, purpose).with(round);
+        // Actions by draws alone, so that every backend has the same.
+        let mut snapshot = backend.snapshot(&batch).unwrap();
+        for round in 0..2 {
+            let action = |place| recsim_core::rng::uniform(key(Purpose::Exploration, round).with(place)) - 0.5;
+            snapshot.action = (0..snapshot.action.len() as u64).map(action).collect();
+            backend.observe(&world, &mut batch).unwrap();
+            let mut now = backend.snapshot(&batch).unwrap();
+            now.action.clone_from(&snapshot.action);
+            backend.restore(&mut batch, &now).unwrap();
+            backend.recommend(&world, &mut batch).unwrap();
+            backend.respond(&world, &mut batch, key(Purpose::Acceptance, round)).unwrap();
+            backend.remember(&batch, &mut replay).unwrap();
+        }
+        Self { world, replay, agent }
+    }
+
+    fn update(&mut self, backend: &mut B, plan: &Plan, numbers: std::ops::Range<u64>) -> Losses {
+        for number in numbers {
+            let keys = UpdateKeys::new(5, number);
+            backend.improve_critics(&self.world, &self.replay, &mut self.agent, &keys).unwrap();
+            if policy_moves(number, plan.learner.policy_freq) {
+                backend.improve_policy(&mut self.agent, &keys).unwrap();
+            }
+        }
+        backend.losses(&mut self.agent).unwrap()
+    }
+}
+
+fn learned<B: Device>(backend: &mut B, world: &GeneratedWorld, plan: &Plan, updates: u64) -> (Losses, AgentState) {
+    let mut scene = Scene::new(backend, world, plan);
+    let losses = scene.update(backend, plan, 1..updates + 1);
+    (losses, backend.export(&scene.agent).unwrap())
+}
+
+/// Every user's action, served in batches of `size`, and the saturated components.
+fn actions<B: Device>(
+    backend: &mut B,
+    world: &GeneratedWorld,
+    plan: &Plan,
+    size: usize,
+    exploration: Option<Key>,
+) -> (Vec<f32>, u64) {
+    let world = backend.world(&world.view(), &plan.environment).unwrap();
+    let agent = backend.agent(&plan.learner, &plan.learner.initial(5)).unwrap();
+    let (mut actions, mut batches) = (Vec::new(), Vec::new());
+    for first in (0..USERS).step_by(size) {
+        let mut batch = backend.batch(&world, first..USERS.min(first + size)).unwrap();
+        backend.observe(&world, &mut batch).unwrap();
+        backend.act(&agent, &mut batch, exploration).unwrap();
+        actions.extend(backend.snapshot(&batch).unwrap().action);
+        batches.push(batch);
+    }
+    (actions, backend.tally(&world, &batches).unwrap().saturated)
+}
+
+fn world() -> GeneratedWorld {
+    let recipe = Recipe { users: USERS, items: 60, clusters: 3, dimensions: 5, list: 12, seed: 0 };
+    generate(&recipe, lists_by_brute_force)
+}
+
+fn plan(world: &GeneratedWorld, change: impl FnOnce(&mut Config)) -> Plan {
+    let mut config = Config::default();
+    config.td3.hidden = vec![24, 18];
+    config.td3.batch_size = 64;
+    config.td3.replay_capacity = 400;
+    config.training.warmup_transitions = 400;
+    config.recommendation.rl_list_size = 3;
+    config.recommendation.total_recommendations = 6;
+    change(&mut config);
+    config.plan(&world.view()).unwrap()
+}
+
+fn cpu(threads: usize) -> Cpu {
+    Cpu::new(Some(threads)).unwrap()
+}
