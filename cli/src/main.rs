@@ -7,6 +7,7 @@ mod device;
 mod error;
 mod files;
 mod interrupt;
+mod memory;
 mod output;
 mod progress;
 mod source;

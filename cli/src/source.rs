@@ -10,6 +10,7 @@ use recsim_core::world::{Recipe, Shape};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AUTO, Settings};
+use crate::memory;
 use crate::progress::Waiting;
 use crate::world::{self, WorldFile};
 
@@ -32,11 +33,17 @@ pub(crate) struct Provenance {
 /// Opens or generates the world that the settings name, having checked against its sizes what can be.
 pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) -> anyhow::Result<WorldFile> {
     let config = &settings.config;
+    let fits = |shape: &Shape| {
+        let served = config.fits(shape).map_err(|invalid| settings.refuse(&invalid))?;
+        memory::check(config, shape, served)
+    };
     if config.world.path != AUTO {
-        return world::open(Path::new(&config.world.path));
+        let world = world::open(Path::new(&config.world.path))?;
+        fits(&world.view().shape())?;
+        return Ok(world);
     }
     let recipe = recipe(config);
-    config.fits(&shape(&recipe)).map_err(|invalid| settings.refuse(&invalid))?;
+    fits(&shape(&recipe))?;
     let Recipe { users, items, .. } = recipe;
     let what = format!("generating a world of {users} users and {items} items");
     while_waiting(&what, quiet, || world::generate(&recipe, threads))

@@ -92,6 +92,10 @@ const CASES: &[Case] = &[
     file("environment:\n  state_dim: 70\n", &["bad.yaml:2", "`environment.state_dim` is 70", "K + D (69)"]),
     file("environment:\n  action_dim: 63\n", &["bad.yaml:2", "`environment.action_dim` is 63", "D (64)"]),
     file("training:\n  warmup_transitions: 2000000\n", &["bad.yaml:2", "`td3.replay_capacity` (1000000)"]),
+    // More than any machine holds.
+    flags(&["--users", "4294967295"], &["memory: ", "GiB of it for the world", "`world.users`"]),
+    flags(&["--set", "td3.hidden=[65536, 65536, 65536, 65536, 65536]"], &["for the networks", "`td3.hidden`"]),
+    file("td3:\n  replay_capacity: 4294967295\ntraining:\n  episodes: 4294967295\n", &["for the replay ring"]),
     // The command line itself.
     flags(&["--users", "many"], &["--users", "many"]),
     flags(&["--users", "-3"], &["-3"]),
@@ -146,6 +150,24 @@ fn impossible_input_is_refused_before_any_work_with_place_problem_and_remedy() {
         let _ = std::fs::remove_dir_all(place.path("out"));
     }
     assert!(flaws.is_empty(), "{}", flaws.join("\n\n"));
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_backend_that_was_not_built_is_refused() {
+    let place = Place::new();
+    let output = place.run(&["train", "--config", "tiny.yaml", "--backend", "cuda"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("built without `cuda`: build it with --features cuda"));
+}
+
+#[cfg(feature = "cuda")]
+#[test]
+fn a_device_that_is_not_there_is_a_failure_and_leaves_nothing() {
+    let place = Place::new();
+    let output = place.run(&["train", "--config", "tiny.yaml", "--backend", "cuda", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("choose `cpu`") && !place.path("out").exists());
 }
 
 #[test]
