@@ -74,3 +74,31 @@ pub(super) fn pool(threads: Option<usize>) -> Result<rayon::ThreadPool> {
 }
 
 const SEARCHED_TOGETHER: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use recsim_core::slate::score;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn new_items_come_by_score_and_then_the_known_ones(
+            items in prop::collection::vec((-2_i8..3).prop_map(f32::from), 2 * 30),
+            users in prop::collection::vec((-2_i8..3).prop_map(f32::from), 2 * 6),
+            taken in prop::collection::vec(prop::collection::btree_set(0_u32..30, 0..=30), 6),
+            list in 1_usize..=30,
+        ) {
+            let taken: Vec<Vec<u32>> = taken.into_iter().map(|items| items.into_iter().collect()).collect();
+            let lists = best_new_items(&items, &users, 2, list, &taken, Some(1)).unwrap();
+            for (user, taken) in taken.iter().enumerate() {
+                let score = |item: u32| score(&users[row(user, 2)], &items[row(item as usize, 2)]);
+                let mut expected: Vec<u32> = (0..30).collect();
+                expected.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
+                expected.sort_by_key(|item| taken.contains(item));
+                prop_assert_eq!(&lists[row(user, list)], &expected[..list]);
+            }
+        }
+    }
+}

@@ -38,6 +38,21 @@ fn changed_files_are_refused() {
     desk.bad("info w", &["world.safetensors: cannot be read", "help"]);
 }
 
+#[test]
+fn a_changed_bit_is_found_wherever_it_is() {
+    for file in ["world.json", "world.safetensors"] {
+        let (desk, path) = world();
+        let path = path.join(file);
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(whole.len() / 40) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            desk.bad("info w", &["w/world.", "help"]);
+        }
+    }
+}
+
 /// Contents that cannot be, with checksums that say they were meant.
 #[test]
 fn hostile_files_are_refused() {
