@@ -5,7 +5,8 @@ use recsim_core::world::{Recipe, generate, lists_by_brute_force};
 
 #[test]
 fn noise_that_overflows_in_the_actions_units_is_refused_by_name() {
-    let loud: [(&str, fn(&mut Config)); 3] = [
+    type Set = fn(&mut Config);
+    let loud: [(&str, Set); 3] = [
         ("td3.policy_noise", |config| config.td3.policy_noise = 1e10),
         ("td3.noise_clip", |config| config.td3.noise_clip = 1e10),
         ("td3.exploration_noise", |config| config.td3.exploration_noise = 1e10),
