@@ -177,7 +177,7 @@ mod tests {
             ("a: 1\nb: 2\na: 3", 3, "twice"),
             ("a: &x 1\nb: *x", 2, "alias"),
             ("a: 1\n---\nb: 2", 3, "second document"),
-            ("a: [1, 2", 1, "not YAML"),
+            ("a: [1, 2", 2, "not YAML"),
             ("a: !!str 1", 1, "tag"),
             ("? [1]\n: 2", 1, "key must be a word"),
             ("a: [{b: 1}]", 1, "list"),
