@@ -189,6 +189,7 @@ def rewards():
     moves.append(("a full user shrunk", TARGET, TARGET, update(TARGET, [0, 20, 0, 0, 0], TARGET, f32(0.01))))
     moves.append(("a small loss", TARGET, TARGET, [f32(t * 0.999) for t in TARGET]))
     moves.append(("one cluster", [1.0], [0.25], [0.5]))
+    moves.append(("as much lost as gained: a score that rose by 0", [0.5, 0.5], [0.25, 0.5], [0.5, 0.25]))
     for n in range(12):
         before = [f32(t * draw.choice([0, 1e-3, 0.3, 0.9, 1])) for t in TARGET]
         after = update(before, [draw.randrange(5) for _ in before], TARGET, f32(0.01))
