@@ -201,6 +201,7 @@ def rewards():
                 for scale, most, threshold, factor, bonus in (
                     (100.0, 100.0, f32(0.01), f32(0.7), f32(0.2)),
                     (100.0, 2.0, 0.0, -1.0, 5.0),
+                    (100.0, 100.0, 0.0, -1.0, 5.0),
                 ):
                     worth = reward(form, kind, before, after, target, scale, most, threshold, factor, bonus)
                     cases.append(
