@@ -8,7 +8,7 @@
 //! | a formula of one user's step | [`accept`], [`belief`], [`reward`], [`slate`], together in [`user`] |
 //! | where a random number comes from | [`rng`] |
 //! | the agent | [`td3`], [`adam`], [`net`], [`replay`] |
-//! | what a device must do | [`backend`], done plainly by [`reference`] |
+//! | what a device must do | [`backend`], done plainly by [`mod@reference`] |
 //! | the experiment | [`session`], with its [`config`], its [`world`] and its [`metrics`] |
 #![no_std]
 #![forbid(unsafe_code)]

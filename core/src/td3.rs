@@ -168,7 +168,7 @@ pub struct UpdateKeys {
     pub sample: Key,
     /// Row `r`'s noise is `normal_pair(noise.with(r).with(pair))`.
     pub noise: Key,
-    /// See [`UpdateKeys::keeps`].
+    /// Which units are dropped: see [`UpdateKeys::dropout_of`].
     pub dropout: Key,
 }
 
