@@ -9,15 +9,18 @@ use crate::mlp::vectorised;
 /// The squared norm of a gradient. Pieces are summed in their order, whoever computed them.
 pub(crate) fn square(gradient: &[f32]) -> f64 {
     let squares = gradient.par_chunks(PIECE).map(|piece| {
-        vectorised(|| {
-            let mut lanes = [0.0; 16];
-            for chunk in piece.chunks(lanes.len()) {
-                for (lane, &slope) in lanes.iter_mut().zip(chunk) {
-                    *lane += f64::from(slope) * f64::from(slope);
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut lanes = [0.0; 16];
+                for chunk in piece.chunks(lanes.len()) {
+                    for (lane, &slope) in lanes.iter_mut().zip(chunk) {
+                        *lane += f64::from(slope) * f64::from(slope);
+                    }
                 }
-            }
-            lanes.iter().sum::<f64>()
-        })
+                lanes.iter().sum::<f64>()
+            },
+        )
     });
     squares.collect::<Vec<f64>>().into_iter().sum()
 }
@@ -30,23 +33,31 @@ pub(crate) fn descend(step: &Step<f32>, parameters: &mut [f32], moments: &mut Mo
         .zip(moments.second.par_chunks_mut(PIECE))
         .zip(gradient.par_chunks(PIECE))
         .for_each(|(((parameters, first), second), gradient)| {
-            vectorised(|| {
-                let moments = first.iter_mut().zip(second);
-                for ((parameter, (first, second)), &gradient) in parameters.iter_mut().zip(moments).zip(gradient) {
-                    step.apply(parameter, first, second, gradient);
-                }
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    let moments = first.iter_mut().zip(second);
+                    for ((parameter, (first, second)), &gradient) in
+                        parameters.iter_mut().zip(moments).zip(gradient)
+                    {
+                        step.apply(parameter, first, second, gradient);
+                    }
+                },
+            );
         });
 }
 
 /// Lets a target's buffer follow its online network's.
 pub(crate) fn follow(target: &mut [f32], online: &[f32], tau: f32) {
     target.par_chunks_mut(PIECE).zip(online.par_chunks(PIECE)).for_each(|(target, online)| {
-        vectorised(|| {
-            for (target, &online) in target.iter_mut().zip(online) {
-                *target = soft_update(*target, online, tau);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for (target, &online) in target.iter_mut().zip(online) {
+                    *target = soft_update(*target, online, tau);
+                }
+            },
+        );
     });
 }
 

@@ -1,4 +1,5 @@
 //! The learning side of the CPU: what it may not depend on, and what it must agree with.
+#![expect(clippy::unwrap_used, reason = "the helpers of a test are tests too")]
 
 use recsim_backend_cpu::Cpu;
 use recsim_core::backend::{Backend, Device, Inspect, Learn};

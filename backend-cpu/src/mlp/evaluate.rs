@@ -38,17 +38,20 @@ impl Room {
             output.resize(layer.outputs * rows, 0.0);
             let weight = Matrix::new(&weights.parameters[layer.weight.clone()], layer.inputs);
             multiply(output, weight, Matrix::new(input, rows), Onto::Replace);
-            vectorised(|| {
-                for (feature, output) in output.chunks_exact_mut(rows).enumerate() {
-                    let (factor, term) = affine(layer, weights, feature);
-                    let floor = if depth < hidden { 0.0 } else { f32::NEG_INFINITY };
-                    for output in output {
-                        // Not `f32::max`, which would turn a NaN into 0 and hide it.
-                        let sum = *output * factor + term;
-                        *output = if sum < floor { floor } else { sum };
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (feature, output) in output.chunks_exact_mut(rows).enumerate() {
+                        let (factor, term) = affine(layer, weights, feature);
+                        let floor = if depth < hidden { 0.0 } else { f32::NEG_INFINITY };
+                        for output in output {
+                            // Not `f32::max`, which would turn a NaN into 0 and hide it.
+                            let sum = *output * factor + term;
+                            *output = if sum < floor { floor } else { sum };
+                        }
                     }
-                }
-            });
+                },
+            );
         }
         &mut self.activations[hidden + 1]
     }
@@ -71,15 +74,18 @@ impl Room {
             multiply(next, weight.columns(&by).transposed(), Matrix::new(slope, rows), Onto::Replace);
             if depth > 0 {
                 let below = &layout.layers()[depth - 1];
-                vectorised(|| {
-                    let tables = next.chunks_exact_mut(rows).zip(activations[depth].chunks_exact(rows));
-                    for (feature, (slope, output)) in tables.enumerate() {
-                        let (factor, _) = affine(below, weights, feature);
-                        for (slope, &output) in slope.iter_mut().zip(output) {
-                            *slope = if output > 0.0 { *slope * factor } else { 0.0 };
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        let tables = next.chunks_exact_mut(rows).zip(activations[depth].chunks_exact(rows));
+                        for (feature, (slope, output)) in tables.enumerate() {
+                            let (factor, _) = affine(below, weights, feature);
+                            for (slope, &output) in slope.iter_mut().zip(output) {
+                                *slope = if output > 0.0 { *slope * factor } else { 0.0 };
+                            }
                         }
-                    }
-                });
+                    },
+                );
             }
             std::mem::swap(slope, next);
         }

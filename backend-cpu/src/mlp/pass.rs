@@ -120,21 +120,25 @@ impl Pass {
                             multiply(slope, weight, Matrix::new(above, rows), Onto::Replace);
                         }
                     }
-                    vectorised(|| {
-                        for ((slope, slopes), feature) in slope.chunks_exact_mut(rows).zip(slopes).zip(features) {
-                            if upper.is_some() {
-                                through_gate(slope, &output[feature * rows..][..rows], *boost);
-                            }
-                            *slopes = match &layer.norm {
-                                None => Slopes { bias: sum(slope), ..Slopes::default() },
-                                Some(norm) => {
-                                    let scale = weights.parameters[norm.scale.start + feature];
-                                    let normalised = &normalised[feature * rows..][..rows];
-                                    through_norm(slope, normalised, scale * batch[feature].inverse)
+                    vectorised(
+                        #[inline(always)]
+                        || {
+                            for ((slope, slopes), feature) in slope.chunks_exact_mut(rows).zip(slopes).zip(features)
+                            {
+                                if upper.is_some() {
+                                    through_gate(slope, &output[feature * rows..][..rows], *boost);
                                 }
-                            };
-                        }
-                    });
+                                *slopes = match &layer.norm {
+                                    None => Slopes { bias: sum(slope), ..Slopes::default() },
+                                    Some(norm) => {
+                                        let scale = weights.parameters[norm.scale.start + feature];
+                                        let normalised = &normalised[feature * rows..][..rows];
+                                        through_norm(slope, normalised, scale * batch[feature].inverse)
+                                    }
+                                };
+                            }
+                        },
+                    );
                     multiply(gradient, Matrix::new(slope, rows), input.transposed(), Onto::Add);
                 });
             add_slopes(layer, slopes, gradient);
@@ -171,7 +175,10 @@ impl LayerPass {
             tiles.for_each(|(tile, output)| {
                 product(tile, output);
                 for (output, &bias) in output.chunks_exact_mut(rows).zip(&bias[tile * FEATURES..]) {
-                    vectorised(|| output.iter_mut().for_each(|output| *output += bias));
+                    vectorised(
+                        #[inline(always)]
+                        || output.iter_mut().for_each(|output| *output += bias),
+                    );
                 }
                 if let Some(fate) = fate {
                     fate.befall(output, tile * FEATURES, rows);
@@ -185,15 +192,18 @@ impl LayerPass {
         let kept = self.normalised.par_chunks_mut(FEATURES * rows).zip(self.batch.par_chunks_mut(FEATURES));
         tiles.zip(kept).for_each(|((tile, output), (normalised, batch))| {
             product(tile, output);
-            vectorised(|| {
-                let tables = output.chunks_exact_mut(rows).zip(normalised.chunks_exact_mut(rows)).zip(batch);
-                for (((output, normalised), batch), feature) in tables.zip(tile * FEATURES..) {
-                    *batch = Batch::of(output, bias[feature], normalised);
-                    for (output, &normalised) in output.iter_mut().zip(&*normalised) {
-                        *output = normalised * scale[feature] + shift[feature];
+            vectorised(
+                #[inline(always)]
+                || {
+                    let tables = output.chunks_exact_mut(rows).zip(normalised.chunks_exact_mut(rows)).zip(batch);
+                    for (((output, normalised), batch), feature) in tables.zip(tile * FEATURES..) {
+                        *batch = Batch::of(output, bias[feature], normalised);
+                        for (output, &normalised) in output.iter_mut().zip(&*normalised) {
+                            *output = normalised * scale[feature] + shift[feature];
+                        }
                     }
-                }
-            });
+                },
+            );
             if let Some(fate) = fate {
                 fate.befall(output, tile * FEATURES, rows);
             }
@@ -229,24 +239,32 @@ struct Fate {
 impl Fate {
     /// `output` is `[features, rows]` from feature `first` on.
     fn befall(&self, output: &mut [f32], first: usize, rows: usize) {
-        let mut fates = vec![0b1111; rows];
-        for (four, output) in output.chunks_mut(4 * rows).enumerate() {
-            let column_of_four = (first / 4 + four) as u64;
-            vectorised(|| {
+        let fours = output.len().div_ceil(4 * rows);
+        let mut fates = vec![0b1111; fours * rows];
+        vectorised(
+            #[inline(always)]
+            || {
                 if self.threshold > 0 {
-                    for (row, fates) in fates.iter_mut().enumerate() {
-                        *fates = kept(self.key, row as u64, column_of_four, self.threshold);
+                    // Row by row, so that a row's part of the key is worked out once.
+                    for row in 0..rows {
+                        for (four, fates) in fates.chunks_exact_mut(rows).enumerate() {
+                            fates[row] = kept(self.key, row as u64, (first / 4 + four) as u64, self.threshold);
+                        }
                     }
                 }
-                for (unit, output) in output.chunks_exact_mut(rows).enumerate() {
-                    for (output, fates) in output.iter_mut().zip(&fates) {
-                        let kept = fates >> unit & 1 == 1;
-                        // A NaN is neither kept nor dropped: it stays, so that the loss shows it.
-                        *output = if *output <= 0.0 || !kept { 0.0 } else { *output * self.boost };
+                for (output, fates) in output.chunks_mut(4 * rows).zip(fates.chunks_exact(rows)) {
+                    for (unit, output) in output.chunks_exact_mut(rows).enumerate() {
+                        for (output, fates) in output.iter_mut().zip(fates) {
+                            // Without a branch: half of all units are below 0, at random. A NaN stays one, so that
+                            // the loss shows it.
+                            let kept = u32::from(fates >> unit & 1).wrapping_neg();
+                            let positive = if *output <= 0.0 { 0.0 } else { *output };
+                            *output = positive * f32::from_bits(self.boost.to_bits() & kept);
+                        }
                     }
                 }
-            });
-        }
+            },
+        );
     }
 }
 
