@@ -53,7 +53,7 @@ pub(crate) struct Train {
     /// Rounds in an episode
     #[arg(long, value_name = "N")]
     pub(crate) rounds: Option<u32>,
-    /// The folder for the results [default: runs/<UTC date-time>-<seed>]
+    /// The folder for the results [default: runs/DATE-TIME-SEED, in UTC]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Use the folder even if it holds a run, which is replaced, or a world

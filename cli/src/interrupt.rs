@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -12,8 +14,8 @@ use signal_hook::flag;
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens from now on.
-    pub(crate) fn listen() -> anyhow::Result<Self> {
+    /// Listens from now on, and when the first signal comes, calls `heard` from another thread.
+    pub(crate) fn listen(heard: impl FnOnce() + Send + 'static) -> anyhow::Result<Self> {
         let asked = Self::default();
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first signal finds the flag down and raises it, the second finds it up.
@@ -21,6 +23,14 @@ impl Interrupt {
                 .and_then(|_| flag::register(signal, Arc::clone(&asked.0)))
                 .context("could not listen for signals")?;
         }
+        let listener = asked.clone();
+        // A signal's handler may not print. The thread ends with the program.
+        thread::spawn(move || {
+            while !listener.asked() {
+                thread::sleep(BETWEEN_LOOKS);
+            }
+            heard();
+        });
         Ok(asked)
     }
 
@@ -30,4 +40,5 @@ impl Interrupt {
     }
 }
 
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 const EXIT_CODE: i32 = 130;

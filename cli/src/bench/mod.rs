@@ -70,7 +70,7 @@ impl Job for Measure<'_> {
         if wants(Phase::Experiment) {
             sink.experiment(&experiment::run(stages.into_backend(), &view, plan, arguments.run_rounds)?)?;
         }
-        sink.finish()
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use recsim_core::world::Shape;
 use serde::Serialize;
 
 use crate::device::About;
-use crate::output::{self, duration, table, thousands};
+use crate::output::{self, duration, thousands};
 
 /// What is measured, and on what.
 #[derive(Serialize)]
@@ -111,27 +111,27 @@ impl Timing {
     }
 }
 
-/// Lines as they come, or a table at the end.
+/// Prints what is measured as it comes: JSON lines, or the rows of a table.
 pub(super) struct Sink {
     json: bool,
-    rows: Vec<Vec<String>>,
-    experiment: Option<String>,
+    rows: usize,
 }
 
 impl Sink {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, rows: Vec::new(), experiment: None }
+        Self { json, rows: 0 }
     }
 
     pub(super) fn setup(&mut self, setup: &Setup) -> anyhow::Result<()> {
         if self.json {
             return output::json(setup);
         }
-        let Setup { device: About { backend, threads, instruction_set, .. }, users, items, dimensions, .. } = setup;
+        let Setup { version, device, users, items, dimensions, .. } = setup;
+        let About { backend, threads, instruction_set, .. } = device;
         let (users, items) = (thousands(*users as u64), thousands(*items as u64));
         output::text(&format!(
-            "recsim {}: {backend}, {threads} threads, {instruction_set}; {users} users, {items} items, {dimensions} dimensions\n",
-            setup.version
+            "recsim {version}: {backend}, {threads} threads, {instruction_set}; \
+             {users} users, {items} items, {dimensions} dimensions\n",
         ))
     }
 
@@ -139,13 +139,13 @@ impl Sink {
         if self.json {
             return output::json(timing);
         }
-        let milliseconds = [timing.median_ms, timing.min_ms, timing.first_ms].map(|ms| format!("{ms:.3}"));
+        if self.rows == 0 {
+            output::text(&row(["phase", "median ms", "min ms", "first ms", "n", "GFLOP/s"]))?;
+        }
+        self.rows += 1;
+        let [median, min, first] = [timing.median_ms, timing.min_ms, timing.first_ms].map(|ms| format!("{ms:.3}"));
         let gflops = timing.gflops.map_or(String::new(), |gflops| format!("{gflops:.1}"));
-        let mut row = vec![timing.phase.to_owned()];
-        row.extend(milliseconds);
-        row.extend([timing.n.to_string(), gflops]);
-        self.rows.push(row);
-        Ok(())
+        output::text(&row([timing.phase, &median, &min, &first, &timing.n.to_string(), &gflops]))
     }
 
     pub(super) fn experiment(&mut self, experiment: &Experiment) -> anyhow::Result<()> {
@@ -154,25 +154,22 @@ impl Sink {
         }
         let Experiment { rounds_run, rounds_total, .. } = experiment;
         let session = experiment.session_ms.map_or("none due".to_owned(), |ms| duration(ms / 1e3));
-        self.experiment = Some(format!(
-            "experiment: {} for {rounds_total} rounds, {rounds_run} of them run; round {}, session {session}, {} user-steps/s, \
-             acceptance {} to {}\n",
+        output::text(&format!(
+            "experiment: {} for {rounds_total} rounds, {rounds_run} of them run; \
+             round {}, session {session}, {} user-steps/s, acceptance {} to {}\n",
             duration(experiment.extrapolated_s),
             duration(experiment.round_ms / 1e3),
             thousands(experiment.user_steps_per_s),
             experiment.accept_first,
             experiment.accept_last,
-        ));
-        Ok(())
+        ))
     }
+}
 
-    pub(super) fn finish(self) -> anyhow::Result<()> {
-        if !self.rows.is_empty() {
-            let header = ["phase", "median ms", "min ms", "first ms", "n", "GFLOP/s"];
-            output::text(&table(&header, self.rows, true))?;
-        }
-        self.experiment.map_or(Ok(()), |line| output::text(&line))
-    }
+/// A table's row, which can be printed before the next is known.
+fn row([phase, median, min, first, n, gflops]: [&str; 6]) -> String {
+    let line = format!("{phase:<12}{median:>12}{min:>12}{first:>12}{n:>5}{gflops:>10}");
+    format!("{}\n", line.trim_end())
 }
 
 /// The middle value, or the mean of the middle two.

@@ -188,4 +188,11 @@ mod tests {
         }
         assert!(parse(&"[".repeat(100_000)).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[-?:,\\[\\]{}#&*!|>'\"%@` \t\n.~a0]{0,40}") {
+            let _ = parse(&text);
+        }
+    }
 }

@@ -52,7 +52,12 @@ impl Job for Experiment<'_> {
         let view = world.view();
         let plan = settings.config.plan(&view).map_err(|invalid| settings.refuse(&invalid))?;
         options.check_trace(plan.schedule.users)?;
-        let interrupt = Interrupt::listen()?;
+        let quiet = options.quiet;
+        let interrupt = Interrupt::listen(move || {
+            if !quiet {
+                output::note("\nfinishing the round, then saving; once more ends at once");
+            }
+        })?;
         let run = Run::new(about, source::provenance(&settings.config, world, view.shape()), &plan);
         let mut leavings = Leavings::begin(options, &run, &plan, world.user_ids(), view.target())?;
         let mut progress = Progress::new(plan.schedule, options.quiet);
