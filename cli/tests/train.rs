@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::{Place, floats, json, json_lines, tensor};
+use common::{Place, floats, json, json_lines, stderr, tensor};
 use nalgebra::{DVector, DVectorView};
 use recsim_core::config::{Config, Plan};
 use recsim_core::metrics::pp1_distance;
@@ -202,6 +202,19 @@ fn another_seed_is_another_run() {
         std::fs::read(place.path("t")).unwrap()
     };
     assert!(run("1") != run("2"));
+}
+
+#[test]
+fn learning_that_diverges_fails_and_says_what_may_help() {
+    let place = Place::new();
+    let wild = ["td3.learning_rate=3e38", "td3.grad_clip_norm=1e30", "td3.batch_norm=false"];
+    let wild: Vec<&str> = wild.iter().flat_map(|setting| ["--set", setting]).collect();
+    let output = place
+        .run(&[&["train", "--config", "tiny.yaml", "--out", "run", "--backend", "reference"], &wild[..]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("diverged") && stderr(&output).contains("`td3.learning_rate`"));
+    assert_eq!(json_lines(&place.path("run/rounds.jsonl")).len(), 2, "the rounds before are kept");
+    assert!(place.run(&["show", "run"]).status.success());
 }
 
 #[test]
