@@ -35,7 +35,7 @@ pub struct Agent {
 
 impl Agent {
     pub(crate) fn new(learner: &Learner, state: &AgentState) -> Self {
-        let layouts = [&learner.actor, &learner.critics[0], &learner.critics[1]];
+        let layouts = learner.layouts();
         Self {
             learner: learner.clone(),
             networks: [0, 1, 2].map(|n| Net::new(layouts[n], &state.networks[n])),

@@ -9,7 +9,7 @@
 //! | where a random number comes from | [`rng`] |
 //! | the agent | [`td3`], [`adam`], [`net`], [`replay`] |
 //! | what a device must do | [`backend`], done plainly by [`mod@reference`] |
-//! | the experiment | [`session`], with its [`config`], its [`world`] and its [`metrics`] |
+//! | the experiment | [`session`], with its [`config`], its [`world`], its [`metrics`] and its [`checkpoint`] |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -29,6 +29,8 @@ pub mod world;
 pub mod adam;
 #[cfg(feature = "alloc")]
 pub mod backend;
+#[cfg(feature = "alloc")]
+pub mod checkpoint;
 #[cfg(feature = "alloc")]
 pub mod config;
 #[cfg(feature = "alloc")]

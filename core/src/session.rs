@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use nalgebra::DVectorView;
+use serde::{Deserialize, Serialize};
 
 use crate::backend::{Device, Snapshot};
 use crate::belief::distance;
@@ -42,7 +43,8 @@ pub struct Session<B: Device> {
 }
 
 /// How far a run has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Progress {
     /// Rounds finished in the whole run.
     pub rounds: u64,

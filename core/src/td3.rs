@@ -43,6 +43,11 @@ pub struct Learner {
 }
 
 impl Learner {
+    /// The networks, in [`Network`]'s order.
+    pub fn layouts(&self) -> [&Layout; 3] {
+        [&self.actor, &self.critics[0], &self.critics[1]]
+    }
+
     /// The optimizer of all networks.
     pub fn adam(&self) -> Adam {
         Adam::new(self.learning_rate)
@@ -61,7 +66,7 @@ impl Learner {
     /// The agent a run with this seed begins with: three networks, and targets equal to them.
     pub fn initial(&self, seed: u64) -> AgentState {
         let key = Key::new(seed, Purpose::Initial);
-        let layouts = [&self.actor, &self.critics[0], &self.critics[1]];
+        let layouts = self.layouts();
         let networks = [0, 1, 2].map(|n| layouts[n].initial(key.with(n as u64)));
         let zeros = |n: usize| Moments::zeros(networks[n].parameters.len());
         AgentState {

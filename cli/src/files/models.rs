@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-use recsim_core::net::{Buffer, Layout, NamedTensor, Weights};
+use recsim_core::checkpoint::{FORMAT_VERSION, Table, models, tables};
+use recsim_core::net::Layout;
 use recsim_core::td3::{AgentState, Learner};
 use safetensors::{Dtype, View};
 use serde_json::json;
@@ -14,18 +15,19 @@ use super::atomic;
 
 /// Writes the three networks and their targets into `folder`, each whole or not at all.
 pub(crate) fn write(folder: &Path, learner: &Learner, agent: &AgentState) -> anyhow::Result<()> {
-    let layouts = [&learner.actor, &learner.critics[0], &learner.critics[1]];
-    for (n, layout) in layouts.into_iter().enumerate() {
-        for (weights, suffix) in [(&agent.networks[n], ""), (&agent.targets[n], "_target")] {
-            let path = folder.join(format!("{}{suffix}.safetensors", layout.name()));
-            let bytes = serialise(layout, weights, learner)?;
-            atomic::replace(&path, |file| file.write_all(&bytes))?;
-        }
+    let tables = tables(learner, agent);
+    for (stem, layout) in models(learner) {
+        let of_stem = |table: &&Table<'_>| table.name.split_once('.').is_some_and(|(prefix, _)| prefix == stem);
+        let views = tables.iter().filter(of_stem).map(|table| (&*table.name, Tensor(table)));
+        let bytes = safetensors::serialize(views, Some(metadata(layout, learner))).map_err(io::Error::other)?;
+        let path = folder.join(format!("{stem}.safetensors"));
+        atomic::replace(&path, |file| file.write_all(&bytes))?;
     }
     Ok(())
 }
 
-fn serialise(layout: &Layout, weights: &Weights, learner: &Learner) -> anyhow::Result<Vec<u8>> {
+/// What a reader needs to build the network. One entry: a map of several would come out in another order every time.
+fn metadata(layout: &Layout, learner: &Learner) -> HashMap<String, String> {
     let mut widths = vec![layout.inputs()];
     widths.extend(layout.layers().iter().map(|layer| layer.outputs));
     let about = json!({
@@ -36,18 +38,11 @@ fn serialise(layout: &Layout, weights: &Weights, learner: &Learner) -> anyhow::R
         "dropout": learner.dropout,
         "max_action": learner.max_action,
     });
-    // One entry: a map of several would come out in another order every time.
-    let metadata = HashMap::from([("recsim".to_owned(), about.to_string())]);
-    let tensors = layout.tensors();
-    let views = tensors.iter().map(|tensor| (&*tensor.name, Tensor { tensor, weights }));
-    Ok(safetensors::serialize(views, Some(metadata)).map_err(io::Error::other)?)
+    HashMap::from([("recsim".to_owned(), about.to_string())])
 }
 
-/// A named part of a network's buffers.
-struct Tensor<'a> {
-    tensor: &'a NamedTensor,
-    weights: &'a Weights,
-}
+/// A table as safetensors wants it.
+struct Tensor<'a>(&'a Table<'a>);
 
 impl View for Tensor<'_> {
     fn dtype(&self) -> Dtype {
@@ -55,21 +50,14 @@ impl View for Tensor<'_> {
     }
 
     fn shape(&self) -> &[usize] {
-        &self.tensor.shape
+        &self.0.shape
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let buffer = match self.tensor.buffer {
-            Buffer::Parameters => &self.weights.parameters,
-            Buffer::Statistics => &self.weights.statistics,
-        };
-        buffer[self.tensor.range.clone()].iter().flat_map(|x| x.to_le_bytes()).collect()
+        self.0.values.iter().flat_map(|x| x.to_le_bytes()).collect()
     }
 
     fn data_len(&self) -> usize {
-        self.tensor.range.len() * size_of::<f32>()
+        size_of_val(self.0.values)
     }
 }
-
-/// Raised when what is in these files changes its meaning.
-const FORMAT_VERSION: u32 = 1;

@@ -267,11 +267,7 @@ impl<T: Real> Agent<T> {
     }
 
     fn layout(&self, network: Network) -> &Layout {
-        match network {
-            Network::Actor => &self.learner.actor,
-            Network::Critic1 => &self.learner.critics[0],
-            Network::Critic2 => &self.learner.critics[1],
-        }
+        self.learner.layouts()[network as usize]
     }
 
     pub(super) fn export(&self) -> AgentState {
