@@ -29,7 +29,7 @@ fn a_signal_leaves_every_file_whole_and_exits_with_130() {
             for suffix in ["", "_target"] {
                 let model =
                     std::fs::read(place.path(&format!("run/models/{network}{suffix}.safetensors"))).unwrap();
-                tensor(&model, &format!("{network}.0.weight"));
+                tensor(&model, &format!("{network}{suffix}.0.weight"));
             }
         }
         let trace = std::fs::read(place.path("trace.safetensors")).unwrap();

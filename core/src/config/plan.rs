@@ -106,6 +106,16 @@ impl Config {
         })
     }
 
+    /// The same configuration with the sizes that were left to the world filled in.
+    #[must_use]
+    pub fn settled(&self, plan: &Plan) -> Self {
+        let mut settled = self.clone();
+        settled.training.users_per_round = Auto::Given(plan.schedule.users as u32);
+        settled.environment.state_dim = Auto::Given(plan.learner.state() as u32);
+        settled.environment.action_dim = Auto::Given(plan.learner.action() as u32);
+        settled
+    }
+
     /// Checks sizes against a world's, before there is one. Returns the number of users served.
     pub fn fits(&self, shape: &Shape) -> Result<usize, Invalid> {
         let &Shape { users, items, dimensions, list, .. } = shape;

@@ -10,7 +10,9 @@ mod generate;
 pub use arrays::Arrays;
 pub use error::WorldError;
 #[cfg(feature = "alloc")]
-pub use generate::{GeneratedWorld, Recipe, cluster_sizes, distances, generate, lists_by_brute_force, settle, target};
+pub use generate::{
+    GeneratedWorld, Recipe, cluster_sizes, distances, generate, lists_by_brute_force, settle, target,
+};
 
 use core::ops::Range;
 
