@@ -2,7 +2,7 @@
 //!
 //! `scripts/td3_fixture.py` made the updates with PyTorch, in `f64` and in `f32`. What a backend computes may differ from
 //! the `f64` run by four times what PyTorch's own `f32` run does at its worst, and by the roundings that the comparison
-//! itself adds ([`tolerance`]).
+//! itself adds (the `tolerance` module).
 
 mod fixture;
 mod tolerance;
