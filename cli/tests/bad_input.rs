@@ -114,6 +114,11 @@ const CASES: &[Case] = &[
     flags(&["--out", "a-world"], &["a-world", "holds a world", "--force"]),
     flags(&["--users", "5", "--trace", "a-run"], &["a-run", "this is a folder"]),
     flags(&["--users", "5", "--trace", "bad.yaml/t"], &["nothing can be written"]),
+    flags(&["--trace", "bad.yaml"], &["bad.yaml: this file is there already", "--force"]),
+    flags(&["--trace", "out/run.json"], &["out/run.json: this is a file of the run"]),
+    flags(&["--trace", "./a-run/../out/models/t", "--force"], &["this is a file of the run"]),
+    flags(&["--world", "a-world", "--trace", "a-world/world.json", "--force"], &["world.json: this is a file of"]),
+    flags(&["--out", "a-world", "--trace", "a-world/world.json", "--force"], &["world.json: this is a file of"]),
 ];
 
 #[test]

@@ -197,7 +197,10 @@ fn what_is_left(run: &Path, trace: &Path) -> BTreeMap<String, Vec<u8>> {
 fn another_seed_is_another_run() {
     let place = Place::new();
     let run = |seed| {
-        place.train(seed, &["--backend", "reference", "--seed", seed, "--trace", "t", "--trace-users", "40"]);
+        place.train(
+            seed,
+            &["--backend", "reference", "--seed", seed, "--trace", "t", "--trace-users", "40", "--force"],
+        );
         std::fs::read(place.path("t")).unwrap()
     };
     assert!(run("1") != run("2"));
@@ -220,11 +223,25 @@ fn learning_that_diverges_fails_and_says_what_may_help() {
 fn a_forced_run_replaces_the_old_one_whole() {
     let place = Place::new();
     place.train("run", &["--backend", "reference"]);
-    place.write("run/notes.txt", "mine");
+    let mine = ["run/notes.txt", "run/models/mine.txt", "run/tensorboard/events.out.tfevents.1.other"];
+    mine.iter().for_each(|file| drop(place.write(file, "mine")));
     place.train("run", &["--backend", "reference", "--episodes", "1", "--force"]);
     assert_eq!(json_lines(&place.path("run/rounds.jsonl")).len(), 4);
-    assert_eq!(std::fs::read_dir(place.path("run/tensorboard")).unwrap().count(), 1);
-    assert!(place.path("run/notes.txt").exists(), "what is not the run's stays");
+    assert_eq!(std::fs::read_dir(place.path("run/tensorboard")).unwrap().count(), 2);
+    for file in mine {
+        assert!(place.path(file).exists(), "{file}: what is not the run's stays");
+    }
+}
+
+#[test]
+fn a_trace_in_the_runs_folder_is_replaced_with_the_run() {
+    let place = Place::new();
+    for episodes in ["2", "1"] {
+        let trace = ["--trace", "run/trace.safetensors", "--trace-users", "3"];
+        place.train("run", &[&["--backend", "reference", "--force", "--episodes", episodes], &trace[..]].concat());
+    }
+    let trace = std::fs::read(place.path("run/trace.safetensors")).unwrap();
+    assert_eq!(tensor(&trace, "reward").0, [4, 3]);
 }
 
 #[test]

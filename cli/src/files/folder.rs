@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::names;
+use super::{names, tensorboard};
 use crate::error::BadInput;
 
 /// `runs/<UTC date-time>-<seed>`, with a number behind it where that is taken.
@@ -30,7 +30,7 @@ pub(crate) fn check(path: &Path, force: bool) -> Result<(), BadInput> {
             "give another folder with --out, or --force to write beside it",
         );
     }
-    if !force && holds(&OF_A_RUN) {
+    if !force && (holds(&OF_A_RUN) || holds(&names::FOLDERS)) {
         return refuse("this folder holds a run", "give another folder with --out, or --force to replace the run");
     }
     writable(path)
@@ -49,28 +49,62 @@ pub(crate) fn writable(path: &Path) -> Result<(), BadInput> {
     }
 }
 
-/// Makes the folder and clears it of what a former run left.
+/// Makes the folder and clears it of what a former run left: of the files that a run writes, and of no other.
 pub(crate) fn prepare(path: &Path) -> anyhow::Result<()> {
-    let cleared = fs::create_dir_all(path).and_then(|()| {
-        OF_A_RUN.iter().map(|name| path.join(name)).try_for_each(|old| match old.is_dir() {
-            true => fs::remove_dir_all(old),
-            false => fs::remove_file(old).or_else(|error| match error.kind() {
-                io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            }),
-        })
-    });
-    cleared.with_context(|| format!("could not make the folder {}", path.display()))
+    clear(path).with_context(|| format!("could not make the folder {}", path.display()))
+}
+
+fn clear(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    let models = names::MODEL_FILES.map(|file| path.join(names::MODELS).join(file));
+    let named = OF_A_RUN.map(|file| path.join(file));
+    named.into_iter().chain(models).try_for_each(|file| unless_missing(fs::remove_file(file)))?;
+    let tensorboard = path.join(names::TENSORBOARD);
+    if tensorboard.is_dir() {
+        for entry in fs::read_dir(&tensorboard)? {
+            let entry = entry?;
+            if tensorboard::is_ours(&entry.file_name().to_string_lossy()) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+    }
+    for folder in names::FOLDERS {
+        // One that holds somebody's file is not empty, and stays.
+        let _ = fs::remove_dir(path.join(folder));
+    }
+    Ok(())
+}
+
+fn unless_missing(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
+}
+
+/// Whether `file` is one that a run writes to its folder `run`, or one of the world in the folder `world`.
+pub(crate) fn is_reserved(file: &Path, run: &Path, world: Option<&Path>) -> bool {
+    let file = resolved(file);
+    let among = |folder: &Path, names: &[&str]| names.iter().any(|name| resolved(&folder.join(name)) == file);
+    let inside = |folder: &str| file.starts_with(resolved(&run.join(folder)));
+    among(run, &OF_A_RUN)
+        || names::FOLDERS.into_iter().any(inside)
+        || [Some(run), world].into_iter().flatten().any(|folder| among(folder, &OF_A_WORLD))
+}
+
+/// A path without links, and without `.` and `..`, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut missing = Vec::new();
+    for above in absolute.ancestors() {
+        if let Ok(known) = above.canonicalize() {
+            return missing.iter().rev().fold(known, |path, name| path.join(name));
+        }
+        missing.extend(above.file_name());
+    }
+    absolute
 }
 
 const OF_A_WORLD: [&str; 2] = ["world.json", "world.safetensors"];
-const OF_A_RUN: [&str; 8] = [
-    names::CONFIG,
-    names::RUN,
-    names::ROUNDS,
-    names::EPISODES,
-    names::SUMMARY,
-    names::RESULTS,
-    names::MODELS,
-    names::TENSORBOARD,
-];
+const OF_A_RUN: [&str; 6] =
+    [names::CONFIG, names::RUN, names::ROUNDS, names::EPISODES, names::SUMMARY, names::BELIEFS];

@@ -19,6 +19,17 @@ pub(crate) mod names {
     pub(crate) const BELIEFS: &str = "results/current_user_beliefs.json";
     pub(crate) const MODELS: &str = "models";
     pub(crate) const TENSORBOARD: &str = "tensorboard";
+    /// All that lies below a run's folder lies in these.
+    pub(crate) const FOLDERS: [&str; 3] = [RESULTS, MODELS, TENSORBOARD];
+    /// In the folder of models.
+    pub(crate) const MODEL_FILES: [&str; 6] = [
+        "actor.safetensors",
+        "critic_1.safetensors",
+        "critic_2.safetensors",
+        "actor_target.safetensors",
+        "critic_1_target.safetensors",
+        "critic_2_target.safetensors",
+    ];
 }
 
 /// The time in UTC, as `2025-01-08 10:30:00`.

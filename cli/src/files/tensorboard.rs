@@ -47,7 +47,7 @@ struct Scalar {
 impl Events {
     /// A new event file in `folder`, which is made.
     pub(crate) fn create(folder: &Path) -> anyhow::Result<Self> {
-        let path = folder.join(format!("events.out.tfevents.{}.recsim", since_1970().as_secs()));
+        let path = folder.join(format!("{PREFIX}{}{SUFFIX}", since_1970().as_secs()));
         let file = fs::create_dir_all(folder).and_then(|()| File::create(&path));
         let mut events = Self { file: file.with_context(|| format!("could not write {}", path.display()))? };
         events.push(0, Some("brain.Event:2".to_owned()), None)?;
@@ -66,6 +66,12 @@ impl Events {
         let event = Event { wall_time, step, file_version, summary }.encode_to_vec();
         self.file.write_all(&framed(&event)).context("could not write TensorBoard's event file")
     }
+}
+
+/// Whether an event file of that name was written here.
+pub(super) fn is_ours(name: &str) -> bool {
+    let middle = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    middle.is_some_and(|seconds| seconds.parse::<u64>().is_ok())
 }
 
 /// The numbers of a report: those of its parts under `prefix/part/name`.
@@ -99,6 +105,8 @@ fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+const PREFIX: &str = "events.out.tfevents.";
+const SUFFIX: &str = ".recsim";
 /// What numbers the reports: the step says it.
 const COUNTERS: [&str; 2] = ["episode", "round"];
 

@@ -59,9 +59,10 @@ impl Job for Experiment<'_> {
             }
         })?;
         let run = Run::new(about, source::provenance(&settings.config, world, view.shape()), &plan);
-        let mut leavings = Leavings::begin(options, &run, &plan, world.user_ids(), view.target())?;
         let mut progress = Progress::new(plan.schedule, options.quiet);
+        // Before the old run, if there is one, is replaced: a device may lack the memory.
         let mut session = Session::new(backend, &view, plan)?;
+        let mut leavings = Leavings::begin(options, &run, session.plan(), world.user_ids(), view.target())?;
 
         let epoch = Instant::now();
         let mut clock = || epoch.elapsed().as_secs_f64();

@@ -1,6 +1,6 @@
 //! What `recsim train` was asked to do, as meant.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::arguments::Train;
 use crate::config::{AUTO, Settings};
@@ -33,10 +33,8 @@ impl Options {
         folder::check(&output, arguments.force)?;
         let trace = arguments.trace.clone().map(|path| (path, arguments.trace_users as usize));
         if let Some((path, _)) = &trace {
-            if path.is_dir() {
-                return Err(BadInput::new(path.display(), "this is a folder", "give --trace a file"));
-            }
-            folder::writable(path.parent().unwrap_or(path))?;
+            let world = Some(&*settings.config.world.path).filter(|path| *path != AUTO).map(Path::new);
+            check_trace_file(path, &output, world, arguments.force)?;
         }
         let (quiet, json) = (arguments.quiet, arguments.json);
         Ok(Self { settings, device, output, trace, quiet, json })
@@ -52,4 +50,19 @@ impl Options {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses a file for the trace that would be lost, or that the run or its world needs.
+fn check_trace_file(path: &Path, run: &Path, world: Option<&Path>, force: bool) -> Result<(), BadInput> {
+    let refuse = |problem: &str, remedy: &str| Err(BadInput::new(path.display(), problem, remedy));
+    if path.is_dir() {
+        return refuse("this is a folder", "give --trace a file");
+    }
+    if folder::is_reserved(path, run, world) {
+        return refuse("this is a file of the run or of its world", "give --trace another file");
+    }
+    if path.exists() && !force {
+        return refuse("this file is there already", "give --trace another file, or --force to replace it");
+    }
+    folder::writable(path.parent().unwrap_or(path))
 }
