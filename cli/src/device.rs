@@ -1,7 +1,8 @@
 //! The only place that names a backend.
 
 use recsim_conformance::shadow::Shadow;
-use recsim_core::backend::Device;
+use recsim_core::backend::{BackendError, Device, ErrorKind};
+use recsim_core::config::Auto;
 use recsim_core::reference::Reference;
 use serde::{Deserialize, Serialize};
 
@@ -62,10 +63,10 @@ impl Choice {
                 return Err(settings.refuse_value("experiment.backend", problem));
             }
         };
-        let threads = match experiment.threads.or(DEFAULT_THREADS) {
-            DEFAULT_THREADS => None,
-            threads @ 1..=MOST_THREADS => Some(threads as usize),
-            other => {
+        let threads = match experiment.threads {
+            Auto::Auto => None,
+            Auto::Given(threads @ 1..=MOST_THREADS) => Some(threads as usize),
+            Auto::Given(other) => {
                 let problem = format!("`experiment.threads` is {other}, and must be from 1 to {MOST_THREADS}");
                 return Err(settings.refuse_value("experiment.threads", problem));
             }
@@ -90,13 +91,13 @@ impl Choice {
             Name::Reference => self.shadowed(Reference::<f32>::default(), about("reference", 1, "portable"), job),
             #[cfg(feature = "cpu")]
             Name::Cpu => {
-                let cpu = recsim_backend_cpu::Cpu::new(self.threads)?;
+                let cpu = recsim_backend_cpu::Cpu::new(self.threads).map_err(unstarted)?;
                 let about = about("cpu", cpu.threads(), cpu.instruction_set());
                 self.shadowed(cpu, about, job)
             }
             #[cfg(feature = "cuda")]
             Name::Cuda => match recsim_backend_cuda::Cuda::new() {
-                Err(error) => Err(error.into()),
+                Err(error) => Err(unstarted(error)),
                 Ok(_) => unreachable!("its stages are not written yet, and it says so"),
             },
             #[cfg(not(all(feature = "cpu", feature = "cuda")))]
@@ -106,12 +107,43 @@ impl Choice {
 
     fn shadowed<B: Device, J: Job>(&self, backend: B, about: About, job: J) -> anyhow::Result<J::Output> {
         if self.shadow {
-            job.run(Shadow::new(backend, Reference::<f32>::default()), about)
+            helped(job, Shadow::new(backend, Reference::<f32>::default()), about)
         } else {
-            job.run(backend, about)
+            helped(job, backend, about)
         }
     }
 }
 
-const DEFAULT_THREADS: u32 = u32::MAX;
+/// Does `job`; an error of the backend's says what may help, where something may.
+fn helped<B: Device, J: Job>(job: J, backend: B, about: About) -> anyhow::Result<J::Output> {
+    job.run(backend, about).map_err(|error| {
+        let kind = error.chain().find_map(|cause| cause.downcast_ref::<B::Error>()).map(BackendError::kind);
+        with_remedy(error, kind.and_then(remedy))
+    })
+}
+
+/// The error of a backend that could not be made.
+#[cfg(any(feature = "cpu", feature = "cuda"))]
+fn unstarted<E: BackendError>(error: E) -> anyhow::Error {
+    let remedy = remedy(error.kind());
+    let error = anyhow::Error::from(error);
+    with_remedy(error, remedy)
+}
+
+fn with_remedy(error: anyhow::Error, remedy: Option<&str>) -> anyhow::Error {
+    match remedy {
+        Some(remedy) => anyhow::anyhow!("{error:#}\n  help: {remedy}"),
+        None => error,
+    }
+}
+
+/// What may help against an error of a backend's.
+fn remedy(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::OutOfMemory => Some("reduce `td3.replay_capacity`, `training.batch_size` or the world's users"),
+        ErrorKind::Unavailable => Some("choose another with --backend, such as cpu or reference"),
+        _ => None,
+    }
+}
+
 const MOST_THREADS: u32 = 1024;

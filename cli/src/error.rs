@@ -50,7 +50,28 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Whether all that went wrong is that the reader of standard output has stopped reading.
-pub(crate) fn nobody_reads(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+/// The reader of standard output has stopped reading, and need not be told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NobodyReads;
+
+impl std::error::Error for NobodyReads {}
+
+impl fmt::Display for NobodyReads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody reads the output")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_broken_pipe_in_a_file_is_a_failure() {
+        let error =
+            anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("could not write a file");
+        assert!(!error.is::<NobodyReads>() && exit_code(&error) == 1);
+    }
 }

@@ -10,6 +10,8 @@ mod interrupt;
 mod memory;
 mod output;
 mod progress;
+#[cfg(test)]
+mod properties;
 mod source;
 mod train;
 mod world;
@@ -23,7 +25,7 @@ use arguments::{Arguments, Command};
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error::nobody_reads(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<error::NobodyReads>() => ExitCode::SUCCESS,
         Err(error) => {
             output::note(&format!("error: {error:#}"));
             ExitCode::from(error::exit_code(&error))

@@ -39,9 +39,9 @@ impl Progress {
         self.rounds += 1;
         let total = u64::from(self.schedule.episodes) * u64::from(self.schedule.rounds);
         let left = self.began.elapsed().as_secs_f64() / self.rounds as f64 * (total - self.rounds) as f64;
+        let left = if total > self.rounds { format!("{} left, ", duration(left)) } else { String::new() };
         let message = format!(
-            "{} left, acceptance {}, reward {:.3}, distance {:.4}, {} user-steps/s",
-            duration(left),
+            "{left}acceptance {}, reward {:.3}, distance {:.4}, {} user-steps/s",
             percent(report.acceptance_rate),
             report.average_reward,
             report.mean_distance,

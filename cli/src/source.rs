@@ -39,7 +39,7 @@ pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) ->
     };
     if config.world.path != AUTO {
         let world = world::open(Path::new(&config.world.path))?;
-        fits(&world.view().shape())?;
+        fits(&world.shape())?;
         return Ok(world);
     }
     let recipe = recipe(config);

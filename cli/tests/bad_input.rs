@@ -48,22 +48,25 @@ const CASES: &[Case] = &[
     file("td3:\n  batch_size: -1\n", &["bad.yaml:2", "`td3.batch_size` is -1", "whole number"]),
     file("td3:\n  batch_size: 4294967296\n", &["bad.yaml:2", "4294967295"]),
     file("td3:\n  batch_norm: 1\n", &["bad.yaml:2", "`td3.batch_norm` is 1", "true or false"]),
-    file("td3:\n  tau: fast\n", &["bad.yaml:2", "`td3.tau` is \"fast\"", "must be a number"]),
-    file("td3:\n  tau:\n", &["bad.yaml:2", "`td3.tau` is null", "must be a number"]),
+    file("td3:\n  tau: fast\n", &["bad.yaml:2", "`td3.tau` is \"fast\"", "must be a finite number"]),
+    file("td3:\n  tau:\n", &["bad.yaml:2", "`td3.tau` is null", "must be a finite number"]),
     file("td3:\n  hidden: 512\n", &["bad.yaml:2", "`td3.hidden` is 512", "a list"]),
     file("td3:\n  hidden: [512, x]\n", &["bad.yaml:2", "`td3.hidden`", "whole number"]),
     file("training:\n  users_per_round: all\n", &["bad.yaml:2", "`auto` or a whole number"]),
     file("recommendation:\n  similarity_metric: euclid\n", &["bad.yaml:2", "`cosine` or `dot`"]),
     file("reward:\n  kind: best\n", &["bad.yaml:2", "`seed` or `potential`"]),
     // Not finite.
-    file("td3:\n  tau: .nan\n", &["bad.yaml:2", "not a finite number"]),
-    file("environment:\n  max_action: .inf\n", &["bad.yaml:2", "not a finite number"]),
-    file("environment:\n  max_action: 1e999\n", &["bad.yaml:2", "not a finite number"]),
+    file("td3:\n  tau: .nan\n", &["bad.yaml:2", "`td3.tau` is \".nan\", and must be a finite number"]),
+    file("environment:\n  max_action: .inf\n", &["bad.yaml:2", "`environment.max_action` is \".inf\""]),
+    file("environment:\n  max_action: 1e999\n", &["bad.yaml:2", "is \"1e999\"", "a finite number"]),
     file(
         "environment:\n  sigmoid_scale: 1e200\n",
         &["bad.yaml:2", "`environment.sigmoid_scale`", "finite float32"],
     ),
-    flags(&["--set", "td3.learning_rate=.inf"], &["--set td3.learning_rate=.inf", "not a finite number"]),
+    flags(
+        &["--set", "td3.learning_rate=.inf"],
+        &["--set td3.learning_rate=.inf", "`td3.learning_rate` is \".inf\"", "a finite number"],
+    ),
     // Impossible by themselves.
     file("td3:\n  batch_size: 0\n", &["bad.yaml:2", "`td3.batch_size` is 0", "at least 1"]),
     file("td3:\n  batch_size: 1\n", &["bad.yaml:2", "`td3.batch_size` is 1", "batch_norm"]),
@@ -78,6 +81,7 @@ const CASES: &[Case] = &[
     flags(&["--episodes", "0"], &["--episodes: `training.episodes` is 0", "at least 1"]),
     flags(&["--rounds", "0"], &["--rounds: `training.rounds_per_episode` is 0"]),
     flags(&["--threads", "0"], &["--threads: `experiment.threads` is 0"]),
+    flags(&["--threads", "4294967295"], &["--threads: `experiment.threads` is 4294967295"]),
     flags(&["--backend", "gpu"], &["--backend: there is no backend `gpu`", "cpu, cuda or reference"]),
     // Impossible with each other, or with the world; the key that was given is named.
     file("recommendation:\n  total_recommendations: 5\n", &["bad.yaml:2", "`recommendation.rl_list_size` (10)"]),
@@ -94,6 +98,7 @@ const CASES: &[Case] = &[
     file("training:\n  warmup_transitions: 2000000\n", &["bad.yaml:2", "`td3.replay_capacity` (1000000)"]),
     // More than any machine holds.
     flags(&["--users", "4294967295"], &["memory: ", "GiB of it for the world", "`world.users`"]),
+    flags(&["--set", "td3.batch_size=2000000000"], &["GiB of it for an update", "`td3.batch_size`"]),
     flags(&["--set", "td3.hidden=[65536, 65536, 65536, 65536, 65536]"], &["for the networks", "`td3.hidden`"]),
     file("td3:\n  replay_capacity: 4294967295\ntraining:\n  episodes: 4294967295\n", &["for the replay ring"]),
     // The command line itself.
@@ -172,7 +177,7 @@ fn a_device_that_is_not_there_is_a_failure_and_leaves_nothing() {
     let place = Place::new();
     let output = place.run(&["train", "--config", "tiny.yaml", "--backend", "cuda", "--out", "out"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("choose `cpu`") && !place.path("out").exists());
+    assert!(stderr(&output).contains("help: choose another with --backend") && !place.path("out").exists());
 }
 
 #[test]

@@ -108,6 +108,20 @@ fn bench_prints_a_line_for_each_phase_in_the_peers_format() {
     // 8 rounds, of which the third and the sixth end with a session.
     assert_eq!((&lines[6]["rounds_total"], &lines[6]["sessions"]), (&8.into(), &2.into()));
 
+    let short = ["--phases", "experiment", "--run-rounds", "1"];
+    let output = place.run(&[&arguments[..], &short].concat());
+    let line: Value = serde_json::from_str(stdout(&output).lines().nth(1).unwrap()).unwrap();
+    assert_eq!((&line["sessions"], &line["extrapolated_s"]), (&0.into(), &Value::Null), "two sessions are left");
+    assert!(stdout(&place.run(&[&arguments[..5], &short].concat())).contains("no session was run"));
+    // Warm-up takes longer than the run: no session is left, and nothing is unknown.
+    let never = ["--set", "training.warmup_transitions=1000"];
+    let output = place.run(&[&arguments[..], &short, &never].concat());
+    let line: Value = serde_json::from_str(stdout(&output).lines().nth(1).unwrap()).unwrap();
+    assert!(line["extrapolated_s"].as_f64().unwrap() > 0.0, "{line}");
+    let output = place.run(&[&arguments[..], &["--set", "td3.gradient_steps=0"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("`td3.gradient_steps` is 0"), "{}", stderr(&output));
+
     let text =
         stdout(&place.run(&["bench", "--config", "tiny.yaml", "--backend", "reference", "--phases", "topk,step"]));
     assert!(text.contains("topk") && text.contains("step") && !text.contains("actor"), "{text}");

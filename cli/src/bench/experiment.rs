@@ -7,7 +7,7 @@ use recsim_core::config::Plan;
 use recsim_core::session::Session;
 use recsim_core::world::World;
 
-use super::report::{Experiment, median, round_to};
+use super::report::{Experiment, median, milliseconds, round_to};
 
 /// Runs `run_rounds` rounds, or all if 0 or more than there are.
 pub(super) fn run<B: Device>(
@@ -18,7 +18,7 @@ pub(super) fn run<B: Device>(
 ) -> anyhow::Result<Experiment> {
     let rounds_total = plan.schedule.episodes as usize * plan.schedule.rounds as usize;
     let rounds_run = if run_rounds == 0 { rounds_total } else { rounds_total.min(run_rounds as usize) };
-    let (users, every) = (plan.schedule.users, plan.schedule.train_frequency as usize);
+    let users = plan.schedule.users;
     let mut session = Session::new(backend, world, plan)?;
     let began = Instant::now();
     let mut clock = || began.elapsed().as_secs_f64();
@@ -30,18 +30,22 @@ pub(super) fn run<B: Device>(
         acceptance.push(report.acceptance_rate);
     }
     let wall = began.elapsed().as_secs_f64();
-    let sessions_left = (rounds_run..rounds_total).filter(|round| (round + 1).is_multiple_of(every)).count();
+    let plan = session.plan();
+    let learns = |rounds: &usize| plan.schedule.learns_after(*rounds as u64, (rounds * users) as u64, plan);
+    let sessions_left = (rounds_run + 1..=rounds_total).filter(learns).count();
     let mean = |seconds: &[f64]| seconds.iter().sum::<f64>() / seconds.len().max(1) as f64;
     let left = (rounds_total - rounds_run) as f64 * mean(&rounds) + sessions_left as f64 * mean(&sessions);
+    // How long a session takes is not known if none was run.
+    let known = sessions_left == 0 || !sessions.is_empty();
     Ok(Experiment {
         phase: "experiment",
         rounds_run,
-        wall_s: round_to(wall, 1e2),
+        wall_s: round_to(wall, 1e4),
         sessions: sessions.len(),
         rounds_total,
-        extrapolated_s: round_to(wall + left, 1e1),
-        round_ms: round_to(median(&rounds) * 1e3, 1e1),
-        session_ms: (!sessions.is_empty()).then(|| round_to(median(&sessions) * 1e3, 1e1)),
+        extrapolated_s: known.then(|| round_to(wall + left, 1e4)),
+        round_ms: milliseconds(median(&rounds)),
+        session_ms: (!sessions.is_empty()).then(|| milliseconds(median(&sessions))),
         user_steps_per_s: ((rounds_run * users) as f64 / wall) as u64,
         accept_first: round_to(acceptance[0], 1e4),
         accept_last: round_to(acceptance[rounds_run - 1], 1e4),

@@ -22,6 +22,10 @@ pub(crate) fn run(arguments: &Bench) -> anyhow::Result<()> {
         // Speed is quoted with this many (`spec` section 3), whatever the default is.
         settings.config.td3.gradient_steps = SESSION;
     }
+    if arguments.phases.contains(&Phase::Td3Update) && settings.config.td3.gradient_steps == 0 {
+        let problem = "`td3.gradient_steps` is 0, and there is no update to time";
+        return Err(settings.refuse_value("td3.gradient_steps", problem).into());
+    }
     let device = Choice::of(&settings, false)?;
     let world = source::world(&settings, device.threads(), arguments.json)?;
     device.run(Measure { arguments, settings: &settings, world: &world })
@@ -38,7 +42,7 @@ impl Job for Measure<'_> {
 
     fn run<B: Device>(self, backend: B, about: About) -> anyhow::Result<()> {
         let Self { arguments, settings, world } = self;
-        let view = world.view();
+        let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| settings.refuse(&invalid))?;
         let mut sink = Sink::new(arguments.json);
         sink.setup(&Setup::new(about, &plan, view.shape()))?;

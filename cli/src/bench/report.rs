@@ -50,7 +50,8 @@ pub(super) struct Experiment {
     pub(super) wall_s: f64,
     pub(super) sessions: usize,
     pub(super) rounds_total: usize,
-    pub(super) extrapolated_s: f64,
+    /// None if learning sessions are left of which none was run.
+    pub(super) extrapolated_s: Option<f64>,
     pub(super) round_ms: f64,
     pub(super) session_ms: Option<f64>,
     pub(super) user_steps_per_s: u64,
@@ -153,11 +154,11 @@ impl Sink {
             return output::json(experiment);
         }
         let Experiment { rounds_run, rounds_total, .. } = experiment;
-        let session = experiment.session_ms.map_or("none due".to_owned(), |ms| duration(ms / 1e3));
+        let session = experiment.session_ms.map_or("none run".to_owned(), |ms| duration(ms / 1e3));
+        let time = experiment.extrapolated_s.map_or("time not known, as no session was run,".to_owned(), duration);
         output::text(&format!(
-            "experiment: {} for {rounds_total} rounds, {rounds_run} of them run; \
+            "experiment: {time} for {rounds_total} rounds, {rounds_run} of them run; \
              round {}, session {session}, {} user-steps/s, acceptance {} to {}\n",
-            duration(experiment.extrapolated_s),
             duration(experiment.round_ms / 1e3),
             thousands(experiment.user_steps_per_s),
             experiment.accept_first,

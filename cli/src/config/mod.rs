@@ -233,7 +233,7 @@ fn in_words(expected: &str) -> &str {
     match expected {
         "u32" => "a whole number from 0 to 4294967295",
         "u64" => "a whole number from 0 to 18446744073709551615",
-        "f64" => "a number",
+        "f64" => "a finite number",
         "a boolean" => "true or false",
         "a string" => "a word (a number in quotes)",
         "a sequence" => "a list of whole numbers, such as [512, 512, 256]",

@@ -1,7 +1,7 @@
 //! JSON lines: one value a line, on the disk's side as soon as it is known.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -32,12 +32,29 @@ impl JsonLines {
 
 /// Every line of a file. One that was not finished, as of a run that was killed, is left out.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
-    let finished = text.rfind('\n').map_or(0, |end| end + 1);
-    let lines = text[..finished].lines().enumerate();
-    lines
-        .map(|(number, line)| {
-            serde_json::from_str(line).with_context(|| format!("{}:{}", path.display(), number + 1))
-        })
-        .collect()
+    let mut values = Vec::new();
+    each(path, |value| values.push(value))?;
+    Ok(values)
+}
+
+/// The last finished line of a file; however long the file, one line at a time is held.
+pub(crate) fn last<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
+    let mut last = None;
+    each(path, |value| last = Some(value))?;
+    Ok(last)
+}
+
+fn each<T: DeserializeOwned>(path: &Path, mut keep: impl FnMut(T)) -> anyhow::Result<()> {
+    let unreadable = || format!("could not read {}", path.display());
+    let mut file = BufReader::new(File::open(path).with_context(unreadable)?);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        file.read_until(b'\n', &mut line).with_context(unreadable)?;
+        if line.pop() != Some(b'\n') {
+            break;
+        }
+        keep(serde_json::from_slice(&line).with_context(|| format!("{}:{number}", path.display()))?);
+    }
+    Ok(())
 }

@@ -49,7 +49,7 @@ impl Job for Experiment<'_> {
     fn run<B: Device>(self, backend: B, about: About) -> anyhow::Result<()> {
         let Self { options, world } = self;
         let settings = &options.settings;
-        let view = world.view();
+        let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| settings.refuse(&invalid))?;
         options.check_trace(plan.schedule.users)?;
         let quiet = options.quiet;

@@ -39,7 +39,7 @@ impl Summary {
             folder: folder.display().to_string(),
             run: read_json(&folder.join(names::RUN))?,
             episodes: lines::read(&folder.join(names::EPISODES))?,
-            last_round: lines::read(&folder.join(names::ROUNDS))?.pop(),
+            last_round: lines::last(&folder.join(names::ROUNDS))?,
             end: if end.exists() { Some(read_json(&end)?) } else { None },
         })
     }

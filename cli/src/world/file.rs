@@ -19,6 +19,8 @@ pub(super) const FILE: &str = "world.safetensors";
 /// A world in order, with its ids.
 #[derive(Debug)]
 pub(crate) struct WorldFile {
+    /// The tensors' file, or what stands for it in a message.
+    place: String,
     store: Store,
     about: About,
 }
@@ -36,7 +38,8 @@ struct Mapped {
     ranges: [Range<usize>; 7],
 }
 
-/// Opens a world's folder: both files are held to their checksums, and all that they say is checked.
+/// Opens a world's folder. Both files are held to their checksums; what the tensors hold is checked by
+/// [`WorldFile::view`].
 pub(crate) fn open(dir: &Path) -> Result<WorldFile> {
     if !dir.join(about::FILE).is_file() {
         let problem = format!("is not a world: it holds no `{}`", about::FILE);
@@ -45,23 +48,31 @@ pub(crate) fn open(dir: &Path) -> Result<WorldFile> {
     }
     let about = About::read(&dir.join(about::FILE))?;
     let path = dir.join(FILE);
-    let mapped = Mapped::open(&path, &about).map_err(|problem| {
-        BadInput::new(path.display(), problem, "make the world anew, or copy both of its files again")
-    })?;
-    Ok(WorldFile { store: Store::Mapped(mapped), about })
+    let mapped = Mapped::open(&path, &about).map_err(|problem| BadInput::new(path.display(), problem, REMEDY))?;
+    Ok(WorldFile { place: path.display().to_string(), store: Store::Mapped(mapped), about })
 }
 
 impl WorldFile {
-    /// A world that was just made, checked as one from a file is.
+    /// A world that was just made of what somebody gave, checked as one from a file is.
     pub(super) fn new(arrays: Arrays, about: About) -> Result<Self, String> {
         World::new(arrays.shape, arrays.parts()).map_err(|error| error.to_string())?;
         about.check()?;
-        Ok(Self { store: Store::Owned(arrays), about })
+        Ok(Self::generated(arrays, about))
+    }
+
+    /// A world that was generated, and is in order by construction.
+    pub(super) fn generated(arrays: Arrays, about: About) -> Self {
+        Self { place: "the world that was made".to_owned(), store: Store::Owned(arrays), about }
     }
 
     /// The arrays, in the type that says they are in order. It looks through all of them, so keep it.
-    pub(crate) fn view(&self) -> World<'_> {
-        World::new(self.about.shape(), self.parts()).expect("checked when it was opened or made")
+    pub(crate) fn view(&self) -> Result<World<'_>, BadInput> {
+        World::new(self.shape(), self.parts()).map_err(|problem| BadInput::new(&self.place, problem, REMEDY))
+    }
+
+    /// The sizes that `world.json` gives, which those of the tensors agree with.
+    pub(crate) fn shape(&self) -> Shape {
+        self.about.shape()
     }
 
     pub(super) fn parts(&self) -> Parts<'_> {
@@ -107,9 +118,7 @@ impl Mapped {
         }
         let shape = about.shape();
         let ranges = ranges(bytes, &shape)?;
-        let mapped = Self { file, ranges };
-        World::new(shape, mapped.parts()).map_err(|error| error.to_string())?;
-        Ok(mapped)
+        Ok(Self { file, ranges })
     }
 
     fn parts(&self) -> Parts<'_> {
@@ -184,3 +193,5 @@ fn ranges(bytes: &[u8], shape: &Shape) -> Result<[Range<usize>; 7], String> {
     }
     Ok(ranges)
 }
+
+const REMEDY: &str = "make the world anew, or copy both of its files again";

@@ -9,7 +9,7 @@ use super::WorldFile;
 use super::about::Checksums;
 use crate::output;
 
-/// Prints a table, or one line of JSON.
+/// Prints a table, or one line of JSON, of a world that is in order.
 pub(super) fn print(dir: &Path, world: &WorldFile, json: bool) -> Result<()> {
     let summary = Summary::of(world);
     if json { output::json(&summary) } else { output::text(&summary.text(dir)) }
@@ -43,9 +43,8 @@ struct Cluster<'a> {
 
 impl<'a> Summary<'a> {
     fn of(world: &'a WorldFile) -> Self {
-        let view = world.view();
-        let shape = view.shape();
-        let parts = view.parts();
+        let shape = world.shape();
+        let parts = world.parts();
         let mut leaning = vec![0; shape.clusters];
         let mut belief = vec![0.0; shape.clusters];
         for beliefs in parts.user_belief.chunks_exact(shape.clusters) {

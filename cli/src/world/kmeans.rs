@@ -174,6 +174,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::properties::config())]
+
         #[test]
         fn no_cluster_is_empty_and_threads_change_nothing(
             points in prop::collection::vec((0_u8..4).prop_map(f32::from), 2..40), clusters in 1_usize..20, seed: u64,

@@ -83,6 +83,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::properties::config())]
+
         #[test]
         fn new_items_come_by_score_and_then_the_known_ones(
             items in prop::collection::vec((-2_i8..3).prop_map(f32::from), 2 * 30),

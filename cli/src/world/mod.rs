@@ -47,6 +47,7 @@ pub(crate) fn run(command: Command, quiet: bool, json: bool, threads: Option<usi
         Command::Assemble(arguments) => arguments.run(threads)?,
         Command::Info(Info { dir }) => {
             let world = open(&dir)?;
+            world.view()?;
             info::print(&dir, &world, json)?;
             return Ok(());
         }

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use recsim_core::world::Recipe;
+use recsim_core::world::{Recipe, Shape};
 use serde_json::json;
 
 use super::about::About;
 use super::folder::Folder;
 use super::{WorldFile, at_least_1, lists};
 use crate::error::BadInput;
+use crate::memory;
 
 /// The sizes default to the reference experiment's.
 #[derive(Debug, clap::Args)]
@@ -50,6 +51,9 @@ impl New {
             list: self.list,
             seed: self.seed,
         };
+        let Recipe { users, items, clusters, dimensions, list, .. } = recipe;
+        let shape = Shape { users, items, clusters, dimensions, list };
+        memory::check_world(&shape, "`--users`, `--items` or `--dim`")?;
         let mut world = generate(&recipe, threads)?;
         folder.write(&mut world)?;
         Ok((self.dir, world))
@@ -78,5 +82,5 @@ pub(crate) fn generate(recipe: &Recipe, threads: Option<usize>) -> Result<WorldF
     let arrays = generated.into_arrays();
     let provenance = json!({ "kind": "generated", "seed": seed, "made_by": super::MADE_BY });
     let about = About::new(arrays.shape, provenance, Vec::new(), Vec::new(), Vec::new());
-    Ok(WorldFile::new(arrays, about).expect("a generated world is in order by construction"))
+    Ok(WorldFile::generated(arrays, about))
 }

@@ -27,6 +27,20 @@ fn what_is_given_arrives_as_it_is() {
 }
 
 #[test]
+fn given_clusters_may_outnumber_the_items() {
+    let desk = Desk::new();
+    desk.write("i.npy", npy(2, 2, |row, column| (row + column) as f32));
+    desk.write("u.npy", npy(1, 2, |_, column| column as f32));
+    desk.write("i.csv", "cluster\n3\n0\n");
+    desk.write("t.json", "[0.25, 0.25, 0.25, 0.25]");
+    let arrays = "--item-embedding i.npy --user-embedding u.npy --items i.csv";
+    desk.good(&format!("assemble given {arrays} --target t.json"));
+    assert_eq!(desk.tensors("given").f32("target"), [0.25; 4]);
+    desk.good(&format!("assemble counted {arrays} --clusters 5"));
+    assert_eq!(desk.tensors("counted").f32("target"), [0.5, 0.0, 0.0, 0.5, 0.0]);
+}
+
+#[test]
 fn the_rest_is_derived() {
     let desk = Desk::new();
     desk.write("i.npy", npy(6, 1, |row, _| [0.0, 1.0, 10.0, 11.0, 12.0, 13.0][row]));

@@ -13,6 +13,8 @@ fn impossible_sizes_are_refused() {
         ("--users many", "--users"),
         ("--items 4 --list 2", "5 clusters"),
         ("--items 30", "40 places in a list"),
+        ("--users 2000000000", "GiB of it for the world"),
+        ("--dim 4294967295", "`--dim`"),
     ] {
         desk.bad(&format!("new w {arguments}"), &[said]);
     }
@@ -68,6 +70,9 @@ fn a_log_that_cannot_be_read_is_refused_with_its_line() {
     }
     desk.write("log", b"user_id,item_id\nu,\xff\n");
     desk.bad("import w --ratings log", &["log:2: is not UTF-8", "correct"]);
+    desk.write("ten", format!("user_id,item_id,rating,timestamp\n{ten}"));
+    desk.bad("import w --ratings ten --dim 4294967295", &["memory: ", "`--dim`"]);
+    desk.bad("import w --ratings ten --dim 10000000", &["memory: ", "the factorisation", "`--dim`"]);
     desk.bad("import w --ratings nowhere", &["nowhere: cannot be read", "CSV"]);
     desk.bad("import w --ratings log --max-cluster-distance NaN", &["--max-cluster-distance"]);
 }
@@ -82,6 +87,7 @@ fn arrays_that_do_not_fit_are_refused_with_their_place() {
     desk.write("none.npy", npy(0, 2, sound));
     desk.write("nan.npy", npy(3, 2, |row, column| if (row, column) == (1, 1) { f32::NAN } else { 1.0 }));
     desk.write("text.npy", "1 2 3");
+    desk.write("long.npy", npy(3, 2, |row, _| [0.0, 1e30, 1.0][row]));
     let whole = npy(3, 2, sound);
     desk.write("short.npy", &whole[..whole.len() - 4]);
     desk.write("cut.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{");
@@ -94,12 +100,19 @@ fn arrays_that_do_not_fit_are_refused_with_their_place() {
         ("short.npy", "u.npy", "short.npy: has 20 bytes"),
         ("cut.safetensors", "u.npy", "cut.safetensors: is not a safetensors file"),
         ("nowhere.npy", "u.npy", "nowhere.npy: cannot be read"),
+        ("long.npy", "long.npy", "long.npy: row 1 and row 1 of long.npy are so long"),
     ] {
         desk.bad(
             &format!("assemble w --clusters 2 --item-embedding {items} --user-embedding {users}"),
             &[said, "help"],
         );
     }
+    desk.write("many.npy", npy(1000, 2, sound));
+    desk.write("c.csv", "cluster\n0\n1\n1\n");
+    desk.bad(
+        "assemble w --clusters 4294967295 --items c.csv --item-embedding i.npy --user-embedding many.npy",
+        &["memory: ", "the clusters"],
+    );
     for (flag, file, contents, said) in [
         ("items", "t.csv", "item_id\na\nb\n", "t.csv: has 2 items where there are 3 embeddings"),
         ("items", "t.csv", "item_id\na\nb\na\n", "t.csv: `item_ids` holds `a` twice"),

@@ -72,7 +72,7 @@ fn one_who_has_taken_up_everything_gets_the_known_items_and_believes_in_the_targ
 #[test]
 fn what_is_left_out_is_counted() {
     let desk = Desk::new();
-    desk.write("log.csv", "who,what,stars\na,x,5\na,y,1\nb,x,4\na,x,3\nb,z,5\n");
+    desk.write("log.csv", "who,what,stars\na,x,5\na,y,1\nb,x,4\na,x,3\nb,z,5\nc,x,2\nc,z,1\n");
     desk.write("items.csv", "what,title\nx,\"An X, first\"\nnever,Never\ny,Why\n");
     let columns = "--user-column who --item-column what --rating-column stars";
     desk.good(&format!(
@@ -82,9 +82,11 @@ fn what_is_left_out_is_counted() {
     assert_eq!(about["item_ids"], serde_json::json!(["x", "z"]));
     assert_eq!(about["names"]["items"], serde_json::json!(["An X, first", "z"]));
     let provenance = &about["provenance"];
-    assert_eq!(provenance["rows"], 5);
-    assert_eq!(provenance["rows_below_min_rating"], 1);
+    assert_eq!(provenance["rows"], 7);
+    assert_eq!(provenance["rows_below_min_rating"], 3);
     assert_eq!(provenance["rows_repeated"], 1);
     assert_eq!(provenance["interactions"], 3);
     assert_eq!(provenance["items_left_out"], 2, "y, rated too low, and never");
+    assert_eq!(provenance["users_left_out"], 1, "c, who rated nothing high enough");
+    assert!(desk.good("info w").contains("users left out"));
 }

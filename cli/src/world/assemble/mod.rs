@@ -15,6 +15,7 @@ use super::about::{About, or_numbered};
 use super::folder::Folder;
 use super::{WorldFile, at_least_1, kmeans, lists, positive};
 use crate::error::BadInput;
+use crate::memory;
 use embedding::Embedding;
 use tables::{Items, Users};
 
@@ -126,7 +127,9 @@ impl Assemble {
         let given_target = self.target.as_deref().map(records::target).transpose()?;
         let clusters = self.clusters(&items, &users, given_target.as_deref());
         let list = if users.list > 0 { users.list } else { self.list.unwrap_or(DEFAULT_LIST.min(count)) };
-        for (what, number, flag) in [("clusters", clusters, "--clusters"), ("places of a list", list, "--list")] {
+        // Clusters that are given may outnumber the items; those to be found cannot.
+        let found = if items.cluster.is_empty() { clusters } else { 0 };
+        for (what, number, flag) in [("clusters", found, "--clusters"), ("places of a list", list, "--list")] {
             if number > count {
                 let problem = format!("its {count} items are fewer than the {number} {what}");
                 let remedy = format!("pass {flag} {count} or less");
@@ -136,6 +139,11 @@ impl Assemble {
         if count == 0 || dimensions == 0 || user_count == 0 {
             let file = if user_count == 0 { &self.user_embedding } else { &self.item_embedding };
             return Err(BadInput::new(file.display(), "is empty", "give at least one row and one column").into());
+        }
+        let shape = Shape { users: user_count, items: count, clusters, dimensions, list };
+        memory::check_world(&shape, "the clusters, or the embeddings")?;
+        if users.pretrained.is_empty() {
+            self.check_scores(&item_embedding, &user_embedding, dimensions)?;
         }
         if items.cluster.is_empty() {
             items.cluster = kmeans::cluster(&item_embedding, dimensions, clusters, self.seed, threads)?;
@@ -161,7 +169,7 @@ impl Assemble {
             users.pretrained = lists::best_items(&item_embedding, &user_embedding, dimensions, list, threads)?;
         }
         Ok(Arrays {
-            shape: Shape { users: user_count, items: count, clusters, dimensions, list },
+            shape,
             item_embedding,
             item_cluster: items.cluster,
             item_distance: items.distance,
@@ -170,6 +178,26 @@ impl Assemble {
             user_pretrained: users.pretrained,
             target,
         })
+    }
+
+    /// Refuses embeddings by which a score, a sum of products of 32 bits, may exceed what 32 bits hold.
+    fn check_scores(&self, items: &[f32], users: &[f32], dimensions: usize) -> Result<(), BadInput> {
+        let longest = |rows: &[f32]| {
+            let lengths = rows.chunks_exact(dimensions).map(|row| {
+                let squares: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+                squares.sqrt()
+            });
+            lengths.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).expect("there is at least one row")
+        };
+        // No sum of some of the products is more than the product of the lengths (Cauchy and Schwarz).
+        let ((item, item_length), (user, user_length)) = (longest(items), longest(users));
+        if item_length * user_length <= f64::from(f32::MAX) {
+            return Ok(());
+        }
+        let (here, other) = (self.user_embedding.display(), self.item_embedding.display());
+        let problem =
+            format!("row {user} and row {item} of {other} are so long that their score is not a finite number");
+        Err(BadInput::new(here, problem, "scale the embeddings down, or give the lists with --users"))
     }
 
     /// K, by whatever tells it.

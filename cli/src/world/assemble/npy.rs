@@ -84,6 +84,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::properties::config())]
+
         #[test]
         fn no_bytes_make_it_panic(tail: Vec<u8>) {
             let _ = read(&tail);

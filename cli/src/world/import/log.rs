@@ -24,6 +24,8 @@ pub(super) struct Log {
     pub(super) repeated: usize,
     /// Items that the log names only in rows left out.
     pub(super) items_left_out: Vec<String>,
+    /// Users of whom no row is left.
+    pub(super) users_left_out: usize,
 }
 
 /// Reads a log. A rating or a timestamp that is no number is refused even where nothing depends on it: the columns
@@ -40,7 +42,7 @@ pub(super) fn read(path: &Path, columns: &Columns, min_rating: Option<f64>) -> R
 
     let mut log = Log::default();
     let (mut users, mut items) = (Numbers::default(), Numbers::default());
-    let mut left_out = Numbers::default();
+    let (mut users_left_out, mut items_left_out) = (Numbers::default(), Numbers::default());
     let mut row = Row::default();
     while table.next(&mut row)? {
         log.rows += 1;
@@ -49,7 +51,8 @@ pub(super) fn read(path: &Path, columns: &Columns, min_rating: Option<f64>) -> R
         timestamp.map(|column| table.number(&row, column)).transpose()?;
         if rating.zip(min_rating).is_some_and(|(rating, least)| rating < least) {
             log.below_minimum += 1;
-            left_out.of(item);
+            users_left_out.of(user);
+            items_left_out.of(item);
             continue;
         }
         let user = users.of(user) as usize;
@@ -69,7 +72,8 @@ pub(super) fn read(path: &Path, columns: &Columns, min_rating: Option<f64>) -> R
         taken.dedup();
         log.repeated += before - taken.len();
     }
-    log.items_left_out = left_out.ids.into_iter().filter(|id| !items.numbers.contains_key(id)).collect();
+    log.users_left_out = users_left_out.ids.iter().filter(|id| !users.numbers.contains_key(*id)).count();
+    log.items_left_out = items_left_out.ids.into_iter().filter(|id| !items.numbers.contains_key(id)).collect();
     (log.user_ids, log.item_ids) = (users.ids, items.ids);
     Ok(log)
 }

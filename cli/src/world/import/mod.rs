@@ -14,6 +14,7 @@ use super::about::About;
 use super::folder::Folder;
 use super::{WorldFile, at_least_1, kmeans, lists, positive};
 use crate::error::BadInput;
+use crate::memory;
 use log::Log;
 
 /// What to import, and how large the world's spaces are to be.
@@ -105,11 +106,14 @@ impl Import {
         if self.clusters > items {
             return Err(too_many("clusters", self.clusters, "--clusters").into());
         }
-        match self.list {
-            Some(list) if list > items => Err(too_many("places of a list", list, "--list").into()),
-            Some(list) => Ok(list),
-            None => Ok(DEFAULT_LIST.min(items)),
+        let list = self.list.unwrap_or(DEFAULT_LIST.min(items));
+        if list > items {
+            return Err(too_many("places of a list", list, "--list").into());
         }
+        let (users, clusters, dimensions) = (log.user_ids.len(), self.clusters, self.dim);
+        memory::check_world(&Shape { users, items, clusters, dimensions, list }, "`--dim`")?;
+        memory::check_factorisation(dimensions)?;
+        Ok(list)
     }
 
     fn arrays(&self, log: &Log, list: usize, threads: Option<usize>) -> Result<Arrays> {
@@ -154,6 +158,7 @@ impl Import {
             "rows_repeated": log.repeated,
             "interactions": log.taken.iter().map(Vec::len).sum::<usize>(),
             "items_left_out": log.items_left_out.len(),
+            "users_left_out": log.users_left_out,
         })
     }
 }
