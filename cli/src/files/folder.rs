@@ -87,9 +87,16 @@ pub(crate) fn is_reserved(file: &Path, run: &Path, world: Option<&Path>) -> bool
     let file = resolved(file);
     let among = |folder: &Path, names: &[&str]| names.iter().any(|name| resolved(&folder.join(name)) == file);
     let inside = |folder: &str| file.starts_with(resolved(&run.join(folder)));
-    among(run, &OF_A_RUN)
+    // A file of that name would stand where the folder is to be.
+    resolved(run).starts_with(&file)
+        || among(run, &OF_A_RUN)
         || names::FOLDERS.into_iter().any(inside)
         || [Some(run), world].into_iter().flatten().any(|folder| among(folder, &OF_A_WORLD))
+}
+
+/// Whether both are paths of one file.
+pub(crate) fn is_same(a: &Path, b: &Path) -> bool {
+    resolved(a) == resolved(b)
 }
 
 /// A path without links, and without `.` and `..`, as far as it exists.

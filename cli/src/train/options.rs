@@ -34,7 +34,7 @@ impl Options {
         let trace = arguments.trace.clone().map(|path| (path, arguments.trace_users as usize));
         if let Some((path, _)) = &trace {
             let world = Some(&*settings.config.world.path).filter(|path| *path != AUTO).map(Path::new);
-            check_trace_file(path, &output, world, arguments.force)?;
+            check_trace_file(path, &output, world, arguments.overrides().file.as_deref(), arguments.force)?;
         }
         let (quiet, json) = (arguments.quiet, arguments.json);
         Ok(Self { settings, device, output, trace, quiet, json })
@@ -53,10 +53,19 @@ impl Options {
 }
 
 /// Refuses a file for the trace that would be lost, or that the run or its world needs.
-fn check_trace_file(path: &Path, run: &Path, world: Option<&Path>, force: bool) -> Result<(), BadInput> {
+fn check_trace_file(
+    path: &Path,
+    run: &Path,
+    world: Option<&Path>,
+    config: Option<&Path>,
+    force: bool,
+) -> Result<(), BadInput> {
     let refuse = |problem: &str, remedy: &str| Err(BadInput::new(path.display(), problem, remedy));
-    if path.is_dir() {
-        return refuse("this is a folder", "give --trace a file");
+    if path.exists() && !path.is_file() {
+        return refuse("this is a folder or a device", "give --trace a file");
+    }
+    if config.is_some_and(|config| folder::is_same(config, path)) {
+        return refuse("this is the file of settings", "give --trace another file");
     }
     if folder::is_reserved(path, run, world) {
         return refuse("this is a file of the run or of its world", "give --trace another file");
