@@ -20,6 +20,9 @@ const fn flags(flags: &'static [&'static str], says: &'static [&'static str]) ->
     Case { config: "", flags, says }
 }
 
+/// The default backend is not in every build.
+const BACKEND: &[&str] = if cfg!(feature = "cpu") { &[] } else { &["--backend", "reference"] };
+
 const CASES: &[Case] = &[
     // Keys and groups that are not there.
     file("td3:\n  taau: 0.1\n", &["bad.yaml:2", "`td3.taau`", "did you mean `td3.tau`?"]),
@@ -143,7 +146,8 @@ fn impossible_input_is_refused_before_any_work_with_place_problem_and_remedy() {
         place.write("bad.yaml", config);
         let config: &[&str] = if flags.contains(&"--config") { &[] } else { &["--config", "bad.yaml"] };
         let out: &[&str] = if flags.contains(&"--out") { &[] } else { &["--out", "out"] };
-        let arguments = [&["train"], config, out, flags].concat();
+        let backend = if flags.contains(&"--backend") { &[] } else { BACKEND };
+        let arguments = [&["train"], config, out, backend, flags].concat();
         let output = place.run(&arguments);
         let told = stderr(&output);
         let context = format!(
@@ -186,8 +190,8 @@ fn a_device_that_is_not_there_is_a_failure_and_leaves_nothing() {
 #[test]
 fn a_trace_of_more_users_than_are_served_is_refused() {
     let place = Place::new();
-    let output =
-        place.run(&["train", "--config", "tiny.yaml", "--out", "out", "--trace", "t", "--trace-users", "41"]);
+    let traced = ["--config", "tiny.yaml", "--out", "out", "--trace", "t", "--trace-users", "41"];
+    let output = place.run(&[&["train"], BACKEND, &traced].concat());
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--trace-users: 41 users are to be traced, and 40 are served"));
     assert!(!place.path("out").exists() && !place.path("t").exists());
