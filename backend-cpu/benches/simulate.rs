@@ -1,8 +1,15 @@
 //! A batch of the reference experiment's users, and matrix products of as many operations beside it: the ceiling.
 
+/// The backend's own products, which it does not offer to others.
+#[path = "../src/gemm.rs"]
+#[allow(unused_imports, reason = "its tests run with the library")]
+mod gemm_products;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use gemm_products::{Matrix, Onto, multiply};
+use rayon::prelude::*;
 use recsim_backend_cpu::{Batch, Cpu, World, best_items};
 use recsim_core::backend::{Inspect, Simulate};
 use recsim_core::config::Config;
@@ -27,10 +34,17 @@ fn benchmarks(criterion: &mut Criterion) {
     });
     let view = generated.view();
     let (items, users) = (view.parts().item_embedding, view.parts().user_embedding);
-    let mut scores = vec![0.0; CHUNK * ITEMS];
+    let items = Matrix::new(items, DIMENSIONS).transposed();
     group.bench_function("gemm_4000", |bencher| {
-        bencher
-            .iter(|| users.chunks_exact(CHUNK * DIMENSIONS).for_each(|users| product(items, users, &mut scores)));
+        bencher.iter(|| {
+            let chunks = users.par_chunks_exact(CHUNK * DIMENSIONS);
+            chunks.for_each_init(
+                || vec![0.0; CHUNK * ITEMS],
+                |scores, users| {
+                    multiply(black_box(scores), Matrix::new(black_box(users), DIMENSIONS), items, Onto::Replace);
+                },
+            );
+        });
     });
     let mut round = 0;
     group.bench_function("respond_4000", |bencher| {
@@ -59,36 +73,8 @@ fn acted(cpu: &mut Cpu, generated: &GeneratedWorld) -> (World, Batch) {
     (world, batch)
 }
 
-/// Users in one product: so many that it is one, so few that their scores stay in the cache.
+/// Users in one product: so few that their scores stay in the cache.
 const CHUNK: usize = 250;
-
-fn product(items: &[f32], users: &[f32], scores: &mut [f32]) {
-    let (rows, width) = (ITEMS as isize, DIMENSIONS as isize);
-    // SAFETY: items are `[ITEMS, DIMENSIONS]`, users `[CHUNK, DIMENSIONS]`, scores `[CHUNK, ITEMS]`, all row-major.
-    unsafe {
-        gemm::gemm(
-            ITEMS,
-            CHUNK,
-            DIMENSIONS,
-            black_box(scores).as_mut_ptr(),
-            rows,
-            1,
-            false,
-            black_box(items).as_ptr(),
-            1,
-            width,
-            black_box(users).as_ptr(),
-            width,
-            1,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::Rayon(0),
-        );
-    }
-}
 
 criterion_group!(simulate, benchmarks);
 criterion_main!(simulate);

@@ -49,6 +49,11 @@ impl<'a> Matrix<'a> {
         Self { data: &self.data[range.start * self.column_stride..], columns: range.len(), ..self }
     }
 
+    /// Some of the rows.
+    fn rows(self, range: &Range<usize>) -> Self {
+        self.transposed().columns(range).transposed()
+    }
+
     /// One beyond the last element in `data`.
     fn end(&self) -> usize {
         if self.rows == 0 || self.columns == 0 {
@@ -60,10 +65,24 @@ impl<'a> Matrix<'a> {
 
 /// `out = left * right` or `out += left * right`; `out` is row-major.
 ///
+/// The crate cuts a long inner sum where the machine's caches suggest, but never one of [`PIECE`] or fewer. Longer ones
+/// are therefore cut here, so that the bits depend on the instruction set alone.
+///
 /// # Panics
 /// If the sizes disagree.
 pub(crate) fn multiply(out: &mut [f32], left: Matrix<'_>, right: Matrix<'_>, onto: Onto) {
     assert_eq!(left.columns, right.rows, "inner sizes");
+    for first in (0..left.columns).step_by(PIECE) {
+        let piece = first..left.columns.min(first + PIECE);
+        let onto = if first == 0 { onto } else { Onto::Add };
+        multiply_piece(out, left.columns(&piece), right.rows(&piece), onto);
+    }
+}
+
+/// Terms of an inner sum that are added in one go.
+const PIECE: usize = 512;
+
+fn multiply_piece(out: &mut [f32], left: Matrix<'_>, right: Matrix<'_>, onto: Onto) {
     assert_eq!(out.len(), left.rows * right.columns, "outer sizes");
     assert!(left.end() <= left.data.len() && right.end() <= right.data.len(), "matrices inside their slices");
     let stride = |stride: usize| isize::try_from(stride).expect("a slice is no longer than isize::MAX");
@@ -121,6 +140,28 @@ mod tests {
         multiply(&mut narrow, Matrix::new(&right, inner), left.columns(&(3..5)), Onto::Replace);
         let expected: Vec<f32> = all.chunks_exact(rows).flat_map(|row| [row[3], row[4]]).collect();
         assert_eq!(narrow, expected);
+    }
+
+    #[test]
+    fn a_long_inner_sum_is_the_sum_of_its_pieces_bit_for_bit() {
+        let (rows, inner, columns) = (70, 1300, 66);
+        let numbers = |count: usize| -> Vec<f32> { (0..count).map(|n| ((n * 7919) % 1009) as f32 / 1e3).collect() };
+        let (left, right) = (numbers(rows * inner), numbers(inner * columns));
+        let (left, right) = (Matrix::new(&left, inner), Matrix::new(&right, columns));
+        let (mut whole, mut pieces) = (vec![f32::NAN; rows * columns], vec![0.0; rows * columns]);
+        multiply(&mut whole, left, right, Onto::Replace);
+        for piece in [0..512, 512..1024, 1024..1300] {
+            multiply_piece(&mut pieces, left.columns(&piece), right.rows(&piece), Onto::Add);
+        }
+        assert_eq!(whole, pieces);
+        for (place, &found) in whole.iter().enumerate() {
+            let (row, column) = (place / columns, place % columns);
+            let term =
+                |k: usize| f64::from(left.data[row * inner + k]) * f64::from(right.data[k * columns + column]);
+            let due: f64 = (0..inner).map(term).sum();
+            // Every addition rounds, and no partial sum exceeds the whole: all terms are positive.
+            assert!((f64::from(found) - due).abs() <= due * inner as f64 * f64::from(f32::EPSILON));
+        }
     }
 
     #[test]
