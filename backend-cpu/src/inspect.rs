@@ -56,12 +56,12 @@ fn tally(world: &World, batch: &Batch) -> Tally {
     let (clusters, shown) = (world.shape.clusters, world.environment.shown);
     let initial = world.initial_beliefs(&batch.users);
     let target = DVectorView::from_slice(&world.target, clusters);
-    let most = f64::from(world.environment.rules.reward.max);
     let of_user = |user: usize| {
         Tally::of_user(
             shown,
             batch.accepted[row(user, shown)].iter().filter(|&&taken| taken).count(),
-            f64::from(batch.reward[user]) / most,
+            &world.environment.rules.reward,
+            batch.reward[user],
             &DVectorView::from_slice(&initial[row(user, clusters)], clusters),
             &DVectorView::from_slice(&batch.belief[row(user, clusters)], clusters),
             &target,

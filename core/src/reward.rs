@@ -94,6 +94,20 @@ impl<T: Real> Reward<T> {
     }
 }
 
+impl<T: Real> Reward<T> {
+    /// What no reward's magnitude exceeds but by its roundings; above 0. It is far below `max` where that is so large
+    /// that it clamps nothing: no user's distance to a target can fall or rise by more than 1, nor can the score.
+    pub fn bound(&self) -> T {
+        let reachable = match self.kind {
+            Kind::Strict | Kind::Potential => self.scale,
+            Kind::Hybrid { maintenance_factor, exploration_bonus } => {
+                (self.scale + exploration_bonus.abs()).max(maintenance_factor.abs())
+            }
+        };
+        reachable.min(self.max).max(T::from_f64(f64::from(f32::MIN_POSITIVE)))
+    }
+}
+
 impl Score {
     /// How good `beliefs` are, at most 1, which is reached at the target.
     pub fn of<T: Real, D: Dim>(

@@ -40,6 +40,8 @@ pub struct Session<B: Device> {
     replay: B::Replay,
     progress: Progress,
     initial_distance: f64,
+    /// The mean reward of the episode's first round.
+    first_reward: f64,
 }
 
 /// How far a run has come.
@@ -80,7 +82,17 @@ impl<B: Device> Session<B> {
         let replay = backend.replay(&on_device, plan.learner.replay_capacity)?;
         let initial_distance = mean_initial_distance(&served);
         let progress = Progress::default();
-        Ok(Self { backend, plan, world: on_device, batches, agent, replay, progress, initial_distance })
+        Ok(Self {
+            backend,
+            plan,
+            world: on_device,
+            batches,
+            agent,
+            replay,
+            progress,
+            initial_distance,
+            first_reward: 0.0,
+        })
     }
 
     /// Serves every user once, learns if it is time to, and reports. The first round of an episode begins with the
@@ -143,15 +155,18 @@ impl<B: Device> Session<B> {
     }
 
     fn report(
-        &self,
+        &mut self,
         episode: u32,
         round: u32,
         tally: &Tally,
         learning: Option<LearningReport>,
         seconds: Seconds,
     ) -> RoundReport {
-        let max_reward = f64::from(self.plan.environment.rules.reward.max);
-        let total_reward = tally.reward.value() * max_reward;
+        let total_reward = tally.total_reward(&self.plan.environment.rules.reward);
+        let average_reward = tally.per_user(total_reward);
+        if round == 1 {
+            self.first_reward = average_reward;
+        }
         RoundReport {
             episode,
             round,
@@ -159,7 +174,8 @@ impl<B: Device> Session<B> {
             acceptance_rate: tally.acceptance_rate(),
             improved: tally.improved,
             improved_share: tally.per_user(tally.improved as f64),
-            average_reward: tally.per_user(total_reward),
+            average_reward,
+            reward_trend: average_reward - self.first_reward,
             total_reward,
             mean_distance: tally.per_user(tally.distance.value()),
             engagement: tally.per_user(tally.engagement.value()),

@@ -199,6 +199,18 @@ pub fn kept(layer: Key, row: u64, column_of_four: u64, threshold: u16) -> u8 {
     (0..4).fold(0, |kept, unit| kept | (u8::from((bits >> (16 * unit)) as u16 >= threshold) << unit))
 }
 
+/// What a kept unit is multiplied by so that dropping keeps its expectation: the inverse of the probability that
+/// [`kept`] keeps it, which is the configured one to the nearest `2^-16`.
+///
+/// ```
+/// use recsim_core::td3::{dropout_boost, dropout_threshold};
+/// assert_eq!(dropout_boost(dropout_threshold(0.0)), 1.0);
+/// assert_eq!(dropout_boost(dropout_threshold(0.75)), 4.0);
+/// ```
+pub fn dropout_boost(threshold: u16) -> f64 {
+    65_536.0 / (65_536.0 - f64::from(threshold))
+}
+
 /// The threshold of [`kept`] for a share of dropped units, to the nearest `2^-16`.
 pub fn dropout_threshold(share: f64) -> u16 {
     libm::round(share * 65_536.0).min(65_535.0) as u16

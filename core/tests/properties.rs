@@ -119,6 +119,8 @@ proptest! {
         let after = user.at(&after);
         let worth = rule.of(&user.beliefs(), &after, &user.target());
         prop_assert!((-rule.max..=rule.max).contains(&worth));
+        // The bound is of exact sums; a sum of K differences rounds by K units at most, and a tally takes twice the bound.
+        prop_assert!(worth.abs() <= rule.bound() * (1.0 + 1e-5), "{worth} exceeds {}", rule.bound());
     }
 
     /// Scores are 1 at most, but for the roundings of three sums of K, two roots, a product and two quotients: engagement

@@ -42,7 +42,7 @@ fuzz_target!(|input: Input| {
     let mut after = before.clone();
     update(&mut after, &counts, &target, input.increment);
     let worth = reward.of(&before, &after, &target);
-    let tally = Tally::of_user(20, 3, f64::from(worth) / f64::from(max), &before, &after, &target);
+    let tally = Tally::of_user(20, 3, &reward, worth, &before, &after, &target);
     let pentagon = pp1_distance(after.as_slice(), target.as_slice());
 
     let is_share = |x: &f32| (0.0..=1.0).contains(x);

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use recsim_core::net::{Layer, Layout, NORM_EPSILON, NORM_MOMENTUM, Weights};
 use recsim_core::rng::Key;
-use recsim_core::td3::{Network, UpdateKeys, dropout_threshold, kept, soft_update};
+use recsim_core::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept, soft_update};
 
 use super::FEATURES;
 use super::vector::{sum, sum_of, vectorised};
@@ -73,11 +73,11 @@ impl Pass {
         dropout: &Dropout,
     ) -> &[f32] {
         self.rows = input.len() / layout.inputs();
-        self.boost = (1.0 / (1.0 - dropout.share)) as f32;
         self.input.clear();
         self.input.extend_from_slice(input);
         self.layers.resize_with(layout.layers().len(), LayerPass::default);
         let threshold = dropout_threshold(dropout.share);
+        self.boost = dropout_boost(threshold) as f32;
         for (depth, layer) in layout.layers().iter().enumerate() {
             let (before, after) = self.layers.split_at_mut(depth);
             let input = before.last().map_or(&self.input, |layer| &layer.output);

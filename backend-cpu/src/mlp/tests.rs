@@ -7,7 +7,7 @@ use dfdx::prelude::{
 use dfdx::tensor::PutTape;
 use recsim_core::net::{Layer, Layout, NORM_EPSILON, Weights};
 use recsim_core::rng::{Key, Purpose, uniform};
-use recsim_core::td3::{Network, UpdateKeys, dropout_threshold, kept};
+use recsim_core::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept};
 
 use super::{Dropout, Host, Net, squash, table, value};
 
@@ -151,7 +151,7 @@ fn mask(layer: &Layer, depth: usize, dropout: &Dropout) -> Vec<f32> {
     let of = |place: usize| {
         let (feature, row) = (place / ROWS, place % ROWS);
         let kept = kept(key, row as u64, feature as u64 / 4, threshold) >> (feature % 4) & 1 == 1;
-        if kept { 1.0 / (1.0 - dropout.share as f32) } else { 0.0 }
+        if kept { dropout_boost(threshold) as f32 } else { 0.0 }
     };
     (0..layer.outputs * ROWS).map(of).collect()
 }

@@ -150,11 +150,11 @@ fn add(mut sum: Tally, case: &Case, snapshot: &Snapshot) -> Tally {
     let (clusters, shown) = (world.shape().clusters, case.environment.shown);
     for (n, user) in snapshot.users.clone().enumerate() {
         let accepted = snapshot.accepted[row(n, shown)].iter().filter(|&&taken| taken).count();
-        let share = f64::from(snapshot.reward[n]) / f64::from(case.environment.rules.reward.max);
         sum += Tally::of_user(
             shown,
             accepted,
-            share,
+            &case.environment.rules.reward,
+            snapshot.reward[n],
             &DVectorView::from_slice(world.beliefs(user), clusters),
             &DVectorView::from_slice(&snapshot.belief[row(n, clusters)], clusters),
             &DVectorView::from_slice(world.target(), clusters),

@@ -65,7 +65,8 @@ fn training(config: &Config) -> Result<(), Invalid> {
 fn td3(config: &Config) -> Result<(), Invalid> {
     let td3 = &config.td3;
     within("td3.discount", td3.discount, 0.0, 1.0)?;
-    must(td3.tau > 0.0 && td3.tau <= 1.0, "td3.tau", td3.tau, "above 0 and at most 1")?;
+    let tau = f64::from(f32::MIN_POSITIVE)..=1.0;
+    must(tau.contains(&td3.tau), "td3.tau", td3.tau, "above 0 and at most 1")?;
     not_negative("td3.policy_noise", td3.policy_noise)?;
     not_negative("td3.noise_clip", td3.noise_clip)?;
     not_negative("td3.exploration_noise", td3.exploration_noise)?;
@@ -124,12 +125,6 @@ fn recommendation_and_reward(config: &Config) -> Result<(), Invalid> {
         slate.total_recommendations,
         format!("at least `recommendation.rl_list_size` ({})", slate.rl_list_size),
     )?;
-    must(
-        slate.total_recommendations <= LONGEST_SLATE,
-        "recommendation.total_recommendations",
-        slate.total_recommendations,
-        format!("at most {LONGEST_SLATE}"),
-    )?;
     let reward = &config.reward;
     positive("reward.max_reward", reward.max_reward)?;
     not_negative("reward.improvement_threshold", reward.improvement_threshold)?;
@@ -184,4 +179,3 @@ fn finite(key: &str, value: f64) -> Result<(), Invalid> {
 const GREATEST: f64 = f32::MAX as f64;
 /// A transition's number is a `u32` on every device.
 const MOST_TRANSITIONS: u64 = u32::MAX as u64;
-const LONGEST_SLATE: u32 = 4096;

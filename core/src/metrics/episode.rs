@@ -1,14 +1,16 @@
 //! An episode, from its rounds.
 
-use super::{EpisodeReport, RoundReport, Seconds};
+use super::{EpisodeReport, LearningReport, Losses, RoundReport, Seconds};
 
 impl EpisodeReport {
     /// What `rounds`, an episode's in their order, come to. `initial_distance` is the users' mean summed distance to
     /// the target before the first. None if there are no rounds.
     pub fn of(rounds: &[RoundReport], initial_distance: f64) -> Option<Self> {
-        let (first, last) = (rounds.first()?, rounds.last()?);
+        let last = rounds.last()?;
         let sum = |value: fn(&RoundReport) -> f64| rounds.iter().map(value).sum::<f64>();
         let mean = |value| sum(value) / rounds.len() as f64;
+        let mut losses = Losses::default();
+        rounds.iter().filter_map(|round| round.learning.as_ref()).for_each(|learning| losses += learning);
         let seconds = Seconds {
             policy: sum(|round| round.seconds.policy),
             matching: sum(|round| round.seconds.matching),
@@ -23,7 +25,7 @@ impl EpisodeReport {
             improved_share: last.improved_share,
             average_reward: mean(|round| round.average_reward),
             total_reward: sum(|round| round.total_reward),
-            reward_trend: last.average_reward - first.average_reward,
+            reward_trend: last.reward_trend,
             initial_distance,
             mean_distance: last.mean_distance,
             engagement: last.engagement,
@@ -32,6 +34,7 @@ impl EpisodeReport {
             action_saturation: mean(|round| round.action_saturation),
             total_interactions: last.total_interactions,
             updates: last.updates,
+            learning: LearningReport::of(&losses),
             seconds,
             user_steps_per_second: sum(|round| round.users as f64) / seconds.total.max(f64::MIN_POSITIVE),
         })
@@ -51,6 +54,7 @@ mod tests {
             improved: u64::from(number),
             improved_share: f64::from(number) / 10.0,
             average_reward,
+            reward_trend: average_reward - 4.0,
             total_reward: 10.0 * average_reward,
             mean_distance: 1.0 - f64::from(number) / 4.0,
             engagement: 0.0,
@@ -72,6 +76,25 @@ mod tests {
         assert_eq!((report.total_reward, report.reward_trend), (100.0, 2.0));
         assert_eq!((report.improved, report.initial_distance, report.mean_distance), (2, 1.0, 0.5));
         assert_eq!((report.total_interactions, report.user_steps_per_second), (400, 5.0));
+    }
+
+    #[test]
+    fn learning_is_the_mean_over_all_updates_of_the_episode() {
+        let learned = |updates, policy_updates, value| LearningReport {
+            critic_updates: updates,
+            policy_updates,
+            critic_loss: value,
+            actor_loss: (policy_updates > 0).then_some(value),
+            q_value: value,
+            target_value: value,
+            critic_gradient_norm: value,
+            actor_gradient_norm: (policy_updates > 0).then_some(value),
+        };
+        let mut rounds = [round(1, 0.0, 4.0), round(2, 0.0, 4.0), round(3, 0.0, 4.0)];
+        assert_eq!(EpisodeReport::of(&rounds, 1.0).unwrap().learning, None);
+        (rounds[0].learning, rounds[2].learning) = (Some(learned(3, 1, 1.0)), Some(learned(1, 0, 5.0)));
+        let learning = EpisodeReport::of(&rounds, 1.0).unwrap().learning.unwrap();
+        assert_eq!((learning.critic_updates, learning.critic_loss, learning.actor_loss), (4, 2.0, Some(1.0)));
     }
 
     #[test]

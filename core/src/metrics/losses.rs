@@ -1,5 +1,9 @@
 //! What learning reported, summed over updates.
 
+use core::ops::AddAssign;
+
+use super::LearningReport;
+
 /// Sums over updates, in their order; see [`LearningReport`](super::LearningReport) for the means.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Losses {
@@ -19,6 +23,21 @@ pub struct Losses {
     pub critic_gradient_norm: f64,
     /// Norm of the actor's gradient, before it is clipped.
     pub actor_gradient_norm: f64,
+}
+
+impl AddAssign<&LearningReport> for Losses {
+    /// The sums that the means were made from.
+    fn add_assign(&mut self, report: &LearningReport) {
+        let (critics, policy) = (report.critic_updates as f64, report.policy_updates as f64);
+        self.critic_updates += report.critic_updates;
+        self.policy_updates += report.policy_updates;
+        self.critic_loss += report.critic_loss * critics;
+        self.actor_loss += report.actor_loss.unwrap_or(0.0) * policy;
+        self.q_value += report.q_value * critics;
+        self.target_value += report.target_value * critics;
+        self.critic_gradient_norm += report.critic_gradient_norm * critics;
+        self.actor_gradient_norm += report.actor_gradient_norm.unwrap_or(0.0) * policy;
+    }
 }
 
 impl Losses {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Losses, Tally};
+use super::Losses;
 
 /// What is known after a round: a line of `rounds.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct RoundReport {
     pub improved_share: f64,
     /// Mean over users.
     pub average_reward: f64,
+    /// `average_reward` minus that of the episode's first round.
+    pub reward_trend: f64,
     /// Sum over users.
     pub total_reward: f64,
     /// Mean summed distance to the target after the round.
@@ -45,9 +47,13 @@ pub struct RoundReport {
     pub user_steps_per_second: f64,
 }
 
-/// Means over one learning session's updates.
+/// Means over the updates of a learning session, or of all sessions in an episode.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearningReport {
+    /// Updates of the critics.
+    pub critic_updates: u64,
+    /// Updates of the policy.
+    pub policy_updates: u64,
     /// Mean critic loss.
     pub critic_loss: f64,
     /// Mean actor loss; none if the policy did not move.
@@ -95,6 +101,8 @@ pub struct EpisodeReport {
     pub total_interactions: u64,
     /// Updates in the run so far.
     pub updates: u64,
+    /// What the episode's learning reported; none where there was none.
+    pub learning: Option<LearningReport>,
     /// Where the time went.
     pub seconds: Seconds,
     /// Users served per second of the episode.
@@ -122,6 +130,8 @@ impl LearningReport {
         let critics = (losses.critic_updates > 0).then_some(losses.critic_updates as f64)?;
         let policy = (losses.policy_updates > 0).then_some(losses.policy_updates as f64);
         Some(Self {
+            critic_updates: losses.critic_updates,
+            policy_updates: losses.policy_updates,
             critic_loss: losses.critic_loss / critics,
             actor_loss: policy.map(|updates| losses.actor_loss / updates),
             q_value: losses.q_value / critics,
@@ -129,23 +139,5 @@ impl LearningReport {
             critic_gradient_norm: losses.critic_gradient_norm / critics,
             actor_gradient_norm: policy.map(|updates| losses.actor_gradient_norm / updates),
         })
-    }
-}
-
-/// The shares and means of a tally, by the names reports use.
-impl Tally {
-    /// Share of shown items that were accepted.
-    pub fn acceptance_rate(&self) -> f64 {
-        self.accepted as f64 / self.shown as f64
-    }
-
-    /// `sum / users`.
-    pub(crate) fn per_user(&self, sum: f64) -> f64 {
-        sum / self.users as f64
-    }
-
-    /// Share of action components that are saturated; 0 if nobody acted.
-    pub fn action_saturation(&self) -> f64 {
-        if self.components == 0 { 0.0 } else { self.saturated as f64 / self.components as f64 }
     }
 }

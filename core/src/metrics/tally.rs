@@ -6,7 +6,7 @@ use nalgebra::{Dim, Storage, Vector};
 
 use super::Fixed;
 use crate::belief::distance;
-use crate::reward::{alignment, engagement};
+use crate::reward::{Reward, alignment, engagement};
 
 /// Counts and sums over users, of one round. Tallies of different users add up, in any order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Tally {
     pub components: u64,
     /// Those [`saturated`](crate::td3::saturated) in the policy's action, before noise.
     pub saturated: u64,
-    /// Rewards, in units of `max_reward`.
+    /// Rewards, in units of [`Reward::bound`].
     pub reward: Fixed,
     /// Summed distances to the target after the round.
     pub distance: Fixed,
@@ -36,11 +36,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// One user's part: `accepted` of `shown` items, a reward, and where the beliefs (`[K]`) began and are.
+    /// One user's part: `accepted` of `shown` items, a `reward` by `rule`, and where the beliefs (`[K]`) began and are.
     pub fn of_user<D: Dim>(
         shown: usize,
         accepted: usize,
-        reward_share: f64,
+        rule: &Reward<f32>,
+        reward: f32,
         initial: &Vector<f32, D, impl Storage<f32, D>>,
         beliefs: &Vector<f32, D, impl Storage<f32, D>>,
         target: &Vector<f32, D, impl Storage<f32, D>>,
@@ -54,12 +55,32 @@ impl Tally {
             improved: u64::from(far < distance(initial, target)),
             components: 0,
             saturated: 0,
-            reward: Fixed::of(reward_share),
+            reward: Fixed::of(f64::from(reward) / f64::from(rule.bound())),
             distance: Fixed::of(f64::from(far)),
             engagement: Fixed::of(f64::from(engaged)),
             alignment: Fixed::of(f64::from(aligned)),
             score: Fixed::of(f64::from(engaged * aligned)),
         }
+    }
+
+    /// The sum of the rewards, which `rule` gave.
+    pub fn total_reward(&self, rule: &Reward<f32>) -> f64 {
+        self.reward.value() * f64::from(rule.bound())
+    }
+
+    /// Share of shown items that were accepted.
+    pub fn acceptance_rate(&self) -> f64 {
+        self.accepted as f64 / self.shown as f64
+    }
+
+    /// `sum / users`.
+    pub(crate) fn per_user(&self, sum: f64) -> f64 {
+        sum / self.users as f64
+    }
+
+    /// Share of action components that are saturated; 0 if nobody acted.
+    pub fn action_saturation(&self) -> f64 {
+        if self.components == 0 { 0.0 } else { self.saturated as f64 / self.components as f64 }
     }
 }
 
@@ -76,5 +97,29 @@ impl AddAssign for Tally {
         self.engagement += other.engagement;
         self.alignment += other.alignment;
         self.score += other.score;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reward::{Kind, Score};
+    use nalgebra::SVector;
+
+    #[test]
+    fn rewards_are_counted_however_large_the_clamp_is() {
+        let (start, here, target) =
+            (SVector::from([0.0, 0.0]), SVector::from([0.2, 0.1]), SVector::from([0.6, 0.4]));
+        for max in [100.0, 1e6, 1e30, f32::MAX] {
+            for kind in
+                [Kind::Strict, Kind::Potential, Kind::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 }]
+            {
+                let rule = Reward { kind, score: Score::Combined, scale: 100.0, max, improvement_threshold: 0.01 };
+                let reward = rule.of(&start, &here, &target);
+                assert!(reward > 29.0 && reward <= rule.bound());
+                let total = Tally::of_user(20, 3, &rule, reward, &start, &here, &target).total_reward(&rule);
+                assert!((total - f64::from(reward)).abs() <= f64::from(rule.bound()) / 4e9, "{max}: {total}");
+            }
+        }
     }
 }

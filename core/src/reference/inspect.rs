@@ -12,7 +12,7 @@ use crate::world::row;
 impl<T: Real> Inspect for Reference<T> {
     fn tally(&mut self, world: &World, batches: &[Batch]) -> Result<Tally, Self::Error> {
         let (clusters, shown) = (world.shape.clusters, world.environment.shown);
-        let max_reward = f64::from(world.environment.rules.reward.max);
+        let rule = &world.environment.rules.reward;
         let beliefs = |table, n| row_of(table, n, clusters);
         let target = beliefs(&world.target, 0);
         let mut tally = Tally::default();
@@ -21,9 +21,8 @@ impl<T: Real> Inspect for Reference<T> {
             tally.saturated += batch.saturated;
             for (n, user) in batch.users.clone().enumerate() {
                 let accepted = batch.accepted[row(n, shown)].iter().filter(|&&taken| taken).count();
-                let reward_share = f64::from(batch.reward[n]) / max_reward;
                 let (initial, now) = (beliefs(&world.user_belief, user), beliefs(&batch.belief, n));
-                tally += Tally::of_user(shown, accepted, reward_share, &initial, &now, &target);
+                tally += Tally::of_user(shown, accepted, rule, batch.reward[n], &initial, &now, &target);
             }
         }
         Ok(tally)

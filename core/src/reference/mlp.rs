@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::math::Real;
 use crate::net::{Layer, Layout, NORM_EPSILON, NORM_MOMENTUM, Weights};
-use crate::td3::{Network, UpdateKeys, dropout_threshold, kept};
+use crate::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept, soft_update};
 use crate::world::row;
 
 /// Whether a pass learns: whether BatchNorm looks at the batch and Dropout drops.
@@ -94,7 +94,7 @@ pub(super) fn track<T: Real>(layout: &Layout, weights: &mut Weights<T>, pass: &P
         };
         for (range, batch) in [(&place.mean, mean), (&place.variance, variance)] {
             for (running, &new) in weights.statistics[range.clone()].iter_mut().zip(batch) {
-                *running = (T::ONE - momentum) * *running + momentum * new;
+                *running = soft_update(*running, new, momentum);
             }
         }
     }
@@ -171,8 +171,8 @@ fn rectify_and_drop<T: Real>(z: &mut [T], width: usize, depth: usize, mode: Mode
     let (scale, drop) = match mode {
         Mode::Evaluate => (T::ONE, None),
         Mode::Train { dropout, keys, network } => {
-            let drop = (keys.dropout_of(network, depth), dropout_threshold(dropout));
-            (T::from_f64(1.0 / (1.0 - dropout)), Some(drop))
+            let threshold = dropout_threshold(dropout);
+            (T::from_f64(dropout_boost(threshold)), Some((keys.dropout_of(network, depth), threshold)))
         }
     };
     let keeps = |place: usize| {
