@@ -65,9 +65,9 @@ pub(crate) struct Train {
     /// Write all that happens to the first users into a safetensors file
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
-    /// How many users that are
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) trace_users: u32,
+    /// How many users that are [default: 100, or all if fewer are served]
+    #[arg(long, value_name = "N", requires = "trace", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) trace_users: Option<u32>,
     /// No progress and no summary
     #[arg(short, long)]
     pub(crate) quiet: bool,

@@ -195,6 +195,17 @@ fn a_trace_of_more_users_than_are_served_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--trace-users: 41 users are to be traced, and 40 are served"));
     assert!(!place.path("out").exists() && !place.path("t").exists());
+    let all = ["--config", "tiny.yaml", "--out", "out", "--trace", "t"];
+    assert!(place.run(&[&["train"], BACKEND, &all].concat()).status.success(), "all 40 where 100 are not served");
+}
+
+#[test]
+fn a_configuration_without_end_is_refused() {
+    let place = Place::new();
+    let endless = ["--config", "/dev/zero", "--out", "out"];
+    let output = place.run(&[&["train"][..], &endless].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("/dev/zero: a file of more than 1048576 bytes is no configuration"));
 }
 
 #[test]

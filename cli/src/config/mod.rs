@@ -8,6 +8,8 @@ pub(crate) use keys::Origin;
 pub(crate) use print::{annotated, plain};
 
 use std::fmt::Display;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use recsim_core::config::{Config, Invalid};
@@ -173,15 +175,14 @@ impl Draft {
 
 fn read(path: &Path) -> Result<String, BadInput> {
     let place = || path.display();
-    let length = std::fs::metadata(path).map(|metadata| metadata.len());
-    match length {
-        Ok(length) if length > LONGEST_FILE => {
-            return Err(BadInput::new(place(), format!("a file of {length} bytes is no configuration"), SHOW));
-        }
-        _ => {}
+    let mut bytes = Vec::new();
+    // A device has no length to ask for, and may have no end.
+    let read = File::open(path).and_then(|file| file.take(LONGEST_FILE + 1).read_to_end(&mut bytes));
+    read.map_err(|error| BadInput::new(place(), error, "give the path of a YAML file"))?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        let problem = format!("a file of more than {LONGEST_FILE} bytes is no configuration");
+        return Err(BadInput::new(place(), problem, SHOW));
     }
-    let bytes =
-        std::fs::read(path).map_err(|error| BadInput::new(place(), error, "give the path of a YAML file"))?;
     let text = String::from_utf8(bytes);
     text.map_err(|_| BadInput::new(place(), "this is not UTF-8 text", "save the file as UTF-8"))
 }

@@ -1,7 +1,7 @@
 //! What a run leaves, as it goes.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use recsim_core::backend::Device;
@@ -36,6 +36,7 @@ impl<'a> Leavings<'a> {
         options: &'a Options,
         run: &Run,
         plan: &Plan,
+        trace: Option<(PathBuf, usize)>,
         user_ids: &'a [String],
         target: &'a [f32],
     ) -> anyhow::Result<Self> {
@@ -45,7 +46,7 @@ impl<'a> Leavings<'a> {
         atomic::replace(&folder.join(names::CONFIG), |file| file.write_all(config.as_bytes()))?;
         write_json(&folder.join(names::RUN), run)?;
         let (shown, dimensions) = (plan.environment.shown, plan.learner.action());
-        let trace = options.trace.clone().map(|(path, users)| {
+        let trace = trace.map(|(path, users)| {
             let above = atomic::folder_of(&path);
             std::fs::create_dir_all(above).with_context(|| format!("could not make {}", above.display()))?;
             Trace::create(path, users, dimensions, shown, target.len())

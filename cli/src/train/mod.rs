@@ -51,7 +51,7 @@ impl Job for Experiment<'_> {
         let settings = &options.settings;
         let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| settings.refuse(&invalid))?;
-        options.check_trace(plan.schedule.users)?;
+        let trace = options.trace(plan.schedule.users)?;
         let quiet = options.quiet;
         let interrupt = Interrupt::listen(move || {
             if !quiet {
@@ -62,7 +62,7 @@ impl Job for Experiment<'_> {
         let mut progress = Progress::new(plan.schedule, options.quiet);
         // Before the old run, if there is one, is replaced: a device may lack the memory.
         let mut session = Session::new(backend, &view, plan)?;
-        let mut leavings = Leavings::begin(options, &run, session.plan(), world.user_ids(), view.target())?;
+        let mut leavings = Leavings::begin(options, &run, session.plan(), trace, world.user_ids(), view.target())?;
 
         let epoch = Instant::now();
         let mut clock = || epoch.elapsed().as_secs_f64();

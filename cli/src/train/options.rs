@@ -14,8 +14,8 @@ pub(super) struct Options {
     pub(super) device: Choice,
     /// The folder for the results.
     pub(super) output: PathBuf,
-    /// Where the first so many users' steps are written to.
-    pub(super) trace: Option<(PathBuf, usize)>,
+    /// Where the first users' steps are written to, and how many users were asked for.
+    trace: Option<(PathBuf, Option<usize>)>,
     pub(super) quiet: bool,
     pub(super) json: bool,
 }
@@ -31,7 +31,7 @@ impl Options {
             path => PathBuf::from(path),
         };
         folder::check(&output, arguments.force)?;
-        let trace = arguments.trace.clone().map(|path| (path, arguments.trace_users as usize));
+        let trace = arguments.trace.clone().map(|path| (path, arguments.trace_users.map(|users| users as usize)));
         if let Some((path, _)) = &trace {
             let world = Some(&*settings.config.world.path).filter(|path| *path != AUTO).map(Path::new);
             check_trace_file(path, &output, world, arguments.overrides().file.as_deref(), arguments.force)?;
@@ -40,17 +40,21 @@ impl Options {
         Ok(Self { settings, device, output, trace, quiet, json })
     }
 
-    /// Refuses a trace of more users than are served.
-    pub(super) fn check_trace(&self, served: usize) -> Result<(), BadInput> {
-        match self.trace {
-            Some((_, users)) if users > served => {
+    /// The file of the trace, and of how many users it is. Refuses more than are served.
+    pub(super) fn trace(&self, served: usize) -> Result<Option<(PathBuf, usize)>, BadInput> {
+        match &self.trace {
+            Some((_, Some(users))) if *users > served => {
                 let problem = format!("{users} users are to be traced, and {served} are served");
                 Err(BadInput::new("--trace-users", problem, format!("give at most {served}")))
             }
-            _ => Ok(()),
+            Some((path, users)) => Ok(Some((path.clone(), users.unwrap_or(served.min(TRACED))))),
+            None => Ok(None),
         }
     }
 }
+
+/// Users traced where it is not said how many.
+const TRACED: usize = 100;
 
 /// Refuses a file for the trace that would be lost, or that the run or its world needs.
 fn check_trace_file(
