@@ -9,6 +9,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gemm_products::{Matrix, Onto, multiply};
+use pulp::Arch;
 use rayon::prelude::*;
 use recsim_backend_cpu::{Batch, Cpu, World, best_items};
 use recsim_core::backend::{Inspect, Simulate};
@@ -41,7 +42,13 @@ fn benchmarks(criterion: &mut Criterion) {
             chunks.for_each_init(
                 || vec![0.0; CHUNK * ITEMS],
                 |scores, users| {
-                    multiply(black_box(scores), Matrix::new(black_box(users), DIMENSIONS), items, Onto::Replace);
+                    multiply(
+                        Arch::new(),
+                        black_box(scores),
+                        Matrix::new(black_box(users), DIMENSIONS),
+                        items,
+                        Onto::Replace,
+                    );
                 },
             );
         });

@@ -6,6 +6,7 @@ use dfdx::losses::mse_loss;
 use dfdx::shapes::Rank0;
 use dfdx::tensor::{AsArray, NoneTape, PutTape, SplitTape, Tensor};
 use dfdx::tensor_ops::{Backward, MeanTo};
+use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::adam::clip;
 use recsim_core::math::Real;
@@ -22,6 +23,7 @@ use crate::{CpuError, World};
 /// Networks, targets, optimizer. The arrays' order is that of [`Network`].
 #[derive(Debug)]
 pub struct Agent {
+    pub(crate) arch: Arch,
     pub(crate) learner: Learner,
     networks: [Net; 3],
     targets: [Weights; 3],
@@ -34,11 +36,12 @@ pub struct Agent {
 }
 
 impl Agent {
-    pub(crate) fn new(learner: &Learner, state: &AgentState) -> Self {
+    pub(crate) fn new(arch: Arch, learner: &Learner, state: &AgentState) -> Self {
         let layouts = learner.layouts();
         Self {
+            arch,
             learner: learner.clone(),
-            networks: [0, 1, 2].map(|n| Net::new(layouts[n], &state.networks[n])),
+            networks: [0, 1, 2].map(|n| Net::new(arch, layouts[n], &state.networks[n])),
             targets: state.targets.clone(),
             moments: state.moments.clone(),
             policy_updates: state.policy_updates,
@@ -65,44 +68,49 @@ impl Agent {
         self.step_actor(keys)?;
         let tau = self.learner.tau as f32;
         for (target, online) in self.targets.iter_mut().zip(&self.networks) {
-            follow(&mut target.parameters, &online.weights.parameters, tau);
-            follow(&mut target.statistics, &online.weights.statistics, tau);
+            follow(self.arch, &mut target.parameters, &online.weights.parameters, tau);
+            follow(self.arch, &mut target.statistics, &online.weights.statistics, tau);
         }
         Ok(())
     }
 
     /// What the critics should say, `[rows]`: tiles of rows go through all three targets.
     fn target_values(&self, world: &World, replay: &Replay, keys: &UpdateKeys) -> Vec<f32> {
-        let Self { learner, targets, sample, .. } = self;
+        let Self { arch, learner, targets, sample, .. } = self;
         let [actor, critics @ ..] = targets;
         let (state, max_action, discount) = (learner.state(), learner.max_action as f32, learner.discount as f32);
         let deviation = (learner.policy_noise * learner.max_action) as f32;
         let limit = (learner.noise_clip * learner.max_action) as f32;
         let mut values = vec![0.0; sample.rows];
         let tiles = values.par_chunks_mut(ROWS).enumerate();
-        tiles.for_each_init(Default::default, |[policy, critic]: &mut [Room; 2], (tile, values)| {
-            let (first, width) = (tile * ROWS, values.len());
-            sample.next_states(world, replay, first, policy.input(&learner.actor, width));
-            let action = policy.evaluate(&learner.actor, actor, width);
-            for (pair, actions) in action.chunks_mut(2 * width).enumerate() {
-                for row in 0..width {
-                    let noise = normal_pair(keys.noise.with((first + row) as u64).with(pair as u64));
-                    for (action, noise) in actions[row..].iter_mut().step_by(width).zip(noise) {
-                        *action = smooth(Real::tanh(*action) * max_action, noise, deviation, limit, max_action);
+        tiles.for_each_init(
+            || [Room::new(*arch), Room::new(*arch)],
+            |[policy, critic], (tile, values)| {
+                let (first, width) = (tile * ROWS, values.len());
+                sample.next_states(world, replay, first, policy.input(&learner.actor, width));
+                let action = policy.evaluate(&learner.actor, actor, width);
+                for (pair, actions) in action.chunks_mut(2 * width).enumerate() {
+                    for row in 0..width {
+                        let noise = normal_pair(keys.noise.with((first + row) as u64).with(pair as u64));
+                        for (action, noise) in actions[row..].iter_mut().step_by(width).zip(noise) {
+                            *action = smooth(Real::tanh(*action) * max_action, noise, deviation, limit, max_action);
+                        }
                     }
                 }
-            }
-            let [value_1, value_2] = [0, 1].map(|n| {
-                let (states, actions) = critic.input(&learner.critics[n], width).split_at_mut(state * width);
-                actions.copy_from_slice(policy.output());
-                states.copy_from_slice(policy.input(&learner.actor, width));
-                critic.evaluate(&learner.critics[n], &critics[n], width).to_vec()
-            });
-            let rewards = &sample.reward[first..];
-            for (((value, &reward), value_1), value_2) in values.iter_mut().zip(rewards).zip(value_1).zip(value_2) {
-                *value = target_value(reward, discount, 1.0, value_1, value_2);
-            }
-        });
+                let [value_1, value_2] = [0, 1].map(|n| {
+                    let (states, actions) = critic.input(&learner.critics[n], width).split_at_mut(state * width);
+                    actions.copy_from_slice(policy.output());
+                    states.copy_from_slice(policy.input(&learner.actor, width));
+                    critic.evaluate(&learner.critics[n], &critics[n], width).to_vec()
+                });
+                let rewards = &sample.reward[first..];
+                for (((value, &reward), value_1), value_2) in
+                    values.iter_mut().zip(rewards).zip(value_1).zip(value_2)
+                {
+                    *value = target_value(reward, discount, 1.0, value_1, value_2);
+                }
+            },
+        );
         values
     }
 
@@ -125,13 +133,13 @@ impl Agent {
     }
 
     fn step_actor(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
-        let Self { learner, networks, sample, .. } = &*self;
+        let Self { arch, learner, networks, sample, .. } = &*self;
         let dropout = Dropout { share: learner.dropout, keys: *keys, network: Network::Actor };
         let critic = &networks[Network::Critic1 as usize];
         let states = sample.states(learner.action());
         let action = squash(networks[0].learn(states, &dropout), learner.max_action as f32);
         let (action, tape) = action.split_tape();
-        let values = value(&critic.layout, &critic.weights, states, action.clone().put_tape(tape));
+        let values = value(*arch, &critic.layout, &critic.weights, states, action.clone().put_tape(tape));
         let size = action.put_tape(Default::default()).square().mean::<Rank0, _>();
         let loss = size * learner.action_l2 as f32 - values.mean::<Rank0, _>();
         self.losses.policy_updates += 1;
@@ -156,7 +164,7 @@ impl Agent {
         let mut norm_square = 0.0;
         for &network in of {
             let slot = &self.networks[network as usize].slot;
-            norm_square += square(gradients.get_or_alloc_mut(slot).map_err(no_memory)?);
+            norm_square += square(self.arch, gradients.get_or_alloc_mut(slot).map_err(no_memory)?);
         }
         let norm = norm_square.sqrt();
         let step = self.learner.adam().step(step, clip(norm as f32, self.learner.grad_clip_norm as f32));
@@ -164,7 +172,7 @@ impl Agent {
             let net = &mut self.networks[network as usize];
             let gradient = gradients.get_or_alloc_mut(&net.slot).map_err(no_memory)?;
             let parameters = &mut Arc::make_mut(&mut net.weights).parameters;
-            descend(&step, parameters, &mut self.moments[network as usize], gradient);
+            descend(self.arch, &step, parameters, &mut self.moments[network as usize], gradient);
         }
         Ok(norm)
     }

@@ -5,12 +5,16 @@ use std::fmt;
 use rayon::ThreadPoolBuildError;
 use recsim_core::backend::{BackendError, ErrorKind};
 
+use crate::InstructionSet;
+
 /// Why a stage could not be done.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CpuError {
     /// The threads could not be started.
     Threads(ThreadPoolBuildError),
+    /// The machine has not this instruction set.
+    InstructionSet(InstructionSet),
     /// A table does not fit into memory.
     Memory {
         /// What it would hold.
@@ -28,7 +32,7 @@ pub enum CpuError {
 impl BackendError for CpuError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Threads(_) => ErrorKind::Unavailable,
+            Self::Threads(_) | Self::InstructionSet(_) => ErrorKind::Unavailable,
             Self::Memory { .. } => ErrorKind::OutOfMemory,
             Self::Action { .. } => ErrorKind::NotFinite,
         }
@@ -39,7 +43,7 @@ impl std::error::Error for CpuError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Threads(cause) => Some(cause),
-            Self::Memory { .. } | Self::Action { .. } => None,
+            Self::InstructionSet(_) | Self::Memory { .. } | Self::Action { .. } => None,
         }
     }
 }
@@ -48,6 +52,7 @@ impl fmt::Display for CpuError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Threads(_) => f.write_str("the threads could not be started"),
+            Self::InstructionSet(set) => write!(f, "this machine has no {set}"),
             Self::Memory { table, elements } => {
                 write!(f, "no memory for the {table}: {elements} elements")
             }

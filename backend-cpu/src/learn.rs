@@ -13,7 +13,7 @@ use crate::{Agent, Batch, Cpu, CpuError, Replay, World};
 
 impl Learn for Cpu {
     fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Agent, CpuError> {
-        Ok(Agent::new(learner, state))
+        Ok(Agent::new(self.arch, learner, state))
     }
 
     fn replay(&mut self, world: &World, capacity: usize) -> Result<Replay, CpuError> {
@@ -60,9 +60,10 @@ fn act(agent: &Agent, users: &Range<usize>, state: &[f32], action: &mut [f32], e
     let tiles = tiles.map(|(tile, (state, action))| (users.start + head + tile * ROWS, state, action));
     rayon::iter::once((users.start, first_state, first_action))
         .chain(tiles)
-        .map_init(Room::default, |room, (first, state, action)| {
-            act_on_tile(agent, first, state, action, exploration, room)
-        })
+        .map_init(
+            || Room::new(agent.arch),
+            |room, (first, state, action)| act_on_tile(agent, first, state, action, exploration, room),
+        )
         .sum()
 }
 

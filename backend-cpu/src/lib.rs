@@ -14,6 +14,7 @@ mod batch;
 mod error;
 mod gemm;
 mod inspect;
+mod isa;
 mod learn;
 mod mlp;
 mod optimizer;
@@ -25,11 +26,11 @@ mod world;
 pub use agent::Agent;
 pub use batch::Batch;
 pub use error::CpuError;
+pub use isa::InstructionSet;
 pub use replay::Replay;
 pub use search::best_items;
 pub use world::World;
 
-use pulp::Arch;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use recsim_core::backend::Backend;
 
@@ -43,15 +44,24 @@ use recsim_core::backend::Backend;
 #[derive(Debug)]
 pub struct Cpu {
     pub(crate) pool: ThreadPool,
-    pub(crate) arch: Arch,
+    pub(crate) isa: InstructionSet,
+    /// The key to its vectors, which proves that the machine has them.
+    pub(crate) arch: pulp::Arch,
     /// Room for the states of a batch that nobody is observing now; see [`Batch`].
     pub(crate) spare_states: Vec<f32>,
 }
 
 impl Cpu {
-    /// A pool of `threads` threads of its own; one for each core if not given.
+    /// A pool of `threads` threads of its own, one for each core if not given, on the machine's best instruction set.
     pub fn new(threads: Option<usize>) -> Result<Self, CpuError> {
-        Ok(Self { pool: pool(threads)?, arch: Arch::new(), spare_states: Vec::new() })
+        Self::on(InstructionSet::best(), threads)
+    }
+
+    /// The same on an instruction set of the caller's choice: learning gives the same bits on every machine that has
+    /// it.
+    pub fn on(isa: InstructionSet, threads: Option<usize>) -> Result<Self, CpuError> {
+        let arch = isa.arch().ok_or(CpuError::InstructionSet(isa))?;
+        Ok(Self { pool: pool(threads)?, isa, arch, spare_states: Vec::new() })
     }
 
     /// Threads in use.
@@ -59,10 +69,9 @@ impl Cpu {
         self.pool.current_num_threads()
     }
 
-    /// The instruction set in use: `avx512`, `avx2` or `portable`. Learning is reproducible on one of them; the
-    /// users' side gives the same bits on all.
-    pub fn instruction_set(&self) -> &'static str {
-        instruction_set(self.arch)
+    /// The instruction set in use.
+    pub fn instruction_set(&self) -> InstructionSet {
+        self.isa
     }
 }
 
@@ -77,18 +86,4 @@ impl Backend for Cpu {
 pub(crate) fn pool(threads: Option<usize>) -> Result<ThreadPool, CpuError> {
     let builder = ThreadPoolBuilder::new().thread_name(|index| format!("recsim-{index}"));
     builder.num_threads(threads.unwrap_or(0)).build().map_err(CpuError::Threads)
-}
-
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-fn instruction_set(arch: Arch) -> &'static str {
-    match arch {
-        Arch::V4(_) => "avx512",
-        Arch::V3(_) => "avx2",
-        _ => "portable",
-    }
-}
-
-#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-fn instruction_set(_: Arch) -> &'static str {
-    "portable"
 }

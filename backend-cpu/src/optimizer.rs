@@ -1,5 +1,6 @@
 //! Passes over flat buffers, in pieces of one fixed length: the gradient's norm, Adam, the targets' soft update.
 
+use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::adam::Step;
 use recsim_core::td3::{Moments, soft_update};
@@ -7,9 +8,10 @@ use recsim_core::td3::{Moments, soft_update};
 use crate::mlp::vectorised;
 
 /// The squared norm of a gradient. Pieces are summed in their order, whoever computed them.
-pub(crate) fn square(gradient: &[f32]) -> f64 {
+pub(crate) fn square(arch: Arch, gradient: &[f32]) -> f64 {
     let squares = gradient.par_chunks(PIECE).map(|piece| {
         vectorised(
+            arch,
             #[inline(always)]
             || {
                 let mut lanes = [0.0; 16];
@@ -26,7 +28,13 @@ pub(crate) fn square(gradient: &[f32]) -> f64 {
 }
 
 /// Moves all parameters by one step of Adam.
-pub(crate) fn descend(step: &Step<f32>, parameters: &mut [f32], moments: &mut Moments, gradient: &[f32]) {
+pub(crate) fn descend(
+    arch: Arch,
+    step: &Step<f32>,
+    parameters: &mut [f32],
+    moments: &mut Moments,
+    gradient: &[f32],
+) {
     parameters
         .par_chunks_mut(PIECE)
         .zip(moments.first.par_chunks_mut(PIECE))
@@ -34,6 +42,7 @@ pub(crate) fn descend(step: &Step<f32>, parameters: &mut [f32], moments: &mut Mo
         .zip(gradient.par_chunks(PIECE))
         .for_each(|(((parameters, first), second), gradient)| {
             vectorised(
+                arch,
                 #[inline(always)]
                 || {
                     let moments = first.iter_mut().zip(second);
@@ -48,9 +57,10 @@ pub(crate) fn descend(step: &Step<f32>, parameters: &mut [f32], moments: &mut Mo
 }
 
 /// Lets a target's buffer follow its online network's.
-pub(crate) fn follow(target: &mut [f32], online: &[f32], tau: f32) {
+pub(crate) fn follow(arch: Arch, target: &mut [f32], online: &[f32], tau: f32) {
     target.par_chunks_mut(PIECE).zip(online.par_chunks(PIECE)).for_each(|(target, online)| {
         vectorised(
+            arch,
             #[inline(always)]
             || {
                 for (target, &online) in target.iter_mut().zip(online) {

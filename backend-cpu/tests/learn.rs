@@ -1,7 +1,7 @@
 //! The learning side of the CPU: what it may not depend on, and what it must agree with.
 #![expect(clippy::unwrap_used, reason = "the helpers of a test are tests too")]
 
-use recsim_backend_cpu::Cpu;
+use recsim_backend_cpu::{Cpu, InstructionSet};
 use recsim_core::backend::{Backend, Device, Inspect, Learn};
 use recsim_core::config::{Config, Plan};
 use recsim_core::metrics::Losses;
@@ -56,6 +56,29 @@ fn learning_does_not_depend_on_threads() {
 }
 
 #[test]
+fn a_pinned_instruction_set_has_bits_of_its_own() {
+    let world = world();
+    let plan = plan(&world, |_| {});
+    let on = |set| learned(&mut Cpu::on(set, Some(2)).unwrap(), &world, &plan, 4).1;
+    let sets: Vec<_> = InstructionSet::available().collect();
+    assert_eq!(
+        on(sets[0]),
+        learned(&mut cpu(1), &world, &plan, 4).1,
+        "the best is what is taken if none is asked for"
+    );
+    for set in InstructionSet::ALL {
+        match (sets.contains(&set), Cpu::on(set, None)) {
+            (true, found) => assert_eq!(found.unwrap().instruction_set(), set),
+            (false, found) => assert!(found.unwrap_err().to_string().contains(set.name())),
+        }
+    }
+    // Fused products round once, plain ones twice: were the choice ignored, the bits would be the same.
+    if sets.len() > 1 {
+        assert_ne!(on(sets[0]), on(InstructionSet::Portable));
+    }
+}
+
+#[test]
 fn learning_with_dropout_follows_the_reference() {
     let world = world();
     for batch_norm in [true, false] {
@@ -64,18 +87,23 @@ fn learning_with_dropout_follows_the_reference() {
             config.td3.dropout = 0.25;
         });
         // The ring is smaller than what comes, so the oldest transitions are gone.
-        let (found, _) = learned(&mut cpu(2), &world, &plan, 4);
         let (expected, _) = learned(&mut Reference::<f64>::default(), &world, &plan, 4);
-        for (name, found, expected) in [
-            ("critic loss", found.critic_loss, expected.critic_loss),
-            ("actor loss", found.actor_loss, expected.actor_loss),
-            ("value", found.q_value, expected.q_value),
-            ("target", found.target_value, expected.target_value),
-            ("critics' norm", found.critic_gradient_norm, expected.critic_gradient_norm),
-            ("actor's norm", found.actor_gradient_norm, expected.actor_gradient_norm),
-        ] {
-            // A dropped unit too many would change each by some thousandths.
-            assert!((found - expected).abs() <= 1e-5 * (1.0 + expected.abs()), "{name}: {found} is not {expected}");
+        for set in InstructionSet::available() {
+            let (found, _) = learned(&mut Cpu::on(set, Some(2)).unwrap(), &world, &plan, 4);
+            for (name, found, expected) in [
+                ("critic loss", found.critic_loss, expected.critic_loss),
+                ("actor loss", found.actor_loss, expected.actor_loss),
+                ("value", found.q_value, expected.q_value),
+                ("target", found.target_value, expected.target_value),
+                ("critics' norm", found.critic_gradient_norm, expected.critic_gradient_norm),
+                ("actor's norm", found.actor_gradient_norm, expected.actor_gradient_norm),
+            ] {
+                // A dropped unit too many would change each by some thousandths.
+                assert!(
+                    (found - expected).abs() <= 1e-5 * (1.0 + expected.abs()),
+                    "{name}: {found} is not {expected} ({set})"
+                );
+            }
         }
     }
 }

@@ -160,6 +160,10 @@ pub(crate) struct SettingsArguments {
     /// Threads; one per core if not given. They change no result
     #[arg(long, value_name = "N")]
     threads: Option<u32>,
+    /// The instruction set: avx512, avx2, neon or portable; the best if not given. Learning is reproducible on one of
+    /// them, bit for bit
+    #[arg(long, value_name = "SET")]
+    isa: Option<String>,
 }
 
 impl SettingsArguments {
@@ -171,6 +175,7 @@ impl SettingsArguments {
         flag("experiment.backend", "--backend", self.backend.clone().map(Value::from));
         flag("experiment.seed", "--seed", self.seed.map(Value::from));
         flag("experiment.threads", "--threads", self.threads.map(Value::from));
+        flag("experiment.isa", "--isa", self.isa.clone().map(Value::from));
         Overrides { file: self.config.clone(), sets: self.set.clone(), flags, users: self.users }
     }
 }

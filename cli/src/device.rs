@@ -2,7 +2,7 @@
 
 use recsim_conformance::shadow::Shadow;
 use recsim_core::backend::{BackendError, Device, ErrorKind};
-use recsim_core::config::Auto;
+use recsim_core::config::{Auto, Config};
 use recsim_core::reference::Reference;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,8 @@ use crate::error::BadInput;
 pub(crate) struct Choice {
     name: Name,
     threads: Option<usize>,
+    #[cfg(feature = "cpu")]
+    isa: recsim_backend_cpu::InstructionSet,
     shadow: bool,
 }
 
@@ -37,6 +39,15 @@ pub(crate) struct About {
     pub(crate) shadow: Option<String>,
 }
 
+impl About {
+    /// Records what was left to the device, and matters to whoever wants the same numbers again.
+    pub(crate) fn settle(&self, config: &mut Config) {
+        if config.experiment.backend == "cpu" {
+            config.experiment.isa.clone_from(&self.instruction_set);
+        }
+    }
+}
+
 /// Something to be done on whatever device was chosen.
 pub(crate) trait Job {
     /// What comes of it.
@@ -47,7 +58,7 @@ pub(crate) trait Job {
 }
 
 impl Choice {
-    /// Reads `experiment.backend` and `experiment.threads`; `shadow` has every stage checked by the reference.
+    /// Reads `experiment`'s `backend`, `threads` and `isa`; `shadow` has every stage checked by the reference.
     pub(crate) fn of(settings: &Settings, shadow: bool) -> Result<Self, BadInput> {
         let experiment = &settings.config.experiment;
         let name = match &*experiment.backend {
@@ -65,13 +76,15 @@ impl Choice {
         };
         let threads = match experiment.threads {
             Auto::Auto => None,
-            Auto::Given(threads @ 1..=MOST_THREADS) => Some(threads as usize),
-            Auto::Given(other) => {
-                let problem = format!("`experiment.threads` is {other}, and must be from 1 to {MOST_THREADS}");
-                return Err(settings.refuse_value("experiment.threads", problem));
-            }
+            Auto::Given(threads) => Some(threads as usize),
         };
-        Ok(Self { name, threads, shadow })
+        Ok(Self {
+            name,
+            threads,
+            #[cfg(feature = "cpu")]
+            isa: instruction_set(settings, name)?,
+            shadow,
+        })
     }
 
     /// Threads asked for; none for one per core.
@@ -91,8 +104,8 @@ impl Choice {
             Name::Reference => self.shadowed(Reference::<f32>::default(), about("reference", 1, "portable"), job),
             #[cfg(feature = "cpu")]
             Name::Cpu => {
-                let cpu = recsim_backend_cpu::Cpu::new(self.threads).map_err(unstarted)?;
-                let about = about("cpu", cpu.threads(), cpu.instruction_set());
+                let cpu = recsim_backend_cpu::Cpu::on(self.isa, self.threads).map_err(unstarted)?;
+                let about = about("cpu", cpu.threads(), cpu.instruction_set().name());
                 self.shadowed(cpu, about, job)
             }
             #[cfg(feature = "cuda")]
@@ -112,6 +125,20 @@ impl Choice {
             helped(job, backend, about)
         }
     }
+}
+
+/// The instruction set asked for, which the CPU backend must find on this machine.
+#[cfg(feature = "cpu")]
+fn instruction_set(settings: &Settings, name: Name) -> Result<recsim_backend_cpu::InstructionSet, BadInput> {
+    use recsim_backend_cpu::InstructionSet;
+    let asked = settings.config.experiment.isa.parse::<InstructionSet>().ok().filter(|_| name == Name::Cpu);
+    let Some(set) = asked else { return Ok(InstructionSet::best()) };
+    let available: Vec<&str> = InstructionSet::available().map(InstructionSet::name).collect();
+    if available.contains(&set.name()) {
+        return Ok(set);
+    }
+    let problem = format!("this machine has no {set}: `experiment.isa` must be auto or {}", available.join(" or "));
+    Err(settings.refuse_value("experiment.isa", problem))
 }
 
 /// Does `job`; an error of the backend's says what may help, where something may.
@@ -145,5 +172,3 @@ fn remedy(kind: ErrorKind) -> Option<&'static str> {
         _ => None,
     }
 }
-
-const MOST_THREADS: u32 = 1024;

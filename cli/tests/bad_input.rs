@@ -85,6 +85,7 @@ const CASES: &[Case] = &[
     flags(&["--rounds", "0"], &["--rounds: `training.rounds_per_episode` is 0"]),
     flags(&["--threads", "0"], &["--threads: `experiment.threads` is 0"]),
     flags(&["--threads", "4294967295"], &["--threads: `experiment.threads` is 4294967295"]),
+    flags(&["--isa", "sse9"], &["--isa: `experiment.isa` is sse9", "avx512, avx2, neon or portable"]),
     flags(&["--backend", "gpu"], &["--backend: there is no backend `gpu`", "cpu, cuda or reference"]),
     // Impossible with each other, or with the world; the key that was given is named.
     file("recommendation:\n  total_recommendations: 5\n", &["bad.yaml:2", "`recommendation.rl_list_size` (10)"]),
@@ -167,6 +168,22 @@ fn impossible_input_is_refused_before_any_work_with_place_problem_and_remedy() {
         let _ = std::fs::remove_dir_all(place.path("out"));
     }
     assert!(flaws.is_empty(), "{}", flaws.join("\n\n"));
+}
+
+#[cfg(feature = "cpu")]
+#[test]
+fn an_instruction_set_that_the_machine_lacks_is_refused_with_those_it_has() {
+    let place = Place::new();
+    // No machine has both.
+    let foreign = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
+    let output = place.run(&["train", "--config", "tiny.yaml", "--isa", foreign, "--out", "out"]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = stderr(&output);
+    assert!(
+        told.contains(&format!("--isa: this machine has no {foreign}")) && told.contains("or portable"),
+        "{told}"
+    );
+    assert!(!place.path("out").exists());
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -52,6 +52,25 @@ fn a_run_leaves_every_file_it_names() {
     }
 }
 
+#[cfg(feature = "cpu")]
+#[test]
+fn the_instruction_set_is_recorded_where_the_same_run_can_be_asked_for_again() {
+    let place = Place::new();
+    place.train("pinned", &["--backend", "cpu", "--isa", "portable"]);
+    assert_eq!(json(&place.path("pinned/run.json"))["instruction_set"], "portable");
+    place.train("any", &["--backend", "cpu"]);
+    let best = json(&place.path("any/run.json"))["instruction_set"].as_str().unwrap().to_owned();
+    for (run, isa) in [("pinned", "portable"), ("any", &best)] {
+        let config = std::fs::read_to_string(place.path(&format!("{run}/config.yaml"))).unwrap();
+        assert!(config.contains(&format!("isa: {isa}")), "{config}");
+    }
+    let output = place.run(&["train", "--config", "pinned/config.yaml", "--out", "again", "-q"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let models = |run: &str| std::fs::read(place.path(&format!("{run}/models/actor.safetensors"))).unwrap();
+    assert_eq!(models("again"), models("pinned"));
+    assert!(best == "portable" || models("any") != models("pinned"), "the choice changes nothing");
+}
+
 /// Whether a hidden file is anywhere below.
 fn leftovers(folder: &Path) -> bool {
     std::fs::read_dir(folder).unwrap().any(|entry| {

@@ -1,18 +1,16 @@
-//! The CPU backend does what every backend must, with one thread and with several.
+//! The CPU backend does what every backend must, whatever its threads and its instruction set.
 
-use recsim_backend_cpu::Cpu;
+use recsim_backend_cpu::{Cpu, InstructionSet};
 use recsim_conformance::suite;
 
 #[test]
 fn the_cpu_conforms_on_one_thread() {
-    suite::all(|| cpu(1));
+    suite::all(|| Cpu::new(Some(1)).expect("threads can be started"));
 }
 
 #[test]
-fn the_cpu_conforms_on_three_threads() {
-    suite::all(|| cpu(3));
-}
-
-fn cpu(threads: usize) -> Cpu {
-    Cpu::new(Some(threads)).expect("threads can be started")
+fn the_cpu_conforms_on_every_instruction_set_on_three_threads() {
+    for set in InstructionSet::available() {
+        suite::all(|| Cpu::on(set, Some(3)).expect("threads can be started"));
+    }
 }

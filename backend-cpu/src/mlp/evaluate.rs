@@ -2,14 +2,16 @@
 
 use std::ops::Range;
 
+use pulp::Arch;
 use recsim_core::net::{Layer, Layout, NORM_EPSILON, Weights};
 
 use super::vectorised;
 use crate::gemm::{Matrix, Onto, multiply};
 
 /// One thread's room for the activations of a tile of rows, kept from tile to tile.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Room {
+    arch: Arch,
     /// What goes in, then what each layer gives: `[features, rows]`.
     activations: Vec<Vec<f32>>,
     /// `[features, rows]`: slopes on the way back.
@@ -17,6 +19,10 @@ pub(crate) struct Room {
 }
 
 impl Room {
+    pub(crate) fn new(arch: Arch) -> Self {
+        Self { arch, activations: Vec::new(), slopes: Default::default() }
+    }
+
     /// The place of what goes in, `[inputs, rows]`, as the last call left it.
     pub(crate) fn input(&mut self, layout: &Layout, rows: usize) -> &mut [f32] {
         self.activations.resize_with(layout.layers().len() + 1, Vec::new);
@@ -37,8 +43,9 @@ impl Room {
             let (input, output) = (&before[depth], &mut after[0]);
             output.resize(layer.outputs * rows, 0.0);
             let weight = Matrix::new(&weights.parameters[layer.weight.clone()], layer.inputs);
-            multiply(output, weight, Matrix::new(input, rows), Onto::Replace);
+            multiply(self.arch, output, weight, Matrix::new(input, rows), Onto::Replace);
             vectorised(
+                self.arch,
                 #[inline(always)]
                 || {
                     for (feature, output) in output.chunks_exact_mut(rows).enumerate() {
@@ -64,17 +71,18 @@ impl Room {
         inputs: &Range<usize>,
         rows: usize,
     ) -> &[f32] {
-        let Self { activations, slopes: [slope, next] } = self;
+        let Self { arch, activations, slopes: [slope, next] } = self;
         slope.clear();
         slope.resize(layout.outputs() * rows, 1.0);
         for (depth, layer) in layout.layers().iter().enumerate().rev() {
             let weight = Matrix::new(&weights.parameters[layer.weight.clone()], layer.inputs);
             let by = if depth == 0 { inputs.clone() } else { 0..layer.inputs };
             next.resize(by.len() * rows, 0.0);
-            multiply(next, weight.columns(&by).transposed(), Matrix::new(slope, rows), Onto::Replace);
+            multiply(*arch, next, weight.columns(&by).transposed(), Matrix::new(slope, rows), Onto::Replace);
             if depth > 0 {
                 let below = &layout.layers()[depth - 1];
                 vectorised(
+                    *arch,
                     #[inline(always)]
                     || {
                         let tables = next.chunks_exact_mut(rows).zip(activations[depth].chunks_exact(rows));

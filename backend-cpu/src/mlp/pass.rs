@@ -1,5 +1,6 @@
 //! Training mode: BatchNorm looks at the whole batch, so tiles are of features, not of rows.
 
+use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::net::{Layer, Layout, NORM_EPSILON, NORM_MOMENTUM, Weights};
 use recsim_core::rng::Key;
@@ -21,8 +22,9 @@ pub(crate) struct Dropout {
 }
 
 /// A pass forwards, kept for the way back. Its buffers live on from update to update.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pass {
+    arch: Arch,
     rows: usize,
     /// What kept units are multiplied by.
     boost: f32,
@@ -64,6 +66,10 @@ struct Slopes {
 }
 
 impl Pass {
+    pub(crate) fn new(arch: Arch) -> Self {
+        Self { arch, rows: 0, boost: 1.0, input: Vec::new(), layers: Vec::new(), slopes: Default::default() }
+    }
+
     /// The output, `[outputs, rows]`, for `input`, `[inputs, rows]`.
     pub(crate) fn forward(
         &mut self,
@@ -82,19 +88,20 @@ impl Pass {
             let (before, after) = self.layers.split_at_mut(depth);
             let input = before.last().map_or(&self.input, |layer| &layer.output);
             let fate = (depth + 1 < layout.layers().len()).then(|| Fate {
+                arch: self.arch,
                 key: dropout.keys.dropout_of(dropout.network, depth),
                 threshold,
                 boost: self.boost,
             });
-            after[0].forward(layer, weights, Matrix::new(input, self.rows), fate.as_ref(), self.rows);
+            after[0].forward(self.arch, layer, weights, Matrix::new(input, self.rows), fate.as_ref(), self.rows);
         }
         &self.layers[layout.layers().len() - 1].output
     }
 
     /// Adds the loss's gradient by the parameters to `gradient`, given that by the output, `[outputs, rows]`.
     pub(crate) fn backward(&mut self, layout: &Layout, weights: &Weights, slope: &[f32], gradient: &mut [f32]) {
-        let Self { rows, boost, input, layers, slopes: [above, below] } = self;
-        let rows = *rows;
+        let Self { arch, rows, boost, input, layers, slopes: [above, below] } = self;
+        let (arch, rows) = (*arch, *rows);
         above.clear();
         above.extend_from_slice(slope);
         for (depth, layer) in layout.layers().iter().enumerate().rev() {
@@ -117,10 +124,11 @@ impl Pass {
                         Some(upper) => {
                             let weight = Matrix::new(&weights.parameters[upper.weight.clone()], upper.inputs);
                             let weight = weight.columns(&features).transposed();
-                            multiply(slope, weight, Matrix::new(above, rows), Onto::Replace);
+                            multiply(arch, slope, weight, Matrix::new(above, rows), Onto::Replace);
                         }
                     }
                     vectorised(
+                        arch,
                         #[inline(always)]
                         || {
                             for ((slope, slopes), feature) in slope.chunks_exact_mut(rows).zip(slopes).zip(features)
@@ -139,7 +147,7 @@ impl Pass {
                             }
                         },
                     );
-                    multiply(gradient, Matrix::new(slope, rows), input.transposed(), Onto::Add);
+                    multiply(arch, gradient, Matrix::new(slope, rows), input.transposed(), Onto::Add);
                 });
             add_slopes(layer, slopes, gradient);
             std::mem::swap(above, below);
@@ -162,20 +170,29 @@ impl Pass {
 }
 
 impl LayerPass {
-    fn forward(&mut self, layer: &Layer, weights: &Weights, input: Matrix<'_>, fate: Option<&Fate>, rows: usize) {
+    fn forward(
+        &mut self,
+        arch: Arch,
+        layer: &Layer,
+        weights: &Weights,
+        input: Matrix<'_>,
+        fate: Option<&Fate>,
+        rows: usize,
+    ) {
         let weight = &weights.parameters[layer.weight.clone()];
         let bias = &weights.parameters[layer.bias.clone()];
         self.output.resize(layer.outputs * rows, 0.0);
         let tiles = self.output.par_chunks_mut(FEATURES * rows).enumerate();
         let product = |tile: usize, output: &mut [f32]| {
             let weight = &weight[tile * FEATURES * layer.inputs..][..output.len() / rows * layer.inputs];
-            multiply(output, Matrix::new(weight, layer.inputs), input, Onto::Replace);
+            multiply(arch, output, Matrix::new(weight, layer.inputs), input, Onto::Replace);
         };
         let Some(norm) = &layer.norm else {
             tiles.for_each(|(tile, output)| {
                 product(tile, output);
                 for (output, &bias) in output.chunks_exact_mut(rows).zip(&bias[tile * FEATURES..]) {
                     vectorised(
+                        arch,
                         #[inline(always)]
                         || output.iter_mut().for_each(|output| *output += bias),
                     );
@@ -193,6 +210,7 @@ impl LayerPass {
         tiles.zip(kept).for_each(|((tile, output), (normalised, batch))| {
             product(tile, output);
             vectorised(
+                arch,
                 #[inline(always)]
                 || {
                     let tables = output.chunks_exact_mut(rows).zip(normalised.chunks_exact_mut(rows)).zip(batch);
@@ -231,6 +249,7 @@ impl Batch {
 
 /// What becomes of a hidden layer's units: ReLU, then Dropout.
 struct Fate {
+    arch: Arch,
     key: Key,
     threshold: u16,
     boost: f32,
@@ -242,6 +261,7 @@ impl Fate {
         let fours = output.len().div_ceil(4 * rows);
         let mut fates = vec![0b1111; fours * rows];
         vectorised(
+            self.arch,
             #[inline(always)]
             || {
                 if self.threshold > 0 {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dfdx::shapes::HasShape;
 use dfdx::tensor::{NoneTape, OwnedTape, PutTape, SplitTape, Tape as _, Tensor, TensorFromVec, ZerosTensor};
+use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::math::Real;
 use recsim_core::net::{Layout, Weights};
@@ -31,12 +32,12 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    pub(crate) fn new(layout: &Layout, weights: &Weights) -> Self {
+    pub(crate) fn new(arch: Arch, layout: &Layout, weights: &Weights) -> Self {
         Self {
             layout: Arc::new(layout.clone()),
             weights: Arc::new(weights.clone()),
             slot: Host::default().zeros_like(&(layout.parameters(),)),
-            pass: Arc::default(),
+            pass: Arc::new(Mutex::new(Pass::new(arch))),
         }
     }
 
@@ -89,7 +90,13 @@ pub(crate) fn squash(output: Table<Tape>, max_action: f32) -> Table<Tape> {
 ///
 /// With one output and rows that are independent, that slope is a table as large as the action; it is worked out on
 /// the way forwards, while the activations of a tile of rows are at hand.
-pub(crate) fn value(layout: &Layout, weights: &Weights, state: &[f32], action: Table<Tape>) -> Table<Tape> {
+pub(crate) fn value(
+    arch: Arch,
+    layout: &Layout,
+    weights: &Weights,
+    state: &[f32],
+    action: Table<Tape>,
+) -> Table<Tape> {
     let (action, mut tape) = action.split_tape();
     let shape = *action.shape();
     let (dimensions, rows) = shape;
@@ -105,7 +112,8 @@ pub(crate) fn value(layout: &Layout, weights: &Weights, state: &[f32], action: T
         (values, room.slope_by_input(layout, weights, &inputs, width).to_vec())
     };
     let firsts: Vec<usize> = (0..rows).step_by(ROWS).collect();
-    let tiles: Vec<_> = firsts.into_par_iter().map_init(Room::default, |room, first| tiles(first, room)).collect();
+    let tiles: Vec<_> =
+        firsts.into_par_iter().map_init(|| Room::new(arch), |room, first| tiles(first, room)).collect();
 
     let values = table(tiles.iter().flat_map(|(values, _)| values).copied().collect(), rows);
     let (from, to) = (values.ghost(), action.ghost());

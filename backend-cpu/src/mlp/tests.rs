@@ -5,6 +5,7 @@ use dfdx::prelude::{
     TryMatMul,
 };
 use dfdx::tensor::PutTape;
+use pulp::Arch;
 use recsim_core::net::{Layer, Layout, NORM_EPSILON, Weights};
 use recsim_core::rng::{Key, Purpose, uniform};
 use recsim_core::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept};
@@ -21,7 +22,7 @@ fn the_gradient_is_that_of_stock_dfdx_operations() {
         let input = random(2, layout.inputs() * ROWS);
         let goal = table(random(3, layout.outputs() * ROWS), ROWS);
 
-        let net = Net::new(&layout, &weights);
+        let net = Net::new(Arch::new(), &layout, &weights);
         let output = net.learn(&input, &dropout);
         let found = output.retaped::<dfdx::prelude::NoneTape>().as_vec();
         let mut gradients = (output - goal.clone()).square().mean::<Rank0, _>().backward();
@@ -47,10 +48,10 @@ fn a_step_along_the_gradient_changes_the_loss_by_its_norm() {
         let input = random(seed + 100, layout.inputs() * ROWS);
         let coefficient = random(seed + 200, layout.outputs() * ROWS);
         let loss = |weights: &Weights| {
-            let output = Net::new(&layout, weights).learn(&input, &dropout);
+            let output = Net::new(Arch::new(), &layout, weights).learn(&input, &dropout);
             output.as_vec().iter().zip(&coefficient).map(|(&o, &c)| f64::from(o) * f64::from(c)).sum::<f64>()
         };
-        let net = Net::new(&layout, &weights);
+        let net = Net::new(Arch::new(), &layout, &weights);
         let output = net.learn(&input, &dropout) * table(coefficient.clone(), ROWS);
         let mut gradients = output.sum::<Rank0, _>().backward();
         let gradient = gradients.get_or_alloc_mut(&net.slot).unwrap().to_vec();
@@ -72,10 +73,10 @@ fn a_critics_slope_reaches_the_action_through_tanh() {
         let (state, raw) = (random(21, 5 * rows), random(22, 2 * rows));
         let forward = |raw: &[f32]| {
             let traced = table(raw.to_vec(), rows).put_tape(OwnedTape::default());
-            value(&layout, &weights, &state, squash(traced, max_action))
+            value(Arch::new(), &layout, &weights, &state, squash(traced, max_action))
         };
         let slot = table(raw.clone(), rows);
-        let values = value(&layout, &weights, &state, squash(slot.leaky_trace(), max_action));
+        let values = value(Arch::new(), &layout, &weights, &state, squash(slot.leaky_trace(), max_action));
         let mut gradients = values.sum::<Rank0, _>().backward();
         let gradient = gradients.get_or_alloc_mut(&slot).unwrap().to_vec();
         let slope = slope_along(&gradient, |step| {

@@ -1,10 +1,12 @@
 //! Loops over numbers with the machine's widest registers. What they compute does not depend on which: Rust never
 //! contracts or reorders floating-point operations, and sums have one fixed number of lanes.
 
-/// Runs `loops` compiled for the instruction set of this machine.
+use pulp::Arch;
+
+/// Runs `loops` compiled for an instruction set.
 #[inline]
-pub(crate) fn vectorised<R>(loops: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(loops)
+pub(crate) fn vectorised<R>(arch: Arch, loops: impl FnOnce() -> R) -> R {
+    arch.dispatch(loops)
 }
 
 /// The sum of `term(left, right)` over two slices of one length, in [`LANES`] running sums.

@@ -8,6 +8,7 @@ use recsim_core::world::lists_by_brute_force;
 
 use super::kernel::{Search, search};
 use super::{Catalogue, TILE};
+use crate::InstructionSet;
 
 proptest! {
     #[test]
@@ -21,7 +22,7 @@ proptest! {
         let (items, queries) = equal_but_for_rounding(dimensions, items, queries, seed);
         let list = list.min(items.len() / dimensions);
         let plain = lists_by_brute_force(&items, &queries, dimensions, list);
-        for arch in instruction_sets() {
+        for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
             let catalogue = Catalogue::new(arch, &items, dimensions);
             let mut places = vec![u32::MAX; plain.len()];
             catalogue.best(&queries, &mut places, list, list);
@@ -85,13 +86,6 @@ impl WithSimd for Shaped<'_> {
         }
         places
     }
-}
-
-fn instruction_sets() -> Vec<Arch> {
-    let mut sets = vec![Arch::Scalar, Arch::new()];
-    #[cfg(target_arch = "x86_64")]
-    sets.extend(pulp::x86::V3::try_new().map(Arch::V3));
-    sets
 }
 
 /// Items and queries: the items are one row in different orders, a query is one number repeated, so that only the

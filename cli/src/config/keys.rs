@@ -107,6 +107,10 @@ pub(super) const COMMENTS: &[(&str, &str)] = &[
     ("experiment.seed", "of every draw of the run"),
     ("experiment.backend", "cpu, cuda or reference"),
     ("experiment.threads", "auto: one per core; changes no result"),
+    (
+        "experiment.isa",
+        "instruction set of cpu: avx512, avx2, neon, portable; on one of them a run has the same bits anywhere",
+    ),
     ("experiment.output", "the folder for the results; auto: runs/<UTC date-time>-<seed>"),
     ("world.path", "a world's folder; auto: the built-in one, as the keys below say"),
     ("world.users", "users of the built-in world"),

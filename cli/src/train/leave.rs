@@ -42,7 +42,9 @@ impl<'a> Leavings<'a> {
     ) -> anyhow::Result<Self> {
         let folder = &*options.output;
         folder::prepare(folder)?;
-        let config = config::plain(&options.settings.config.settled(plan));
+        let mut config = options.settings.config.settled(plan);
+        run.device.settle(&mut config);
+        let config = config::plain(&config);
         atomic::replace(&folder.join(names::CONFIG), |file| file.write_all(config.as_bytes()))?;
         write_json(&folder.join(names::RUN), run)?;
         let (shown, dimensions) = (plan.environment.shown, plan.learner.action());

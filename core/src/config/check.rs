@@ -41,6 +41,7 @@ pub(super) fn check(config: &Config) -> Result<(), Invalid> {
     environment(config)?;
     noise(config)?;
     recommendation_and_reward(config)?;
+    experiment(config)?;
     world(config)
 }
 
@@ -133,6 +134,16 @@ fn recommendation_and_reward(config: &Config) -> Result<(), Invalid> {
     finite("reward.exploration_bonus", reward.exploration_bonus)
 }
 
+fn experiment(config: &Config) -> Result<(), Invalid> {
+    let experiment = &config.experiment;
+    if let Auto::Given(threads) = experiment.threads {
+        let expected = format!("auto, or from 1 to {MOST_THREADS}");
+        must((1..=MOST_THREADS).contains(&threads), "experiment.threads", threads, expected)?;
+    }
+    let isa = &*experiment.isa;
+    must(ISAS.contains(&isa), "experiment.isa", isa, "auto, avx512, avx2, neon or portable")
+}
+
 fn world(config: &Config) -> Result<(), Invalid> {
     let world = &config.world;
     at_least_1("world.users", world.users)?;
@@ -176,6 +187,8 @@ fn finite(key: &str, value: f64) -> Result<(), Invalid> {
     must((-GREATEST..=GREATEST).contains(&value), key, value, "a finite float32")
 }
 
+const MOST_THREADS: u32 = 1024;
+const ISAS: [&str; 5] = ["auto", "avx512", "avx2", "neon", "portable"];
 const GREATEST: f64 = f32::MAX as f64;
 /// A transition's number is a `u32` on every device.
 const MOST_TRANSITIONS: u64 = u32::MAX as u64;

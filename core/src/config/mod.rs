@@ -182,6 +182,9 @@ pub struct Experiment {
     pub backend: String,
     /// Threads, or one per core. It changes no result.
     pub threads: Auto,
+    /// The CPU backend's instruction set: learning gives the same bits on every machine that has it. `auto` is the
+    /// machine's best.
+    pub isa: String,
     /// The folder for the results; `auto` is `runs/<date>-<seed>`.
     pub output: String,
 }
@@ -280,7 +283,7 @@ impl Default for RewardConfig {
 
 impl Default for Experiment {
     fn default() -> Self {
-        Self { seed: 0, backend: "cpu".into(), threads: Auto::Auto, output: "auto".into() }
+        Self { seed: 0, backend: "cpu".into(), threads: Auto::Auto, isa: "auto".into(), output: "auto".into() }
     }
 }
 
