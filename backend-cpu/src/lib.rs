@@ -18,6 +18,8 @@ mod isa;
 mod learn;
 mod mlp;
 mod optimizer;
+#[cfg(test)]
+mod properties;
 mod replay;
 mod search;
 mod simulate;

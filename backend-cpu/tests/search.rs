@@ -1,5 +1,8 @@
 //! The fast search gives what scoring every item by itself gives, whatever the numbers.
 
+#[path = "../src/properties.rs"]
+mod properties;
+
 use proptest::prelude::*;
 use recsim_backend_cpu::best_items;
 use recsim_core::rng::{Key, Purpose, normal_pair};
@@ -22,6 +25,8 @@ impl Tables {
 }
 
 proptest! {
+    #![proptest_config(properties::config(256))]
+
     #[test]
     fn random_rows_are_ranked_exactly(tables in tables(-1.0_f32..1.0), threads in 1_usize..4) {
         tables.assert_equal_to_brute_force(threads);

@@ -1,5 +1,8 @@
 //! The users' side gives what the plain backend gives, bit for bit, for any number of threads and any batch.
 
+#[path = "../src/properties.rs"]
+mod properties;
+
 use proptest::prelude::*;
 use recsim_backend_cpu::{Cpu, CpuError};
 use recsim_core::backend::{BackendError, Device, ErrorKind, Snapshot};
@@ -10,7 +13,7 @@ use recsim_core::rng::{Key, Purpose, normal_pair};
 use recsim_core::world::{Recipe, World, generate, lists_by_brute_force, row};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(properties::config(64))]
 
     #[test]
     fn rounds_are_the_plain_backends_bit_for_bit(

@@ -15,6 +15,13 @@ pub(crate) struct Progress {
     schedule: Schedule,
     began: Instant,
     rounds: u64,
+    round: Part,
+}
+
+/// A part of a round, and the time when it began.
+struct Part {
+    name: &'static str,
+    began: Instant,
 }
 
 enum Style {
@@ -31,7 +38,56 @@ impl Progress {
             (false, false) => Style::Lines { last: None },
             (false, true) => Style::Bar(ProgressBar::hidden()),
         };
-        Self { style, schedule, began: Instant::now(), rounds: 0 }
+        let began = Instant::now();
+        Self { style, schedule, began, rounds: 0, round: Part { name: SERVING, began } }
+    }
+
+    /// A round begins.
+    pub(crate) fn begin(&mut self, (episode, round): (u32, u32)) {
+        if round == 1
+            && let Style::Bar(bar) = &mut self.style
+        {
+            *bar = episode_bar(episode, self.schedule);
+        }
+        self.round = Part { name: SERVING, began: Instant::now() };
+    }
+
+    /// Shows, if the round takes long, how many of its users were served.
+    pub(crate) fn served(&mut self, users: usize) {
+        self.within(SERVING, "users", users as u64, self.schedule.users as u64);
+    }
+
+    /// Shows, if learning takes long, how many of its updates are left.
+    pub(crate) fn learning(&mut self, left: u32) {
+        let all = self.schedule.gradient_steps.max(left);
+        self.within(LEARNING, "updates", u64::from(all - left), u64::from(all));
+    }
+
+    fn within(&mut self, name: &'static str, unit: &str, done: u64, all: u64) {
+        if self.round.name != name {
+            self.round = Part { name, began: Instant::now() };
+        }
+        let taken = self.round.began.elapsed();
+        let quiet = match &self.style {
+            Style::Quiet => true,
+            Style::Bar(_) => false,
+            Style::Lines { last } => last.unwrap_or(self.began).elapsed() < BETWEEN_PARTS,
+        };
+        if quiet || taken < PATIENCE || done == 0 {
+            return;
+        }
+        let left = duration(taken.as_secs_f64() / done as f64 * (all - done) as f64);
+        let (done, all) = (thousands(done), thousands(all));
+        let message = format!("{name}: {done} of {all} {unit}, {left} to go");
+        match &mut self.style {
+            Style::Quiet => {}
+            Style::Bar(bar) => bar.set_message(message),
+            Style::Lines { last } => {
+                *last = Some(Instant::now());
+                let round = self.rounds % u64::from(self.schedule.rounds) + 1;
+                note(&format!("round {round}/{}: {message}", self.schedule.rounds));
+            }
+        }
     }
 
     /// Shows a round that was done.
@@ -58,9 +114,6 @@ impl Progress {
                 }
             }
             Style::Bar(bar) => {
-                if report.round == 1 {
-                    *bar = episode_bar(report.episode, self.schedule);
-                }
                 bar.set_position(u64::from(report.round));
                 bar.set_message(message);
             }
@@ -131,3 +184,9 @@ impl Waiting {
 }
 
 const BETWEEN_LINES: Duration = Duration::from_secs(1);
+/// Between lines about a round that is not done yet.
+const BETWEEN_PARTS: Duration = Duration::from_secs(10);
+/// What a person waits without wondering.
+const PATIENCE: Duration = Duration::from_secs(2);
+const SERVING: &str = "serving";
+const LEARNING: &str = "learning";

@@ -13,7 +13,7 @@ use common::{Place, json, json_lines, stderr, stdout, tensor};
 fn a_signal_leaves_every_file_whole_and_exits_with_130() {
     for signal in ["INT", "TERM"] {
         let place = Place::new();
-        let run = start(&place, &["--trace", "trace.safetensors", "--trace-users", "3"]);
+        let run = start(&place, &["--trace", "trace.safetensors", "--trace-users", "3"], 5);
         send(&run, signal);
         let output = run.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
@@ -39,15 +39,29 @@ fn a_signal_leaves_every_file_whole_and_exits_with_130() {
     }
 }
 
+#[test]
+fn a_signal_is_heard_in_the_midst_of_learning() {
+    let place = Place::new();
+    let run = start(&place, &["--set", "td3.gradient_steps=4294967295"], 2);
+    // The third round ends with a learning session that would take days.
+    std::thread::sleep(Duration::from_millis(300));
+    send(&run, "TERM");
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    let rounds = json_lines(&place.path("run/rounds.jsonl"));
+    let updates = rounds.last().unwrap()["updates"].as_u64().unwrap();
+    assert!(updates > 0 && rounds.last().unwrap()["learning"]["critic_updates"] == updates, "{rounds:?}");
+}
+
 /// A run that would take for ever, some rounds in.
-fn start(place: &Place, more: &[&str]) -> Child {
+fn start(place: &Place, more: &[&str], rounds: usize) -> Child {
     let arguments =
         ["train", "--config", "tiny.yaml", "--out", "run", "--rounds", "100000000", "--backend", "reference"];
     let mut command = place.command(&[&arguments, more].concat());
     let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
     let lines = || std::fs::read_to_string(place.path("run/rounds.jsonl")).map_or(0, |text| text.lines().count());
-    while lines() < 5 {
+    while lines() < rounds {
         if began.elapsed() > Duration::from_secs(60) {
             run.kill().unwrap();
             panic!("no round was done");

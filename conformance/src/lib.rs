@@ -9,5 +9,7 @@
 
 pub mod compare;
 pub mod shadow;
+#[cfg(feature = "suite")]
 pub mod suite;
+#[cfg(feature = "suite")]
 pub mod td3;

@@ -65,7 +65,9 @@ pub trait Learn: Backend {
     /// ([`perturb`](crate::td3::perturb)). User `u` takes dimensions `2i` and `2i + 1` of its noise from
     /// `normal_pair(exploration.with(u).with(i))`.
     ///
-    /// A user's action does not depend on who else is in the batch.
+    /// A user's action does not depend on who else is in the batch. Where learning has diverged it may be no finite
+    /// number: then a backend may fail with [`ErrorKind::NotFinite`], here or when the action is next used, and if it
+    /// does not, nothing is said about what it recommends.
     fn act(
         &mut self,
         agent: &Self::Agent,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{Device, Snapshot};
 use crate::belief::distance;
 use crate::config::{Plan, Schedule};
-use crate::metrics::{Fixed, LearningReport, Losses, RoundReport, Seconds, Tally};
+use crate::metrics::{Fixed, LearningReport, RoundReport, Seconds, Tally};
 use crate::rng::{Key, Purpose};
 use crate::td3::{AgentState, UpdateKeys, policy_moves};
 use crate::world::World;
@@ -56,6 +56,28 @@ pub struct Progress {
     pub updates: u64,
     /// Items shown.
     pub interactions: u64,
+    /// Updates that are due and were put off.
+    pub pending: u32,
+}
+
+/// Whoever watches a round. A closure that gives seconds is one.
+pub trait Watcher {
+    /// Seconds since any fixed moment.
+    fn seconds(&mut self) -> f64;
+
+    /// So many of the round's users have been served.
+    fn served(&mut self, _users: usize) {}
+
+    /// So many updates of a learning session are left; whether to put them off.
+    fn puts_off(&mut self, _left: u32) -> bool {
+        false
+    }
+}
+
+impl<F: FnMut() -> f64> Watcher for F {
+    fn seconds(&mut self) -> f64 {
+        self()
+    }
 }
 
 /// Why a round could not be finished.
@@ -64,7 +86,7 @@ pub struct Progress {
 pub enum SessionError<E> {
     /// The device failed.
     Backend(E),
-    /// Learning produced a number that is not finite, by this update at the latest.
+    /// Learning made a number that is not finite, by this update at the latest.
     Diverged {
         /// Updates made so far in the run.
         updates: u64,
@@ -96,10 +118,15 @@ impl<B: Device> Session<B> {
     }
 
     /// Serves every user once, learns if it is time to, and reports. The first round of an episode begins with the
-    /// users' initial beliefs. `clock` gives seconds since any fixed moment.
-    pub fn round(&mut self, clock: &mut dyn FnMut() -> f64) -> Result<RoundReport, SessionError<B::Error>> {
+    /// users' initial beliefs. Updates that the last round put off are made first, and cannot be put off again.
+    pub fn round(&mut self, watcher: &mut dyn Watcher) -> Result<RoundReport, SessionError<B::Error>> {
         let (episode, round) = self.next_round();
-        let mut watch = Watch::start(clock);
+        let updates = self.progress.updates;
+        let mut watch = Watch::start(watcher);
+        while self.progress.pending > 0 {
+            self.update()?;
+        }
+        watch.lap(|seconds| &mut seconds.training);
         if round == 1 {
             for batch in &mut self.batches {
                 self.backend.reset(&self.world, batch)?;
@@ -111,7 +138,11 @@ impl<B: Device> Session<B> {
         self.progress.rounds += 1;
         self.progress.transitions += tally.users;
         self.progress.interactions += tally.shown;
-        let learning = self.learn()?;
+        if self.plan.schedule.learns_after(self.progress.rounds, self.progress.transitions, &self.plan) {
+            self.progress.pending = self.plan.schedule.gradient_steps;
+        }
+        self.catch_up(watch.watcher)?;
+        let learning = if self.progress.updates > updates { self.learned()? } else { None };
         watch.lap(|seconds| &mut seconds.training);
         Ok(self.report(episode, round, &tally, learning, watch.finish()))
     }
@@ -120,7 +151,7 @@ impl<B: Device> Session<B> {
     fn collect(&mut self, episode: u32, round: u32, watch: &mut Watch<'_>) -> Result<(), SessionError<B::Error>> {
         let key = |purpose| Key::new(self.plan.seed, purpose).with(u64::from(episode)).with(u64::from(round));
         let (luck, exploration) = (key(Purpose::Acceptance), key(Purpose::Exploration));
-        for batch in &mut self.batches {
+        for (batch, users) in self.batches.iter_mut().zip(batches(&self.plan.schedule)) {
             self.backend.observe(&self.world, batch)?;
             self.backend.act(&self.agent, batch, Some(exploration))?;
             watch.lap(|seconds| &mut seconds.policy);
@@ -129,29 +160,40 @@ impl<B: Device> Session<B> {
             self.backend.respond(&self.world, batch, luck)?;
             self.backend.remember(batch, &mut self.replay)?;
             watch.lap(|seconds| &mut seconds.step);
+            watch.watcher.served(users.end);
         }
         Ok(())
     }
 
-    /// A learning session, if one is due after the round just finished.
-    fn learn(&mut self) -> Result<Option<LearningReport>, SessionError<B::Error>> {
-        if !self.plan.schedule.learns_after(self.progress.rounds, self.progress.transitions, &self.plan) {
-            return Ok(None);
+    /// Makes the updates that are due, unless the watcher puts them off. Whether none is left.
+    ///
+    /// Putting them off changes no number, so long as they are made before the next round: only when they are made.
+    pub fn catch_up(&mut self, watcher: &mut dyn Watcher) -> Result<bool, SessionError<B::Error>> {
+        while self.progress.pending > 0 && !watcher.puts_off(self.progress.pending) {
+            self.update()?;
         }
-        for _ in 0..self.plan.schedule.gradient_steps {
-            self.progress.updates += 1;
-            let keys = UpdateKeys::new(self.plan.seed, self.progress.updates);
-            self.backend.improve_critics(&self.world, &self.replay, &mut self.agent, &keys)?;
-            if policy_moves(self.progress.updates, self.plan.learner.policy_freq) {
-                self.backend.improve_policy(&mut self.agent, &keys)?;
-            }
+        Ok(self.progress.pending == 0)
+    }
+
+    fn update(&mut self) -> Result<(), SessionError<B::Error>> {
+        self.progress.pending -= 1;
+        self.progress.updates += 1;
+        let keys = UpdateKeys::new(self.plan.seed, self.progress.updates);
+        self.backend.improve_critics(&self.world, &self.replay, &mut self.agent, &keys)?;
+        if policy_moves(self.progress.updates, self.plan.learner.policy_freq) {
+            self.backend.improve_policy(&mut self.agent, &keys)?;
         }
-        let losses: Losses = self.backend.losses(&mut self.agent)?;
-        if losses.is_finite() {
-            Ok(LearningReport::of(&losses))
-        } else {
-            Err(SessionError::Diverged { updates: self.progress.updates })
-        }
+        Ok(())
+    }
+
+    /// What the updates made since it was last asked reported.
+    fn learned(&mut self) -> Result<Option<LearningReport>, SessionError<B::Error>> {
+        let losses = self.backend.losses(&mut self.agent)?;
+        if losses.is_finite() { Ok(LearningReport::of(&losses)) } else { Err(self.diverged()) }
+    }
+
+    fn diverged(&self) -> SessionError<B::Error> {
+        SessionError::Diverged { updates: self.progress.updates }
     }
 
     fn report(
@@ -222,14 +264,10 @@ impl<B: Device> Session<B> {
         self.batches.iter().map(move |batch| backend.snapshot(batch))
     }
 
-    /// The agent as it is now.
-    pub fn agent(&mut self) -> Result<AgentState, B::Error> {
-        self.backend.export(&self.agent)
-    }
-
-    /// The device, for what only it can say.
-    pub fn backend(&self) -> &B {
-        &self.backend
+    /// The agent as it is now; an agent with a number that is not finite is an error.
+    pub fn agent(&mut self) -> Result<AgentState, SessionError<B::Error>> {
+        let agent = self.backend.export(&self.agent)?;
+        if agent.is_finite() { Ok(agent) } else { Err(self.diverged()) }
     }
 }
 
@@ -257,21 +295,21 @@ fn mean_initial_distance(world: &World<'_>) -> f64 {
 
 /// Laps of a clock that core does not know.
 struct Watch<'a> {
-    clock: &'a mut dyn FnMut() -> f64,
+    watcher: &'a mut dyn Watcher,
     began: f64,
     last: f64,
     seconds: Seconds,
 }
 
 impl<'a> Watch<'a> {
-    fn start(clock: &'a mut dyn FnMut() -> f64) -> Self {
-        let now = clock();
-        Self { clock, began: now, last: now, seconds: Seconds::default() }
+    fn start(watcher: &'a mut dyn Watcher) -> Self {
+        let now = watcher.seconds();
+        Self { watcher, began: now, last: now, seconds: Seconds::default() }
     }
 
     /// Adds the time since the last lap to a stage.
     fn lap(&mut self, stage: impl FnOnce(&mut Seconds) -> &mut f64) {
-        let now = (self.clock)();
+        let now = self.watcher.seconds();
         *stage(&mut self.seconds) += now - self.last;
         self.last = now;
     }
@@ -293,7 +331,7 @@ impl<E: fmt::Display> fmt::Display for SessionError<E> {
             Self::Backend(error) => error.fmt(f),
             Self::Diverged { updates } => write!(
                 f,
-                "learning diverged: a loss or a gradient is not a finite number by update {updates}; \
+                "learning diverged: a loss, a gradient or a weight is not a finite number by update {updates}; \
                  a smaller `td3.learning_rate` or `td3.grad_clip_norm` may help"
             ),
         }

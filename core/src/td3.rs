@@ -106,6 +106,15 @@ pub struct AgentState {
     pub critic_updates: u64,
 }
 
+impl AgentState {
+    /// Whether every weight, statistic and moment is a finite number.
+    pub fn is_finite(&self) -> bool {
+        let weights = self.networks.iter().chain(&self.targets).flat_map(|net| [&net.parameters, &net.statistics]);
+        let moments = self.moments.iter().flat_map(|moments| [&moments.first, &moments.second]);
+        weights.chain(moments).flatten().all(|x| x.is_finite())
+    }
+}
+
 /// Adam's running moments of a parameter buffer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moments<T = f32> {

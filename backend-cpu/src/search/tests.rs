@@ -11,6 +11,8 @@ use super::{Catalogue, TILE};
 use crate::InstructionSet;
 
 proptest! {
+    #![proptest_config(crate::properties::config(256))]
+
     #[test]
     fn every_instruction_set_and_block_shape_ranks_as_plain_loops_do(
         dimensions in 1_usize..40,

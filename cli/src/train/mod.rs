@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use recsim_core::backend::Device;
 use recsim_core::metrics::EpisodeReport;
-use recsim_core::session::Session;
+use recsim_core::session::{Session, Watcher};
 
 use crate::arguments::{Show, Train};
 use crate::device::{About, Job};
@@ -55,7 +55,7 @@ impl Job for Experiment<'_> {
         let quiet = options.quiet;
         let interrupt = Interrupt::listen(move || {
             if !quiet {
-                output::note("\nfinishing the round, then saving; once more ends at once");
+                output::note("\nfinishing what was begun, then saving; once more ends at once");
             }
         })?;
         let run = Run::new(about, source::provenance(&settings.config, world, view.shape()), &plan);
@@ -65,11 +65,11 @@ impl Job for Experiment<'_> {
         let mut leavings = Leavings::begin(options, &run, session.plan(), trace, world.user_ids(), view.target())?;
 
         let epoch = Instant::now();
-        let mut clock = || epoch.elapsed().as_secs_f64();
         let mut status = Status::Finished;
         let mut rounds = Vec::new();
         while !session.finished() {
-            let report = session.round(&mut clock)?;
+            progress.begin(session.next_round());
+            let report = session.round(&mut Attendant { epoch, interrupt: &interrupt, progress: &mut progress })?;
             progress.round(&report);
             leavings.round(&report, &mut session)?;
             rounds.push(report);
@@ -78,7 +78,7 @@ impl Job for Experiment<'_> {
                 progress.episode(&episode);
                 leavings.episode(&episode)?;
             }
-            if interrupt.asked() && !session.finished() {
+            if interrupt.asked() && !(session.finished() && session.progress().pending == 0) {
                 status = Status::Interrupted;
             }
             if complete || status == Status::Interrupted {
@@ -101,5 +101,27 @@ impl Job for Experiment<'_> {
             (false, true) => Ok(()),
             (false, false) => output::text(&format!("\n{summary}")),
         }
+    }
+}
+
+/// Shows how far a round is, and puts its updates off when asked to stop.
+struct Attendant<'a> {
+    epoch: Instant,
+    interrupt: &'a Interrupt,
+    progress: &'a mut Progress,
+}
+
+impl Watcher for Attendant<'_> {
+    fn seconds(&mut self) -> f64 {
+        self.epoch.elapsed().as_secs_f64()
+    }
+
+    fn served(&mut self, users: usize) {
+        self.progress.served(users);
+    }
+
+    fn puts_off(&mut self, left: u32) -> bool {
+        self.progress.learning(left);
+        self.interrupt.asked()
     }
 }

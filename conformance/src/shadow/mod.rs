@@ -72,11 +72,6 @@ impl<A: Device, B: Device> Shadow<A, B> {
     pub fn with_tolerance(self, tolerance: Tolerance) -> Self {
         Self { tolerance, ..self }
     }
-
-    /// The backend whose results these are.
-    pub fn first(&self) -> &A {
-        &self.first
-    }
 }
 
 /// What two backends keep of one thing.

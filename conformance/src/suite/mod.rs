@@ -31,7 +31,10 @@ pub use learning::{
 pub use remembering::{
     a_full_ring_keeps_the_last, a_ring_keeps_users_in_order, a_round_larger_than_the_ring_leaves_its_last,
 };
-pub use session::{a_session_does_not_depend_on_its_batches, a_session_repeats_itself, an_episode_begins_afresh};
+pub use session::{
+    a_session_does_not_depend_on_its_batches, a_session_repeats_itself, a_spoilt_agent_is_an_error,
+    an_episode_begins_afresh, updates_may_be_put_off,
+};
 
 use recsim_core::backend::Device;
 
@@ -56,4 +59,6 @@ pub fn all<B: Device>(new: impl Fn() -> B) {
     an_episode_begins_afresh(&new);
     a_session_repeats_itself(&new);
     a_session_does_not_depend_on_its_batches(&new);
+    updates_may_be_put_off(&new);
+    a_spoilt_agent_is_an_error(&new);
 }

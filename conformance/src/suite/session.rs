@@ -3,7 +3,7 @@
 use recsim_core::backend::{Device, Snapshot};
 use recsim_core::config::Config;
 use recsim_core::metrics::{RoundReport, Seconds};
-use recsim_core::session::Session;
+use recsim_core::session::{Session, SessionError, Watcher};
 
 use super::setup::{USERS, agent_bits, bits, plan, world};
 
@@ -34,6 +34,53 @@ pub fn an_episode_begins_afresh<B: Device>(new: &impl Fn() -> B) {
         let before: Vec<f32> = snapshots(&mut session).into_iter().flat_map(|s| s.belief_before).collect();
         assert_eq!(bits(&before) == bits(world.view().parts().user_belief), round == 1, "round {round}");
     }
+}
+
+/// Updates that are put off and made before the next round leave the agent that they would have left.
+pub fn updates_may_be_put_off<B: Device>(new: &impl Fn() -> B) {
+    let whole = run(new, |_| ());
+    let world = world();
+    let mut session = Session::new(new(), &world.view(), plan(&world, |_| ())).expect("a run begins");
+    let mut put_off = 0;
+    while !session.finished() {
+        session.round(&mut Hasty).unwrap_or_else(|error| panic!("{error}"));
+        put_off += session.progress().pending;
+        // Every other time it is the next round that makes them.
+        if session.progress().rounds.is_multiple_of(4) {
+            assert!(session.catch_up(&mut || 0.0).unwrap_or_else(|error| panic!("{error}")));
+        }
+    }
+    assert_eq!(put_off, 9, "three sessions of four updates, of which each made one at once");
+    session.catch_up(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(session.progress().updates, whole.reports.last().expect("a run has rounds").updates);
+    assert_eq!(agent_bits(&session.agent().expect("the device shows its agent")), whole.agent);
+}
+
+/// Lets one update of a session be made.
+struct Hasty;
+
+impl Watcher for Hasty {
+    fn seconds(&mut self) -> f64 {
+        0.0
+    }
+
+    fn puts_off(&mut self, left: u32) -> bool {
+        left < 4
+    }
+}
+
+/// An agent that learning has spoilt is not handed over.
+pub fn a_spoilt_agent_is_an_error<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    let mut plan = plan(&world, |config| config.td3.gradient_steps = 1);
+    // No configuration may ask for it. The losses of a first update are finite all the same.
+    plan.learner.learning_rate = f64::INFINITY;
+    let mut session = Session::new(new(), &world.view(), plan).expect("a run begins");
+    while session.progress().updates == 0 {
+        assert!(session.agent().is_ok());
+        session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+    }
+    assert!(matches!(session.agent(), Err(SessionError::Diverged { updates: 1 })));
 }
 
 #[derive(Debug, PartialEq)]
