@@ -1,6 +1,7 @@
 //! What a person is told when something is wrong, and the code the command ends with.
 
 use std::fmt;
+use std::io;
 
 /// Something the user gave that cannot be: where it stands, what is wrong with it, and what to do.
 #[derive(Clone, Debug)]
@@ -50,6 +51,21 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
+/// What may help against an error of the system's, where something may.
+pub(crate) fn remedy(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("free some space there, or write to another disk")
+        }
+        _ => None,
+    }
+}
+
+/// The same, of whatever caused an error.
+pub(crate) fn remedy_of(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(|cause| cause.downcast_ref().and_then(remedy))
+}
+
 /// The reader of standard output has stopped reading, and need not be told.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NobodyReads;
@@ -64,9 +80,15 @@ impl fmt::Display for NobodyReads {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_a_failure_that_space_would_cure() {
+        let full =
+            anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("could not write a file");
+        assert!(exit_code(&full) == 1 && remedy_of(&full).is_some_and(|remedy| remedy.contains("space")));
+        assert_eq!(remedy(&io::Error::from(io::ErrorKind::PermissionDenied)), None);
+    }
 
     #[test]
     fn a_broken_pipe_in_a_file_is_a_failure() {

@@ -28,6 +28,9 @@ fn main() -> ExitCode {
         Err(error) if error.is::<error::NobodyReads>() => ExitCode::SUCCESS,
         Err(error) => {
             output::note(&format!("error: {error:#}"));
+            if let Some(remedy) = error::remedy_of(&error) {
+                output::note(&format!("  help: {remedy}"));
+            }
             ExitCode::from(error::exit_code(&error))
         }
     }

@@ -5,11 +5,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use recsim_core::config::Config;
+use recsim_core::config::{Config, Invalid};
 use recsim_core::world::{Recipe, Shape};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AUTO, Settings};
+use crate::error::BadInput;
 use crate::memory;
 use crate::progress::Waiting;
 use crate::world::{self, WorldFile};
@@ -34,7 +35,7 @@ pub(crate) struct Provenance {
 pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) -> anyhow::Result<WorldFile> {
     let config = &settings.config;
     let fits = |shape: &Shape| {
-        let served = config.fits(shape).map_err(|invalid| settings.refuse(&invalid))?;
+        let served = config.fits(shape).map_err(|invalid| refuse(settings, &invalid))?;
         memory::check(config, shape, served)
     };
     if config.world.path != AUTO {
@@ -47,6 +48,11 @@ pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) ->
     let Recipe { users, items, .. } = recipe;
     let what = format!("generating a world of {users} users and {items} items");
     while_waiting(&what, quiet, || world::generate(&recipe, threads))
+}
+
+/// Refuses a value that disagrees with the world.
+pub(crate) fn refuse(settings: &Settings, invalid: &Invalid) -> BadInput {
+    if settings.config.world.path == AUTO { settings.refuse(invalid) } else { settings.refuse_for_world(invalid) }
 }
 
 /// The record of a world.

@@ -205,6 +205,27 @@ fn a_device_that_is_not_there_is_a_failure_and_leaves_nothing() {
 }
 
 #[test]
+fn a_world_that_does_not_suit_the_settings_is_named() {
+    let place = Place::new();
+    let made = place.run(&["world", "new", "small", "--users", "9", "--items", "19", "--list", "15", "-q"]);
+    assert!(made.status.success());
+    let slate = "`recommendation.total_recommendations` is 20, and must be at most the world's items (19)";
+    for (flags, says) in [
+        (&[][..], ["small: this world does not suit the default", slate, "or another world"]),
+        (&["--users", "10"], ["--users, with the world in small", "the world's users (9)", "or another world"]),
+        (
+            &["--set", "recommendation.total_recommendations=16"],
+            ["with the world in small", "pre-trained lists (15)", "or another world"],
+        ),
+    ] {
+        let output = place.run(&[&["train", "--out", "out", "--world", "small"], BACKEND, flags].concat());
+        assert_eq!(output.status.code(), Some(2));
+        let told = stderr(&output);
+        assert!(says.iter().all(|says| told.contains(says)) && !place.path("out").exists(), "{told}");
+    }
+}
+
+#[test]
 fn a_trace_of_more_users_than_are_served_is_refused() {
     let place = Place::new();
     let traced = ["--config", "tiny.yaml", "--out", "out", "--trace", "t", "--trace-users", "41"];

@@ -43,7 +43,7 @@ impl Job for Measure<'_> {
     fn run<B: Device>(self, backend: B, about: About) -> anyhow::Result<()> {
         let Self { arguments, settings, world } = self;
         let view = world.view()?;
-        let plan = settings.config.plan(&view).map_err(|invalid| settings.refuse(&invalid))?;
+        let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
         let mut sink = Sink::new(arguments.json);
         sink.setup(&Setup::new(about, &plan, view.shape()))?;
         let wants = |phase| arguments.phases.contains(&phase);

@@ -73,6 +73,16 @@ impl Settings {
         BadInput::new(self.place(&invalid.key), invalid, self.remedy(&invalid.key))
     }
 
+    /// The same where the value disagrees with a world in a folder, which may be what is wrong.
+    pub(crate) fn refuse_for_world(&self, invalid: &Invalid) -> BadInput {
+        let world = &self.config.world.path;
+        let place = match self.origins.get(&invalid.key) {
+            Some(origin) => format!("{origin}, with the world in {world}"),
+            None => format!("{world}: this world does not suit the default of `{}`", invalid.key),
+        };
+        BadInput::new(place, invalid, format!("{}, or another world", self.remedy(&invalid.key)))
+    }
+
     /// Refuses the value of `key` in words of the caller's.
     pub(crate) fn refuse_value(&self, key: &str, problem: impl Display) -> BadInput {
         BadInput::new(self.place(key), problem, self.remedy(key))

@@ -50,7 +50,7 @@ impl Job for Experiment<'_> {
         let Self { options, world } = self;
         let settings = &options.settings;
         let view = world.view()?;
-        let plan = settings.config.plan(&view).map_err(|invalid| settings.refuse(&invalid))?;
+        let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
         let trace = options.trace(plan.schedule.users)?;
         let quiet = options.quiet;
         let interrupt = Interrupt::listen(move || {

@@ -13,102 +13,95 @@ use tempfile::TempDir;
 
 use super::file::{checksum, tensors};
 use super::{WorldFile, about, file};
-use crate::error::BadInput;
+use crate::error::{self, BadInput};
 
 /// A place where a world may be written.
 #[derive(Debug)]
-pub(super) struct Folder {
-    dir: PathBuf,
-    replaces: bool,
-}
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
     /// Refuses, before any work, a place that holds something else, a world without `force`, and one that cannot be
     /// written to. It leaves nothing behind.
     pub(super) fn at(dir: &Path, force: bool) -> Result<Self> {
         let refuse = |problem: &str, remedy: &str| Err(BadInput::new(dir.display(), problem, remedy).into());
-        let mut replaces = false;
         if dir.symlink_metadata().is_ok() {
             let entries = match fs::read_dir(dir) {
-                Ok(entries) => entries.collect::<io::Result<Vec<_>>>().map_err(|error| unwritable(dir, &error))?,
+                Ok(entries) => entries.collect::<io::Result<Vec<_>>>().map_err(|error| unwritable(dir, error))?,
                 Err(_) => return refuse("is there already, and is not a folder", "name a new folder"),
             };
-            let is_ours = |name: &std::ffi::OsStr| name == about::FILE || name == file::FILE;
-            let holds_a_world = entries.iter().any(|entry| is_ours(&entry.file_name()));
-            let holds_more = entries.iter().any(|entry| !is_ours(&entry.file_name()));
-            if holds_more {
+            let names: Vec<_> =
+                entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            let is_ours = |name: &str| name == about::FILE || name == file::FILE;
+            if names.iter().any(|name| !is_ours(name) && !name.starts_with(HIDDEN)) {
                 return refuse("is a folder that holds other files", "name a new folder, or empty this one");
             }
-            if holds_a_world && !force {
+            if names.iter().any(|name| is_ours(name)) && !force {
                 return refuse("holds a world already", "name a new folder, or pass --force to replace it");
             }
-            replaces = !entries.is_empty();
         }
-        let above = dir.ancestors().skip(1).find(|above| above.exists() || above.as_os_str().is_empty());
-        hidden_folder(above.unwrap_or(Path::new("/"))).map_err(|error| unwritable(dir, &error))?;
-        Ok(Self { dir: dir.to_owned(), replaces })
+        let nearest = dir.ancestors().find(|above| above.exists() || above.as_os_str().is_empty());
+        hidden_folder(nearest.unwrap_or(Path::new("/"))).map_err(|error| unwritable(dir, error))?;
+        Ok(Self(dir.to_owned()))
     }
 
-    /// Writes both files under a temporary name, and gives the folder its own when they are on the disk. The world
-    /// learns its checksums.
+    /// Writes both files in a hidden folder, and gives them their places when they are on the disk: the tensors first,
+    /// for `world.json` holds their checksum and so says that both are there. The world learns its checksums.
     pub(super) fn write(&self, world: &mut WorldFile) -> Result<()> {
-        self.try_write(world).map_err(|error| match error.downcast::<io::Error>() {
-            Ok(error) => unwritable(&self.dir, &error).into(),
-            Err(other) => other,
+        let Self(dir) = self;
+        let existed = dir.exists();
+        try_write(dir, world).map_err(|error| {
+            if !existed {
+                // It is empty; the error that is reported is the first one.
+                let _ = fs::remove_dir(dir);
+            }
+            match error.downcast::<io::Error>() {
+                Ok(error) => unwritable(dir, error),
+                Err(other) => other,
+            }
         })
     }
+}
 
-    fn try_write(&self, world: &mut WorldFile) -> Result<()> {
-        let parent = match self.dir.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(parent)?;
-        let new = hidden_folder(parent)?;
-        let tensors = new.path().join(file::FILE);
-        write_tensors(world, &tensors)?;
-        let map = MemoryMappedFile::open_ro(&tensors)?;
-        let text = world.about_mut().seal(checksum(map.as_slice_bytes(0, map.len())?))?;
-        let about = new.path().join(about::FILE);
-        fs::write(&about, text)?;
-        // The tensors were written through a private temporary file.
-        fs::set_permissions(&tensors, about.metadata()?.permissions())?;
-        for name in [file::FILE, about::FILE] {
-            File::open(new.path().join(name))?.sync_all()?;
-        }
-        let old = hidden_folder(parent)?;
-        if self.replaces {
-            fs::rename(&self.dir, old.path())?;
-        }
-        if let Err(error) = fs::rename(new.path(), &self.dir) {
-            if self.replaces {
-                fs::rename(old.path(), &self.dir)?;
-            }
-            return Err(error.into());
-        }
-        // Now under its own name, it must not be removed with the temporary one's owner.
-        let _ = new.keep();
-        File::open(parent)?.sync_all()?;
-        Ok(())
+fn try_write(dir: &Path, world: &mut WorldFile) -> Result<()> {
+    fs::create_dir_all(dir)?;
+    let new = hidden_folder(dir)?;
+    let tensors = new.path().join(file::FILE);
+    write_tensors(world, &tensors)?;
+    let map = MemoryMappedFile::open_ro(&tensors)?;
+    let text = world.about_mut().seal(checksum(map.as_slice_bytes(0, map.len())?))?;
+    let about = new.path().join(about::FILE);
+    fs::write(&about, text)?;
+    // The tensors were written through a private temporary file.
+    fs::set_permissions(&tensors, about.metadata()?.permissions())?;
+    for name in [file::FILE, about::FILE] {
+        File::open(new.path().join(name))?.sync_all()?;
     }
+    for name in [file::FILE, about::FILE] {
+        fs::rename(new.path().join(name), dir.join(name))?;
+    }
+    File::open(dir)?.sync_all()?;
+    Ok(())
 }
 
-/// A folder that goes away when dropped, beside the one to be written: a rename must not cross file systems.
-fn hidden_folder(parent: &Path) -> io::Result<TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".recsim-world-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)); // less what the user's mask takes
-    builder.tempdir_in(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+/// A folder that goes away when dropped, where the world is to be: a rename must not cross file systems.
+fn hidden_folder(dir: &Path) -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix(HIDDEN).tempdir_in(if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    })
 }
 
-fn unwritable(dir: &Path, error: &io::Error) -> BadInput {
-    BadInput::new(
-        dir.display(),
-        format!("cannot be written: {}", error.kind()),
-        "name a folder that you may write to",
-    )
+/// A folder that nobody may write to is the wrong one; a disk that is full is not the input's fault.
+fn unwritable(dir: &Path, error: io::Error) -> anyhow::Error {
+    if error::remedy(&error).is_some() {
+        return anyhow::Error::from(error).context(format!("could not write {}", dir.display()));
+    }
+    let problem = format!("cannot be written: {}", error.kind());
+    BadInput::new(dir.display(), problem, "name a folder that you may write to").into()
 }
+
+const HIDDEN: &str = ".recsim-world-";
 
 fn write_tensors(world: &WorldFile, path: &Path) -> Result<()> {
     let parts = world.parts();

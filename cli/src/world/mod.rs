@@ -48,8 +48,7 @@ pub(crate) fn run(command: Command, quiet: bool, json: bool, threads: Option<usi
         Command::Info(Info { dir }) => {
             let world = open(&dir)?;
             world.view()?;
-            info::print(&dir, &world, json)?;
-            return Ok(());
+            (dir, world)
         }
     };
     if json || !quiet {

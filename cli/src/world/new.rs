@@ -63,10 +63,11 @@ impl New {
 /// Generates a world in memory; it is the same for any number of threads.
 pub(crate) fn generate(recipe: &Recipe, threads: Option<usize>) -> Result<WorldFile> {
     let &Recipe { items, clusters, list, seed, .. } = recipe;
-    for (what, count) in [("clusters", clusters), ("places in a list", list)] {
+    for (what, flag, count) in [("clusters", "--clusters", clusters), ("places in a list", "--list", list)] {
         if count > items {
             let problem = format!("{count} {what} are more than the {items} items");
-            return Err(BadInput::new("the generated world", problem, "ask for more items, or for fewer").into());
+            let remedy = format!("give a greater number to --items, or a smaller one to {flag}");
+            return Err(BadInput::new("the generated world", problem, remedy).into());
         }
     }
     let mut failure = None;

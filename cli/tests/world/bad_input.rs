@@ -13,6 +13,7 @@ fn impossible_sizes_are_refused() {
         ("--users many", "--users"),
         ("--items 4 --list 2", "5 clusters"),
         ("--items 30", "40 places in a list"),
+        ("--items 30", "a smaller one to --list"),
         ("--users 2000000000", "GiB of it for the world"),
         ("--dim 4294967295", "`--dim`"),
     ] {

@@ -68,10 +68,26 @@ fn folders_above_are_made_and_empty_ones_used() {
     desk.good("info above/below");
 }
 
+#[cfg(unix)]
+#[test]
+fn the_folder_one_stands_in_and_a_link_to_one_serve_as_well() {
+    let desk = Desk::new();
+    desk.good("new . --users 5 --items 50");
+    desk.good("new . --users 6 --items 50 --force");
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("far")).unwrap();
+    std::os::unix::fs::symlink("far", desk.path("link")).unwrap();
+    desk.good("new link --users 5 --items 50");
+    desk.good("new link --users 6 --items 50 --force");
+    assert_eq!(desk.tensors("far").shape("user.belief"), [6, 5]);
+    assert!(desk.path("link").is_symlink());
+}
+
 #[test]
 fn info_describes_a_world_in_words_and_in_json() {
     let desk = Desk::new();
     assert_eq!(desk.good("new w --users 40 --items 100 --quiet"), "");
+    assert_eq!(desk.good("info w --quiet"), "", "it is in order, and nobody wants to know more");
     let text = desk.good("info w");
     assert!(text.starts_with("w: 40 users, 100 items of 64 dimensions, lists of 40\n"), "{text}");
     let json: serde_json::Value = serde_json::from_str(&desk.good("info w --json")).unwrap();
