@@ -57,8 +57,8 @@ impl Agent {
         replay: &Replay,
         keys: &UpdateKeys,
     ) -> Result<(), CpuError> {
-        self.sample.draw(world, replay, self.learner.batch_size, keys);
-        let targets = self.target_values(world, replay, keys);
+        self.sample.draw(world, replay, self.learner.batch_size, keys)?;
+        let targets = self.target_values(world, replay, keys)?;
         self.losses.critic_updates += 1;
         self.losses.target_value += mean(&targets);
         self.step_critics(targets, keys)
@@ -75,13 +75,13 @@ impl Agent {
     }
 
     /// What the critics should say, `[rows]`: tiles of rows go through all three targets.
-    fn target_values(&self, world: &World, replay: &Replay, keys: &UpdateKeys) -> Vec<f32> {
+    fn target_values(&self, world: &World, replay: &Replay, keys: &UpdateKeys) -> Result<Vec<f32>, CpuError> {
         let Self { arch, learner, targets, sample, .. } = self;
         let [actor, critics @ ..] = targets;
         let (state, max_action, discount) = (learner.state(), learner.max_action as f32, learner.discount as f32);
         let deviation = (learner.policy_noise * learner.max_action) as f32;
         let limit = (learner.noise_clip * learner.max_action) as f32;
-        let mut values = vec![0.0; sample.rows];
+        let mut values = crate::error::table("target values", sample.rows, 0.0)?;
         let tiles = values.par_chunks_mut(ROWS).enumerate();
         tiles.for_each_init(
             || [Room::new(*arch), Room::new(*arch)],
@@ -111,7 +111,7 @@ impl Agent {
                 }
             },
         );
-        values
+        Ok(values)
     }
 
     fn step_critics(&mut self, targets: Vec<f32>, keys: &UpdateKeys) -> Result<(), CpuError> {
@@ -120,6 +120,7 @@ impl Agent {
             let dropout = Dropout { share: self.learner.dropout, keys: *keys, network };
             self.networks[network as usize].learn(&self.sample.input, &dropout)
         });
+        let (values_1, values_2) = (values_1?, values_2?);
         let targets = table(targets, self.sample.rows);
         self.losses.q_value += f64::from(values_1.retaped::<NoneTape>().mean::<Rank0, _>().array());
         let loss = mse_loss(values_1, targets.clone()) + mse_loss(values_2, targets);
@@ -137,7 +138,7 @@ impl Agent {
         let dropout = Dropout { share: learner.dropout, keys: *keys, network: Network::Actor };
         let critic = &networks[Network::Critic1 as usize];
         let states = sample.states(learner.action());
-        let action = squash(networks[0].learn(states, &dropout), learner.max_action as f32);
+        let action = squash(networks[0].learn(states, &dropout)?, learner.max_action as f32);
         let (action, tape) = action.split_tape();
         let values = value(*arch, &critic.layout, &critic.weights, states, action.clone().put_tape(tape));
         let size = action.put_tape(Default::default()).square().mean::<Rank0, _>();

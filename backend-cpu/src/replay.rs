@@ -5,6 +5,7 @@ use recsim_core::rng::index;
 use recsim_core::td3::UpdateKeys;
 use recsim_core::world::row;
 
+use crate::error::resize;
 use crate::{Batch, CpuError, World};
 
 /// Transitions, oldest overwritten first. A user's embedding is not stored again: the world has it.
@@ -80,19 +81,27 @@ impl Replay {
 
 impl Sample {
     /// Draws the transitions of an update.
-    pub(crate) fn draw(&mut self, world: &World, replay: &Replay, rows: usize, keys: &UpdateKeys) {
+    pub(crate) fn draw(
+        &mut self,
+        world: &World,
+        replay: &Replay,
+        rows: usize,
+        keys: &UpdateKeys,
+    ) -> Result<(), CpuError> {
         let held = replay.ring.held() as u64;
         self.rows = rows;
-        self.place.clear();
-        self.place.extend((0..rows as u64).map(|n| index(keys.sample.with(n), held) as usize));
-        self.reward.clear();
-        self.reward.extend(self.place.iter().map(|&place| replay.reward[place]));
-        self.input.resize((replay.clusters + 2 * replay.dimensions) * rows, 0.0);
-        for (n, &place) in self.place.iter().enumerate() {
+        resize("sampled places", &mut self.place, rows, 0)?;
+        resize("sampled rewards", &mut self.reward, rows, 0.0)?;
+        let features = replay.clusters + 2 * replay.dimensions;
+        resize("sampled transitions", &mut self.input, features * rows, 0.0)?;
+        for (n, (sampled, reward)) in self.place.iter_mut().zip(&mut self.reward).enumerate() {
+            let place = index(keys.sample.with(n as u64), held) as usize;
+            (*sampled, *reward) = (place, replay.reward[place]);
             let action = &replay.action[row(place, replay.dimensions)];
             let features = state(world, replay, &replay.belief_before, place).chain(action);
             fill_column(&mut self.input, rows, n, features);
         }
+        Ok(())
     }
 
     /// Writes the states that rows from `first` on led to, `[K + D, rows]`, for as many rows as `states` has room for.

@@ -8,6 +8,8 @@ use recsim_core::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, ke
 
 use super::FEATURES;
 use super::vector::{sum, sum_of, vectorised};
+use crate::CpuError;
+use crate::error::resize;
 use crate::gemm::{Matrix, Onto, multiply};
 
 /// Which units of a network an update drops.
@@ -70,7 +72,24 @@ impl Pass {
         Self { arch, rows: 0, boost: 1.0, input: Vec::new(), layers: Vec::new(), slopes: Default::default() }
     }
 
-    /// The output, `[outputs, rows]`, for `input`, `[inputs, rows]`.
+    /// Room for all tables of a pass with so many rows, forwards and back.
+    pub(crate) fn make_room(&mut self, layout: &Layout, rows: usize) -> Result<(), CpuError> {
+        const NAME: &str = "activations of an update";
+        resize(NAME, &mut self.input, layout.inputs() * rows, 0.0)?;
+        self.layers.resize_with(layout.layers().len(), LayerPass::default);
+        for (layer, pass) in layout.layers().iter().zip(&mut self.layers) {
+            resize(NAME, &mut pass.output, layer.outputs * rows, 0.0)?;
+            if layer.norm.is_some() {
+                resize(NAME, &mut pass.normalised, layer.outputs * rows, 0.0)?;
+            }
+            for slopes in &mut self.slopes {
+                resize(NAME, slopes, slopes.len().max(layer.outputs * rows), 0.0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The output, `[outputs, rows]`, for `input`, `[inputs, rows]`, once there is room.
     pub(crate) fn forward(
         &mut self,
         layout: &Layout,
@@ -81,7 +100,6 @@ impl Pass {
         self.rows = input.len() / layout.inputs();
         self.input.clear();
         self.input.extend_from_slice(input);
-        self.layers.resize_with(layout.layers().len(), LayerPass::default);
         let threshold = dropout_threshold(dropout.share);
         self.boost = dropout_boost(threshold) as f32;
         for (depth, layer) in layout.layers().iter().enumerate() {
@@ -181,7 +199,6 @@ impl LayerPass {
     ) {
         let weight = &weights.parameters[layer.weight.clone()];
         let bias = &weights.parameters[layer.bias.clone()];
-        self.output.resize(layer.outputs * rows, 0.0);
         let tiles = self.output.par_chunks_mut(FEATURES * rows).enumerate();
         let product = |tile: usize, output: &mut [f32]| {
             let weight = &weight[tile * FEATURES * layer.inputs..][..output.len() / rows * layer.inputs];
@@ -204,7 +221,6 @@ impl LayerPass {
             return;
         };
         let (scale, shift) = (&weights.parameters[norm.scale.clone()], &weights.parameters[norm.shift.clone()]);
-        self.normalised.resize(layer.outputs * rows, 0.0);
         self.batch.resize(layer.outputs, Batch::default());
         let kept = self.normalised.par_chunks_mut(FEATURES * rows).zip(self.batch.par_chunks_mut(FEATURES));
         tiles.zip(kept).for_each(|((tile, output), (normalised, batch))| {

@@ -13,6 +13,7 @@ use recsim_core::math::Real;
 use recsim_core::net::{Layout, Weights};
 
 use super::{Dropout, Pass, ROWS, Room};
+use crate::CpuError;
 
 /// dfdx's device.
 pub(crate) type Host = dfdx::tensor::Cpu;
@@ -45,9 +46,12 @@ impl Net {
     /// the parameters is added to the slot's; the input gets none.
     ///
     /// The network keeps one pass: go back before the next one.
-    pub(crate) fn learn(&self, input: &[f32], dropout: &Dropout) -> Table<Tape> {
-        let output = locked(&self.pass).forward(&self.layout, &self.weights, input, dropout).to_vec();
-        let output = table(output, input.len() / self.layout.inputs());
+    pub(crate) fn learn(&self, input: &[f32], dropout: &Dropout) -> Result<Table<Tape>, CpuError> {
+        let rows = input.len() / self.layout.inputs();
+        let mut room = locked(&self.pass);
+        room.make_room(&self.layout, rows)?;
+        let output = table(room.forward(&self.layout, &self.weights, input, dropout).to_vec(), rows);
+        drop(room);
         let (ghost, slot) = (output.ghost(), self.slot.ghost());
         let (layout, weights, pass) = (Arc::clone(&self.layout), Arc::clone(&self.weights), Arc::clone(&self.pass));
         let mut tape = Tape::default();
@@ -57,7 +61,7 @@ impl Net {
             locked(&pass).backward(&layout, &weights, &slope, gradient);
             Ok(())
         });
-        output.put_tape(tape)
+        Ok(output.put_tape(tape))
     }
 
     /// Lets the running statistics follow those of the last pass.

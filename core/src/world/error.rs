@@ -13,6 +13,13 @@ pub enum WorldError {
         /// Which: `users`, `items`, `clusters`, `dimensions` or `list`.
         size: &'static str,
     },
+    /// There are more users, items or clusters than a `u32` counts.
+    TooMany {
+        /// Which: `users`, `items` or `clusters`.
+        size: &'static str,
+        /// How many.
+        found: usize,
+    },
     /// A tensor has not the number of elements that the sizes ask for.
     Length {
         /// The tensor's name.
@@ -60,6 +67,9 @@ impl fmt::Display for WorldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty { size } => write!(f, "the world has no {size}: at least 1 is needed"),
+            Self::TooMany { size, found } => {
+                write!(f, "the world has {found} {size}: at most 4294967295 are possible")
+            }
             Self::Length { tensor, expected, found } => {
                 write!(f, "`{tensor}` has {found} elements where the sizes ask for {expected}")
             }
@@ -86,6 +96,11 @@ pub(super) fn check(shape: &Shape, parts: &Parts<'_>) -> Result<(), WorldError> 
     {
         if value == 0 {
             return Err(WorldError::Empty { size });
+        }
+    }
+    for (size, found) in [("users", users), ("items", items), ("clusters", clusters)] {
+        if u32::try_from(found).is_err() {
+            return Err(WorldError::TooMany { size, found });
         }
     }
     length("item.embedding", parts.item_embedding.len(), items, dimensions)?;
@@ -122,6 +137,17 @@ pub(super) fn check(shape: &Shape, parts: &Parts<'_>) -> Result<(), WorldError> 
                 });
             }
         }
+    }
+    #[cfg(feature = "alloc")]
+    if list > FEW {
+        let mut sorted = alloc::vec::Vec::new();
+        return (0..users).try_for_each(|user| {
+            sorted.clear();
+            sorted.extend_from_slice(&parts.user_pretrained[row(user, list)]);
+            sorted.sort_unstable();
+            let repeat = sorted.windows(2).find(|pair| pair[0] == pair[1]);
+            repeat.map_or(Ok(()), |pair| Err(WorldError::Repeat { user, item: pair[0] }))
+        });
     }
     (0..users).try_for_each(|user| no_repeat(user, &parts.user_pretrained[row(user, list)]))
 }
@@ -164,7 +190,7 @@ fn indices(
     }
 }
 
-/// Lists are short: comparing all pairs needs no memory and is faster than sorting up to about a hundred items.
+/// Comparing all pairs needs no memory, and is faster than sorting a hundred or fewer.
 fn no_repeat(user: usize, list: &[u32]) -> Result<(), WorldError> {
     for (place, &item) in list.iter().enumerate() {
         if list[..place].contains(&item) {
@@ -173,3 +199,6 @@ fn no_repeat(user: usize, list: &[u32]) -> Result<(), WorldError> {
     }
     Ok(())
 }
+
+#[cfg(feature = "alloc")]
+const FEW: usize = 100;

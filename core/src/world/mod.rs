@@ -2,17 +2,19 @@
 
 #[cfg(feature = "alloc")]
 mod arrays;
+#[cfg(feature = "alloc")]
+mod clusters;
 mod error;
 #[cfg(feature = "alloc")]
 mod generate;
 
 #[cfg(feature = "alloc")]
 pub use arrays::Arrays;
+#[cfg(feature = "alloc")]
+pub use clusters::{distances, settle, target};
 pub use error::WorldError;
 #[cfg(feature = "alloc")]
-pub use generate::{
-    GeneratedWorld, Recipe, cluster_sizes, distances, generate, lists_by_brute_force, settle, target,
-};
+pub use generate::{GeneratedWorld, Recipe, cluster_sizes, generate, lists_by_brute_force};
 
 use core::ops::Range;
 
