@@ -176,6 +176,8 @@ impl Draft {
                 let draft = Self { groups, origins: Origins::new() };
                 let found = draft.value(&key).map_or_else(|| "nothing".to_owned(), ToString::to_string);
                 let settings = Settings { config: Config::default(), origins };
+                // One bad entry makes the whole list bad.
+                let expected = if key == path { expected } else { "a sequence" };
                 let problem = format!("`{key}` is {found}, and must be {}", in_words(expected));
                 Err(settings.refuse_value(&key, problem))
             }

@@ -1,5 +1,6 @@
 //! JSON lines: one value a line, on the disk's side as soon as it is known.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::error::BadInput;
 
 /// A file that grows by a line at a time.
 #[derive(Debug)]
@@ -44,6 +47,11 @@ pub(crate) fn last<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>
     Ok(last)
 }
 
+/// A record of a run that does not say what it should.
+pub(crate) fn damaged(place: impl Display, error: &serde_json::Error) -> BadInput {
+    BadInput::new(place, format!("this is damaged: {error}"), "restore the file, or repeat the run")
+}
+
 fn each<T: DeserializeOwned>(path: &Path, mut keep: impl FnMut(T)) -> anyhow::Result<()> {
     let unreadable = || format!("could not read {}", path.display());
     let mut file = BufReader::new(File::open(path).with_context(unreadable)?);
@@ -54,7 +62,8 @@ fn each<T: DeserializeOwned>(path: &Path, mut keep: impl FnMut(T)) -> anyhow::Re
         if line.pop() != Some(b'\n') {
             break;
         }
-        keep(serde_json::from_slice(&line).with_context(|| format!("{}:{number}", path.display()))?);
+        let place = || format!("{}:{number}", path.display());
+        keep(serde_json::from_slice(&line).map_err(|error| damaged(place(), &error))?);
     }
     Ok(())
 }

@@ -154,6 +154,6 @@ impl fmt::Display for Summary {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let parsed = fs::read(path).map_err(anyhow::Error::from).and_then(|text| Ok(serde_json::from_slice(&text)?));
-    parsed.with_context(|| format!("could not read {}", path.display()))
+    let text = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+    Ok(serde_json::from_slice(&text).map_err(|error| lines::damaged(path.display(), &error))?)
 }

@@ -25,7 +25,7 @@ pub fn actions_stay_within_bounds<B: Device>(new: &impl Fn() -> B) {
         config.environment.max_action = 0.37;
         config.td3.exploration_noise = 5.0;
     });
-    let most = loud.environment.max_action;
+    let most = loud.learner.max_action as f32;
     let mut stage = Stage::new(new(), &world, loud);
     let actions = stage.actions(0..USERS, Some(noise_key()));
     assert!(actions.iter().all(|a| (-most..=most).contains(a)));

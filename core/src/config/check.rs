@@ -176,15 +176,25 @@ fn within(key: &str, value: f64, low: f64, high: f64) -> Result<(), Invalid> {
 fn positive(key: &str, value: f64) -> Result<(), Invalid> {
     // Below this a float32 is subnormal: dividing by it overflows.
     let possible = value >= f64::from(f32::MIN_POSITIVE) && value <= GREATEST;
-    must(possible, key, value, "above 0 and a finite float32")
+    must(possible, key, Legible(value), format!("from {:e} to {GREATEST:e}", f32::MIN_POSITIVE))
 }
 
 fn not_negative(key: &str, value: f64) -> Result<(), Invalid> {
-    must((0.0..=GREATEST).contains(&value), key, value, "at least 0 and a finite float32")
+    must((0.0..=GREATEST).contains(&value), key, Legible(value), "at least 0 and a finite float32")
 }
 
 fn finite(key: &str, value: f64) -> Result<(), Invalid> {
-    must((-GREATEST..=GREATEST).contains(&value), key, value, "a finite float32")
+    must((-GREATEST..=GREATEST).contains(&value), key, Legible(value), "a finite float32")
+}
+
+/// A number that nobody has to count the zeros of.
+struct Legible(f64);
+
+impl Display for Legible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number) = *self;
+        if number == 0.0 || (1e-4..1e9).contains(&number.abs()) { number.fmt(f) } else { write!(f, "{number:e}") }
+    }
 }
 
 const MOST_THREADS: u32 = 1024;

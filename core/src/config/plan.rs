@@ -36,8 +36,6 @@ pub struct Environment {
     pub chosen: usize,
     /// Items shown; at least `chosen`, at most the world's list and items.
     pub shown: usize,
-    /// Actions lie in plus or minus this.
-    pub max_action: f32,
 }
 
 /// When what happens.
@@ -171,7 +169,6 @@ impl Config {
             similarity: self.recommendation.similarity_metric,
             chosen: self.recommendation.rl_list_size as usize,
             shown: self.recommendation.total_recommendations as usize,
-            max_action: environment.max_action as f32,
         }
     }
 }
