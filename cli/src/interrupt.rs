@@ -1,4 +1,5 @@
-//! Ctrl-C and termination: the first asks the run to stop after its round, the second ends it at once.
+//! Ctrl-C and termination: the first asks the run to stop after its round, another one ends it at once. Who sends one
+//! to a program and to its group, as `timeout` does, sends two, and means one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,9 +18,9 @@ impl Interrupt {
     /// Listens from now on, and when the first signal comes, calls `heard` from another thread.
     pub(crate) fn listen(heard: impl FnOnce() + Send + 'static) -> anyhow::Result<Self> {
         let asked = Self::default();
+        let impatient = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag down and raises it, the second finds it up.
-            flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&asked.0))
+            flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&impatient))
                 .and_then(|_| flag::register(signal, Arc::clone(&asked.0)))
                 .context("could not listen for signals")?;
         }
@@ -30,6 +31,8 @@ impl Interrupt {
                 thread::sleep(BETWEEN_LOOKS);
             }
             heard();
+            thread::sleep(ECHO);
+            impatient.store(true, Ordering::Relaxed);
         });
         Ok(asked)
     }
@@ -40,5 +43,7 @@ impl Interrupt {
     }
 }
 
+/// A signal that follows sooner is the same one.
+const ECHO: Duration = Duration::from_millis(500);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 const EXIT_CODE: i32 = 130;

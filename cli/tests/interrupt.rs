@@ -40,6 +40,32 @@ fn a_signal_leaves_every_file_whole_and_exits_with_130() {
 }
 
 #[test]
+fn two_signals_at_once_are_one_and_a_later_one_ends_the_program() {
+    let place = Place::new();
+    let run = start(&place, &[], 5);
+    send(&run, "TERM");
+    send(&run, "TERM");
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert_eq!(json(&place.path("run/summary.json"))["status"], "interrupted");
+
+    // A round of a million users takes longer than anybody waits who sends another one.
+    let place = Place::new();
+    let long = ["train", "--users", "1000000", "--backend", "reference", "--set", "world.items=20", "--out", "run"];
+    let mut command = place.command(&long);
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !place.path("run/run.json").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    send(&run, "TERM");
+    std::thread::sleep(Duration::from_secs(1));
+    let ended = Instant::now();
+    send(&run, "TERM");
+    assert_eq!(run.wait_with_output().unwrap().status.code(), Some(130));
+    assert!(ended.elapsed() < Duration::from_secs(20) && !place.path("run/summary.json").exists());
+}
+
+#[test]
 fn a_signal_is_heard_in_the_midst_of_learning() {
     let place = Place::new();
     let run = start(&place, &["--set", "td3.gradient_steps=4294967295"], 2);
