@@ -1,48 +1,83 @@
-//! The stages of recsim on an NVIDIA GPU.
+//! The stages of recsim on an NVIDIA GPU: own kernels, compiled for the world's sizes when it is brought to the device.
 //!
-//! They are not written yet: [`Cuda::new`] says so.
-#![forbid(unsafe_code)]
+//! | to find | look in |
+//! |---|---|
+//! | the kernels, named after core's files | `kernels/` |
+//! | what is kept of a world and of a batch of users | [`World`], [`Batch`] |
+//! | the users' side | `simulate` |
+//! | launching, memory, and all the unsafe code | `ffi` |
+//! | how the kernels run where there is no GPU | `host/cuda.h`, `ffi/host` |
+//!
+//! The agent's side is not written yet: the users can be simulated, and [`Cuda`] is no whole device.
+#![deny(unsafe_code)]
+
+mod batch;
+mod error;
+mod ffi;
+mod inspect;
+mod simulate;
+mod sources;
+mod table;
+mod world;
+
+pub use batch::Batch;
+pub use error::CudaError;
+#[cfg(feature = "host-run")]
+pub use ffi::Host;
+pub use ffi::{Gpu, Machine, Nvrtc};
+pub use world::World;
 
 use std::convert::Infallible;
-use std::fmt;
+use std::marker::PhantomData;
 
-use recsim_core::backend::{BackendError, ErrorKind};
+use recsim_core::backend::Backend;
 
-/// An NVIDIA GPU. None can be had so far.
-#[derive(Debug)]
-pub struct Cuda(Infallible);
+/// An NVIDIA GPU, or another [`Machine`] that runs its kernels.
+pub struct Cuda<M: Machine = Gpu> {
+    pub(crate) machine: M,
+}
 
 impl Cuda {
-    /// Always the error that this build has no CUDA stages.
+    /// The machine's first GPU.
     ///
     /// ```
     /// use recsim_core::backend::{BackendError, ErrorKind};
-    /// let error = recsim_backend_cuda::Cuda::new().expect_err("nothing is there yet");
-    /// assert_eq!(error.kind(), ErrorKind::Unavailable);
+    /// match recsim_backend_cuda::Cuda::new() {
+    ///     Ok(_) => println!("there is a GPU"),
+    ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+    /// }
     /// ```
     pub fn new() -> Result<Self, CudaError> {
-        Err(CudaError::NotBuilt)
+        Gpu::new().map(Self::on)
     }
 }
 
-/// Why a stage could not be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CudaError {
-    /// This build has no CUDA stages.
-    NotBuilt,
-}
-
-impl BackendError for CudaError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Unavailable
+impl<M: Machine> Cuda<M> {
+    /// The stages on a machine.
+    pub fn on(machine: M) -> Self {
+        Self { machine }
     }
 }
 
-impl std::error::Error for CudaError {}
-
-impl fmt::Display for CudaError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the CUDA backend is not part of this version of recsim: choose `cpu`, which needs no GPU")
-    }
+impl<M: Machine> Backend for Cuda<M> {
+    type Error = CudaError;
+    type World = World<M>;
+    type Batch = Batch<M>;
+    type Agent = Agent;
+    type Replay = Replay<M>;
 }
+
+/// Compiles every kernel for GPUs of a capability, such as 90 for 9.0, with a world's constants (`K`, `D`, `LIST`,
+/// `CHOSEN`, `SHOWN`), and gives the compiler's warnings. It needs no GPU.
+pub fn compile_all(compiler: Nvrtc, constants: &[(&str, usize)], capability: i32) -> Result<String, CudaError> {
+    let units = sources::UNITS.iter();
+    units.map(|unit| Ok(compiler.compile(unit, &sources::unit(unit), constants, capability)?.warnings)).collect()
+}
+
+/// Networks, targets, optimizer: not written yet.
+#[derive(Debug)]
+pub enum Agent {}
+
+/// The ring of transitions: not written yet.
+#[derive(Debug)]
+pub struct Replay<M>(Infallible, PhantomData<M>);

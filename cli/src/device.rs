@@ -111,7 +111,10 @@ impl Choice {
             #[cfg(feature = "cuda")]
             Name::Cuda => match recsim_backend_cuda::Cuda::new() {
                 Err(error) => Err(unstarted(error)),
-                Ok(_) => unreachable!("its stages are not written yet, and it says so"),
+                Ok(_) => Err(with_remedy(
+                    anyhow::anyhow!("the CUDA backend simulates users, and cannot train an agent yet"),
+                    remedy(ErrorKind::Unavailable),
+                )),
             },
             #[cfg(not(all(feature = "cpu", feature = "cuda")))]
             _ => unreachable!("a backend that was not built is refused when it is chosen"),

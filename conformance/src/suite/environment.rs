@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use nalgebra::DVectorView;
-use recsim_core::backend::{Device, Snapshot};
+use recsim_core::backend::{Inspect, Simulate, Snapshot};
 use recsim_core::metrics::Tally;
 use recsim_core::rng::{Key, Purpose};
 use recsim_core::world::row;
@@ -13,7 +13,7 @@ use super::plain;
 use crate::compare::{Filled, exactly};
 
 /// Slates, acceptances, beliefs and rewards of three rounds are those of `core`'s formulas, in every odd world.
-pub fn a_round_is_the_formulas_to_the_bit<B: Device>(new: &impl Fn() -> B) {
+pub fn a_round_is_the_formulas_to_the_bit<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     for case in cases() {
         let users = case.world().shape().users;
         let whole = 0..users;
@@ -22,7 +22,7 @@ pub fn a_round_is_the_formulas_to_the_bit<B: Device>(new: &impl Fn() -> B) {
 }
 
 /// The same, however the users are split into batches.
-pub fn batches_change_no_response<B: Device>(new: &impl Fn() -> B) {
+pub fn batches_change_no_response<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     for case in cases() {
         let users = case.world().shape().users;
         let split = [0, users / 7, users / 2 + 1, users];
@@ -32,7 +32,7 @@ pub fn batches_change_no_response<B: Device>(new: &impl Fn() -> B) {
 }
 
 /// A tally's counts and sums are its users', whatever batches they come in.
-pub fn a_tally_is_the_sum_over_users<B: Device>(new: &impl Fn() -> B) {
+pub fn a_tally_is_the_sum_over_users<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     for case in cases() {
         let (world, mut backend) = (case.world(), new());
         let users = world.shape().users;
@@ -61,7 +61,7 @@ pub fn a_tally_is_the_sum_over_users<B: Device>(new: &impl Fn() -> B) {
 }
 
 /// After a reset the beliefs are the world's, and the same round has the same outcome.
-pub fn reset_brings_the_initial_beliefs_back<B: Device>(new: &impl Fn() -> B) {
+pub fn reset_brings_the_initial_beliefs_back<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     for case in cases() {
         let (world, mut backend) = (case.world(), new());
         let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
@@ -77,7 +77,7 @@ pub fn reset_brings_the_initial_beliefs_back<B: Device>(new: &impl Fn() -> B) {
 }
 
 /// A snapshot restored is the snapshot taken, and goes on as the original does.
-pub fn what_is_restored_is_there<B: Device>(new: &impl Fn() -> B) {
+pub fn what_is_restored_is_there<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     let case = cases().pop().expect("there are cases");
     let (world, mut backend) = (case.world(), new());
     let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
@@ -92,7 +92,7 @@ pub fn what_is_restored_is_there<B: Device>(new: &impl Fn() -> B) {
 }
 
 /// Three rounds of each batch: `[round][batch]`.
-fn rounds<B: Device>(backend: &mut B, case: &Case, users: &[Range<usize>]) -> Vec<Vec<Snapshot>> {
+fn rounds<B: Simulate + Inspect>(backend: &mut B, case: &Case, users: &[Range<usize>]) -> Vec<Vec<Snapshot>> {
     let on_device = backend.world(&case.world(), &case.environment).expect("the device takes a world");
     let mut batches: Vec<_> = users
         .iter()
@@ -104,7 +104,13 @@ fn rounds<B: Device>(backend: &mut B, case: &Case, users: &[Range<usize>]) -> Ve
 }
 
 /// One round with the case's actions, given by a restore as a policy's would be.
-fn serve<B: Device>(backend: &mut B, world: &B::World, batch: &mut B::Batch, case: &Case, round: u32) -> Snapshot {
+fn serve<B: Simulate + Inspect>(
+    backend: &mut B,
+    world: &B::World,
+    batch: &mut B::Batch,
+    case: &Case,
+    round: u32,
+) -> Snapshot {
     let dimensions = case.world().shape().dimensions;
     backend.observe(world, batch).expect("the device observes");
     let mut snapshot = backend.snapshot(batch).expect("the device shows a batch");

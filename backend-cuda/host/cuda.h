@@ -1,0 +1,249 @@
+// CUDA's words for a C++ compiler: the kernels run on the host, a block after the other, its threads in lockstep.
+//
+// A thread is a fiber. It runs until it ends or waits at a barrier, a shuffle or a ballot, and then another one does;
+// who waits goes on once all have come that are waited for. If nobody can go on, a barrier was missed, and the program
+// ends with a message. The order of the threads can be turned round, which must change no result.
+#pragma once
+
+#include <ucontext.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#define __device__
+#define __global__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+// Blocks run one after the other in one thread of the host.
+#define __shared__ static
+#define __restrict__
+
+namespace host {
+
+struct Coordinates {
+    unsigned x = 0, y = 0, z = 0;
+};
+
+enum class Wait { No, Warp, Block };
+
+struct Fiber {
+    ucontext_t context;
+    static std::size_t constexpr STACK = 128 * 1024;
+    std::unique_ptr<char[]> stack{new char[STACK]};  // untouched until used
+    Coordinates thread;
+    Wait wait = Wait::No;
+    unsigned mask = 0;
+    bool ended = true;
+    unsigned long long exchanged = 0;  // what the other lanes of the warp may see
+};
+
+inline ucontext_t scheduler;
+inline std::vector<std::unique_ptr<Fiber>> fibers;
+inline Fiber* current = nullptr;
+inline Coordinates block, block_size, grid_size;
+inline void (*body)(void**) = nullptr;
+inline void** arguments = nullptr;
+inline bool backwards = false;
+
+inline void run_body() {
+    body(arguments);
+    current->ended = true;
+    swapcontext(&current->context, &scheduler);
+}
+
+inline void wait(Wait what, unsigned mask = 0) {
+    current->wait = what;
+    current->mask = mask;
+    swapcontext(&current->context, &scheduler);
+}
+
+// Whether all whom `fiber` waits for have come or ended.
+inline bool complete(std::size_t place, std::size_t threads) {
+    Fiber const& fiber = *fibers[place];
+    std::size_t const first = fiber.wait == Wait::Block ? 0 : place / 32 * 32;
+    std::size_t const last = fiber.wait == Wait::Block ? threads : std::min(first + 32, threads);
+    for (std::size_t other = first; other < last; ++other) {
+        bool const awaited = fiber.wait == Wait::Block || (fiber.mask >> (other - first) & 1);
+        if (awaited && !fibers[other]->ended && fibers[other]->wait != fiber.wait) return false;
+    }
+    return true;
+}
+
+inline void run_block(std::size_t threads) {
+    while (fibers.size() < threads) fibers.push_back(std::make_unique<Fiber>());
+    for (std::size_t n = 0; n < threads; ++n) {
+        Fiber& fiber = *fibers[n];
+        fiber.thread.x = static_cast<unsigned>(n);
+        fiber.wait = Wait::No;
+        fiber.ended = false;
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = fiber.stack.get();
+        fiber.context.uc_stack.ss_size = Fiber::STACK;
+        fiber.context.uc_link = nullptr;
+        makecontext(&fiber.context, run_body, 0);
+    }
+    std::vector<std::size_t> released;
+    for (;;) {
+        bool ran = false, left = false;
+        for (std::size_t n = 0; n < threads; ++n) {
+            Fiber& fiber = *fibers[backwards ? threads - 1 - n : n];
+            if (!fiber.ended && fiber.wait == Wait::No) {
+                current = &fiber;
+                swapcontext(&scheduler, &fiber.context);
+                ran = true;
+            }
+            left = left || !fiber.ended;
+        }
+        if (!left) return;
+        released.clear();
+        for (std::size_t n = 0; n < threads; ++n) {
+            if (!fibers[n]->ended && fibers[n]->wait != Wait::No && complete(n, threads)) released.push_back(n);
+        }
+        for (std::size_t n : released) fibers[n]->wait = Wait::No;
+        if (!ran && released.empty()) {
+            std::fprintf(stderr, "a kernel's threads wait for each other for ever\n");
+            std::abort();
+        }
+    }
+}
+
+// A kernel by its name, its arguments still pointers to them.
+using Kernel = void (*)(void**);
+inline std::map<std::string, Kernel>& kernels() {
+    static std::map<std::string, Kernel> all;
+    return all;
+}
+
+template <auto function, class... A, std::size_t... N>
+void unpack(void (*)(A...), void** arguments, std::index_sequence<N...>) {
+    function(*static_cast<std::remove_reference_t<A>*>(arguments[N])...);
+}
+
+template <class... A>
+constexpr std::size_t count_of(void (*)(A...)) {
+    return sizeof...(A);
+}
+
+template <auto function>
+void call(void** arguments) {
+    unpack<function>(function, arguments, std::make_index_sequence<count_of(function)>());
+}
+
+struct Registration {
+    Registration(char const* name, Kernel kernel) { kernels()[name] = kernel; }
+};
+
+// Lets the other lanes of the warp see `value`, and calls `look` with a function that shows theirs, all having come.
+template <class T, class Look>
+auto exchange(unsigned mask, T value, Look look) {
+    static_assert(sizeof(T) <= sizeof(current->exchanged));
+    Fiber* const self = current;
+    unsigned const warp = self->thread.x / 32 * 32;
+    std::memcpy(&self->exchanged, &value, sizeof(T));
+    wait(Wait::Warp, mask);
+    auto const seen = look([&](unsigned lane) {
+        bool const there = warp + lane < block_size.x && (mask >> lane & 1);
+        T other = value;
+        if (there) std::memcpy(&other, &fibers[warp + lane]->exchanged, sizeof(T));
+        return other;
+    });
+    // Nobody writes anew before all have read.
+    wait(Wait::Warp, mask);
+    return seen;
+}
+
+inline bool launch(char const* name, unsigned grid, unsigned threads, void** given, bool turned_round) {
+    auto const found = kernels().find(name);
+    if (found == kernels().end()) return false;
+    body = found->second;
+    arguments = given;
+    backwards = turned_round;
+    grid_size = {grid, 1, 1};
+    block_size = {threads, 1, 1};
+    for (unsigned n = 0; n < grid; ++n) {
+        block = {turned_round ? grid - 1 - n : n, 0, 0};
+        run_block(threads);
+    }
+    return true;
+}
+
+}  // namespace host
+
+#define threadIdx (host::current->thread)
+#define blockIdx (host::block)
+#define blockDim (host::block_size)
+#define gridDim (host::grid_size)
+
+inline void __syncthreads() { host::wait(host::Wait::Block); }
+inline void __syncwarp(unsigned mask = 0xffffffffu) { host::wait(host::Wait::Warp, mask); }
+template <class T>
+T __shfl_sync(unsigned mask, T value, unsigned from) {
+    return host::exchange(mask, value, [=](auto of) { return of(from % 32); });
+}
+template <class T>
+T __shfl_xor_sync(unsigned mask, T value, unsigned by) {
+    return __shfl_sync(mask, value, (threadIdx.x % 32) ^ by);
+}
+inline unsigned __ballot_sync(unsigned mask, bool predicate) {
+    return host::exchange(mask, predicate, [=](auto of) {
+        unsigned ballot = 0;
+        for (unsigned lane = 0; lane < 32; ++lane) ballot |= (mask >> lane & 1 && of(lane) ? 1u : 0u) << lane;
+        return ballot;
+    });
+}
+inline bool __any_sync(unsigned mask, bool predicate) { return __ballot_sync(mask, predicate) != 0; }
+inline bool __syncthreads_or(bool predicate) {
+    static bool any;
+    __syncthreads();
+    any = false;
+    __syncthreads();
+    any = any || predicate;
+    __syncthreads();
+    bool const seen = any;
+    __syncthreads();
+    return seen;
+}
+
+// Threads run one at a time, so what they do between two waits is whole.
+template <class T>
+T atomicAdd(T* place, T value) {
+    T const old = *place;
+    *place = static_cast<T>(old + value);
+    return old;
+}
+
+inline unsigned __float_as_uint(float x) {
+    unsigned bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+inline float __uint_as_float(unsigned bits) {
+    float x;
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+}
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+inline int __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
+inline int __ffsll(long long bits) { return __builtin_ffsll(bits); }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+    return static_cast<unsigned long long>((static_cast<unsigned __int128>(a) * b) >> 64);
+}
+inline long long __double2ll_rn(double x) { return std::llrint(x); }
+inline float __fmaf_rn(float a, float b, float c) { return std::fmaf(a, b, c); }
+
+#define HOST_KERNEL(name) static host::Registration const registered_##name(#name, host::call<name>);
+
+// All else is hidden, or libraries of other constants would take it for their own.
+extern "C" __attribute__((visibility("default"))) int recsim_launch(char const* name, unsigned grid, unsigned threads, void** arguments, int turned_round) {
+    return host::launch(name, grid, threads, arguments, turned_round != 0);
+}

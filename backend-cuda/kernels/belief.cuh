@@ -1,0 +1,30 @@
+// core/src/belief.rs: how acceptances move a user's beliefs. K is the number of clusters.
+#pragma once
+#include "math.cuh"
+
+namespace recsim {
+
+// Moves `beliefs` by `accepted` items per cluster.
+__device__ inline void update(float (&beliefs)[K], float const (&accepted)[K], float const* target, float increment) {
+    bool none = true;
+    for (int c = 0; c < K; ++c) none = none && accepted[c] == 0.0f;
+    if (none) return;
+    float sum = 0.0f;
+    for (int c = 0; c < K; ++c) {
+        beliefs[c] = maximum(beliefs[c] + accepted[c] * increment, 0.0f);
+        sum += beliefs[c];
+    }
+    for (int c = 0; c < K; ++c) {
+        if (sum > 1.0f) beliefs[c] /= sum;
+        beliefs[c] = minimum(beliefs[c], target[c]);
+    }
+}
+
+// The summed distance to the target, in cluster order.
+__device__ inline float distance(float const (&beliefs)[K], float const* target) {
+    float sum = 0.0f;
+    for (int c = 0; c < K; ++c) sum += fabsf(target[c] - beliefs[c]);
+    return sum;
+}
+
+}  // namespace recsim

@@ -1,0 +1,82 @@
+// core/src/reward.rs: what a step is worth.
+#pragma once
+#include "belief.cuh"
+#include "math.cuh"
+
+namespace recsim {
+
+template <class Values>
+__device__ inline float sum(Values const& values) {
+    float sum = 0.0f;
+    for (int c = 0; c < K; ++c) sum += values[c];
+    return sum;
+}
+
+// How much a user has taken up, in [0, 1].
+__device__ inline float engagement(float const (&beliefs)[K], float const* target) {
+    return minimum(sum(beliefs) / sum(target), 1.0f);
+}
+
+// How well its shares match the target's, and 0 where a length is 0.
+__device__ inline float alignment(float const (&beliefs)[K], float const* target) {
+    float dot = 0.0f, bb = 0.0f, tt = 0.0f;
+    for (int c = 0; c < K; ++c) {
+        dot += beliefs[c] * target[c];
+        bb += beliefs[c] * beliefs[c];
+        tt += target[c] * target[c];
+    }
+    float const lengths = sqrtf(bb) * sqrtf(tt);
+    return lengths > 0.0f ? maximum(dot / lengths, 0.0f) : 0.0f;
+}
+
+struct Reward {
+    enum Kind : int { Strict, Hybrid, Potential };
+    enum Score : int { Combined, Distance };
+
+    int kind;
+    int score;
+    float scale;
+    float max;
+    float improvement_threshold;
+    float maintenance_factor;
+    float exploration_bonus;
+
+    // How good `beliefs` are.
+    __device__ float score_of(float const (&beliefs)[K], float const* target) const {
+        if (score == Combined) return engagement(beliefs, target) * alignment(beliefs, target);
+        return 1.0f - distance(beliefs, target) / sum(target);
+    }
+
+    // The reward of moving a user from `before` to `after`.
+    __device__ float of(float const (&before)[K], float const (&after)[K], float const* target) const {
+        float gained = 0.0f, far_before = 0.0f, far_after = 0.0f;
+        bool any_fell = false;
+        for (int c = 0; c < K; ++c) {
+            float const d_before = fabsf(target[c] - before[c]), d_after = fabsf(target[c] - after[c]);
+            far_before += d_before;
+            far_after += d_after;
+            any_fell = any_fell || d_after < d_before;
+            gained += maximum(d_before - d_after, 0.0f);
+        }
+        float reward;
+        if (kind == Potential) {
+            reward = scale * (far_before - far_after);
+        } else {
+            float const reached = score_of(after, target);
+            float const delta = reached - score_of(before, target);
+            bool const rose = delta >= improvement_threshold;
+            if (kind == Strict) {
+                reward = rose ? scale * gained : 0.0f;
+            } else if (any_fell) {
+                reward = scale * gained + (rose ? exploration_bonus : 0.0f);
+            } else if (delta > -improvement_threshold) {
+                reward = maintenance_factor * reached;
+            } else {
+                reward = scale * delta;
+            }
+        }
+        return clamp(reward, -max, max);
+    }
+};
+
+}  // namespace recsim

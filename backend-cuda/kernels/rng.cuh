@@ -1,0 +1,28 @@
+// core/src/rng: draws without state, each a pure function of a key.
+#pragma once
+
+namespace recsim {
+
+// A stream of draws, and at the same time 64 well-mixed bits: a place in SplitMix64's stream.
+struct Key {
+    unsigned long long bits;
+
+    // The sub-stream at `coordinate`.
+    __device__ Key with(unsigned long long coordinate) const {
+        unsigned long long const golden = 0x9e3779b97f4a7c15ull;
+        unsigned long long z = bits + coordinate * golden + golden;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+        return Key{z ^ (z >> 31)};
+    }
+};
+
+// A uniform number in [0, 1), a multiple of 2^-24.
+__device__ inline float uniform(Key key) { return static_cast<float>(key.bits >> 40) * (1.0f / (1u << 24)); }
+
+// A uniform index in 0..length.
+__device__ inline unsigned long long index(Key key, unsigned long long length) {
+    return __umul64hi(key.bits, length);
+}
+
+}  // namespace recsim

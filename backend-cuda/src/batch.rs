@@ -1,0 +1,67 @@
+//! A range of users, as they are served together.
+
+use std::ops::Range;
+
+use crate::ffi::Machine;
+use crate::ffi::kernels::SUMS;
+use crate::{CudaError, World};
+
+/// A range of users with their beliefs and their last round, on the device; tables are row-major, a row a user.
+pub struct Batch<M: Machine> {
+    /// The users, by index in the world.
+    pub(crate) users: Range<usize>,
+    /// `[users, K + D]`
+    pub(crate) state: M::Memory,
+    /// `[users, D]`
+    pub(crate) action: M::Memory,
+    /// `[parts, users, chosen]`: ranks, while items are searched for
+    pub(crate) lists: M::Memory,
+    /// Into how many parts the catalogue is divided for them.
+    pub(crate) parts: usize,
+    /// `[users, shown]`; what the action did not choose is filled in when users respond
+    pub(crate) slate: M::Memory,
+    /// `[users, shown]`
+    pub(crate) accepted: M::Memory,
+    /// `[users, K]`, before the last round
+    pub(crate) belief_before: M::Memory,
+    /// `[users, K]`
+    pub(crate) belief: M::Memory,
+    /// `[users]`
+    pub(crate) reward: M::Memory,
+    /// Sums over the users of the last round.
+    pub(crate) tally: M::Memory,
+}
+
+impl<M: Machine> Batch<M> {
+    /// Room for `users`, with their initial beliefs.
+    pub(crate) fn new(machine: &M, world: &World<M>, users: Range<usize>) -> Result<Self, CudaError> {
+        let (count, shown) = (users.len(), world.environment.shown);
+        let (clusters, dimensions) = (world.shape.clusters, world.shape.dimensions);
+        let parts = world.parts(count);
+        let mut batch = Self {
+            state: machine.zeros("states", count * (clusters + dimensions) * WORD)?,
+            action: machine.zeros("actions", count * dimensions * WORD)?,
+            lists: machine.zeros("lists", parts * count * world.environment.chosen * LONG)?,
+            parts,
+            slate: machine.zeros("slates", count * shown * WORD)?,
+            accepted: machine.zeros("acceptances", count * shown)?,
+            belief_before: machine.zeros("beliefs", count * clusters * WORD)?,
+            belief: machine.zeros("beliefs", count * clusters * WORD)?,
+            reward: machine.zeros("rewards", count * WORD)?,
+            tally: machine.zeros("tally", SUMS * LONG)?,
+            users,
+        };
+        batch.reset(machine, world)?;
+        machine.copy(&batch.belief, 0, &mut batch.belief_before, count * clusters * WORD)?;
+        Ok(batch)
+    }
+
+    /// Sets the beliefs to their initial values.
+    pub(crate) fn reset(&mut self, machine: &M, world: &World<M>) -> Result<(), CudaError> {
+        let row = world.shape.clusters * WORD;
+        machine.copy(&world.initial, self.users.start * row, &mut self.belief, self.users.len() * row)
+    }
+}
+
+pub(crate) const WORD: usize = 4;
+pub(crate) const LONG: usize = 8;

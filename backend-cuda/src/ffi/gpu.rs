@@ -1,0 +1,148 @@
+//! An NVIDIA GPU, through the driver.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use cudarc::driver::{CudaContext, CudaModule, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
+use cudarc::nvrtc::Ptx;
+
+use super::{Machine, Nvrtc};
+use crate::CudaError;
+
+/// A GPU.
+#[derive(Debug)]
+pub struct Gpu {
+    compiler: Nvrtc,
+    context: Arc<CudaContext>,
+    stream: Arc<CudaStream>,
+    /// Such as 90 for 9.0.
+    capability: i32,
+}
+
+impl Gpu {
+    /// The first GPU of this machine, or what is missing.
+    pub fn new() -> Result<Self, CudaError> {
+        // SAFETY: opening the library has no effect but that it is there.
+        if !unsafe { sys::is_culib_present() } {
+            let what = "there is no NVIDIA driver (libcuda): install one, on a machine with an NVIDIA GPU";
+            return Err(CudaError::Missing { what: what.to_owned() });
+        }
+        let compiler = Nvrtc::find()?;
+        let context = CudaContext::new(0)
+            .map_err(|error| CudaError::Missing { what: format!("no GPU can be used: {}", said(&error)) })?;
+        // One stream, in order: nothing has to be waited for between launches.
+        let stream = context.default_stream();
+        let (major, minor) = context.compute_capability().map_err(failed("asking for its capability"))?;
+        Ok(Self { compiler, context, stream, capability: 10 * major + minor })
+    }
+
+    /// The GPU's name.
+    pub fn name(&self) -> Result<String, CudaError> {
+        self.context.name().map_err(failed("asking for its name"))
+    }
+}
+
+impl Machine for Gpu {
+    type Memory = CudaSlice<u8>;
+    type Module = Arc<CudaModule>;
+
+    fn module(
+        &self,
+        unit: &'static str,
+        source: &str,
+        constants: &[(&str, usize)],
+    ) -> Result<Self::Module, CudaError> {
+        let compiled = self.compiler.compile(unit, source, constants, self.capability)?;
+        self.context.load_module(Ptx::from_src(compiled.ptx)).map_err(failed("loading kernels"))
+    }
+
+    fn zeros(&self, table: &'static str, bytes: usize) -> Result<Self::Memory, CudaError> {
+        // The driver knows no table of no bytes.
+        self.stream.alloc_zeros(bytes.max(1)).map_err(|error| match error.0 {
+            sys::cudaError_enum::CUDA_ERROR_OUT_OF_MEMORY => CudaError::Memory { table, bytes },
+            _ => failed("making a table")(error),
+        })
+    }
+
+    fn length(&self, memory: &Self::Memory) -> usize {
+        memory.len()
+    }
+
+    fn address(&self, memory: &Self::Memory) -> u64 {
+        memory.device_ptr(&self.stream).0
+    }
+
+    fn write(&self, memory: &mut Self::Memory, bytes: &[u8]) -> Result<(), CudaError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.stream.memcpy_htod(bytes, &mut memory.slice_mut(..bytes.len())).map_err(failed("copying to it"))
+    }
+
+    fn read(&self, memory: &Self::Memory, first: usize, bytes: &mut [u8]) -> Result<(), CudaError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let from = memory.slice(first..first + bytes.len());
+        self.stream.memcpy_dtoh(&from, bytes).map_err(failed("copying from it"))?;
+        self.stream.synchronize().map_err(failed("running a kernel"))
+    }
+
+    fn clear(&self, memory: &mut Self::Memory) -> Result<(), CudaError> {
+        self.stream.memset_zeros(memory).map_err(failed("clearing a table"))
+    }
+
+    fn copy(
+        &self,
+        from: &Self::Memory,
+        first: usize,
+        to: &mut Self::Memory,
+        bytes: usize,
+    ) -> Result<(), CudaError> {
+        let from = from.slice(first..first + bytes);
+        self.stream.memcpy_dtod(&from, &mut to.slice_mut(..bytes)).map_err(failed("copying a table"))
+    }
+
+    unsafe fn launch(
+        &self,
+        module: &Self::Module,
+        kernel: &'static str,
+        blocks: usize,
+        threads: u32,
+        arguments: &[&[u8]],
+    ) -> Result<(), CudaError> {
+        if blocks == 0 {
+            return Ok(());
+        }
+        let function = module.load_function(kernel).map_err(failed("looking for a kernel"))?;
+        let mut pointers: Vec<*mut c_void> =
+            arguments.iter().map(|bytes| bytes.as_ptr().cast_mut().cast()).collect();
+        let blocks = u32::try_from(blocks).map_err(|_| CudaError::Size {
+            what: "blocks of users",
+            found: blocks,
+            most: u32::MAX as usize,
+        })?;
+        self.context.bind_to_thread().map_err(failed("binding its context"))?;
+        // SAFETY: the driver copies each argument's bytes before it returns; the caller answers for what they say.
+        unsafe {
+            result::launch_kernel(
+                function.cu_function(),
+                (blocks, 1, 1),
+                (threads, 1, 1),
+                0,
+                self.stream.cu_stream(),
+                &mut pointers,
+            )
+        }
+        .map_err(failed("launching a kernel"))
+    }
+}
+
+fn failed(doing: &'static str) -> impl Fn(DriverError) -> CudaError {
+    move |error| CudaError::Driver { doing, said: said(&error) }
+}
+
+fn said(error: &DriverError) -> String {
+    let text = |found: Result<&std::ffi::CStr, DriverError>| found.map(|text| text.to_string_lossy().into_owned());
+    text(error.error_string()).unwrap_or_else(|_| error.to_string())
+}

@@ -1,0 +1,162 @@
+//! The kernels on the host: the same sources, compiled by a C++ compiler against `host/cuda.h`, which runs a block's
+//! threads in lockstep. Slow, and everything is checked but what only a GPU can show.
+
+use std::collections::HashMap;
+use std::ffi::{CString, c_char, c_int, c_uint, c_void};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use libloading::Library;
+
+use super::Machine;
+use crate::CudaError;
+
+/// The host as a machine.
+#[derive(Debug, Default)]
+pub struct Host {
+    /// Whether a block's threads, and blocks, take turns from the last to the first: a missing barrier then shows.
+    pub backwards: bool,
+}
+
+impl Host {
+    /// Whether there is a C++ compiler: `c++`, or what the variable `CXX` names.
+    pub fn is_available() -> bool {
+        compiler().arg("--version").output().is_ok_and(|output| output.status.success())
+    }
+}
+
+fn compiler() -> Command {
+    Command::new(std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned()))
+}
+
+/// A table on the host.
+#[derive(Debug)]
+pub struct Memory {
+    words: Vec<u64>,
+    bytes: usize,
+}
+
+/// Kernels in a library.
+#[derive(Debug)]
+pub struct Module(Arc<Library>);
+
+/// By unit and options.
+type Libraries = HashMap<(&'static str, Vec<String>), Arc<Library>>;
+type Launch = unsafe extern "C" fn(*const c_char, c_uint, c_uint, *mut *mut c_void, c_int) -> c_int;
+
+impl Machine for Host {
+    type Memory = Memory;
+    type Module = Module;
+
+    fn module(&self, unit: &'static str, source: &str, constants: &[(&str, usize)]) -> Result<Module, CudaError> {
+        let options: Vec<String> = constants.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
+        let key = (unit, options.clone());
+        // A library that is compiled is kept for whoever asks for the same.
+        static LIBRARIES: Mutex<Option<Libraries>> = Mutex::new(None);
+        let mut libraries = LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner);
+        let libraries = libraries.get_or_insert_default();
+        if let Some(library) = libraries.get(&key) {
+            return Ok(Module(Arc::clone(library)));
+        }
+        let library = Arc::new(compile(source, &options).map_err(|log| CudaError::Compile { unit, log })?);
+        libraries.insert(key, Arc::clone(&library));
+        Ok(Module(library))
+    }
+
+    fn zeros(&self, _table: &'static str, bytes: usize) -> Result<Memory, CudaError> {
+        Ok(Memory { words: vec![0; bytes.div_ceil(8)], bytes })
+    }
+
+    fn length(&self, memory: &Memory) -> usize {
+        memory.bytes
+    }
+
+    fn address(&self, memory: &Memory) -> u64 {
+        memory.words.as_ptr() as u64
+    }
+
+    fn write(&self, memory: &mut Memory, bytes: &[u8]) -> Result<(), CudaError> {
+        memory.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn read(&self, memory: &Memory, first: usize, bytes: &mut [u8]) -> Result<(), CudaError> {
+        bytes.copy_from_slice(&memory.bytes()[first..first + bytes.len()]);
+        Ok(())
+    }
+
+    fn clear(&self, memory: &mut Memory) -> Result<(), CudaError> {
+        memory.words.fill(0);
+        Ok(())
+    }
+
+    fn copy(&self, from: &Memory, first: usize, to: &mut Memory, bytes: usize) -> Result<(), CudaError> {
+        to.bytes_mut()[..bytes].copy_from_slice(&from.bytes()[first..first + bytes]);
+        Ok(())
+    }
+
+    unsafe fn launch(
+        &self,
+        module: &Module,
+        kernel: &'static str,
+        blocks: usize,
+        threads: u32,
+        arguments: &[&[u8]],
+    ) -> Result<(), CudaError> {
+        // The kernels' shared memory is a library's own, and one block runs at a time.
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = CString::new(kernel).expect("a kernel's name has no zero in it");
+        let mut aligned: Vec<Vec<u64>> = arguments.iter().map(|bytes| words_of(bytes)).collect();
+        let mut pointers: Vec<*mut c_void> = aligned.iter_mut().map(|words| words.as_mut_ptr().cast()).collect();
+        let blocks = c_uint::try_from(blocks).expect("no test launches so many blocks");
+        // SAFETY: `host/cuda.h` defines the function so; the caller answers for the kernel's arguments.
+        let found = unsafe {
+            let launch = module.0.get::<Launch>(b"recsim_launch").expect("`host/cuda.h` defines it");
+            launch(name.as_ptr(), blocks, threads, pointers.as_mut_ptr(), c_int::from(self.backwards))
+        };
+        assert!(found != 0, "there is a kernel `{kernel}`");
+        Ok(())
+    }
+}
+
+impl Memory {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the words are as many bytes, or a few more, and any bytes are bytes.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.bytes) }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above; any bytes are words.
+        unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), self.bytes) }
+    }
+}
+
+/// Bytes in words, so that they are aligned.
+fn words_of(bytes: &[u8]) -> Vec<u64> {
+    let word = |chunk: &[u8]| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_ne_bytes(word)
+    };
+    bytes.chunks(8).map(word).collect()
+}
+
+/// The library of `source`, or what went wrong.
+fn compile(source: &str, options: &[String]) -> Result<Library, String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let [header, kernels, library] = ["cuda.h", "kernels.cpp", "kernels.so"].map(|name| folder.path().join(name));
+    std::fs::write(&header, include_str!("../../host/cuda.h")).map_err(|error| error.to_string())?;
+    std::fs::write(&kernels, source).map_err(|error| error.to_string())?;
+    let mut compiler = compiler();
+    compiler.args(["-std=c++20", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]);
+    // IEEE arithmetic as written, like NVRTC's fmad=false.
+    compiler.args(["-ffp-contract=off", "-fno-fast-math"]).args(options);
+    compiler.arg("-include").arg(&header).arg(&kernels).arg("-o").arg(&library);
+    let output = compiler.output().map_err(|error| format!("a C++ compiler is needed: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    // SAFETY: loading runs the registrations of the kernels, which only fill a table.
+    unsafe { Library::new(&library) }.map_err(|error| error.to_string())
+}

@@ -1,0 +1,153 @@
+//! Every kernel as a function that checks the tables it is given.
+
+use super::Machine;
+use crate::CudaError;
+
+/// A world's tables and constants that the kernels look at.
+pub(crate) struct Site<'a, M: Machine> {
+    pub(crate) machine: &'a M,
+    pub(crate) clusters: usize,
+    pub(crate) dimensions: usize,
+    pub(crate) items: usize,
+    pub(crate) list: usize,
+    pub(crate) chosen: usize,
+    pub(crate) shown: usize,
+    pub(crate) users: usize,
+}
+
+/// The tables of a batch's users.
+pub(crate) struct Tables<'a, M: Machine> {
+    pub(crate) target: &'a M::Memory,
+    pub(crate) item: &'a M::Memory,
+    pub(crate) pretrained: &'a M::Memory,
+    pub(crate) initial: &'a M::Memory,
+    pub(crate) slate: &'a mut M::Memory,
+    pub(crate) accepted: &'a mut M::Memory,
+    pub(crate) belief_before: &'a mut M::Memory,
+    pub(crate) belief: &'a mut M::Memory,
+    pub(crate) reward: &'a mut M::Memory,
+    pub(crate) tally: &'a mut M::Memory,
+}
+
+/// Sums in a tally.
+pub(crate) const SUMS: usize = 7;
+/// Users, and items at a time, that one block of `scan` serves.
+pub(crate) const TILE: usize = 128;
+/// Users that one block of `respond` serves.
+const USERS_OF_A_BLOCK: usize = 32;
+const WORD: usize = 4;
+const LONG: usize = 8;
+
+impl<M: Machine> Site<'_, M> {
+    /// Lays out the states of the `count` users from `first` on.
+    pub(crate) fn observe(
+        &self,
+        module: &M::Module,
+        (first, count): (usize, usize),
+        belief: &M::Memory,
+        embedding: &M::Memory,
+        state: &mut M::Memory,
+    ) -> Result<(), CudaError> {
+        let width = self.clusters + self.dimensions;
+        self.holds(belief, count * self.clusters * WORD);
+        self.holds(embedding, self.users * self.dimensions * WORD);
+        self.holds(state, count * width * WORD);
+        assert!(first + count <= self.users, "users of the world");
+        let arguments: [&[u8]; 5] = [
+            &word(first),
+            &word(count),
+            &self.machine.address(belief).to_ne_bytes(),
+            &self.machine.address(embedding).to_ne_bytes(),
+            &self.machine.address(state).to_ne_bytes(),
+        ];
+        // SAFETY: `observe.cu`'s arguments; by the assertions every place it touches lies in its table.
+        unsafe { self.machine.launch(module, "observe", (count * width).div_ceil(256), 256, &arguments) }
+    }
+
+    /// The best items for `count` actions, in the first places of the slates. `lists` is room for `parts` lists a user.
+    pub(crate) fn recommend(
+        &self,
+        module: &M::Module,
+        (count, parts): (usize, usize),
+        (action, rows): (&M::Memory, &M::Memory),
+        lists: &mut M::Memory,
+        slate: &mut M::Memory,
+    ) -> Result<(), CudaError> {
+        self.holds(action, count * self.dimensions * WORD);
+        self.holds(rows, self.items * self.dimensions * WORD);
+        self.holds(lists, parts * count * self.chosen * LONG);
+        self.holds(slate, count * self.shown * WORD);
+        assert!(parts >= 1 && self.chosen <= self.items, "parts of a catalogue that has items enough");
+        let [action, rows, lists, slate] =
+            [action, rows, lists, slate].map(|memory| self.machine.address(memory).to_ne_bytes());
+        let (count_word, parts_word) = (word(count), word(parts));
+        let (items, stride) = (word(self.items), word(scattering_stride(self.items.div_ceil(TILE))));
+        let scan: [&[u8]; 7] = [&action, &count_word, &rows, &items, &parts_word, &stride, &lists];
+        let merge: [&[u8]; 4] = [&count_word, &parts_word, &lists, &slate];
+        // SAFETY: `recommend.cu`'s arguments; by the assertions every place the kernels touch lies in its table.
+        unsafe {
+            self.machine.launch(module, "scan", count.div_ceil(TILE) * parts, 256, &scan)?;
+            self.machine.launch(module, "merge", count.div_ceil(256), 256, &merge)
+        }
+    }
+
+    /// Lets the `count` users from `first` on respond to slates whose first places are chosen.
+    pub(crate) fn respond(
+        &self,
+        module: &M::Module,
+        (first, count): (usize, usize),
+        rules: &[u32; 13],
+        tables: &mut Tables<'_, M>,
+        round: u64,
+    ) -> Result<(), CudaError> {
+        let Tables { target, item, pretrained, initial, slate, accepted, belief_before, belief, reward, tally } =
+            tables;
+        assert!(first + count <= self.users, "users of the world");
+        for (table, bytes) in [
+            (*target, self.clusters * WORD),
+            (*item, self.items * 2 * WORD),
+            (*pretrained, self.users * self.list * WORD),
+            (*initial, self.users * self.clusters * WORD),
+            (&**slate, count * self.shown * WORD),
+            (&**accepted, count * self.shown),
+            (&**belief_before, count * self.clusters * WORD),
+            (&**belief, count * self.clusters * WORD),
+            (&**reward, count * WORD),
+            (&**tally, SUMS * LONG),
+        ] {
+            self.holds(table, bytes);
+        }
+        let mut users = [word(first), word(count)].concat();
+        for table in [*target, *item, *pretrained, *initial, slate, accepted, belief_before, belief, reward, tally]
+        {
+            users.extend(self.machine.address(table).to_ne_bytes());
+        }
+        let rules: Vec<u8> = rules.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let arguments: [&[u8]; 3] = [&rules, &users, &round.to_ne_bytes()];
+        // SAFETY: `respond.cu`'s arguments: structs of words and of addresses, as laid out here. By the assertions every
+        // place it touches lies in its table: slates and lists hold items of the world, items clusters of it.
+        unsafe { self.machine.launch(module, "respond", count.div_ceil(USERS_OF_A_BLOCK), 256, &arguments) }
+    }
+
+    fn holds(&self, memory: &M::Memory, bytes: usize) {
+        let found = self.machine.length(memory);
+        assert!(found >= bytes, "a table of {found} bytes where {bytes} are needed");
+    }
+}
+
+/// A number as a kernel's `unsigned`.
+fn word(number: usize) -> [u8; 4] {
+    u32::try_from(number).expect("worlds count by u32").to_ne_bytes()
+}
+
+/// A step that visits every one of `tiles` once before it comes round, by about the golden ratio.
+fn scattering_stride(tiles: usize) -> usize {
+    let coprime = |step: &usize| {
+        let (mut a, mut b) = (tiles, *step);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a == 1
+    };
+    (tiles * 13 / 21 + 1..).find(coprime).expect("a prime above `tiles`")
+}

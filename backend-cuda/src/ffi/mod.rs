@@ -1,0 +1,78 @@
+//! Where Rust ends: memory and kernels of a machine, behind functions that check what they are given.
+//!
+//! All of the crate's `unsafe` is here.
+#![expect(unsafe_code, reason = "kernels take raw pointers, and libraries are opened at run time")]
+
+mod gpu;
+#[cfg(feature = "host-run")]
+mod host;
+pub(crate) mod kernels;
+mod nvrtc;
+
+pub use gpu::Gpu;
+#[cfg(feature = "host-run")]
+pub use host::Host;
+pub use nvrtc::Nvrtc;
+
+use crate::CudaError;
+
+/// A device that runs kernels, one after the other, in the order in which they are launched.
+pub trait Machine {
+    /// A table of bytes on the device, aligned for any type.
+    type Memory;
+    /// Compiled kernels.
+    type Module;
+
+    /// Compiles `source`; `constants` are its compile-time constants.
+    fn module(
+        &self,
+        unit: &'static str,
+        source: &str,
+        constants: &[(&str, usize)],
+    ) -> Result<Self::Module, CudaError>;
+
+    /// A table of zeros; `table` says in an error what it would have held.
+    fn zeros(&self, table: &'static str, bytes: usize) -> Result<Self::Memory, CudaError>;
+
+    /// The length of a table in bytes.
+    fn length(&self, memory: &Self::Memory) -> usize;
+
+    /// Where a table lies, to the kernels.
+    fn address(&self, memory: &Self::Memory) -> u64;
+
+    /// Copies `bytes` to the beginning of a table.
+    ///
+    /// # Panics
+    /// If the table is shorter.
+    fn write(&self, memory: &mut Self::Memory, bytes: &[u8]) -> Result<(), CudaError>;
+
+    /// Copies a table's bytes from `first` on, having waited for all work launched before.
+    ///
+    /// # Panics
+    /// If the table ends before.
+    fn read(&self, memory: &Self::Memory, first: usize, bytes: &mut [u8]) -> Result<(), CudaError>;
+
+    /// Makes a table all zeros.
+    fn clear(&self, memory: &mut Self::Memory) -> Result<(), CudaError>;
+
+    /// Copies `bytes` bytes from one table to the beginning of another.
+    ///
+    /// # Panics
+    /// If one of them is shorter.
+    fn copy(&self, from: &Self::Memory, first: usize, to: &mut Self::Memory, bytes: usize)
+    -> Result<(), CudaError>;
+
+    /// Launches a kernel with the bytes of its arguments.
+    ///
+    /// # Safety
+    /// The kernel of that name must take arguments of these sizes, and may touch only tables of this machine that live
+    /// until it is done, within their lengths.
+    unsafe fn launch(
+        &self,
+        module: &Self::Module,
+        kernel: &'static str,
+        blocks: usize,
+        threads: u32,
+        arguments: &[&[u8]],
+    ) -> Result<(), CudaError>;
+}

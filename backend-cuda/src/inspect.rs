@@ -1,0 +1,69 @@
+//! What the device holds, shown and put back.
+
+use recsim_core::backend::{Inspect, Snapshot};
+use recsim_core::metrics::{Fixed, Losses, Tally};
+use recsim_core::td3::AgentState;
+
+use crate::ffi::Machine;
+use crate::ffi::kernels::SUMS;
+use crate::table::numbers;
+use crate::{Agent, Batch, Cuda, CudaError, World};
+
+impl<M: Machine> Inspect for Cuda<M> {
+    fn tally(&mut self, world: &World<M>, batches: &[Batch<M>]) -> Result<Tally, CudaError> {
+        let mut sum = Tally::default();
+        for batch in batches {
+            let sums = numbers::<M, i64>(&self.machine, &batch.tally, SUMS)?;
+            let users = batch.users.len() as u64;
+            sum += Tally {
+                users,
+                shown: users * world.environment.shown as u64,
+                accepted: sums[0] as u64,
+                improved: sums[1] as u64,
+                components: 0,
+                saturated: 0,
+                reward: Fixed(sums[2]),
+                distance: Fixed(sums[3]),
+                engagement: Fixed(sums[4]),
+                alignment: Fixed(sums[5]),
+                score: Fixed(sums[6]),
+            };
+        }
+        Ok(sum)
+    }
+
+    fn losses(&mut self, agent: &mut Agent) -> Result<Losses, CudaError> {
+        match *agent {}
+    }
+
+    fn snapshot(&mut self, batch: &Batch<M>) -> Result<Snapshot, CudaError> {
+        let machine = &self.machine;
+        let count = |table: &M::Memory, size: usize| machine.length(table) / size;
+        let floats = |table: &M::Memory| numbers::<M, f32>(machine, table, count(table, 4));
+        let accepted = numbers::<M, u8>(machine, &batch.accepted, count(&batch.accepted, 1))?;
+        Ok(Snapshot {
+            users: batch.users.clone(),
+            action: floats(&batch.action)?,
+            slate: numbers(machine, &batch.slate, count(&batch.slate, 4))?,
+            accepted: accepted.iter().map(|&taken| taken != 0).collect(),
+            belief_before: floats(&batch.belief_before)?,
+            belief: floats(&batch.belief)?,
+            reward: floats(&batch.reward)?,
+        })
+    }
+
+    fn restore(&mut self, batch: &mut Batch<M>, snapshot: &Snapshot) -> Result<(), CudaError> {
+        let machine = &self.machine;
+        let accepted: Vec<u8> = snapshot.accepted.iter().map(|&taken| u8::from(taken)).collect();
+        machine.write(&mut batch.action, bytemuck::cast_slice(&snapshot.action))?;
+        machine.write(&mut batch.slate, bytemuck::cast_slice(&snapshot.slate))?;
+        machine.write(&mut batch.accepted, &accepted)?;
+        machine.write(&mut batch.belief_before, bytemuck::cast_slice(&snapshot.belief_before))?;
+        machine.write(&mut batch.belief, bytemuck::cast_slice(&snapshot.belief))?;
+        machine.write(&mut batch.reward, bytemuck::cast_slice(&snapshot.reward))
+    }
+
+    fn export(&mut self, agent: &Agent) -> Result<AgentState, CudaError> {
+        match *agent {}
+    }
+}

@@ -1,0 +1,56 @@
+//! The users' side on the device.
+
+use std::ops::Range;
+
+use recsim_core::backend::Simulate;
+use recsim_core::config::Environment;
+use recsim_core::rng::Key;
+use recsim_core::world::World as HostWorld;
+
+use crate::ffi::Machine;
+use crate::ffi::kernels::Tables;
+use crate::{Batch, Cuda, CudaError, World};
+
+impl<M: Machine> Simulate for Cuda<M> {
+    fn world(&mut self, world: &HostWorld<'_>, environment: &Environment) -> Result<World<M>, CudaError> {
+        World::new(&self.machine, world, environment)
+    }
+
+    fn batch(&mut self, world: &World<M>, users: Range<usize>) -> Result<Batch<M>, CudaError> {
+        Batch::new(&self.machine, world, users)
+    }
+
+    fn reset(&mut self, world: &World<M>, batch: &mut Batch<M>) -> Result<(), CudaError> {
+        batch.reset(&self.machine, world)
+    }
+
+    fn observe(&mut self, world: &World<M>, batch: &mut Batch<M>) -> Result<(), CudaError> {
+        let users = (batch.users.start, batch.users.len());
+        let site = world.site(&self.machine);
+        site.observe(&world.observe, users, &batch.belief, &world.embedding, &mut batch.state)
+    }
+
+    fn recommend(&mut self, world: &World<M>, batch: &mut Batch<M>) -> Result<(), CudaError> {
+        let (count, site) = (batch.users.len(), world.site(&self.machine));
+        let Batch { action, lists, slate, parts, .. } = batch;
+        site.recommend(&world.recommend, (count, *parts), (action, &world.rows), lists, slate)
+    }
+
+    fn respond(&mut self, world: &World<M>, batch: &mut Batch<M>, round: Key) -> Result<(), CudaError> {
+        self.machine.clear(&mut batch.tally)?;
+        let users = (batch.users.start, batch.users.len());
+        let mut tables = Tables {
+            target: &world.target,
+            item: &world.item,
+            pretrained: &world.pretrained,
+            initial: &world.initial,
+            slate: &mut batch.slate,
+            accepted: &mut batch.accepted,
+            belief_before: &mut batch.belief_before,
+            belief: &mut batch.belief,
+            reward: &mut batch.reward,
+            tally: &mut batch.tally,
+        };
+        world.site(&self.machine).respond(&world.respond, users, &world.rules, &mut tables, round.bits())
+    }
+}

@@ -1,0 +1,66 @@
+//! The kernels' sources, each unit made into one text: the same for NVRTC and for a C++ compiler.
+
+/// A unit of kernels with everything it includes, every file once, and lines that say where they are from.
+pub(crate) fn unit(name: &str) -> String {
+    let mut text = String::new();
+    append(name, &mut Vec::new(), &mut text);
+    text
+}
+
+fn append<'a>(name: &'a str, seen: &mut Vec<&'a str>, text: &mut String) {
+    if seen.contains(&name) {
+        return;
+    }
+    seen.push(name);
+    let (_, source) = FILES.iter().find(|(file, _)| *file == name).expect("kernels include files that are there");
+    text.push_str(&format!("#line 1 \"{name}\"\n"));
+    for (number, line) in (1..).zip(source.lines()) {
+        match line.strip_prefix("#include \"").and_then(|rest| rest.strip_suffix('"')) {
+            Some(included) => {
+                append(
+                    FILES.iter().find(|(file, _)| *file == included).map_or(included, |(file, _)| file),
+                    seen,
+                    text,
+                );
+                text.push_str(&format!("#line {} \"{name}\"\n", number + 1));
+            }
+            None if line == "#pragma once" => text.push('\n'),
+            None => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+}
+
+/// The units there are.
+pub(crate) const UNITS: [&str; 3] = ["observe.cu", "recommend.cu", "respond.cu"];
+
+macro_rules! files {
+    ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../kernels/", $name)))),*] };
+}
+
+const FILES: &[(&str, &str)] = files!(
+    "accept.cuh",
+    "belief.cuh",
+    "math.cuh",
+    "observe.cu",
+    "recommend.cu",
+    "respond.cu",
+    "reward.cuh",
+    "rng.cuh",
+    "slate.cuh",
+    "tally.cuh",
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_holds_every_file_once_and_says_where_lines_are_from() {
+        let respond = unit("respond.cu");
+        assert_eq!(respond.matches("struct Key {").count(), 1);
+        assert!(!respond.contains("#include") && respond.contains("#line 1 \"math.cuh\""));
+    }
+}

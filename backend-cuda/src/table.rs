@@ -1,0 +1,29 @@
+//! Tables of numbers to the device and back.
+
+use bytemuck::{NoUninit, Pod};
+
+use crate::CudaError;
+use crate::ffi::Machine;
+
+/// A table of these numbers; `name` says in an error what it would have held.
+pub(crate) fn table<M: Machine, T: NoUninit>(
+    machine: &M,
+    name: &'static str,
+    numbers: &[T],
+) -> Result<M::Memory, CudaError> {
+    let bytes = bytemuck::cast_slice(numbers);
+    let mut memory = machine.zeros(name, bytes.len())?;
+    machine.write(&mut memory, bytes)?;
+    Ok(memory)
+}
+
+/// The first `count` numbers of a table.
+pub(crate) fn numbers<M: Machine, T: Pod>(
+    machine: &M,
+    table: &M::Memory,
+    count: usize,
+) -> Result<Vec<T>, CudaError> {
+    let mut numbers = vec![T::zeroed(); count];
+    machine.read(table, 0, bytemuck::cast_slice_mut(&mut numbers))?;
+    Ok(numbers)
+}

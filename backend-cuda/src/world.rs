@@ -1,0 +1,127 @@
+//! The world as a GPU keeps it.
+
+use recsim_core::accept::Acceptance;
+use recsim_core::config::{Environment, Similarity};
+use recsim_core::reward::{Kind, Score};
+use recsim_core::slate::normalise;
+use recsim_core::user::Rules;
+use recsim_core::world::{Shape, World as HostWorld};
+
+use crate::CudaError;
+use crate::ffi::Machine;
+use crate::ffi::kernels::{Site, TILE};
+use crate::sources;
+use crate::table::table;
+
+/// Items, users and rules on the device, and the kernels compiled for their sizes.
+pub struct World<M: Machine> {
+    pub(crate) shape: Shape,
+    pub(crate) environment: Environment,
+    /// As `respond.cu` has them.
+    pub(crate) rules: [u32; 13],
+    /// `[I, D]`, normalised for `cosine`
+    pub(crate) rows: M::Memory,
+    /// `[I]`: cluster and distance
+    pub(crate) item: M::Memory,
+    /// `[U, K]`
+    pub(crate) initial: M::Memory,
+    /// `[U, D]`
+    pub(crate) embedding: M::Memory,
+    /// `[U, L]`
+    pub(crate) pretrained: M::Memory,
+    /// `[K]`
+    pub(crate) target: M::Memory,
+    pub(crate) observe: M::Module,
+    pub(crate) recommend: M::Module,
+    pub(crate) respond: M::Module,
+}
+
+impl<M: Machine> World<M> {
+    pub(crate) fn new(machine: &M, world: &HostWorld<'_>, environment: &Environment) -> Result<Self, CudaError> {
+        let (shape, parts) = (world.shape(), world.parts());
+        if shape.clusters > MOST_CLUSTERS {
+            return Err(CudaError::Size { what: "clusters", found: shape.clusters, most: MOST_CLUSTERS });
+        }
+        let mut rows = parts.item_embedding.to_vec();
+        if environment.similarity == Similarity::Cosine {
+            rows.chunks_exact_mut(shape.dimensions).for_each(normalise);
+        }
+        let items = parts.item_cluster.iter().zip(parts.item_distance);
+        let items: Vec<u32> = items.flat_map(|(&cluster, distance)| [cluster, distance.to_bits()]).collect();
+        let constants = [
+            ("K", shape.clusters),
+            ("D", shape.dimensions),
+            ("LIST", shape.list),
+            ("CHOSEN", environment.chosen),
+            ("SHOWN", environment.shown),
+        ];
+        let module = |unit| machine.module(unit, &sources::unit(unit), &constants);
+        Ok(Self {
+            shape,
+            environment: *environment,
+            rules: rules(&environment.rules),
+            rows: table(machine, "items", &rows)?,
+            item: table(machine, "items' clusters", &items)?,
+            initial: table(machine, "initial beliefs", parts.user_belief)?,
+            embedding: table(machine, "users' embeddings", parts.user_embedding)?,
+            pretrained: table(machine, "pre-trained lists", parts.user_pretrained)?,
+            target: table(machine, "target", parts.target)?,
+            observe: module("observe.cu")?,
+            recommend: module("recommend.cu")?,
+            respond: module("respond.cu")?,
+        })
+    }
+
+    /// Into how many parts the catalogue is divided for a batch, so that a search keeps every processor busy.
+    pub(crate) fn parts(&self, users: usize) -> usize {
+        let (rows, columns) = (users.div_ceil(TILE).max(1), self.shape.items.div_ceil(TILE));
+        BLOCKS.div_ceil(rows).clamp(1, columns)
+    }
+
+    pub(crate) fn site<'a>(&self, machine: &'a M) -> Site<'a, M> {
+        let Shape { users, items, clusters, dimensions, list } = self.shape;
+        let Environment { chosen, shown, .. } = self.environment;
+        Site { machine, clusters, dimensions, items, list, chosen, shown, users }
+    }
+}
+
+/// The rules word by word, as `respond.cu` has them.
+fn rules(rules: &Rules<f32>) -> [u32; 13] {
+    let (fixed, max_cluster_distance, sigmoid_scale, baseline) = match rules.acceptance {
+        Acceptance::Fixed(probability) => (1, 1.0, 0.0, probability),
+        Acceptance::Belief { max_cluster_distance, sigmoid_scale, baseline } => {
+            (0, max_cluster_distance, sigmoid_scale, baseline)
+        }
+    };
+    let reward = &rules.reward;
+    let (kind, maintenance_factor, exploration_bonus) = match reward.kind {
+        Kind::Strict => (0, 0.0, 0.0),
+        Kind::Hybrid { maintenance_factor, exploration_bonus } => (1, maintenance_factor, exploration_bonus),
+        Kind::Potential => (2, 0.0, 0.0),
+    };
+    let score = match reward.score {
+        Score::Combined => 0,
+        Score::Distance => 1,
+    };
+    let f = f32::to_bits;
+    [
+        fixed,
+        f(max_cluster_distance),
+        f(sigmoid_scale),
+        f(baseline),
+        f(rules.belief_increment),
+        kind,
+        score,
+        f(reward.scale),
+        f(reward.max),
+        f(reward.improvement_threshold),
+        f(maintenance_factor),
+        f(exploration_bonus),
+        f(reward.bound()),
+    ]
+}
+
+/// A block keeps 32 users' counts in shared memory, and a thread four tables of beliefs on its stack.
+const MOST_CLUSTERS: usize = 256;
+/// Blocks that a large device runs at a time: 132 processors, two each.
+const BLOCKS: usize = 264;
