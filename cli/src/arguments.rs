@@ -25,6 +25,12 @@ pub(crate) enum Command {
     Config(Config),
     /// Time the stages of the loop
     Bench(Bench),
+    /// Say what each backend finds on this machine
+    Doctor {
+        /// Print one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Make, import, assemble or look at a world
     World {
         #[command(subcommand)]

@@ -92,6 +92,15 @@ impl Choice {
         self.threads
     }
 
+    /// Errs if the device is not there: before anybody works for it.
+    pub(crate) fn look(&self) -> anyhow::Result<()> {
+        match self.name {
+            #[cfg(feature = "cuda")]
+            Name::Cuda => recsim_backend_cuda::Cuda::new().map(drop).map_err(unstarted),
+            _ => Ok(()),
+        }
+    }
+
     /// Does `job` on the device.
     pub(crate) fn run<J: Job>(&self, job: J) -> anyhow::Result<J::Output> {
         let about = |backend: &str, threads, instruction_set: &str| About {
@@ -129,6 +138,55 @@ impl Choice {
         }
     }
 }
+
+/// What a backend found on this machine.
+#[derive(Debug, Serialize)]
+pub(crate) struct Finding {
+    pub(crate) backend: &'static str,
+    /// Whether `recsim train` can use it.
+    pub(crate) usable: bool,
+    /// What there is, or what is missing and how to get it.
+    pub(crate) found: String,
+}
+
+/// What each backend finds.
+pub(crate) fn findings() -> Vec<Finding> {
+    let plain = "plain loops: slow, and what all others are held to".to_owned();
+    vec![cpu(), cuda(), Finding { backend: "reference", usable: true, found: plain }]
+}
+
+#[cfg(feature = "cpu")]
+fn cpu() -> Finding {
+    let sets: Vec<&str> =
+        recsim_backend_cpu::InstructionSet::available().map(recsim_backend_cpu::InstructionSet::name).collect();
+    let (usable, found) = match recsim_backend_cpu::Cpu::new(None) {
+        Ok(cpu) => (true, format!("{} threads; {} (--isa takes another)", cpu.threads(), sets.join(", "))),
+        Err(error) => (false, error.to_string()),
+    };
+    Finding { backend: "cpu", usable, found }
+}
+
+#[cfg(not(feature = "cpu"))]
+fn cpu() -> Finding {
+    Finding { backend: "cpu", usable: false, found: NOT_BUILT.replace("{}", "cpu") }
+}
+
+#[cfg(feature = "cuda")]
+fn cuda() -> Finding {
+    let found = match recsim_backend_cuda::Gpu::new() {
+        Ok(gpu) => gpu.describe().unwrap_or_else(|error| error.to_string()) + "; no agent can be trained on it yet",
+        Err(error) => error.to_string(),
+    };
+    Finding { backend: "cuda", usable: false, found }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda() -> Finding {
+    Finding { backend: "cuda", usable: false, found: NOT_BUILT.replace("{}", "cuda") }
+}
+
+#[cfg(not(all(feature = "cpu", feature = "cuda")))]
+const NOT_BUILT: &str = "this recsim was built without it: build it with --features {}";
 
 /// The instruction set asked for, which the CPU backend must find on this machine.
 #[cfg(feature = "cpu")]

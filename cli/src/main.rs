@@ -4,6 +4,7 @@ mod arguments;
 mod bench;
 mod config;
 mod device;
+mod doctor;
 mod error;
 mod files;
 mod interrupt;
@@ -48,6 +49,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             output::text(&config::annotated(&settings.config))
         }
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Doctor { json } => doctor::run(json),
         Command::World { command, quiet, json, threads } => {
             world::run(command, quiet, json, threads.map(|threads| threads as usize))
         }

@@ -126,3 +126,21 @@ fn bench_prints_a_line_for_each_phase_in_the_peers_format() {
         stdout(&place.run(&["bench", "--config", "tiny.yaml", "--backend", "reference", "--phases", "topk,step"]));
     assert!(text.contains("topk") && text.contains("step") && !text.contains("actor"), "{text}");
 }
+
+#[test]
+fn the_doctor_tells_of_every_backend() {
+    let place = Place::new();
+    let found: Value = serde_json::from_str(&stdout(&place.run(&["doctor", "--json"]))).unwrap();
+    let told = stdout(&place.run(&["doctor"]));
+    for (finding, backend) in found.as_array().unwrap().iter().zip(["cpu", "cuda", "reference"]) {
+        assert_eq!(finding["backend"], backend);
+        assert!(told.contains(finding["found"].as_str().unwrap()), "{told}");
+        let built = match backend {
+            "cpu" => cfg!(feature = "cpu"),
+            "cuda" => cfg!(feature = "cuda"),
+            _ => true,
+        };
+        assert_eq!(finding["found"].as_str().unwrap().contains("built without"), !built);
+    }
+    assert_eq!(found[0]["usable"], cfg!(feature = "cpu"));
+}

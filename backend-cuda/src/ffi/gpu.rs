@@ -36,9 +36,12 @@ impl Gpu {
         Ok(Self { compiler, context, stream, capability: 10 * major + minor })
     }
 
-    /// The GPU's name.
-    pub fn name(&self) -> Result<String, CudaError> {
-        self.context.name().map_err(failed("asking for its name"))
+    /// The GPU in words: its name, its memory, what it is capable of.
+    pub fn describe(&self) -> Result<String, CudaError> {
+        let name = self.context.name().map_err(failed("asking for its name"))?;
+        let bytes = self.context.total_mem().map_err(failed("asking for its memory"))?;
+        let (major, minor) = (self.capability / 10, self.capability % 10);
+        Ok(format!("{name}, {:.0} GiB, compute capability {major}.{minor}", bytes as f64 / (1_u64 << 30) as f64))
     }
 }
 

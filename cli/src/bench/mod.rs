@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: &Bench) -> anyhow::Result<()> {
         return Err(settings.refuse_value("td3.gradient_steps", problem).into());
     }
     let device = Choice::of(&settings, false)?;
+    device.look()?;
     let world = source::world(&settings, device.threads(), arguments.json)?;
     device.run(Measure { arguments, settings: &settings, world: &world })
 }

@@ -27,6 +27,7 @@ use summary::Summary;
 /// Runs the experiment. Whatever can be refused is refused before anything is written.
 pub(crate) fn run(arguments: &Train) -> anyhow::Result<()> {
     let options = Options::of(arguments)?;
+    options.device.look()?;
     let world = source::world(&options.settings, options.device.threads(), options.quiet)?;
     options.device.clone().run(Experiment { options: &options, world: &world })
 }
