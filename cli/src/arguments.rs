@@ -61,7 +61,7 @@ pub(crate) struct Train {
     pub(crate) rounds: Option<u32>,
     /// The folder for the results [default: runs/DATE-TIME-SEED, in UTC]
     #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
+    pub(crate) out: Option<String>,
     /// Use the folder even if it holds a run, which is replaced, or a world
     #[arg(long)]
     pub(crate) force: bool,
@@ -153,7 +153,7 @@ pub(crate) struct SettingsArguments {
     set: Vec<String>,
     /// A world's folder [default: the built-in generated world]
     #[arg(long, value_name = "DIR")]
-    world: Option<PathBuf>,
+    world: Option<String>,
     /// cpu, cuda or reference
     #[arg(long, value_name = "BACKEND")]
     backend: Option<String>,
@@ -177,7 +177,7 @@ impl SettingsArguments {
     pub(crate) fn overrides(&self) -> Overrides {
         let mut flags = Vec::new();
         let mut flag = |key, flag, value: Option<Value>| flags.extend(value.map(|value| (key, flag, value)));
-        flag("world.path", "--world", self.world.as_ref().map(|path| path.to_string_lossy().into()));
+        flag("world.path", "--world", self.world.clone().map(Value::from));
         flag("experiment.backend", "--backend", self.backend.clone().map(Value::from));
         flag("experiment.seed", "--seed", self.seed.map(Value::from));
         flag("experiment.threads", "--threads", self.threads.map(Value::from));
@@ -195,7 +195,7 @@ impl Train {
         };
         flag("training.episodes", "--episodes", self.episodes.map(Value::from));
         flag("training.rounds_per_episode", "--rounds", self.rounds.map(Value::from));
-        flag("experiment.output", "--out", self.out.as_ref().map(|path| path.to_string_lossy().into()));
+        flag("experiment.output", "--out", self.out.clone().map(Value::from));
         overrides
     }
 }

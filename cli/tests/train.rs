@@ -333,3 +333,14 @@ fn world_and_plan() -> (GeneratedWorld, Plan) {
     let plan = config.plan(&generated.view()).unwrap();
     (generated, plan)
 }
+
+#[test]
+fn of_two_runs_begun_at_once_in_one_folder_one_is_refused() {
+    let place = Place::new();
+    let arguments = ["train", "--config", "tiny.yaml", "--backend", "reference", "--out", "run", "-q", "--seed"];
+    let begin = |seed| place.command(&[&arguments[..], &[seed]].concat()).spawn().unwrap();
+    let mut codes: Vec<_> = [begin("1"), begin("2")].map(|mut run| run.wait().unwrap().code()).into();
+    codes.sort();
+    assert_eq!(codes, [Some(0), Some(2)]);
+    assert_eq!(json(&place.path("run/summary.json"))["status"], "finished");
+}

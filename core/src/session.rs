@@ -328,7 +328,7 @@ impl<E> From<E> for SessionError<E> {
 impl<E: fmt::Display> fmt::Display for SessionError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Backend(error) => error.fmt(f),
+            Self::Backend(_) => f.write_str("the backend failed"),
             Self::Diverged { updates } => write!(
                 f,
                 "learning diverged: a loss, a gradient or a weight is not a finite number by update {updates}; \

@@ -69,7 +69,7 @@ impl Job for Measure<'_> {
         }
         if wants(Phase::Td3Update) {
             stages.fill_replay()?;
-            let session = stages.time("td3_update", reps.max(5), None, Stages::session)?;
+            let session = stages.time("td3_update", reps, None, Stages::session)?;
             sink.timing(&session.per_update(&plan, stages.replayed(), work.update))?;
         }
         if wants(Phase::Experiment) {

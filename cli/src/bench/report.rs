@@ -131,7 +131,7 @@ impl Sink {
         let About { backend, threads, instruction_set, .. } = device;
         let (users, items) = (thousands(*users as u64), thousands(*items as u64));
         output::text(&format!(
-            "recsim {version}: {backend}, {threads} threads, {instruction_set}; \
+            "recsim {version}: {backend}, threads: {threads}, {instruction_set}; \
              {users} users, {items} items, {dimensions} dimensions\n",
         ))
     }

@@ -1,6 +1,6 @@
 //! The folder of a run: which, and whether it may be used.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,8 @@ pub(crate) fn default_path(seed: u64) -> PathBuf {
 /// Refuses a folder that a run cannot be written to, or that holds what would be lost. Leaves nothing behind.
 pub(crate) fn check(path: &Path, force: bool) -> Result<(), BadInput> {
     let refuse = |problem: &str, remedy: &str| Err(BadInput::new(path.display(), problem, remedy));
-    if path.exists() && !path.is_dir() {
-        return refuse("this is a file, and a run needs a folder", "give another folder with --out");
+    if path.symlink_metadata().is_ok() && !path.is_dir() {
+        return refuse("this is no folder, and a run needs one", "give another folder with --out");
     }
     let holds = |files: &[&str]| files.iter().any(|file| path.join(file).exists());
     if !force && holds(&OF_A_WORLD) {
@@ -49,9 +49,24 @@ pub(crate) fn writable(path: &Path) -> Result<(), BadInput> {
     }
 }
 
-/// Makes the folder and clears it of what a former run left: of the files that a run writes, and of no other.
-pub(crate) fn prepare(path: &Path) -> anyhow::Result<()> {
-    clear(path).with_context(|| format!("could not make the folder {}", path.display()))
+/// Makes the folder and clears it of what a former run left: of the files that a run writes, and of no other. Without
+/// `force` there may be none: another run may have come since [`check`].
+pub(crate) fn prepare(path: &Path, force: bool) -> anyhow::Result<()> {
+    check(path, force)?;
+    let failed = || format!("could not make the folder {}", path.display());
+    if force {
+        clear(path).with_context(failed)?;
+    }
+    fs::create_dir_all(path).with_context(failed)?;
+    // Of two runs that have come as far as here, one makes the file.
+    match File::create_new(path.join(names::RUN)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let remedy = "give another folder with --out";
+            Err(BadInput::new(path.display(), "another run has just begun in this folder", remedy).into())
+        }
+        Err(error) => Err(anyhow::Error::from(error).context(failed())),
+    }
 }
 
 fn clear(path: &Path) -> io::Result<()> {

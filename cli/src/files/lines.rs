@@ -54,7 +54,11 @@ pub(crate) fn damaged(place: impl Display, error: &serde_json::Error) -> BadInpu
 
 fn each<T: DeserializeOwned>(path: &Path, mut keep: impl FnMut(T)) -> anyhow::Result<()> {
     let unreadable = || format!("could not read {}", path.display());
-    let mut file = BufReader::new(File::open(path).with_context(unreadable)?);
+    let file = File::open(path).map_err(|error| {
+        let problem = format!("cannot be read: {error}");
+        BadInput::new(path.display(), problem, "give the folder of a run that is whole")
+    })?;
+    let mut file = BufReader::new(file);
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();

@@ -41,7 +41,7 @@ impl<'a> Leavings<'a> {
         target: &'a [f32],
     ) -> anyhow::Result<Self> {
         let folder = &*options.output;
-        folder::prepare(folder)?;
+        folder::prepare(folder, options.force)?;
         let mut config = options.settings.config.settled(plan);
         run.device.settle(&mut config);
         let config = config::plain(&config);

@@ -16,6 +16,8 @@ pub(super) struct Options {
     pub(super) output: PathBuf,
     /// Where the first users' steps are written to, and how many users were asked for.
     trace: Option<(PathBuf, Option<usize>)>,
+    /// Whether a former run there may be replaced.
+    pub(super) force: bool,
     pub(super) quiet: bool,
     pub(super) json: bool,
 }
@@ -28,6 +30,7 @@ impl Options {
         let device = Choice::of(&settings, arguments.shadow.is_some())?;
         let output = match &*experiment.output {
             AUTO => folder::default_path(experiment.seed),
+            "" => return Err(settings.refuse_value("experiment.output", "`experiment.output` is empty")),
             path => PathBuf::from(path),
         };
         folder::check(&output, arguments.force)?;
@@ -37,7 +40,7 @@ impl Options {
             check_trace_file(path, &output, world, arguments.overrides().file.as_deref(), arguments.force)?;
         }
         let (quiet, json) = (arguments.quiet, arguments.json);
-        Ok(Self { settings, device, output, trace, quiet, json })
+        Ok(Self { settings, device, output, trace, force: arguments.force, quiet, json })
     }
 
     /// The file of the trace, and of how many users it is. Refuses more than are served.

@@ -93,7 +93,9 @@ impl Summary {
     }
 
     fn time(&self, end: &End) -> String {
-        let sum = |part: fn(&EpisodeReport) -> f64| self.episodes.iter().map(part).sum::<f64>();
+        let sum = |part: fn(&EpisodeReport) -> f64| {
+            self.episodes.iter().map(part).fold(0.0, |sum, seconds| sum + seconds)
+        };
         let part = |part| duration(sum(part));
         format!(
             "{} in all; in finished episodes: policy {}, matching {}, step {}, training {}",

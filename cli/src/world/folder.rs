@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 use super::file::{checksum, tensors};
 use super::{WorldFile, about, file};
-use crate::error::{self, BadInput};
+use crate::error::{self, BadInput, Interrupted};
+use crate::interrupt::Interrupt;
 
 /// A place where a world may be written.
 #[derive(Debug)]
@@ -49,7 +50,9 @@ impl Folder {
     pub(super) fn write(&self, world: &mut WorldFile) -> Result<()> {
         let Self(dir) = self;
         let existed = dir.exists();
-        try_write(dir, world).map_err(|error| {
+        // Whoever asks it to stop now gets the world whole, and nothing hidden is left.
+        let interrupt = Interrupt::listen(|| ())?;
+        let written = try_write(dir, world).map_err(|error| {
             if !existed {
                 // It is empty; the error that is reported is the first one.
                 let _ = fs::remove_dir(dir);
@@ -58,7 +61,8 @@ impl Folder {
                 Ok(error) => unwritable(dir, error),
                 Err(other) => other,
             }
-        })
+        });
+        written.and_then(|()| if interrupt.asked() { Err(Interrupted.into()) } else { Ok(()) })
     }
 }
 

@@ -83,5 +83,7 @@ fn positive(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(in_range).ok_or_else(|| "must be a finite number above 0".into())
 }
 
+/// The length of pre-trained lists where items allow it: twice what a slate shows by default.
+const DEFAULT_LIST: usize = 40;
 /// Stands in the provenance of every world made here.
 const MADE_BY: &str = concat!("recsim ", env!("CARGO_PKG_VERSION"));

@@ -29,9 +29,9 @@ pub(crate) struct New {
     /// Dimensions of the embeddings
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_1)]
     dim: usize,
-    /// Length of the pre-trained lists: twice the items a slate shows
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = at_least_1)]
-    list: usize,
+    /// Length of the pre-trained lists [default: 40, twice the items a slate shows, or all items if fewer]
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
+    list: Option<usize>,
     /// Every draw is made from it
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -48,7 +48,7 @@ impl New {
             items: self.items,
             clusters: self.clusters,
             dimensions: self.dim,
-            list: self.list,
+            list: self.list.unwrap_or(super::DEFAULT_LIST.min(self.items)),
             seed: self.seed,
         };
         let Recipe { users, items, clusters, dimensions, list, .. } = recipe;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use csv::{ReaderBuilder, StringRecord, Trim};
@@ -11,7 +11,7 @@ use crate::error::BadInput;
 
 /// A table, read row by row.
 pub(super) struct Table {
-    path: String,
+    path: PathBuf,
     headers: Vec<String>,
     reader: csv::Reader<BufReader<File>>,
 }
@@ -21,14 +21,16 @@ pub(super) struct Table {
 pub(super) struct Row(StringRecord);
 
 impl Table {
-    /// Opens a file; the separator is whichever of tab, comma and semicolon is the most frequent in its first line.
+    /// Opens a file; the separator is whichever of comma, tab and semicolon is the most frequent in its first line that
+    /// is not blank; comma, if there is none of them.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let unreadable = |error: std::io::Error| {
             BadInput::new(path.display(), format!("cannot be read: {error}"), "name a CSV or TSV file")
         };
         let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
         let mut first = Vec::new();
-        file.by_ref().take(LONGEST_HEADER).read_until(b'\n', &mut first).map_err(unreadable)?;
+        let mut beginning = file.by_ref().take(LONGEST_HEADER);
+        while first.trim_ascii().is_empty() && beginning.read_until(b'\n', &mut first).map_err(unreadable)? > 0 {}
         if first.is_empty() {
             return Err(
                 BadInput::new(path.display(), "is empty", "give a header, and a row for each record").into()
@@ -36,16 +38,15 @@ impl Table {
         }
         file.rewind().map_err(unreadable)?;
         let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
-        let separator = *b",;\t".iter().max_by_key(|separator| count(separator)).expect("three to choose from");
+        let separator = *b";\t,".iter().max_by_key(|separator| count(separator)).expect("three to choose from");
         let mut reader = ReaderBuilder::new()
             .delimiter(separator)
             .quoting(separator != b'\t') // a quotation mark in TSV is only itself
             .trim(Trim::All)
             .from_reader(file);
-        let path = path.display().to_string();
-        let headers = reader.headers().map_err(|error| malformed(&path, &error))?;
+        let headers = reader.headers().map_err(|error| malformed(path, &error))?;
         let headers = headers.iter().map(str::to_owned).collect();
-        Ok(Self { path, headers, reader })
+        Ok(Self { path: path.to_owned(), headers, reader })
     }
 
     /// Where the column of that name stands, with or without a type behind a colon.
@@ -60,7 +61,8 @@ impl Table {
         self.column(name).ok_or_else(|| {
             let columns = self.headers.join("`, `");
             let problem = format!("has no column `{name}`; its columns are `{columns}`");
-            BadInput::new(format!("{}:1", self.path), problem, format!("name the column with {flag}")).into()
+            BadInput::new(format!("{}:1", self.path.display()), problem, format!("name the column with {flag}"))
+                .into()
         })
     }
 
@@ -69,7 +71,12 @@ impl Table {
         self.reader.read_record(&mut row.0).map_err(|error| malformed(&self.path, &error).into())
     }
 
-    /// The place of a row, as `file:line`; behind blank lines, the first of these.
+    /// The columns' names, without types.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> + Clone {
+        self.headers.iter().map(|header| header.split_once(':').map_or(&**header, |(plain, _)| plain))
+    }
+
+    /// The place of a row, as `file:line`.
     pub(super) fn place(&self, row: &Row) -> String {
         at(&self.path, row.0.position())
     }
@@ -109,7 +116,7 @@ impl Row {
     }
 }
 
-fn malformed(path: &str, error: &csv::Error) -> BadInput {
+fn malformed(path: &Path, error: &csv::Error) -> BadInput {
     let problem = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("has {len} fields where the header has {expected_len}")
@@ -121,12 +128,43 @@ fn malformed(path: &str, error: &csv::Error) -> BadInput {
     BadInput::new(at(path, error.position()), problem, "correct the row, or remove it")
 }
 
-fn at(path: &str, position: Option<&csv::Position>) -> String {
-    match position {
-        Some(position) => format!("{path}:{}", position.line()),
-        None => path.to_owned(),
-    }
+/// The reader counts neither blank lines nor all line ends; so the line is counted anew where somebody is told.
+fn at(path: &Path, position: Option<&csv::Position>) -> String {
+    let Some(position) = position else { return path.display().to_string() };
+    let line = std::fs::read(path).map_or(position.line(), |bytes| line_of(&bytes, position.byte() as usize));
+    format!("{}:{line}", path.display())
+}
+
+/// The line, from 1, of the first byte from `start` on that does not end a line.
+fn line_of(bytes: &[u8], start: usize) -> u64 {
+    let ends = |at: usize| match bytes[at] {
+        b'\n' => true,
+        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    let place = (start..bytes.len()).find(|&at| !b"\r\n".contains(&bytes[at])).unwrap_or(bytes.len());
+    1 + (0..place).filter(|&at| ends(at)).count() as u64
 }
 
 /// What is looked at to tell the separator.
 const LONGEST_HEADER: u64 = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_whatever_ends_them() {
+        for (text, start, line) in [
+            ("a\nb\nc", 4, 3),
+            ("a\r\nb\r\nc", 6, 3),
+            ("a\r\nb\r\nc", 5, 3),
+            ("a\rb\rc", 4, 3),
+            ("a\n\n\nb", 2, 4),
+            ("a\r\n\r\nb", 3, 3),
+            ("a\n", 2, 2),
+        ] {
+            assert_eq!(line_of(text.as_bytes(), start), line, "{text:?}");
+        }
+    }
+}

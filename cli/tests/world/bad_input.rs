@@ -12,8 +12,8 @@ fn impossible_sizes_are_refused() {
         ("--users 5000000000", "--users"),
         ("--users many", "--users"),
         ("--items 4 --list 2", "5 clusters"),
-        ("--items 30", "40 places in a list"),
-        ("--items 30", "a smaller one to --list"),
+        ("--items 30 --list 40", "40 places in a list"),
+        ("--items 30 --list 40", "a smaller one to --list"),
         ("--users 2000000000", "GiB of it for the world"),
         ("--dim 4294967295", "`--dim`"),
     ] {
@@ -69,6 +69,8 @@ fn a_log_that_cannot_be_read_is_refused_with_its_line() {
         desk.write("log", log);
         desk.bad(&format!("import w --ratings log {arguments}"), &said);
     }
+    desk.write("crlf", "user_id,item_id,rating\r\nu,i,3\r\n\r\nu,j,good\r\n");
+    desk.bad("import w --ratings crlf", &["crlf:4: `rating` is `good`"]);
     desk.write("log", b"user_id,item_id\nu,\xff\n");
     desk.bad("import w --ratings log", &["log:2: is not UTF-8", "correct"]);
     desk.write("ten", format!("user_id,item_id,rating,timestamp\n{ten}"));
@@ -118,6 +120,15 @@ fn arrays_that_do_not_fit_are_refused_with_their_place() {
         ("items", "t.csv", "item_id\na\nb\n", "t.csv: has 2 items where there are 3 embeddings"),
         ("items", "t.csv", "item_id\na\nb\na\n", "t.csv: `item_ids` holds `a` twice"),
         ("items", "t.csv", "cluster\n0\n1\nred\n", "t.csv:4: `cluster` is `red`"),
+        ("items", "t.csv", "\"cluster\"\r\n\"0\"\r\n\"1\"\r\n\"red\"\r\n", "t.csv:4: `cluster` is `red`"),
+        ("items", "t.csv", "id,kind\na,0\nb,0\nc,0\n", "t.csv: has none of the fields `item_id`, `name`"),
+        (
+            "items",
+            "t.csv",
+            "item_id,Cluster\na,0\nb,0\nc,0\n",
+            "t.csv: has a field `Cluster`, which is not looked at",
+        ),
+        ("users", "t.json", r#"[{"id": "a"}, {"id": "b"}]"#, "its fields are `id`"),
         ("items", "t.csv", "cluster\n0\n1\n2\n", "t.csv: `item.cluster` is 2 at row 2"),
         ("items", "t.csv", "distance\n0\n-1\n2\n", "t.csv: `item.distance` is -1 at row 1"),
         ("items", "t.json", r#"[{"name": "A"}, {}, {}]"#, "t.json, record 1: `name` is there in some"),

@@ -96,3 +96,10 @@ fn info_describes_a_world_in_words_and_in_json() {
     assert_eq!(shares.collect::<Vec<_>>(), [70, 7, 8, 7, 8]);
     assert_eq!(json["checksums"], desk.about("w")["checksums"]);
 }
+
+#[test]
+fn lists_hold_all_items_where_there_are_few() {
+    let desk = Desk::new();
+    desk.good("new w --users 3 --items 20 -q");
+    assert_eq!(desk.tensors("w").shape("user.pretrained"), [3, 20]);
+}

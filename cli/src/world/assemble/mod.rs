@@ -124,9 +124,13 @@ impl Assemble {
     ) -> Result<Arrays> {
         let Embedding { rows: count, columns: dimensions, numbers: item_embedding } = item_embedding;
         let Embedding { rows: user_count, numbers: user_embedding, .. } = user_embedding;
+        if count == 0 || dimensions == 0 || user_count == 0 {
+            let file = if user_count == 0 { &self.user_embedding } else { &self.item_embedding };
+            return Err(BadInput::new(file.display(), "is empty", "give at least one row and one column").into());
+        }
         let given_target = self.target.as_deref().map(records::target).transpose()?;
         let clusters = self.clusters(&items, &users, given_target.as_deref());
-        let list = if users.list > 0 { users.list } else { self.list.unwrap_or(DEFAULT_LIST.min(count)) };
+        let list = if users.list > 0 { users.list } else { self.list.unwrap_or(super::DEFAULT_LIST.min(count)) };
         // Clusters that are given may outnumber the items; those to be found cannot.
         let found = if items.cluster.is_empty() { clusters } else { 0 };
         for (what, number, flag) in [("clusters", found, "--clusters"), ("places of a list", list, "--list")] {
@@ -135,10 +139,6 @@ impl Assemble {
                 let remedy = format!("pass {flag} {count} or less");
                 return Err(BadInput::new(self.item_embedding.display(), problem, remedy).into());
             }
-        }
-        if count == 0 || dimensions == 0 || user_count == 0 {
-            let file = if user_count == 0 { &self.user_embedding } else { &self.item_embedding };
-            return Err(BadInput::new(file.display(), "is empty", "give at least one row and one column").into());
         }
         let shape = Shape { users: user_count, items: count, clusters, dimensions, list };
         memory::check_world(&shape, "the clusters, or the embeddings")?;
@@ -160,7 +160,16 @@ impl Assemble {
         }
         let mut target = given_target.unwrap_or_else(|| target(&super::cluster_counts(&items.cluster, clusters)));
         if target.iter().map(|&share| f64::from(share)).sum::<f64>() < 1.0 + ROUNDING {
+            let given = target.clone();
             settle(&mut target);
+            // Who had reached a share that was lowered has reached it still.
+            for beliefs in users.beliefs.chunks_exact_mut(clusters.max(1)) {
+                for ((belief, most), given) in beliefs.iter_mut().zip(&target).zip(&given) {
+                    if *belief <= *given {
+                        *belief = belief.min(*most);
+                    }
+                }
+            }
         }
         if users.beliefs.is_empty() {
             users.beliefs = vec![0.0; user_count * clusters];
@@ -222,6 +231,5 @@ impl Assemble {
 }
 
 const DEFAULT_CLUSTERS: usize = 5;
-const DEFAULT_LIST: usize = 40;
 /// How far above 1 shares that sum to 1 may come to lie when each is rounded to 32 bits.
 const ROUNDING: f64 = 1e-6;

@@ -17,14 +17,18 @@ pub(super) enum Record<'a> {
     Json { path: &'a Path, number: usize, object: &'a Map<String, Value> },
 }
 
-/// Hands every record of the file to `each`, in order.
-pub(super) fn read(path: &Path, mut each: impl FnMut(&Record<'_>) -> Result<()>) -> Result<()> {
+/// Hands every record of the file to `each`, in order. It must have one of the `known` fields at least.
+pub(super) fn read(path: &Path, known: &[&str], mut each: impl FnMut(&Record<'_>) -> Result<()>) -> Result<()> {
     if is_json(path) {
         let objects: Vec<Map<String, Value>> = json(path, "an array of objects")?;
+        if let Some(first) = objects.first() {
+            recognise(path, known, first.keys().map(String::as_str))?;
+        }
         let mut records = objects.iter().enumerate();
         records.try_for_each(|(number, object)| each(&Record::Json { path, number, object }))
     } else {
         let mut table = Table::open(path)?;
+        recognise(path, known, table.columns())?;
         let mut row = Row::default();
         while table.next(&mut row)? {
             each(&Record::Delimited(&table, &row))?;
@@ -33,13 +37,31 @@ pub(super) fn read(path: &Path, mut each: impl FnMut(&Record<'_>) -> Result<()>)
     }
 }
 
+/// Refuses a file whose fields are none of the known ones, or one of them but for its case.
+fn recognise<'a>(path: &Path, known: &[&str], found: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
+    let names = known.join("`, `");
+    let refuse = |problem: String, remedy: String| Err(BadInput::new(path.display(), problem, remedy).into());
+    if let Some((word, meant)) = found.clone().find_map(|word| {
+        let meant = known.iter().find(|known| known.eq_ignore_ascii_case(word) && **known != word)?;
+        Some((word, meant))
+    }) {
+        return refuse(format!("has a field `{word}`, which is not looked at"), format!("call it `{meant}`"));
+    }
+    if found.clone().any(|word| known.contains(&word)) {
+        return Ok(());
+    }
+    let found: Vec<&str> = found.collect();
+    let found = found.join("`, `");
+    refuse(format!("has none of the fields `{names}`; its fields are `{found}`"), "call them so".to_owned())
+}
+
 /// Reads a target: `[0.7, 0.3]` in JSON, or the column `target` of a table.
 pub(super) fn target(path: &Path) -> Result<Vec<f32>> {
     if is_json(path) {
         return json(path, "an array of numbers");
     }
     let mut target = Vec::new();
-    read(path, |record| match record.number("target")? {
+    read(path, &["target"], |record| match record.number("target")? {
         Some(share) => {
             target.push(share);
             Ok(())

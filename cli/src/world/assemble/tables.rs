@@ -36,7 +36,7 @@ pub(super) struct Users {
 pub(super) fn items(path: &Path, rows: usize) -> Result<Items> {
     let mut items = Items::default();
     let mut read = 0;
-    records::read(path, |record| {
+    records::read(path, &["item_id", "name", "cluster", "distance"], |record| {
         all_or_none(record, "item_id", read, &mut items.ids, record.text("item_id")?.map(Cow::into_owned))?;
         all_or_none(record, "name", read, &mut items.names, record.text("name")?.map(Cow::into_owned))?;
         all_or_none(record, "cluster", read, &mut items.cluster, cluster(record)?)?;
@@ -53,7 +53,7 @@ pub(super) fn users(path: &Path, rows: usize, item_ids: &[String]) -> Result<Use
     let places: HashMap<&str, u32> = item_ids.iter().map(String::as_str).zip(0..).collect();
     let mut users = Users::default();
     let mut read = 0;
-    records::read(path, |record| {
+    records::read(path, &["user_id", "beliefs", "pretrained"], |record| {
         all_or_none(record, "user_id", read, &mut users.ids, record.text("user_id")?.map(Cow::into_owned))?;
         let beliefs = record.list("beliefs")?.map(|beliefs| {
             beliefs.iter().map(|belief| record.parse_number("beliefs", belief)).collect::<Result<Vec<f32>>>()

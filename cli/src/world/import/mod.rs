@@ -106,7 +106,7 @@ impl Import {
         if self.clusters > items {
             return Err(too_many("clusters", self.clusters, "--clusters").into());
         }
-        let list = self.list.unwrap_or(DEFAULT_LIST.min(items));
+        let list = self.list.unwrap_or(super::DEFAULT_LIST.min(items));
         if list > items {
             return Err(too_many("places of a list", list, "--list").into());
         }
@@ -178,6 +178,4 @@ fn beliefs(taken: &[Vec<u32>], cluster: &[u32], target: &[f32]) -> Vec<f32> {
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
-
-const DEFAULT_LIST: usize = 40;
 const UNUSABLE: &str = "look for what is unusual in the log, or pass other --clusters or --dim";
