@@ -54,7 +54,7 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
 /// What may help against an error of the system's, where something may.
 pub(crate) fn remedy(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             Some("free some space there, or write to another disk")
         }
         _ => None,

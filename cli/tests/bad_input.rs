@@ -30,7 +30,7 @@ const CASES: &[Case] = &[
     file("training:\n  tau: 0.1\n", &["bad.yaml:2", "`training.tau`", "`td3.tau`"]),
     file("td3:\n  xyzzy: 0.1\n", &["bad.yaml:2", "`td3.xyzzy`", "recsim config"]),
     flags(&["--set", "td3.taau=1"], &["--set td3.taau=1", "did you mean `td3.tau`?"]),
-    flags(&["--set", "tau=1"], &["--set tau=1", "there is no key `tau`"]),
+    flags(&["--set", "tau=1"], &["--set tau=1", "there is no key `tau`", "did you mean `td3.tau`?"]),
     flags(&["--set", "td3=1"], &["there is no key `td3`"]),
     flags(&["--set", "td3.tau"], &["there is no `=`", "KEY=VALUE"]),
     flags(&["--set", "td3.tau="], &["`td3.tau`", "given no value"]),

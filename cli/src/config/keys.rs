@@ -46,8 +46,12 @@ pub(super) fn paths() -> impl Iterator<Item = &'static str> {
 
 /// The known word nearest to `unknown`, and whether it is near enough to have been meant.
 pub(super) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<(&'a str, bool)> {
-    let far = |word: &&str| (strsim::jaro_winkler(unknown, word) * 1e6) as u64;
-    known.max_by_key(far).map(|word| (word, strsim::jaro_winkler(unknown, word) > 0.7))
+    // A key's name without its group is as good as its path.
+    let like = |word: &str| {
+        let name = word.split_once('.').filter(|_| !unknown.contains('.')).map_or(word, |(_, name)| name);
+        strsim::jaro_winkler(unknown, name)
+    };
+    known.max_by_key(|word| (like(word) * 1e6) as u64).map(|word| (word, like(word) > 0.7))
 }
 
 /// What each group is about.

@@ -1,6 +1,6 @@
 //! The folder of a run: which, and whether it may be used.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -50,22 +50,27 @@ pub(crate) fn writable(path: &Path) -> Result<(), BadInput> {
 }
 
 /// Makes the folder and clears it of what a former run left: of the files that a run writes, and of no other. Without
-/// `force` there may be none: another run may have come since [`check`].
-pub(crate) fn prepare(path: &Path, force: bool) -> anyhow::Result<()> {
-    check(path, force)?;
+/// `force` there may be none: another run may have come since [`check`]. The folder is this run's while what is returned
+/// lives.
+pub(crate) fn prepare(path: &Path, force: bool) -> anyhow::Result<Option<File>> {
     let failed = || format!("could not make the folder {}", path.display());
-    if force {
-        clear(path).with_context(failed)?;
-    }
     fs::create_dir_all(path).with_context(failed)?;
-    // Of two runs that have come as far as here, one makes the file.
-    match File::create_new(path.join(names::RUN)) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let remedy = "give another folder with --out";
-            Err(BadInput::new(path.display(), "another run has just begun in this folder", remedy).into())
+    let claim = claim(path)?;
+    check(path, force)?;
+    clear(path).with_context(failed)?;
+    Ok(claim)
+}
+
+/// Locks a folder, where the system can; refuses one that somebody else has locked.
+pub(crate) fn claim(path: &Path) -> Result<Option<File>, BadInput> {
+    let Ok(folder) = File::open(path) else { return Ok(None) };
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::WouldBlock) => {
+            let problem = "another program is writing into this folder";
+            Err(BadInput::new(path.display(), problem, "give another folder, or wait for it to end"))
         }
-        Err(error) => Err(anyhow::Error::from(error).context(failed())),
+        Err(TryLockError::Error(_)) => Ok(None),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a run leaves, as it goes.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,8 @@ pub(super) struct Leavings<'a> {
     tensorboard: Events,
     trace: Option<Trace>,
     rounds_done: u64,
+    /// Keeps other runs out of the folder.
+    _claim: Option<File>,
 }
 
 impl<'a> Leavings<'a> {
@@ -41,7 +44,7 @@ impl<'a> Leavings<'a> {
         target: &'a [f32],
     ) -> anyhow::Result<Self> {
         let folder = &*options.output;
-        folder::prepare(folder, options.force)?;
+        let claim = folder::prepare(folder, options.force)?;
         let mut config = options.settings.config.settled(plan);
         run.device.settle(&mut config);
         let config = config::plain(&config);
@@ -62,6 +65,7 @@ impl<'a> Leavings<'a> {
             tensorboard: Events::create(&folder.join(names::TENSORBOARD))?,
             trace: trace.transpose()?,
             rounds_done: 0,
+            _claim: claim,
         })
     }
 

@@ -14,11 +14,15 @@ use tempfile::TempDir;
 use super::file::{checksum, tensors};
 use super::{WorldFile, about, file};
 use crate::error::{self, BadInput, Interrupted};
+use crate::files::folder::claim;
 use crate::interrupt::Interrupt;
 
 /// A place where a world may be written.
 #[derive(Debug)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder {
+    dir: PathBuf,
+    force: bool,
+}
 
 impl Folder {
     /// Refuses, before any work, a place that holds something else, a world without `force`, and one that cannot be
@@ -42,17 +46,17 @@ impl Folder {
         }
         let nearest = dir.ancestors().find(|above| above.exists() || above.as_os_str().is_empty());
         hidden_folder(nearest.unwrap_or(Path::new("/"))).map_err(|error| unwritable(dir, error))?;
-        Ok(Self(dir.to_owned()))
+        Ok(Self { dir: dir.to_owned(), force })
     }
 
     /// Writes both files in a hidden folder, and gives them their places when they are on the disk: the tensors first,
     /// for `world.json` holds their checksum and so says that both are there. The world learns its checksums.
     pub(super) fn write(&self, world: &mut WorldFile) -> Result<()> {
-        let Self(dir) = self;
+        let Self { dir, force } = self;
         let existed = dir.exists();
         // Whoever asks it to stop now gets the world whole, and nothing hidden is left.
         let interrupt = Interrupt::listen(|| ())?;
-        let written = try_write(dir, world).map_err(|error| {
+        let written = try_write(dir, *force, world).map_err(|error| {
             if !existed {
                 // It is empty; the error that is reported is the first one.
                 let _ = fs::remove_dir(dir);
@@ -66,8 +70,11 @@ impl Folder {
     }
 }
 
-fn try_write(dir: &Path, world: &mut WorldFile) -> Result<()> {
+fn try_write(dir: &Path, force: bool, world: &mut WorldFile) -> Result<()> {
     fs::create_dir_all(dir)?;
+    let _claim = claim(dir)?;
+    // Somebody else may have made a world here since it was looked at first.
+    Folder::at(dir, force)?;
     let new = hidden_folder(dir)?;
     let tensors = new.path().join(file::FILE);
     write_tensors(world, &tensors)?;

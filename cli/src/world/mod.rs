@@ -68,7 +68,7 @@ fn cluster_counts(cluster: &[u32], clusters: usize) -> Vec<usize> {
 fn at_least_1(text: &str) -> Result<usize, String> {
     match text.parse::<u32>() {
         Ok(number) if number >= 1 => Ok(number as usize),
-        _ => Err("must be a whole number, at least 1".into()),
+        _ => Err("must be a whole number from 1 to 4294967295".into()),
     }
 }
 
