@@ -119,7 +119,7 @@ const CASES: &[Case] = &[
     flags(&["--config", "huge.yaml"], &["huge.yaml", "no configuration"]),
     flags(&["--world", "nowhere"], &["nowhere", "is not a world"]),
     flags(&["--out", "bad.yaml"], &["bad.yaml", "this is no folder", "--out"]),
-    file("experiment:\n  output: \"\"\n", &["bad.yaml:2", "`experiment.output` is empty"]),
+    flags(&["--out", ""], &["--out: `experiment.output` is empty"]),
     flags(&["--out", "bad.yaml/run"], &["bad.yaml/run", "nothing can be written"]),
     flags(&["--out", "a-run"], &["a-run", "holds a run", "--force"]),
     flags(&["--out", "a-world"], &["a-world", "holds a world", "--force"]),
