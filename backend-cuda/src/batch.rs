@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::ffi::Machine;
-use crate::ffi::kernels::SUMS;
+use crate::ffi::kernels::{LONG, SUMS, WORD};
 use crate::{CudaError, World};
 
 /// A range of users with their beliefs and their last round, on the device; tables are row-major, a row a user.
@@ -62,6 +62,3 @@ impl<M: Machine> Batch<M> {
         machine.copy(&world.initial, self.users.start * row, &mut self.belief, self.users.len() * row)
     }
 }
-
-pub(crate) const WORD: usize = 4;
-pub(crate) const LONG: usize = 8;

@@ -110,6 +110,26 @@ pub fn fill(slate: &mut [u32], chosen: usize, list: &[u32]) -> usize {
     filled
 }
 
+/// A step that visits every one of `parts` places once before it comes round, by about the golden ratio, so that any few
+/// in succession lie far apart: a search that meets a sorted catalogue so finds good items early.
+///
+/// ```
+/// assert_eq!(recsim_core::slate::scattering_stride(150), 97);
+/// ```
+///
+/// # Panics
+/// If `parts` is 0.
+pub fn scattering_stride(parts: usize) -> usize {
+    let coprime = |step: &usize| {
+        let (mut a, mut b) = (parts, *step);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a == 1
+    };
+    (parts * 13 / 21 + 1..).find(coprime).expect("a prime above `parts`")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

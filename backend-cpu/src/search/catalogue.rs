@@ -1,7 +1,7 @@
 //! The catalogue as the search reads it.
 
 use pulp::Arch;
-use recsim_core::slate::Best;
+use recsim_core::slate::{Best, scattering_stride};
 
 use super::kernel::{PanelWidth, Search};
 
@@ -78,19 +78,6 @@ impl Catalogue {
     pub(super) fn dimensions(&self) -> usize {
         self.dimensions
     }
-}
-
-/// A step that visits every one of `panels` places once before it comes round, by about the golden ratio, so that any
-/// few in succession lie far apart.
-fn scattering_stride(panels: usize) -> usize {
-    let coprime = |step: &usize| {
-        let (mut a, mut b) = (panels, *step);
-        while b > 0 {
-            (a, b) = (b, a % b);
-        }
-        a == 1
-    };
-    (panels * 13 / 21 + 1..).find(coprime).expect("a prime above `panels`")
 }
 
 /// Numbers in a cache line.

@@ -1,5 +1,7 @@
 //! Every kernel as a function that checks the tables it is given.
 
+use recsim_core::slate::scattering_stride;
+
 use super::Machine;
 use crate::CudaError;
 
@@ -35,8 +37,9 @@ pub(crate) const SUMS: usize = 7;
 pub(crate) const TILE: usize = 128;
 /// Users that one block of `respond` serves.
 const USERS_OF_A_BLOCK: usize = 32;
-const WORD: usize = 4;
-const LONG: usize = 8;
+/// Bytes of a number, and of a rank or a sum.
+pub(crate) const WORD: usize = 4;
+pub(crate) const LONG: usize = 8;
 
 impl<M: Machine> Site<'_, M> {
     /// Lays out the states of the `count` users from `first` on.
@@ -138,16 +141,4 @@ impl<M: Machine> Site<'_, M> {
 /// A number as a kernel's `unsigned`.
 fn word(number: usize) -> [u8; 4] {
     u32::try_from(number).expect("worlds count by u32").to_ne_bytes()
-}
-
-/// A step that visits every one of `tiles` once before it comes round, by about the golden ratio.
-fn scattering_stride(tiles: usize) -> usize {
-    let coprime = |step: &usize| {
-        let (mut a, mut b) = (tiles, *step);
-        while b > 0 {
-            (a, b) = (b, a % b);
-        }
-        a == 1
-    };
-    (tiles * 13 / 21 + 1..).find(coprime).expect("a prime above `tiles`")
 }

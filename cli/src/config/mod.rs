@@ -220,10 +220,7 @@ fn refuse_flaw(flaw: &Flaw, place: String) -> BadInput {
 
 fn unknown_key(place: &str, path: &str) -> BadInput {
     let Some((group, name)) = path.split_once('.') else {
-        let named = paths().filter(|known| known.ends_with(&format!(".{path}")));
-        let near: Vec<&str> = named.collect();
-        let near = if near.is_empty() { paths().collect() } else { near };
-        return unknown(place, "key", path, near.into_iter());
+        return unknown(place, "key", path, paths());
     };
     let siblings: Vec<&str> = paths().filter(|known| known.split('.').next() == Some(group)).collect();
     // A key that is right but in the wrong group is what was meant.
