@@ -91,7 +91,10 @@ const CASES: &[Case] = &[
     // Impossible with each other, or with the world; the key that was given is named.
     file("recommendation:\n  total_recommendations: 5\n", &["bad.yaml:2", "`recommendation.rl_list_size` (10)"]),
     file("world:\n  items: 19\n", &["`recommendation.total_recommendations`", "at most the world's items (19)"]),
-    file("world:\n  list: 19\n", &["`recommendation.total_recommendations`", "pre-trained lists (19)"]),
+    file(
+        "world:\n  list: 19\n",
+        &["bad.yaml:2", "`world.list` is 19", "`recommendation.total_recommendations` (20)"],
+    ),
     file("world:\n  list: 19131\n", &["bad.yaml:2", "`world.list` is 19131", "`world.items` (19130)"]),
     file("world:\n  items: 30\n  clusters: 31\n", &["bad.yaml:3", "`world.clusters` is 31"]),
     file(
@@ -110,6 +113,10 @@ const CASES: &[Case] = &[
     flags(&["--users", "many"], &["--users", "many"]),
     flags(&["--users", "-3"], &["-3"]),
     flags(&["--shadow", "cpu"], &["--shadow", "reference"]),
+    flags(
+        &["--shadow", "reference", "--set", "td3.batch_size=7"],
+        &["--set td3.batch_size=7", "at least 8 while `td3.batch_norm` is true"],
+    ),
     flags(&["--frobnicate"], &["--frobnicate"]),
     flags(&["--trace-users", "0", "--trace", "t"], &["--trace-users"]),
     // Files and folders.

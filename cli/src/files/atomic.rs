@@ -2,33 +2,63 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 /// Replaces the file at `path` by what `write` writes, so that a crash leaves the old file or the new one.
-///
-/// The new one is written beside it as `.NAME.new`, brought to the disk and renamed. Folders that are missing are made.
 pub(crate) fn replace(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> anyhow::Result<()> {
-    try_replace(path, write).with_context(|| format!("could not write {}", path.display()))
+    Replacement::write(path, write)?.commit()
 }
 
-fn try_replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let folder = folder_of(path);
-    fs::create_dir_all(folder)?;
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let beside = folder.join(format!(".{}.new", name.to_string_lossy()));
-    let written = write_and_sync(&beside, write).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // The error that is reported is the first one.
-        let _ = fs::remove_file(&beside);
+/// What shall stand in a file's place: written beside it as `.NAME.new`, and on the disk. It is removed again unless it
+/// is put there.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    path: PathBuf,
+    beside: PathBuf,
+}
+
+impl Replacement {
+    /// Writes it. Folders that are missing are made.
+    pub(crate) fn write(
+        path: &Path,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> anyhow::Result<Self> {
+        Self::try_write(path, write).with_context(|| format!("could not write {}", path.display()))
     }
-    written?;
-    // The rename itself must reach the disk; a platform that cannot open a folder needs no such thing.
-    File::open(folder).and_then(|folder| folder.sync_all()).or(Ok(()))
+
+    fn try_write(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<Self> {
+        fs::create_dir_all(folder_of(path))?;
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let beside = folder_of(path).join(format!(".{}.new", name.to_string_lossy()));
+        let file = File::create(&beside)?;
+        let replacement = Self { path: path.to_owned(), beside };
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        write(&mut file)?;
+        file.flush()?;
+        file.get_ref().sync_all()?;
+        Ok(replacement)
+    }
+
+    /// Puts it in the file's place.
+    pub(crate) fn commit(self) -> anyhow::Result<()> {
+        let path = &self.path;
+        fs::rename(&self.beside, path).with_context(|| format!("could not replace {}", path.display()))?;
+        // The rename itself must reach the disk; a platform that cannot open a folder needs no such thing.
+        File::open(folder_of(path)).and_then(|folder| folder.sync_all()).or(Ok(()))
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // Once it has been put in place there is nothing here; and an error that led here is told already.
+        let _ = fs::remove_file(&self.beside);
+    }
 }
 
 /// The folder a file lies in.
@@ -37,13 +67,6 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
-}
-
-fn write_and_sync(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    write(&mut file)?;
-    file.flush()?;
-    file.get_ref().sync_all()
 }
 
 #[cfg(test)]
@@ -61,5 +84,17 @@ mod tests {
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         replace(&path, |file| file.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+    #[test]
+    fn nothing_is_replaced_before_it_is_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
+        replace(&a, |file| file.write_all(b"old")).unwrap();
+        let first = Replacement::write(&a, |file| file.write_all(b"new")).unwrap();
+        let second = Replacement::write(&b, |file| file.write_all(b"new")).unwrap();
+        assert_eq!((&*fs::read(&a).unwrap(), b.exists()), (&b"old"[..], false));
+        drop(second);
+        first.commit().unwrap();
+        assert_eq!((&*fs::read(&a).unwrap(), fs::read_dir(folder.path()).unwrap().count()), (&b"new"[..], 1));
     }
 }

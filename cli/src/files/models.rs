@@ -11,19 +11,20 @@ use recsim_core::td3::{AgentState, Learner};
 use safetensors::{Dtype, View};
 use serde_json::json;
 
-use super::atomic;
+use super::atomic::Replacement;
 
-/// Writes the three networks and their targets into `folder`, each whole or not at all.
+/// Writes the three networks and their targets into `folder`: none is replaced before all are on the disk.
 pub(crate) fn write(folder: &Path, learner: &Learner, agent: &AgentState) -> anyhow::Result<()> {
     let tables = tables(learner, agent);
+    let mut replacements = Vec::new();
     for (stem, layout) in models(learner) {
         let of_stem = |table: &&Table<'_>| table.name.split_once('.').is_some_and(|(prefix, _)| prefix == stem);
         let views = tables.iter().filter(of_stem).map(|table| (&*table.name, Tensor(table)));
         let bytes = safetensors::serialize(views, Some(metadata(layout, learner))).map_err(io::Error::other)?;
         let path = folder.join(format!("{stem}.safetensors"));
-        atomic::replace(&path, |file| file.write_all(&bytes))?;
+        replacements.push(Replacement::write(&path, |file| file.write_all(&bytes))?);
     }
-    Ok(())
+    replacements.into_iter().try_for_each(Replacement::commit)
 }
 
 /// What a reader needs to build the network. One entry: a map of several would come out in another order every time.

@@ -11,7 +11,8 @@ fn what_is_given_arrives_as_it_is() {
         r#"[{"user_id": "x", "beliefs": [0, 0.25], "pretrained": ["d", "a"]},
         {"user_id": 7, "beliefs": [0.5, 0], "pretrained": ["b", "c"]}]"#,
     );
-    desk.write("t.json", "[0.5, 0.375]");
+    // As some programs save it: with a byte order mark.
+    desk.write("t.json", "\u{feff}[0.5, 0.375]");
     desk.good(
         "assemble w --item-embedding i.npy --user-embedding u.npy --items i.csv --users u.json --target t.json",
     );

@@ -156,13 +156,12 @@ fn world(config: &Config) -> Result<(), Invalid> {
         world.clusters,
         format!("at most `world.items` ({})", world.items),
     )?;
-    match world.list {
-        Auto::Auto => Ok(()),
-        Auto::Given(list) => {
-            let expected = format!("from 1 to `world.items` ({})", world.items);
-            must((1..=world.items).contains(&list), "world.list", list, expected)
-        }
-    }
+    let Auto::Given(list) = world.list else { return Ok(()) };
+    let expected = format!("from 1 to `world.items` ({})", world.items);
+    must((1..=world.items).contains(&list), "world.list", list, expected)?;
+    let shown = config.recommendation.total_recommendations;
+    let expected = format!("at least `recommendation.total_recommendations` ({shown})");
+    must(world.path != "auto" || list >= shown, "world.list", list, expected)
 }
 
 fn at_least_1(key: &str, value: u32) -> Result<(), Invalid> {

@@ -44,7 +44,8 @@ impl GeneratedWorld {
 ///
 /// Item embeddings lie around K centres on the unit sphere, evenly spread in distance; an item's `distance` is the
 /// Euclidean distance of its embedding to the mean of its cluster's, scaled by one factor so that the farthest item of
-/// all lies at 5. Users lean towards one or two clusters, rarely the largest, and have taken up a few items there.
+/// all lies at 5. Users lean towards one or two clusters, rarely the largest, and have taken up a few items there: so
+/// many that with five clusters the mean beliefs are the seed document's.
 ///
 /// `lists(items [I, D], users [U, D], D, L)` fills the pre-trained lists: for each user the `L` items of best
 /// [`score`] for the embedding, ties to the lower index, best first. [`lists_by_brute_force`] does it plainly; a
@@ -190,7 +191,7 @@ fn people(
         let leanings = 1 + index(key.with(1), 2);
         for leaning in 0..leanings {
             let key = key.with(2 + leaning);
-            let cluster = leaned_to(uniform(key.with(0)), target);
+            let cluster = leaned_to(uniform(key.with(0)), clusters);
             let taken = MEAN_TAKEN * -libm::log(1.0 - f64::from(uniform(key.with(1))));
             let count = libm::rint(taken.min(MOST_TAKEN) * items as f64);
             let share = (count / items as f64) as f32;
@@ -203,15 +204,22 @@ fn people(
     (beliefs, embeddings)
 }
 
-/// The cluster at `draw` in `[0, 1)` where the largest has a tenth of the others' weight.
-fn leaned_to(draw: f32, target: &[f32]) -> usize {
-    let largest = first_best(target.len(), |a, b| target[a] > target[b]);
-    let place = draw * (target.len() as f32 - 0.9);
-    if place < 0.1 || target.len() == 1 {
-        return largest;
+/// The cluster at `draw` in `[0, 1)`, clusters lying side by side by the weight of leaning to them: for five, the means
+/// of the seed document's beliefs; else the first, which is the largest, has a tenth of the others'.
+fn leaned_to(draw: f32, clusters: usize) -> usize {
+    let weight = |cluster: usize| match (clusters, cluster) {
+        (5, _) => REFERENCE_MEANS[cluster],
+        (_, 0) => 0.1,
+        _ => 1.0,
+    };
+    let mut left = f64::from(draw) * (0..clusters).map(weight).sum::<f64>();
+    for cluster in 0..clusters - 1 {
+        left -= weight(cluster);
+        if left < 0.0 {
+            return cluster;
+        }
     }
-    let other = ((place - 0.1) as usize).min(target.len() - 2);
-    if other < largest { other } else { other + 1 }
+    clusters - 1
 }
 
 const CENTRES: u64 = 0;
@@ -221,14 +229,17 @@ const USERS: u64 = 3;
 
 /// The seed document's catalogue.
 const REFERENCE_SIZES: [f64; 5] = [13_383.0, 1_355.0, 1_413.0, 1_381.0, 1_598.0];
+/// The means of its users' beliefs.
+const REFERENCE_MEANS: [f64; 5] = [2.2e-5, 2.1e-4, 1.7e-4, 1.9e-4, 1.8e-4];
 /// The farthest item's distance in the world's unit.
 const FARTHEST: f64 = 5.0;
 /// The farthest item's distance in the embedding's unit, the centres having length 1.
 const SPREAD: f32 = 1.0;
 /// Standard deviation of a user embedding's components around the centres leaned to.
 const TASTE_NOISE: f32 = 0.1;
-/// Mean and most of the catalogue's share that a user has taken up in a cluster leaned to.
-const MEAN_TAKEN: f64 = 5.1e-4;
+/// Mean and most of the catalogue's share that a user has taken up in a cluster leaned to. There are 1.5 of these on
+/// average, so the mean is the sum of [`REFERENCE_MEANS`] over 1.5.
+const MEAN_TAKEN: f64 = 7.72e-4 / 1.5;
 const MOST_TAKEN: f64 = 8e-3;
 
 #[cfg(test)]

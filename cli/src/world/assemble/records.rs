@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::Result;
@@ -140,6 +140,11 @@ fn json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Result<T
     let remedy = format!("name a JSON file that holds {expected}, or a CSV file");
     let refuse = |problem: String| BadInput::new(path.display(), problem, &remedy);
     let file = File::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
-    let value = serde_json::from_reader(BufReader::new(file));
+    let mut file = BufReader::new(file);
+    // Some programs put a byte order mark before UTF-8 text.
+    if file.fill_buf().is_ok_and(|head| head.starts_with("\u{feff}".as_bytes())) {
+        file.consume('\u{feff}'.len_utf8());
+    }
+    let value = serde_json::from_reader(file);
     value.map_err(|error| refuse(format!("does not hold {expected}: {error}")).into())
 }
