@@ -5,8 +5,10 @@
 // ends with a message. The order of the threads can be turned round, which must change no result.
 #pragma once
 
+#include <setjmp.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -37,17 +39,21 @@ struct Coordinates {
 enum class Wait { No, Warp, Block };
 
 struct Fiber {
-    ucontext_t context;
+    ucontext_t context;  // to begin with; then `jmp_buf`s, which unlike contexts cost no call of the system
+    jmp_buf here;
+    bool begun = false;
     static std::size_t constexpr STACK = 128 * 1024;
     std::unique_ptr<char[]> stack{new char[STACK]};  // untouched until used
     Coordinates thread;
     Wait wait = Wait::No;
     unsigned mask = 0;
     bool ended = true;
-    unsigned long long exchanged = 0;  // what the other lanes of the warp may see
+    // What the other lanes of the warp may see, in turn: who writes the second has seen everybody come for the first.
+    alignas(16) unsigned char exchanged[2][24] = {};
+    unsigned turn = 0;
 };
 
-inline ucontext_t scheduler;
+inline jmp_buf scheduler;
 inline std::vector<std::unique_ptr<Fiber>> fibers;
 inline Fiber* current = nullptr;
 inline Coordinates block, block_size, grid_size;
@@ -55,16 +61,30 @@ inline void (*body)(void**) = nullptr;
 inline void** arguments = nullptr;
 inline bool backwards = false;
 
+[[noreturn]] inline void fail(char const* why) {
+    std::fprintf(stderr, "%s\n", why);
+    std::abort();
+}
+
 inline void run_body() {
     body(arguments);
     current->ended = true;
-    swapcontext(&current->context, &scheduler);
+    _longjmp(scheduler, 1);
+}
+
+// Lets a fiber run until it waits or ends.
+inline void resume(Fiber& fiber) {
+    current = &fiber;
+    if (_setjmp(scheduler) != 0) return;
+    if (fiber.begun) _longjmp(fiber.here, 1);
+    fiber.begun = true;
+    setcontext(&fiber.context);
 }
 
 inline void wait(Wait what, unsigned mask = 0) {
     current->wait = what;
     current->mask = mask;
-    swapcontext(&current->context, &scheduler);
+    if (_setjmp(current->here) == 0) _longjmp(scheduler, 1);
 }
 
 // Whether all whom `fiber` waits for have come or ended.
@@ -85,7 +105,7 @@ inline void run_block(std::size_t threads) {
         Fiber& fiber = *fibers[n];
         fiber.thread.x = static_cast<unsigned>(n);
         fiber.wait = Wait::No;
-        fiber.ended = false;
+        fiber.ended = fiber.begun = false;
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.get();
         fiber.context.uc_stack.ss_size = Fiber::STACK;
@@ -98,8 +118,7 @@ inline void run_block(std::size_t threads) {
         for (std::size_t n = 0; n < threads; ++n) {
             Fiber& fiber = *fibers[backwards ? threads - 1 - n : n];
             if (!fiber.ended && fiber.wait == Wait::No) {
-                current = &fiber;
-                swapcontext(&scheduler, &fiber.context);
+                resume(fiber);
                 ran = true;
             }
             left = left || !fiber.ended;
@@ -111,8 +130,7 @@ inline void run_block(std::size_t threads) {
         }
         for (std::size_t n : released) fibers[n]->wait = Wait::No;
         if (!ran && released.empty()) {
-            std::fprintf(stderr, "a kernel's threads wait for each other for ever\n");
-            std::abort();
+            fail("a kernel's threads wait for each other for ever");
         }
     }
 }
@@ -146,20 +164,20 @@ struct Registration {
 // Lets the other lanes of the warp see `value`, and calls `look` with a function that shows theirs, all having come.
 template <class T, class Look>
 auto exchange(unsigned mask, T value, Look look) {
-    static_assert(sizeof(T) <= sizeof(current->exchanged));
+    static_assert(sizeof(T) <= sizeof(current->exchanged[0]));
+    // Of a lane that stays away nobody would know whose turn it is.
+    if (mask != 0xffffffffu) fail("a shuffle or a ballot of a part of a warp is not supported here");
     Fiber* const self = current;
-    unsigned const warp = self->thread.x / 32 * 32;
-    std::memcpy(&self->exchanged, &value, sizeof(T));
+    unsigned const warp = self->thread.x / 32 * 32, turn = self->turn;
+    self->turn = 1 - turn;
+    std::memcpy(self->exchanged[turn], &value, sizeof(T));
     wait(Wait::Warp, mask);
-    auto const seen = look([&](unsigned lane) {
+    return look([&](unsigned lane) {
         bool const there = warp + lane < block_size.x && (mask >> lane & 1);
         T other = value;
-        if (there) std::memcpy(&other, &fibers[warp + lane]->exchanged, sizeof(T));
+        if (there) std::memcpy(&other, fibers[warp + lane]->exchanged[turn], sizeof(T));
         return other;
     });
-    // Nobody writes anew before all have read.
-    wait(Wait::Warp, mask);
-    return seen;
 }
 
 inline bool launch(char const* name, unsigned grid, unsigned threads, void** given, bool turned_round) {
@@ -232,6 +250,17 @@ inline float __uint_as_float(unsigned bits) {
     std::memcpy(&x, &bits, sizeof x);
     return x;
 }
+inline double __hiloint2double(int high, int low) {
+    std::uint64_t const bits = static_cast<std::uint64_t>(static_cast<unsigned>(high)) << 32 | static_cast<unsigned>(low);
+    double x;
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+}
+inline float __double2float_rd(double x) {
+    float const nearest = static_cast<float>(x);
+    return nearest > x ? std::nextafterf(nearest, -INFINITY) : nearest;
+}
+inline int __clz(unsigned bits) { return bits == 0 ? 32 : __builtin_clz(bits); }
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 inline int __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
 inline int __ffsll(long long bits) { return __builtin_ffsll(bits); }
@@ -240,6 +269,56 @@ inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
 }
 inline long long __double2ll_rn(double x) { return std::llrint(x); }
 inline float __fmaf_rn(float a, float b, float c) { return std::fmaf(a, b, c); }
+
+// kernels/tensor.cuh's words.
+#define HOST_RUN
+namespace recsim {
+
+inline unsigned half_of(float x) {
+    unsigned const sign = __float_as_uint(x) >> 31 << 15;
+    if (x == 0.0f) return sign;
+    // A half has 11 bits, and none below 2^-24.
+    int const lowest = std::max(std::ilogb(x) - 10, -24);
+    unsigned const digits = static_cast<unsigned>(std::rint(std::ldexp(std::fabs(x), -lowest)));
+    // The digits' leading bit, where there is one, counts the exponent on.
+    return sign | ((static_cast<unsigned>(lowest + 24) << 10) + digits);
+}
+
+// Every finite half's number.
+inline std::vector<float> const numbers_of_halves = [] {
+    std::vector<float> numbers(1 << 16);
+    for (unsigned half = 0; half < numbers.size(); ++half) {
+        int const exponent = static_cast<int>(half >> 10 & 31), digits = static_cast<int>(half & 1023);
+        float const size = static_cast<float>(exponent == 0 ? std::ldexp(digits, -24) : std::ldexp(1024 + digits, exponent - 25));
+        numbers[half] = half >> 15 ? -size : size;
+    }
+    return numbers;
+}();
+
+inline void multiply_add(float (&sum)[4], unsigned const (&a)[4], unsigned const (&b)[2]) {
+    struct Lane {
+        unsigned a[4], b[2];
+    };
+    unsigned const lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    host::exchange(0xffffffffu, Lane{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}}, [&](auto of) {
+        auto const number = [](unsigned word, unsigned high) { return numbers_of_halves[high ? word >> 16 : word & 0xffffu]; };
+        for (unsigned there = 0; there < 4; ++there) {
+            Lane const row = of(g * 4 + there), left = of(2 * t * 4 + there), right = of((2 * t + 1) * 4 + there);
+            for (unsigned k = 0; k < 4; ++k) {
+                unsigned const part = k / 2, high = k % 2;
+                float const upper = number(row.a[2 * part], high), lower = number(row.a[2 * part + 1], high);
+                float const first = number(left.b[part], high), second = number(right.b[part], high);
+                sum[0] += upper * first;
+                sum[1] += upper * second;
+                sum[2] += lower * first;
+                sum[3] += lower * second;
+            }
+        }
+        return true;
+    });
+}
+
+}  // namespace recsim
 
 #define HOST_KERNEL(name) static host::Registration const registered_##name(#name, host::call<name>);
 

@@ -5,6 +5,13 @@ namespace recsim {
 
 unsigned constexpr ALL_LANES = 0xffffffffu;
 
+// The score of an item for an action, in the one order that decides.
+__device__ inline float score(float const* action, float const* row) {
+    float sum = 0.0f;
+    for (unsigned d = 0; d < D; ++d) sum = __fmaf_rn(action[d], row[d], sum);
+    return sum;
+}
+
 // The order of a score and its item in a list, as one number: the greater stands first; of equal scores the lower index.
 __device__ inline unsigned long long rank_of(float score, unsigned item) {
     unsigned const bits = __float_as_uint(score + 0.0f);  // -0 becomes 0: the two are equal

@@ -12,6 +12,7 @@
 #![deny(unsafe_code)]
 
 mod batch;
+mod cache;
 mod error;
 mod ffi;
 mod inspect;
@@ -70,8 +71,9 @@ impl<M: Machine> Backend for Cuda<M> {
 /// Compiles every kernel for GPUs of a capability, such as 90 for 9.0, with a world's constants (`K`, `D`, `LIST`,
 /// `CHOSEN`, `SHOWN`), and gives the compiler's warnings. It needs no GPU.
 pub fn compile_all(compiler: Nvrtc, constants: &[(&str, usize)], capability: i32) -> Result<String, CudaError> {
+    let options = compiler.options(constants, capability)?;
     let units = sources::UNITS.iter();
-    units.map(|unit| Ok(compiler.compile(unit, &sources::unit(unit), constants, capability)?.warnings)).collect()
+    units.map(|(unit, _)| Ok(compiler.compile(unit, &sources::unit(unit), &options)?.warnings)).collect()
 }
 
 /// Networks, targets, optimizer: not written yet.

@@ -33,7 +33,7 @@ impl<M: Machine> Simulate for Cuda<M> {
     fn recommend(&mut self, world: &World<M>, batch: &mut Batch<M>) -> Result<(), CudaError> {
         let (count, site) = (batch.users.len(), world.site(&self.machine));
         let Batch { action, lists, slate, parts, .. } = batch;
-        site.recommend(&world.recommend, (count, *parts), (action, &world.rows), lists, slate)
+        site.recommend(&world.recommend, (count, *parts), action, &world.catalogue(), lists, slate)
     }
 
     fn respond(&mut self, world: &World<M>, batch: &mut Batch<M>, round: Key) -> Result<(), CudaError> {

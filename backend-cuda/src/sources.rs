@@ -33,8 +33,14 @@ fn append<'a>(name: &'a str, seen: &mut Vec<&'a str>, text: &mut String) {
     }
 }
 
-/// The units there are.
-pub(crate) const UNITS: [&str; 3] = ["observe.cu", "recommend.cu", "respond.cu"];
+/// The units there are, each with its kernels.
+pub(crate) const UNITS: [(&str, &[&str]); 3] =
+    [("observe.cu", &["observe"]), ("recommend.cu", &["halve", "scan", "merge"]), ("respond.cu", &["respond"])];
+
+/// The kernels of a unit.
+pub(crate) fn kernels(unit: &str) -> &'static [&'static str] {
+    UNITS.iter().find(|(name, _)| *name == unit).map_or(&[], |(_, kernels)| kernels)
+}
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../kernels/", $name)))),*] };
@@ -43,6 +49,7 @@ macro_rules! files {
 const FILES: &[(&str, &str)] = files!(
     "accept.cuh",
     "belief.cuh",
+    "margin.cuh",
     "math.cuh",
     "observe.cu",
     "recommend.cu",
@@ -51,6 +58,7 @@ const FILES: &[(&str, &str)] = files!(
     "rng.cuh",
     "slate.cuh",
     "tally.cuh",
+    "tensor.cuh",
 );
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use recsim_core::accept::Acceptance;
 use recsim_core::config::{Environment, Similarity};
+use recsim_core::margin::exponent;
 use recsim_core::reward::{Kind, Score};
 use recsim_core::slate::normalise;
 use recsim_core::user::Rules;
@@ -9,7 +10,7 @@ use recsim_core::world::{Shape, World as HostWorld};
 
 use crate::CudaError;
 use crate::ffi::Machine;
-use crate::ffi::kernels::{Site, TILE};
+use crate::ffi::kernels::{Catalogue, Site, TILE, bytes_of_halves};
 use crate::sources;
 use crate::table::table;
 
@@ -21,6 +22,10 @@ pub struct World<M: Machine> {
     pub(crate) rules: [u32; 13],
     /// `[I, D]`, normalised for `cosine`
     pub(crate) rows: M::Memory,
+    /// The same as halves, for the search of candidates, and their scale.
+    pub(crate) halves: M::Memory,
+    pub(crate) exponent: i32,
+    pub(crate) longest: f64,
     /// `[I]`: cluster and distance
     pub(crate) item: M::Memory,
     /// `[U, K]`
@@ -56,18 +61,25 @@ impl<M: Machine> World<M> {
             ("SHOWN", environment.shown),
         ];
         let module = |unit| machine.module(unit, &sources::unit(unit), &constants);
+        let (rows_on_device, recommend) = (table(machine, "items", &rows)?, module("recommend.cu")?);
+        let (exponent, longest) = scale(&rows, shape.dimensions);
+        let mut halves = machine.zeros("items as halves", bytes_of_halves(shape.items, shape.dimensions))?;
+        Site::new(machine, &shape, environment).halve(&recommend, &rows_on_device, exponent, &mut halves)?;
         Ok(Self {
             shape,
             environment: *environment,
             rules: rules(&environment.rules),
-            rows: table(machine, "items", &rows)?,
+            rows: rows_on_device,
+            halves,
+            exponent,
+            longest,
             item: table(machine, "items' clusters", &items)?,
             initial: table(machine, "initial beliefs", parts.user_belief)?,
             embedding: table(machine, "users' embeddings", parts.user_embedding)?,
             pretrained: table(machine, "pre-trained lists", parts.user_pretrained)?,
             target: table(machine, "target", parts.target)?,
             observe: module("observe.cu")?,
-            recommend: module("recommend.cu")?,
+            recommend,
             respond: module("respond.cu")?,
         })
     }
@@ -79,10 +91,22 @@ impl<M: Machine> World<M> {
     }
 
     pub(crate) fn site<'a>(&self, machine: &'a M) -> Site<'a, M> {
-        let Shape { users, items, clusters, dimensions, list } = self.shape;
-        let Environment { chosen, shown, .. } = self.environment;
-        Site { machine, clusters, dimensions, items, list, chosen, shown, users }
+        Site::new(machine, &self.shape, &self.environment)
     }
+
+    pub(crate) fn catalogue(&self) -> Catalogue<'_, M> {
+        Catalogue { rows: &self.rows, halves: &self.halves, exponent: self.exponent, longest: self.longest }
+    }
+}
+
+/// The exponent that scales rows for half precision, and the length of the longest of them when it has.
+fn scale(rows: &[f32], dimensions: usize) -> (i32, f64) {
+    let exponent = exponent(rows.iter().fold(0.0, |largest: f32, x| largest.max(x.abs())));
+    let scale = 2.0_f64.powi(exponent);
+    let square = |row: &[f32]| row.iter().map(|&x| (f64::from(x) * scale).powi(2)).sum::<f64>();
+    let longest = rows.chunks_exact(dimensions).map(square).fold(0.0, f64::max).sqrt();
+    // Both roundings, of the sum and of the root, are far below this.
+    (exponent, longest * (1.0 + 1e-9))
 }
 
 /// The rules word by word, as `respond.cu` has them.

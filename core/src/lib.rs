@@ -6,6 +6,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | a formula of one user's step | [`accept`], [`belief`], [`reward`], [`slate`], together in [`user`] |
+//! | how a fast search may propose items | [`margin`](mod@margin) |
 //! | where a random number comes from | [`rng`] |
 //! | the agent | [`td3`], [`adam`], [`net`], [`replay`] |
 //! | what a device must do | [`backend`], done plainly by [`mod@reference`] |
@@ -18,6 +19,7 @@ extern crate alloc;
 
 pub mod accept;
 pub mod belief;
+pub mod margin;
 pub mod math;
 pub mod reward;
 pub mod rng;

@@ -1,13 +1,16 @@
 //! An NVIDIA GPU, through the driver.
 
+use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaContext, CudaModule, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
+use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
 use cudarc::nvrtc::Ptx;
 
 use super::{Machine, Nvrtc};
 use crate::CudaError;
+use crate::cache::cached;
+use crate::sources::kernels;
 
 /// A GPU.
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl Gpu {
 
 impl Machine for Gpu {
     type Memory = CudaSlice<u8>;
-    type Module = Arc<CudaModule>;
+    type Module = HashMap<&'static str, CudaFunction>;
 
     fn module(
         &self,
@@ -55,8 +58,15 @@ impl Machine for Gpu {
         source: &str,
         constants: &[(&str, usize)],
     ) -> Result<Self::Module, CudaError> {
-        let compiled = self.compiler.compile(unit, source, constants, self.capability)?;
-        self.context.load_module(Ptx::from_src(compiled.ptx)).map_err(failed("loading kernels"))
+        let options = self.compiler.options(constants, self.capability)?;
+        let (major, minor) = self.compiler.version()?;
+        let key = [source, &options.join(" "), &format!("NVRTC {major}.{minor}")];
+        let compile = || self.compiler.compile(unit, source, &options).map(|compiled| compiled.image);
+        let image = cached(&key, compile)?;
+        let module = self.context.load_module(Ptx::from_binary(image)).map_err(failed("loading kernels"))?;
+        let function =
+            |&kernel| Ok((kernel, module.load_function(kernel).map_err(failed("looking for a kernel"))?));
+        kernels(unit).iter().map(function).collect()
     }
 
     fn zeros(&self, table: &'static str, bytes: usize) -> Result<Self::Memory, CudaError> {
@@ -117,7 +127,7 @@ impl Machine for Gpu {
         if blocks == 0 {
             return Ok(());
         }
-        let function = module.load_function(kernel).map_err(failed("looking for a kernel"))?;
+        let function = &module[kernel];
         let mut pointers: Vec<*mut c_void> =
             arguments.iter().map(|bytes| bytes.as_ptr().cast_mut().cast()).collect();
         let blocks = u32::try_from(blocks).map_err(|_| CudaError::Size {

@@ -1,6 +1,8 @@
 //! Every kernel as a function that checks the tables it is given.
 
+use recsim_core::config::Environment;
 use recsim_core::slate::scattering_stride;
+use recsim_core::world::Shape;
 
 use super::Machine;
 use crate::CudaError;
@@ -31,17 +33,37 @@ pub(crate) struct Tables<'a, M: Machine> {
     pub(crate) tally: &'a mut M::Memory,
 }
 
+/// A catalogue as `recommend.cu` has it.
+pub(crate) struct Catalogue<'a, M: Machine> {
+    /// `[I, D]`
+    pub(crate) rows: &'a M::Memory,
+    /// What [`Site::halve`] makes of them.
+    pub(crate) halves: &'a M::Memory,
+    /// The rows' [`exponent`](recsim_core::margin::exponent).
+    pub(crate) exponent: i32,
+    /// The length of the longest row, scaled by it.
+    pub(crate) longest: f64,
+}
+
 /// Sums in a tally.
 pub(crate) const SUMS: usize = 7;
 /// Users, and items at a time, that one block of `scan` serves.
 pub(crate) const TILE: usize = 128;
+/// Dimensions that `scan` has at hand at a time.
+const DEPTH: usize = 64;
 /// Users that one block of `respond` serves.
 const USERS_OF_A_BLOCK: usize = 32;
 /// Bytes of a number, and of a rank or a sum.
 pub(crate) const WORD: usize = 4;
 pub(crate) const LONG: usize = 8;
 
-impl<M: Machine> Site<'_, M> {
+impl<'a, M: Machine> Site<'a, M> {
+    pub(crate) fn new(machine: &'a M, shape: &Shape, environment: &Environment) -> Self {
+        let &Shape { users, items, clusters, dimensions, list } = shape;
+        let &Environment { chosen, shown, .. } = environment;
+        Self { machine, clusters, dimensions, items, list, chosen, shown, users }
+    }
+
     /// Lays out the states of the `count` users from `first` on.
     pub(crate) fn observe(
         &self,
@@ -67,25 +89,55 @@ impl<M: Machine> Site<'_, M> {
         unsafe { self.machine.launch(module, "observe", (count * width).div_ceil(256), 256, &arguments) }
     }
 
+    /// The rows of a catalogue as halves, for [`Site::recommend`].
+    pub(crate) fn halve(
+        &self,
+        module: &M::Module,
+        rows: &M::Memory,
+        exponent: i32,
+        halves: &mut M::Memory,
+    ) -> Result<(), CudaError> {
+        self.holds(rows, self.items * self.dimensions * WORD);
+        self.holds(halves, bytes_of_halves(self.items, self.dimensions));
+        let arguments: [&[u8]; 5] = [
+            &self.machine.address(rows).to_ne_bytes(),
+            &word(self.items),
+            &word(self.items.next_multiple_of(TILE)),
+            &exponent.to_ne_bytes(),
+            &self.machine.address(halves).to_ne_bytes(),
+        ];
+        let words = bytes_of_halves(self.items, self.dimensions) / WORD;
+        // SAFETY: `recommend.cu`'s arguments; by the assertions every place the kernel touches lies in its table.
+        unsafe { self.machine.launch(module, "halve", words.div_ceil(256), 256, &arguments) }
+    }
+
     /// The best items for `count` actions, in the first places of the slates. `lists` is room for `parts` lists a user.
     pub(crate) fn recommend(
         &self,
         module: &M::Module,
         (count, parts): (usize, usize),
-        (action, rows): (&M::Memory, &M::Memory),
+        action: &M::Memory,
+        catalogue: &Catalogue<'_, M>,
         lists: &mut M::Memory,
         slate: &mut M::Memory,
     ) -> Result<(), CudaError> {
+        let &Catalogue { rows, halves, exponent, longest } = catalogue;
         self.holds(action, count * self.dimensions * WORD);
         self.holds(rows, self.items * self.dimensions * WORD);
+        self.holds(halves, bytes_of_halves(self.items, self.dimensions));
         self.holds(lists, parts * count * self.chosen * LONG);
         self.holds(slate, count * self.shown * WORD);
-        assert!(parts >= 1 && self.chosen <= self.items, "parts of a catalogue that has items enough");
-        let [action, rows, lists, slate] =
-            [action, rows, lists, slate].map(|memory| self.machine.address(memory).to_ne_bytes());
-        let (count_word, parts_word) = (word(count), word(parts));
-        let (items, stride) = (word(self.items), word(scattering_stride(self.items.div_ceil(TILE))));
-        let scan: [&[u8]; 7] = [&action, &count_word, &rows, &items, &parts_word, &stride, &lists];
+        let tiles = self.items.div_ceil(TILE);
+        assert!(
+            (1..=tiles).contains(&parts) && self.chosen <= self.items,
+            "parts of a catalogue with items enough"
+        );
+        let [action, rows, halves, lists, slate] =
+            [action, rows, halves, lists, slate].map(|memory| self.machine.address(memory).to_ne_bytes());
+        let (count_word, parts_word, stride) = (word(count), word(parts), word(scattering_stride(tiles)));
+        let (items, exponent) = (word(self.items), exponent.to_ne_bytes());
+        let catalogue = [&rows[..], &halves, &items, &exponent, &longest.to_ne_bytes()].concat();
+        let scan: [&[u8]; 6] = [&action, &count_word, &catalogue, &parts_word, &stride, &lists];
         let merge: [&[u8]; 4] = [&count_word, &parts_word, &lists, &slate];
         // SAFETY: `recommend.cu`'s arguments; by the assertions every place the kernels touch lies in its table.
         unsafe {
@@ -136,6 +188,11 @@ impl<M: Machine> Site<'_, M> {
         let found = self.machine.length(memory);
         assert!(found >= bytes, "a table of {found} bytes where {bytes} are needed");
     }
+}
+
+/// Bytes of a catalogue's halves: rows up to whole tiles, of dimensions up to whole chunks.
+pub(crate) fn bytes_of_halves(items: usize, dimensions: usize) -> usize {
+    items.next_multiple_of(TILE) * dimensions.next_multiple_of(DEPTH) * 2
 }
 
 /// A number as a kernel's `unsigned`.
