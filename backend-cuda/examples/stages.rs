@@ -1,92 +1,128 @@
-//! How long the users' side takes on a GPU, for the reference experiment's sizes: JSON lines like the peers'.
+//! How long the users' side takes on a GPU, for the reference experiment's items: JSON lines like the peers'.
 //!
-//! `stages [USERS]`; every time includes waiting for the device, once for ten rounds.
+//! `stages [USERS...]`: every time is of one round, and includes a tenth of one wait for the device. More than 50,000
+//! users are the same ones again and again.
 
 use std::time::Instant;
 
-use recsim_backend_cpu::{Cpu, best_items};
-use recsim_backend_cuda::Cuda;
-use recsim_core::backend::{Inspect, Simulate, Snapshot};
+use recsim_backend_cpu::best_items;
+use recsim_backend_cuda::{Batch, Cuda, CudaError, Replay, World};
+use recsim_core::backend::{Inspect, Simulate};
 use recsim_core::config::Config;
-use recsim_core::rng::{Key, Purpose, normal_pair};
-use recsim_core::world::{Recipe, generate};
+use recsim_core::rng::{Key, Purpose};
+use recsim_core::world::{Arrays, Recipe, Shape, World as HostWorld, generate};
 
-const ROUNDS: u32 = 10;
+const ROUNDS: u64 = 10;
 const REPETITIONS: usize = 7;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let users = std::env::args().nth(1).map_or(Ok(50_000), |text| text.parse())?;
-    let recipe = Recipe { users, items: 19_130, clusters: 5, dimensions: 64, list: 40, seed: 0 };
-    let generated = generate(&recipe, |items, users, dimensions, list| {
+    let mut counts: Vec<usize> = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
+    if counts.is_empty() {
+        counts.push(50_000);
+    }
+    let recipe = Recipe { users: 50_000, items: 19_130, clusters: 5, dimensions: 64, list: 40, seed: 0 };
+    let arrays = generate(&recipe, |items, users, dimensions, list| {
         best_items(items, users, dimensions, list, None).expect("there is memory for lists")
-    });
-    let world = generated.view();
-    let environment = Config::default().plan(&world)?.environment;
+    })
+    .into_arrays();
+    counts.into_iter().try_for_each(|users| measure(&repeated(&arrays, users)))
+}
 
+fn measure(arrays: &Arrays) -> Result<(), Box<dyn std::error::Error>> {
+    let world = HostWorld::new(arrays.shape, arrays.parts())?;
+    let users = arrays.shape.users;
+    let environment = Config::default().plan(&world)?.environment;
     let mut gpu = Cuda::new()?;
     let on_gpu = gpu.world(&world, &environment)?;
     let mut batch = gpu.batch(&on_gpu, 0..users)?;
     let mut snapshot = gpu.snapshot(&batch)?;
-    // Actions around the users' tastes, as a policy's are.
-    let key = Key::new(1, Purpose::Exploration);
-    for (place, (action, taste)) in snapshot.action.iter_mut().zip(world.parts().user_embedding).enumerate() {
-        *action = (taste + 0.1 * normal_pair(key.with(place as u64))[0]).clamp(-1.0, 1.0);
-    }
+    snapshot.action.copy_from_slice(world.parts().user_embedding);
     gpu.restore(&mut batch, &snapshot)?;
-
-    let mut cpu = Cpu::new(None)?;
-    let on_cpu = cpu.world(&world, &environment)?;
-    let mut beside = cpu.batch(&on_cpu, 0..users)?;
-    cpu.restore(&mut beside, &snapshot)?;
-    let luck = Key::new(0, Purpose::Acceptance).with(1);
-    for round in 0..3 {
-        let [found, due] = [
-            served(&mut gpu, &on_gpu, &mut batch, luck.with(round))?,
-            served(&mut cpu, &on_cpu, &mut beside, luck.with(round))?,
-        ];
-        assert!(found == due, "round {round} differs from the CPU's");
-    }
-    println!(r#"{{"phase":"agreement","rounds":3,"users":{users},"differences":0}}"#);
-
-    for (phase, stage) in [("observe", 0), ("topk", 1), ("step", 2), ("round", 3)] {
+    drop(snapshot);
+    let mut stages = Stages { replay: gpu.replay(&on_gpu, 1_000_000)?, gpu, world: on_gpu, batch };
+    for (phase, stage) in [
+        ("observe", Stages::observe as Stage),
+        ("explore", Stages::explore),
+        ("topk", Stages::recommend),
+        ("respond", Stages::respond),
+        ("remember", Stages::remember),
+        ("round", Stages::round),
+    ] {
         let mut milliseconds = Vec::new();
         for repetition in 0..=REPETITIONS {
-            gpu.tally(&on_gpu, std::slice::from_ref(&batch))?;
+            stages.wait()?;
             let began = Instant::now();
-            for round in 0..ROUNDS {
-                if stage == 0 || stage == 3 {
-                    gpu.observe(&on_gpu, &mut batch)?;
-                }
-                if stage == 1 || stage == 3 {
-                    gpu.recommend(&on_gpu, &mut batch)?;
-                }
-                if stage == 2 || stage == 3 {
-                    gpu.respond(&on_gpu, &mut batch, luck.with(u64::from(round)))?;
-                }
-            }
-            gpu.tally(&on_gpu, std::slice::from_ref(&batch))?;
+            (0..ROUNDS).try_for_each(|round| stage(&mut stages, round))?;
+            stages.wait()?;
             if repetition > 0 {
-                milliseconds.push(began.elapsed().as_secs_f64() * 1e3 / f64::from(ROUNDS));
+                milliseconds.push(began.elapsed().as_secs_f64() * 1e3 / ROUNDS as f64);
             }
         }
         milliseconds.sort_by(f64::total_cmp);
+        let (median, least) = (milliseconds[REPETITIONS / 2], milliseconds[0]);
         println!(
-            r#"{{"phase":"{phase}","median_ms":{:.4},"min_ms":{:.4},"n":{REPETITIONS},"users":{users}}}"#,
-            milliseconds[REPETITIONS / 2],
-            milliseconds[0],
+            r#"{{"phase":"{phase}","median_ms":{median:.4},"min_ms":{least:.4},"n":{REPETITIONS},"users":{users},"ns_per_user":{:.3}}}"#,
+            median * 1e6 / users as f64,
         );
     }
     Ok(())
 }
 
-fn served<B: Simulate + Inspect>(
-    backend: &mut B,
-    world: &B::World,
-    batch: &mut B::Batch,
-    luck: Key,
-) -> Result<Snapshot, B::Error> {
-    backend.observe(world, batch)?;
-    backend.recommend(world, batch)?;
-    backend.respond(world, batch, luck)?;
-    backend.snapshot(batch)
+type Stage = fn(&mut Stages, u64) -> Result<(), CudaError>;
+
+struct Stages {
+    gpu: Cuda,
+    world: World<recsim_backend_cuda::Gpu>,
+    batch: Batch<recsim_backend_cuda::Gpu>,
+    replay: Replay<recsim_backend_cuda::Gpu>,
+}
+
+impl Stages {
+    fn observe(&mut self, _: u64) -> Result<(), CudaError> {
+        self.gpu.observe(&self.world, &mut self.batch)
+    }
+
+    fn explore(&mut self, round: u64) -> Result<(), CudaError> {
+        let key = Key::new(1, Purpose::Exploration).with(round);
+        self.gpu.explore(&self.world, &mut self.batch, key, 0.03, 1.0)
+    }
+
+    fn recommend(&mut self, _: u64) -> Result<(), CudaError> {
+        self.gpu.recommend(&self.world, &mut self.batch)
+    }
+
+    fn respond(&mut self, round: u64) -> Result<(), CudaError> {
+        self.gpu.respond(&self.world, &mut self.batch, Key::new(0, Purpose::Acceptance).with(round))
+    }
+
+    fn remember(&mut self, _: u64) -> Result<(), CudaError> {
+        self.gpu.remember(&self.world, &self.batch, &mut self.replay)
+    }
+
+    /// All but the actor.
+    fn round(&mut self, round: u64) -> Result<(), CudaError> {
+        self.observe(round)?;
+        self.explore(round)?;
+        self.recommend(round)?;
+        self.respond(round)?;
+        self.remember(round)?;
+        self.wait()
+    }
+
+    fn wait(&mut self) -> Result<(), CudaError> {
+        self.gpu.tally(&self.world, std::slice::from_ref(&self.batch)).map(drop)
+    }
+}
+
+/// The same world with its users again and again, until there are `users`.
+fn repeated(arrays: &Arrays, users: usize) -> Arrays {
+    let rows = |table: &[f32], width: usize| table.iter().copied().cycle().take(users * width).collect();
+    let Shape { clusters, dimensions, list, .. } = arrays.shape;
+    Arrays {
+        shape: Shape { users, ..arrays.shape },
+        user_belief: rows(&arrays.user_belief, clusters),
+        user_embedding: rows(&arrays.user_embedding, dimensions),
+        user_pretrained: arrays.user_pretrained.iter().copied().cycle().take(users * list).collect(),
+        ..arrays.clone()
+    }
 }

@@ -25,4 +25,16 @@ __device__ inline unsigned long long index(Key key, unsigned long long length) {
     return __umul64hi(key.bits, length);
 }
 
+// Two independent standard normal numbers. Noise need not agree between backends to the bit, so the device's own
+// functions will do.
+__device__ inline void normal_pair(Key key, float (&normal)[2]) {
+    float const unit = 1.0f / 4294967296.0f;
+    unsigned const high = static_cast<unsigned>(key.bits >> 32), low = static_cast<unsigned>(key.bits);
+    float const radius = sqrtf(-2.0f * logf((static_cast<float>(high) + 1.0f) * unit));
+    float sine, cosine;
+    sincosf(static_cast<float>(low) * (unit * 6.2831853071795865f), &sine, &cosine);
+    normal[0] = radius * cosine;
+    normal[1] = radius * sine;
+}
+
 }  // namespace recsim

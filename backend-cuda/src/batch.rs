@@ -52,13 +52,13 @@ impl<M: Machine> Batch<M> {
             users,
         };
         batch.reset(machine, world)?;
-        machine.copy(&batch.belief, 0, &mut batch.belief_before, count * clusters * WORD)?;
+        machine.copy(&batch.belief, 0, &mut batch.belief_before, 0, count * clusters * WORD)?;
         Ok(batch)
     }
 
     /// Sets the beliefs to their initial values.
     pub(crate) fn reset(&mut self, machine: &M, world: &World<M>) -> Result<(), CudaError> {
         let row = world.shape.clusters * WORD;
-        machine.copy(&world.initial, self.users.start * row, &mut self.belief, self.users.len() * row)
+        machine.copy(&world.initial, self.users.start * row, &mut self.belief, 0, self.users.len() * row)
     }
 }

@@ -5,28 +5,38 @@ use recsim_core::metrics::{Fixed, Losses, Tally};
 use recsim_core::td3::AgentState;
 
 use crate::ffi::Machine;
-use crate::ffi::kernels::SUMS;
+use crate::ffi::kernels::{LONG, SUMS};
 use crate::table::numbers;
 use crate::{Agent, Batch, Cuda, CudaError, World};
 
 impl<M: Machine> Inspect for Cuda<M> {
     fn tally(&mut self, world: &World<M>, batches: &[Batch<M>]) -> Result<Tally, CudaError> {
+        // The batches' sums are brought together on the device, so that the host waits for one copy.
+        let Self { machine, tallies } = self;
+        if tallies.as_ref().is_none_or(|tallies| machine.length(tallies) < batches.len() * SUMS * LONG) {
+            *tallies = Some(machine.zeros("tallies", batches.len() * SUMS * LONG)?);
+        }
+        let tallies = tallies.as_mut().expect("it was just made, if it was not there");
+        for (n, batch) in batches.iter().enumerate() {
+            machine.copy(&batch.tally, 0, tallies, n * SUMS * LONG, SUMS * LONG)?;
+        }
+        let sums = numbers::<M, i64>(machine, tallies, batches.len() * SUMS)?;
         let mut sum = Tally::default();
-        for batch in batches {
-            let sums = numbers::<M, i64>(&self.machine, &batch.tally, SUMS)?;
+        for (batch, sums) in batches.iter().zip(sums.as_chunks::<SUMS>().0) {
             let users = batch.users.len() as u64;
+            let &[accepted, improved, reward, distance, engagement, alignment, score] = sums;
             sum += Tally {
                 users,
                 shown: users * world.environment.shown as u64,
-                accepted: sums[0] as u64,
-                improved: sums[1] as u64,
+                accepted: accepted as u64,
+                improved: improved as u64,
                 components: 0,
                 saturated: 0,
-                reward: Fixed(sums[2]),
-                distance: Fixed(sums[3]),
-                engagement: Fixed(sums[4]),
-                alignment: Fixed(sums[5]),
-                score: Fixed(sums[6]),
+                reward: Fixed(reward),
+                distance: Fixed(distance),
+                engagement: Fixed(engagement),
+                alignment: Fixed(alignment),
+                score: Fixed(score),
             };
         }
         Ok(sum)

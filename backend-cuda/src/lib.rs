@@ -5,10 +5,11 @@
 //! | the kernels, named after core's files | `kernels/` |
 //! | what is kept of a world and of a batch of users | [`World`], [`Batch`] |
 //! | the users' side | `simulate` |
+//! | noise on actions, and transitions | `learn`, with [`Replay`] |
 //! | launching, memory, and all the unsafe code | `ffi` |
 //! | how the kernels run where there is no GPU | `host/cuda.h`, `ffi/host` |
 //!
-//! The agent's side is not written yet: the users can be simulated, and [`Cuda`] is no whole device.
+//! The agent's networks are not written yet: the users can be simulated, and [`Cuda`] is no whole device.
 #![deny(unsafe_code)]
 
 mod batch;
@@ -16,6 +17,8 @@ mod cache;
 mod error;
 mod ffi;
 mod inspect;
+mod learn;
+mod replay;
 mod simulate;
 mod sources;
 mod table;
@@ -26,16 +29,16 @@ pub use error::CudaError;
 #[cfg(feature = "host-run")]
 pub use ffi::Host;
 pub use ffi::{Gpu, Machine, Nvrtc};
+pub use replay::Replay;
 pub use world::World;
-
-use std::convert::Infallible;
-use std::marker::PhantomData;
 
 use recsim_core::backend::Backend;
 
 /// An NVIDIA GPU, or another [`Machine`] that runs its kernels.
 pub struct Cuda<M: Machine = Gpu> {
     pub(crate) machine: M,
+    /// `[batches, SUMS]`: where a round's tallies are brought together.
+    pub(crate) tallies: Option<M::Memory>,
 }
 
 impl Cuda {
@@ -56,7 +59,7 @@ impl Cuda {
 impl<M: Machine> Cuda<M> {
     /// The stages on a machine.
     pub fn on(machine: M) -> Self {
-        Self { machine }
+        Self { machine, tallies: None }
     }
 }
 
@@ -79,7 +82,3 @@ pub fn compile_all(compiler: Nvrtc, constants: &[(&str, usize)], capability: i32
 /// Networks, targets, optimizer: not written yet.
 #[derive(Debug)]
 pub enum Agent {}
-
-/// The ring of transitions: not written yet.
-#[derive(Debug)]
-pub struct Replay<M>(Infallible, PhantomData<M>);

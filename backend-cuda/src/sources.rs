@@ -34,8 +34,13 @@ fn append<'a>(name: &'a str, seen: &mut Vec<&'a str>, text: &mut String) {
 }
 
 /// The units there are, each with its kernels.
-pub(crate) const UNITS: [(&str, &[&str]); 3] =
-    [("observe.cu", &["observe"]), ("recommend.cu", &["halve", "scan", "merge"]), ("respond.cu", &["respond"])];
+pub(crate) const UNITS: [(&str, &[&str]); 5] = [
+    ("explore.cu", &["explore"]),
+    ("observe.cu", &["observe"]),
+    ("recommend.cu", &["halve", "scan", "merge"]),
+    ("remember.cu", &["remember"]),
+    ("respond.cu", &["respond"]),
+];
 
 /// The kernels of a unit.
 pub(crate) fn kernels(unit: &str) -> &'static [&'static str] {
@@ -49,15 +54,18 @@ macro_rules! files {
 const FILES: &[(&str, &str)] = files!(
     "accept.cuh",
     "belief.cuh",
+    "explore.cu",
     "margin.cuh",
     "math.cuh",
     "observe.cu",
     "recommend.cu",
+    "remember.cu",
     "respond.cu",
     "reward.cuh",
     "rng.cuh",
     "slate.cuh",
     "tally.cuh",
+    "td3.cuh",
     "tensor.cuh",
 );
 

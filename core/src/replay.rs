@@ -31,6 +31,11 @@ impl Ring {
         (0..count).map(move |n| (n >= skipped).then(|| (start + n % capacity) % capacity))
     }
 
+    /// Where the next transition goes.
+    pub fn next_place(&self) -> usize {
+        self.next
+    }
+
     /// Transitions the ring can hold.
     pub fn capacity(&self) -> usize {
         self.capacity

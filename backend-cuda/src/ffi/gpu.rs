@@ -110,10 +110,11 @@ impl Machine for Gpu {
         from: &Self::Memory,
         first: usize,
         to: &mut Self::Memory,
+        place: usize,
         bytes: usize,
     ) -> Result<(), CudaError> {
         let from = from.slice(first..first + bytes);
-        self.stream.memcpy_dtod(&from, &mut to.slice_mut(..bytes)).map_err(failed("copying a table"))
+        self.stream.memcpy_dtod(&from, &mut to.slice_mut(place..place + bytes)).map_err(failed("copying a table"))
     }
 
     unsafe fn launch(

@@ -90,8 +90,15 @@ impl Machine for Host {
         Ok(())
     }
 
-    fn copy(&self, from: &Memory, first: usize, to: &mut Memory, bytes: usize) -> Result<(), CudaError> {
-        to.bytes_mut()[..bytes].copy_from_slice(&from.bytes()[first..first + bytes]);
+    fn copy(
+        &self,
+        from: &Memory,
+        first: usize,
+        to: &mut Memory,
+        place: usize,
+        bytes: usize,
+    ) -> Result<(), CudaError> {
+        to.bytes_mut()[place..place + bytes].copy_from_slice(&from.bytes()[first..first + bytes]);
         Ok(())
     }
 

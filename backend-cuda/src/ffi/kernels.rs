@@ -5,7 +5,7 @@ use recsim_core::slate::scattering_stride;
 use recsim_core::world::Shape;
 
 use super::Machine;
-use crate::CudaError;
+use crate::{Batch, CudaError, Replay};
 
 /// A world's tables and constants that the kernels look at.
 pub(crate) struct Site<'a, M: Machine> {
@@ -182,6 +182,72 @@ impl<'a, M: Machine> Site<'a, M> {
         // SAFETY: `respond.cu`'s arguments: structs of words and of addresses, as laid out here. By the assertions every
         // place it touches lies in its table: slates and lists hold items of the world, items clusters of it.
         unsafe { self.machine.launch(module, "respond", count.div_ceil(USERS_OF_A_BLOCK), 256, &arguments) }
+    }
+
+    /// Puts noise on the actions of the `count` users from `first` on: the key's bits, the deviation, the bound.
+    pub(crate) fn explore(
+        &self,
+        module: &M::Module,
+        (first, count): (usize, usize),
+        (key, deviation, max_action): (u64, f32, f32),
+        action: &mut M::Memory,
+    ) -> Result<(), CudaError> {
+        self.holds(action, count * self.dimensions * WORD);
+        let arguments: [&[u8]; 6] = [
+            &word(first),
+            &word(count),
+            &key.to_ne_bytes(),
+            &deviation.to_ne_bytes(),
+            &max_action.to_ne_bytes(),
+            &self.machine.address(action).to_ne_bytes(),
+        ];
+        let pairs = count * self.dimensions.div_ceil(2);
+        // SAFETY: `explore.cu`'s arguments; by the assertion every place it touches lies in its table.
+        unsafe { self.machine.launch(module, "explore", pairs.div_ceil(256), 256, &arguments) }
+    }
+
+    /// Writes the batch's transitions into a ring of `capacity` places, from `start` on.
+    pub(crate) fn remember(
+        &self,
+        module: &M::Module,
+        batch: &Batch<M>,
+        replay: &mut Replay<M>,
+        (start, capacity): (usize, usize),
+    ) -> Result<(), CudaError> {
+        let count = batch.users.len();
+        let Replay { user, belief_before, belief, action, reward, .. } = replay;
+        let (clusters, dimensions) = (self.clusters, self.dimensions);
+        for (table, rows, width) in [
+            (&batch.belief_before, count, clusters),
+            (&batch.belief, count, clusters),
+            (&batch.action, count, dimensions),
+            (&batch.reward, count, 1),
+            (&*user, capacity, 1),
+            (&*belief_before, capacity, clusters),
+            (&*belief, capacity, clusters),
+            (&*action, capacity, dimensions),
+            (&*reward, capacity, 1),
+        ] {
+            self.holds(table, rows * width * WORD);
+        }
+        assert!(capacity >= 1, "a ring holds something");
+        let address = |memory: &M::Memory| self.machine.address(memory).to_ne_bytes();
+        let mut ring = [(capacity as u64).to_ne_bytes(), (start as u64).to_ne_bytes()].concat();
+        for table in [user, belief_before, belief, action, reward] {
+            ring.extend(address(table));
+        }
+        let arguments: [&[u8]; 7] = [
+            &word(batch.users.start),
+            &word(count),
+            &address(&batch.belief_before),
+            &address(&batch.belief),
+            &address(&batch.action),
+            &address(&batch.reward),
+            &ring,
+        ];
+        let numbers = count * (dimensions + 2 * clusters + 2);
+        // SAFETY: `remember.cu`'s arguments; by the assertions every place it touches lies in its table.
+        unsafe { self.machine.launch(module, "remember", numbers.div_ceil(256), 256, &arguments) }
     }
 
     fn holds(&self, memory: &M::Memory, bytes: usize) {

@@ -55,12 +55,18 @@ pub trait Machine {
     /// Makes a table all zeros.
     fn clear(&self, memory: &mut Self::Memory) -> Result<(), CudaError>;
 
-    /// Copies `bytes` bytes from one table to the beginning of another.
+    /// Copies `bytes` bytes from one table, from `first` on, into another, from `place` on.
     ///
     /// # Panics
-    /// If one of them is shorter.
-    fn copy(&self, from: &Self::Memory, first: usize, to: &mut Self::Memory, bytes: usize)
-    -> Result<(), CudaError>;
+    /// If one of them ends before.
+    fn copy(
+        &self,
+        from: &Self::Memory,
+        first: usize,
+        to: &mut Self::Memory,
+        place: usize,
+        bytes: usize,
+    ) -> Result<(), CudaError>;
 
     /// Launches a kernel with the bytes of its arguments.
     ///
