@@ -90,7 +90,17 @@ const CASES: &[Case] = &[
     flags(&["--backend", "gpu"], &["--backend: there is no backend `gpu`", "cpu, cuda or reference"]),
     // Impossible with each other, or with the world; the key that was given is named.
     file("recommendation:\n  total_recommendations: 5\n", &["bad.yaml:2", "`recommendation.rl_list_size` (10)"]),
-    file("world:\n  items: 19\n", &["`recommendation.total_recommendations`", "at most the world's items (19)"]),
+    file(
+        "world:\n  items: 19\n",
+        &["bad.yaml:2", "`recommendation.total_recommendations`", "items (19)", "correct `world.items` there"],
+    ),
+    file("world:\n  items: 3\n", &["bad.yaml:2", "`world.clusters` is 5", "correct `world.items` there"]),
+    file("td3:\n  replay_capacity: 0\n", &["bad.yaml:2", "`td3.replay_capacity` is 0", "from 1"]),
+    file("td3:\n  replay_capacity: 50000\n", &["bad.yaml:2", "`training.warmup_transitions` is 100000"]),
+    flags(&["--set", "td3.replay_capacity=50"], &["--set td3.replay_capacity=50: `training.warmup_transitions`"]),
+    file("recommendation:\n  rl_list_size: 30\n", &["bad.yaml:2", "`recommendation.total_recommendations` is 20"]),
+    file("environment:\n  max_action: 3e38\n", &["bad.yaml:2", "`environment.max_action` is 3e38", "overflows"]),
+    file("td3:\n  tau: 1e-40\n", &["bad.yaml:2", "`td3.tau` is 1e-40"]),
     file(
         "world:\n  list: 19\n",
         &["bad.yaml:2", "`world.list` is 19", "`recommendation.total_recommendations` (20)"],

@@ -70,7 +70,12 @@ impl Settings {
 
     /// Says where the value that cannot be was given.
     pub(crate) fn refuse(&self, invalid: &Invalid) -> BadInput {
-        BadInput::new(self.place(&invalid.key), invalid, self.remedy(&invalid.key))
+        // Of two values that do not suit each other the wrong one is likelier to be the one that somebody gave.
+        let key = match invalid.other {
+            Some(other) if !self.given(&invalid.key) && self.given(other) => other,
+            _ => &invalid.key,
+        };
+        BadInput::new(self.place(key), invalid, self.remedy(key))
     }
 
     /// The same where the value disagrees with a world in a folder, which may be what is wrong.

@@ -15,6 +15,8 @@ pub struct Invalid {
     pub found: String,
     /// What would do, in words that follow "must be".
     pub expected: String,
+    /// Another key that has a part in it, if one has: its value may be the one that is wrong.
+    pub other: Option<&'static str>,
 }
 
 impl core::error::Error for Invalid {}
@@ -30,14 +32,26 @@ pub(super) fn must(possible: bool, key: &str, found: impl Display, expected: imp
     if possible {
         Ok(())
     } else {
-        Err(Invalid { key: key.to_string(), found: found.to_string(), expected: expected.to_string() })
+        let (key, found, expected) = (key.to_string(), found.to_string(), expected.to_string());
+        Err(Invalid { key, found, expected, other: None })
     }
+}
+
+/// The same where the value must suit another key's.
+pub(super) fn must_suit(
+    possible: bool,
+    key: &str,
+    found: impl Display,
+    expected: impl Display,
+    other: &'static str,
+) -> Result<(), Invalid> {
+    must(possible, key, found, expected).map_err(|invalid| Invalid { other: Some(other), ..invalid })
 }
 
 /// Everything that can be said of a configuration without its world.
 pub(super) fn check(config: &Config) -> Result<(), Invalid> {
-    training(config)?;
     td3(config)?;
+    training(config)?;
     environment(config)?;
     noise(config)?;
     recommendation_and_reward(config)?;
@@ -55,11 +69,12 @@ fn training(config: &Config) -> Result<(), Invalid> {
         at_least_1("training.users_per_round", users)?;
     }
     let capacity = config.td3.replay_capacity;
-    must(
+    must_suit(
         training.warmup_transitions <= capacity,
         "training.warmup_transitions",
         training.warmup_transitions,
         format!("at most `td3.replay_capacity` ({capacity}), or learning would never start"),
+        "td3.replay_capacity",
     )
 }
 
@@ -67,7 +82,7 @@ fn td3(config: &Config) -> Result<(), Invalid> {
     let td3 = &config.td3;
     within("td3.discount", td3.discount, 0.0, 1.0)?;
     let tau = f64::from(f32::MIN_POSITIVE)..=1.0;
-    must(tau.contains(&td3.tau), "td3.tau", td3.tau, "above 0 and at most 1")?;
+    must(tau.contains(&td3.tau), "td3.tau", Legible(td3.tau), "above 0 and at most 1")?;
     not_negative("td3.policy_noise", td3.policy_noise)?;
     not_negative("td3.noise_clip", td3.noise_clip)?;
     not_negative("td3.exploration_noise", td3.exploration_noise)?;
@@ -76,11 +91,12 @@ fn td3(config: &Config) -> Result<(), Invalid> {
     positive("td3.grad_clip_norm", td3.grad_clip_norm)?;
     at_least_1("td3.policy_freq", td3.policy_freq)?;
     at_least_1("td3.batch_size", td3.batch_size)?;
-    must(
+    must_suit(
         !td3.batch_norm || td3.batch_size > 1,
         "td3.batch_size",
         td3.batch_size,
         "at least 2 while `td3.batch_norm` is true: one row has no variance",
+        "td3.batch_norm",
     )?;
     let capacity = td3.replay_capacity;
     must((1..=MOST_TRANSITIONS).contains(&capacity), "td3.replay_capacity", capacity, "from 1 to 4294967295")?;
@@ -91,7 +107,7 @@ fn td3(config: &Config) -> Result<(), Invalid> {
         widths,
         "at most 16 widths, each from 1 to 65536",
     )?;
-    must((0.0..1.0).contains(&td3.dropout), "td3.dropout", td3.dropout, "at least 0 and below 1")
+    must((0.0..1.0).contains(&td3.dropout), "td3.dropout", Legible(td3.dropout), "at least 0 and below 1")
 }
 
 fn environment(config: &Config) -> Result<(), Invalid> {
@@ -107,24 +123,28 @@ fn environment(config: &Config) -> Result<(), Invalid> {
 /// In the action's own units noise must be finite too: infinity times a draw of 0 is no number.
 fn noise(config: &Config) -> Result<(), Invalid> {
     let (td3, max_action) = (&config.td3, config.environment.max_action);
-    let expected = format!("a finite float32 when multiplied by `environment.max_action` ({max_action})");
+    let expected =
+        format!("a finite float32 when multiplied by `environment.max_action` ({})", Legible(max_action));
     [
         ("td3.policy_noise", td3.policy_noise),
         ("td3.noise_clip", td3.noise_clip),
         ("td3.exploration_noise", td3.exploration_noise),
     ]
     .into_iter()
-    .try_for_each(|(key, value)| must(value * max_action <= GREATEST, key, value, &expected))
+    .try_for_each(|(key, value)| {
+        must_suit(value * max_action <= GREATEST, key, Legible(value), &expected, "environment.max_action")
+    })
 }
 
 fn recommendation_and_reward(config: &Config) -> Result<(), Invalid> {
     let slate = &config.recommendation;
     at_least_1("recommendation.rl_list_size", slate.rl_list_size)?;
-    must(
+    must_suit(
         slate.total_recommendations >= slate.rl_list_size,
         "recommendation.total_recommendations",
         slate.total_recommendations,
         format!("at least `recommendation.rl_list_size` ({})", slate.rl_list_size),
+        "recommendation.rl_list_size",
     )?;
     let reward = &config.reward;
     positive("reward.max_reward", reward.max_reward)?;
@@ -150,18 +170,20 @@ fn world(config: &Config) -> Result<(), Invalid> {
     at_least_1("world.items", world.items)?;
     at_least_1("world.clusters", world.clusters)?;
     at_least_1("world.dim", world.dim)?;
-    must(
+    must_suit(
         world.clusters <= world.items,
         "world.clusters",
         world.clusters,
         format!("at most `world.items` ({})", world.items),
+        "world.items",
     )?;
     let Auto::Given(list) = world.list else { return Ok(()) };
     let expected = format!("from 1 to `world.items` ({})", world.items);
-    must((1..=world.items).contains(&list), "world.list", list, expected)?;
+    must_suit((1..=world.items).contains(&list), "world.list", list, expected, "world.items")?;
     let shown = config.recommendation.total_recommendations;
     let expected = format!("at least `recommendation.total_recommendations` ({shown})");
-    must(world.path != "auto" || list >= shown, "world.list", list, expected)
+    let suits = world.path != "auto" || list >= shown;
+    must_suit(suits, "world.list", list, expected, "recommendation.total_recommendations")
 }
 
 fn at_least_1(key: &str, value: u32) -> Result<(), Invalid> {
@@ -169,7 +191,7 @@ fn at_least_1(key: &str, value: u32) -> Result<(), Invalid> {
 }
 
 fn within(key: &str, value: f64, low: f64, high: f64) -> Result<(), Invalid> {
-    must((low..=high).contains(&value), key, value, format!("from {low} to {high}"))
+    must((low..=high).contains(&value), key, Legible(value), format!("from {low} to {high}"))
 }
 
 fn positive(key: &str, value: f64) -> Result<(), Invalid> {
@@ -187,7 +209,7 @@ fn finite(key: &str, value: f64) -> Result<(), Invalid> {
 }
 
 /// A number that nobody has to count the zeros of.
-struct Legible(f64);
+pub(super) struct Legible(pub(super) f64);
 
 impl Display for Legible {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::check::{Invalid, check, must};
+use super::check::{Invalid, Legible, check, must, must_suit};
 use super::{Auto, Config, RewardConfig, RewardKind, Similarity};
 use crate::accept::Acceptance;
 use crate::net::Layout;
@@ -68,7 +68,10 @@ impl Config {
         check(self)?;
         let shape = world.shape();
         let users = self.fits(&shape)?;
-        self.scores_fit(world)?;
+        if self.recommendation.similarity_metric == Similarity::Dot {
+            let items = 0..shape.items;
+            self.scores_fit(items.map(|item| absolute_sum(world.item_embedding(item))).fold(0.0, f64::max))?;
+        }
         let state = shape.state();
         let hidden = || self.td3.hidden.iter().map(|&width| width as usize).collect();
         Ok(Plan {
@@ -123,30 +126,29 @@ impl Config {
             Auto::Auto => users,
             Auto::Given(served) => {
                 let expected = format!("at most the world's users ({users})");
-                must(served as usize <= users, "training.users_per_round", served, expected)?;
+                let suits = served as usize <= users;
+                must_suit(suits, "training.users_per_round", served, expected, "world.users")?;
                 served as usize
             }
         };
         let shown = self.recommendation.total_recommendations;
         let (key, at) = ("recommendation.total_recommendations", shown as usize);
-        must(at <= items, key, shown, format!("at most the world's items ({items})"))?;
+        must_suit(at <= items, key, shown, format!("at most the world's items ({items})"), "world.items")?;
         must(at <= list, key, shown, format!("at most the length of the world's pre-trained lists ({list})"))?;
+        if self.recommendation.similarity_metric == Similarity::Cosine {
+            // The entries of a row of length 1 sum to at most this.
+            self.scores_fit(libm::sqrt(dimensions as f64))?;
+        }
         Ok(served)
     }
 
-    /// Checks that no score can overflow.
-    fn scores_fit(&self, world: &World<'_>) -> Result<(), Invalid> {
-        let largest = match self.recommendation.similarity_metric {
-            // The entries of a row of length 1 sum to at most this.
-            Similarity::Cosine => libm::sqrt(world.shape().dimensions as f64),
-            Similarity::Dot => {
-                (0..world.shape().items).map(|item| absolute_sum(world.item_embedding(item))).fold(0.0, f64::max)
-            }
-        };
-        let (bound, max_action) = (largest * self.environment.max_action, self.environment.max_action);
+    /// Checks that no score can overflow, the magnitudes of an item's entries summing to at most `largest`.
+    fn scores_fit(&self, largest: f64) -> Result<(), Invalid> {
+        let max_action = self.environment.max_action;
         let expected =
             format!("small enough that no score overflows: an item's entries sum to at most {largest:e}");
-        must(bound < f64::from(f32::MAX) / 2.0, "environment.max_action", max_action, expected)
+        let suits = largest * max_action < f64::from(f32::MAX) / 2.0;
+        must(suits, "environment.max_action", Legible(max_action), expected)
     }
 
     fn environment_of_users(&self) -> Environment {
