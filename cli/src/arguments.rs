@@ -59,7 +59,7 @@ pub(crate) struct Train {
     /// Rounds in an episode
     #[arg(long, value_name = "N")]
     pub(crate) rounds: Option<u32>,
-    /// The folder for the results [default: runs/DATE-TIME-SEED, in UTC]
+    /// The folder for the results [default: runs/DATE-SEED, in UTC]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<String>,
     /// Use the folder even if it holds a run, which is replaced, or a world

@@ -42,9 +42,7 @@ pub(crate) struct About {
 impl About {
     /// Records what was left to the device, and matters to whoever wants the same numbers again.
     pub(crate) fn settle(&self, config: &mut Config) {
-        if config.experiment.backend == "cpu" {
-            config.experiment.isa.clone_from(&self.instruction_set);
-        }
+        config.experiment.isa.clone_from(&self.instruction_set);
     }
 }
 

@@ -96,12 +96,12 @@ impl Progress {
         let total = u64::from(self.schedule.episodes) * u64::from(self.schedule.rounds);
         let left = self.began.elapsed().as_secs_f64() / self.rounds as f64 * (total - self.rounds) as f64;
         let left = if total > self.rounds { format!("{} left, ", duration(left)) } else { String::new() };
-        let message = format!(
-            "{left}acceptance {}, reward {:.3}, distance {:.4}, {} user-steps/s",
+        let pace = format!("{left}{} user-steps/s", thousands(report.user_steps_per_second as u64));
+        let state = format!(
+            "acceptance {}, reward {:.3}, distance {:.4}",
             percent(report.acceptance_rate),
             report.average_reward,
             report.mean_distance,
-            thousands(report.user_steps_per_second as u64),
         );
         match &mut self.style {
             Style::Quiet => {}
@@ -110,12 +110,12 @@ impl Progress {
                     *last = Some(Instant::now());
                     let (episodes, rounds) = (self.schedule.episodes, self.schedule.rounds);
                     let (episode, round) = (report.episode, report.round);
-                    note(&format!("episode {episode}/{episodes} round {round}/{rounds}: {message}"));
+                    note(&format!("episode {episode}/{episodes} round {round}/{rounds}: {state}, {pace}"));
                 }
             }
             Style::Bar(bar) => {
+                bar.set_message(format!("{pace}\n{state}"));
                 bar.set_position(u64::from(report.round));
-                bar.set_message(message);
             }
         }
     }
@@ -154,7 +154,8 @@ impl Progress {
 }
 
 fn episode_bar(episode: u32, schedule: Schedule) -> ProgressBar {
-    let template = "episode {prefix} [{bar:16}] {pos}/{len} {wide_msg}";
+    // Two lines: all of it fits into 80 columns.
+    let template = "episode {prefix} [{bar:12}] {pos}/{len} {msg}";
     let style = ProgressStyle::with_template(template).expect("the template is valid").progress_chars("=> ");
     let bar = ProgressBar::new(u64::from(schedule.rounds)).with_style(style);
     bar.with_prefix(format!("{episode}/{}", schedule.episodes))

@@ -142,6 +142,10 @@ const CASES: &[Case] = &[
     flags(&["--out", "a-world"], &["a-world", "holds a world", "--force"]),
     flags(&["--users", "5", "--trace", "a-run"], &["a-run", "this is a folder"]),
     flags(&["--trace", "out"], &["out: this is a file of the run"]),
+    flags(
+        &["--config", "a-run/config.yaml", "--out", "a-run", "--force"],
+        &["a-run/config.yaml: the run would replace this file of settings"],
+    ),
     flags(&["--trace", "bad.yaml", "--force"], &["bad.yaml: this is the file of settings"]),
     flags(&["--trace", "out/results", "--force"], &["out/results: this is a file of the run"]),
     flags(&["--users", "5", "--trace", "bad.yaml/t"], &["nothing can be written"]),
@@ -160,6 +164,7 @@ fn impossible_input_is_refused_before_any_work_with_place_problem_and_remedy() {
     for (folder, holds) in [("a-run", "run.json"), ("a-world", "world.json")] {
         std::fs::create_dir(place.path(folder)).unwrap();
         place.write(&format!("{folder}/{holds}"), "{}");
+        place.write(&format!("{folder}/config.yaml"), "");
     }
     let mut flaws = Vec::new();
     for Case { config, flags, says } in CASES {

@@ -344,3 +344,43 @@ fn of_two_runs_begun_at_once_in_one_folder_one_is_refused() {
     assert_eq!(codes, [Some(0), Some(2)]);
     assert_eq!(json(&place.path("run/summary.json"))["status"], "finished");
 }
+
+#[test]
+fn a_trace_that_another_run_is_writing_is_refused_and_the_old_run_stays() {
+    let place = Place::new();
+    place.train("run", &["--backend", "reference"]);
+    place.write(".t.new", "");
+    let other = std::fs::File::open(place.path(".t.new")).unwrap();
+    other.lock().unwrap();
+    let again =
+        ["train", "--config", "tiny.yaml", "--backend", "reference", "--out", "run", "--force", "--trace", "t"];
+    let output = place.run(&again);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains(".t.new: another program is writing here"), "{}", stderr(&output));
+    assert!(place.path("run/summary.json").exists());
+    // One that a killed run left is nobody's.
+    drop(other);
+    assert!(place.run(&again).status.success());
+    assert!(place.path("t").exists() && !place.path(".t.new").exists());
+}
+
+#[test]
+fn the_configuration_left_behind_tells_of_the_world_that_was_used() {
+    let place = Place::new();
+    assert!(
+        place
+            .run(&["world", "new", "w", "--users", "9", "--items", "50", "--clusters", "2", "--dim", "3"])
+            .status
+            .success()
+    );
+    place.train("run", &["--backend", "reference", "--isa", "avx2", "--world", "w", "--users", "4"]);
+    let config = std::fs::read_to_string(place.path("run/config.yaml")).unwrap();
+    for line in
+        ["users: 9", "items: 50", "clusters: 2", "dim: 3", "list: 40", "isa: portable", "users_per_round: 4"]
+    {
+        assert!(config.contains(&format!("  {line}\n")), "{line}: {config}");
+    }
+    let asked = ["train", "--world", "w", "--set", "world.items=60", "--out", "other"];
+    let refused = stderr(&place.run(&asked));
+    assert!(refused.contains("--set world.items=60") && refused.contains("`world.path`"), "{refused}");
+}

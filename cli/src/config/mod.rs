@@ -59,8 +59,24 @@ impl Settings {
             draft.put("training.users_per_round", users.into(), Origin::Flag("--users"));
         }
         let settings = draft.finish()?;
+        settings.only_one_world()?;
         settings.config.check().map_err(|invalid| settings.refuse(&invalid))?;
         Ok(settings)
+    }
+
+    /// Refuses sizes given on the command line for the built-in world where there is another. (A file may hold them: one
+    /// that a run left says how large its world was.)
+    fn only_one_world(&self) -> Result<(), BadInput> {
+        let set = |(key, origin): &(&String, &Origin)| {
+            key.starts_with("world.") && *key != "world.path" && matches!(origin, Origin::Set(_))
+        };
+        match self.origins.iter().find(set) {
+            Some((key, origin)) if self.config.world.path != AUTO => {
+                let problem = format!("`{key}` is of the built-in world, and `world.path` names another");
+                Err(BadInput::new(origin, problem, "leave out one of the two"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether anybody gave this key a value.

@@ -54,7 +54,11 @@ fn scalar(value: &Value) -> String {
         Value::String(text)
             if text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
                 && text.chars().all(bare)
-                && !matches!(&*text.to_ascii_lowercase(), "true" | "false" | "null") =>
+                // All but the first three are truths to readers of YAML 1.1.
+                && !matches!(
+                    &*text.to_ascii_lowercase(),
+                    "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
+                ) =>
         {
             text.clone()
         }

@@ -34,8 +34,7 @@ impl Replacement {
 
     fn try_write(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<Self> {
         fs::create_dir_all(folder_of(path))?;
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let beside = folder_of(path).join(format!(".{}.new", name.to_string_lossy()));
+        let beside = beside(path)?;
         let file = File::create(&beside)?;
         let replacement = Self { path: path.to_owned(), beside };
         let mut file = BufWriter::with_capacity(1 << 20, file);
@@ -59,6 +58,12 @@ impl Drop for Replacement {
         // Once it has been put in place there is nothing here; and an error that led here is told already.
         let _ = fs::remove_file(&self.beside);
     }
+}
+
+/// Where a file is written before it is put in its place.
+pub(crate) fn beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(folder_of(path).join(format!(".{}.new", name.to_string_lossy())))
 }
 
 /// The folder a file lies in.

@@ -9,9 +9,9 @@ use anyhow::Context;
 use super::{names, tensorboard};
 use crate::error::BadInput;
 
-/// `runs/<UTC date-time>-<seed>`, with a number behind it where that is taken.
+/// `runs/<date in UTC>-<seed>`, with a number behind it where that is taken.
 pub(crate) fn default_path(seed: u64) -> PathBuf {
-    let name = format!("{}-{seed}", jiff::Timestamp::now().strftime("%Y-%m-%d-%H%M%S"));
+    let name = format!("{}-{seed}", jiff::Timestamp::now().strftime("%Y-%m-%d"));
     let numbered = (2..).map(|n| format!("{name}-{n}"));
     let mut free = std::iter::once(name.clone()).chain(numbered).map(|name| Path::new("runs").join(name));
     free.find(|path| !path.exists()).expect("there are more numbers than folders")
@@ -61,14 +61,14 @@ pub(crate) fn prepare(path: &Path, force: bool) -> anyhow::Result<Option<File>> 
     Ok(claim)
 }
 
-/// Locks a folder, where the system can; refuses one that somebody else has locked.
+/// Locks a folder or a file, where the system can; refuses one that somebody else has locked.
 pub(crate) fn claim(path: &Path) -> Result<Option<File>, BadInput> {
-    let Ok(folder) = File::open(path) else { return Ok(None) };
-    match folder.try_lock() {
-        Ok(()) => Ok(Some(folder)),
+    let Ok(file) = File::open(path) else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => {
-            let problem = "another program is writing into this folder";
-            Err(BadInput::new(path.display(), problem, "give another folder, or wait for it to end"))
+            let problem = "another program is writing here";
+            Err(BadInput::new(path.display(), problem, "give another place, or wait for it to end"))
         }
         Err(TryLockError::Error(_)) => Ok(None),
     }

@@ -1,6 +1,6 @@
 //! `--trace`: everything that happened to the first users, so that anyone can recompute the simulator's arithmetic.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::atomic::{self, folder_of};
+use super::folder::claim;
 
 /// A trace being written: a nameless temporary file for each tensor, put together at the end.
 ///
@@ -20,6 +21,15 @@ pub(crate) struct Trace {
     users: usize,
     rounds: usize,
     columns: Vec<Column>,
+    claim: Claim,
+}
+
+/// The file that will take the trace's place, locked from the beginning: two traces of one name would meet in it.
+#[derive(Debug)]
+struct Claim {
+    beside: PathBuf,
+    _lock: Option<File>,
+    done: bool,
 }
 
 /// One tensor `[rounds, users, width]`, or `[rounds, users]`.
@@ -45,6 +55,7 @@ impl Trace {
         shown: usize,
         clusters: usize,
     ) -> anyhow::Result<Self> {
+        let claim = Claim::of(&path)?;
         let column = |(name, dtype, width, bytes)| {
             let file = BufWriter::new(tempfile::tempfile_in(folder_of(&path))?);
             Ok(Column { name, dtype, width, bytes, file })
@@ -64,7 +75,7 @@ impl Trace {
         ];
         let columns = columns.map(column).into_iter().collect::<io::Result<_>>();
         let columns = columns.with_context(|| format!("could not write a trace beside {}", path.display()))?;
-        Ok(Self { path, users, rounds: 0, columns })
+        Ok(Self { path, users, rounds: 0, columns, claim })
     }
 
     /// Where it is written to.
@@ -108,7 +119,9 @@ impl Trace {
                 io::copy(column.file.get_mut(), file)?;
             }
             Ok(())
-        })
+        })?;
+        self.claim.done = true;
+        Ok(())
     }
 
     fn header(&self) -> anyhow::Result<Vec<u8>> {
@@ -125,6 +138,25 @@ impl Trace {
         let mut header = serde_json::to_vec(&metadata)?;
         header.resize(header.len().next_multiple_of(8), b' ');
         Ok(header)
+    }
+}
+
+impl Claim {
+    fn of(path: &Path) -> anyhow::Result<Self> {
+        let failed = || format!("could not write a trace beside {}", path.display());
+        let beside = atomic::beside(path).with_context(failed)?;
+        File::options().create(true).append(true).open(&beside).with_context(failed)?;
+        let _lock = claim(&beside)?;
+        Ok(Self { beside, _lock, done: false })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.done {
+            // Nothing came of it; the error that says why is told already.
+            let _ = fs::remove_file(&self.beside);
+        }
     }
 }
 

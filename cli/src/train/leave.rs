@@ -9,6 +9,7 @@ use recsim_core::backend::Device;
 use recsim_core::config::Plan;
 use recsim_core::metrics::{EpisodeReport, RoundReport};
 use recsim_core::session::Session;
+use recsim_core::world::World;
 use serde::Serialize;
 
 use super::options::Options;
@@ -41,21 +42,24 @@ impl<'a> Leavings<'a> {
         plan: &Plan,
         trace: Option<(PathBuf, usize)>,
         user_ids: &'a [String],
-        target: &'a [f32],
+        world: &World<'a>,
     ) -> anyhow::Result<Self> {
+        let target = world.target();
         let folder = &*options.output;
-        let claim = folder::prepare(folder, options.force)?;
-        let mut config = options.settings.config.settled(plan);
-        run.device.settle(&mut config);
-        let config = config::plain(&config);
-        atomic::replace(&folder.join(names::CONFIG), |file| file.write_all(config.as_bytes()))?;
-        write_json(&folder.join(names::RUN), run)?;
         let (shown, dimensions) = (plan.environment.shown, plan.learner.action());
         let trace = trace.map(|(path, users)| {
             let above = atomic::folder_of(&path);
             std::fs::create_dir_all(above).with_context(|| format!("could not make {}", above.display()))?;
             Trace::create(path, users, dimensions, shown, target.len())
         });
+        // What refuses the run must do so while the old one is there.
+        let trace = trace.transpose()?;
+        let claim = folder::prepare(folder, options.force)?;
+        let mut config = options.settings.config.settled(plan, &world.shape());
+        run.device.settle(&mut config);
+        let config = config::plain(&config);
+        atomic::replace(&folder.join(names::CONFIG), |file| file.write_all(config.as_bytes()))?;
+        write_json(&folder.join(names::RUN), run)?;
         Ok(Self {
             folder,
             user_ids,
@@ -63,7 +67,7 @@ impl<'a> Leavings<'a> {
             rounds: JsonLines::create(folder.join(names::ROUNDS))?,
             episodes: JsonLines::create(folder.join(names::EPISODES))?,
             tensorboard: Events::create(&folder.join(names::TENSORBOARD))?,
-            trace: trace.transpose()?,
+            trace,
             rounds_done: 0,
             _claim: claim,
         })

@@ -63,7 +63,7 @@ impl Job for Experiment<'_> {
         let mut progress = Progress::new(plan.schedule, options.quiet);
         // Before the old run, if there is one, is replaced: a device may lack the memory.
         let mut session = Session::new(backend, &view, plan)?;
-        let mut leavings = Leavings::begin(options, &run, session.plan(), trace, world.user_ids(), view.target())?;
+        let mut leavings = Leavings::begin(options, &run, session.plan(), trace, world.user_ids(), &view)?;
 
         let epoch = Instant::now();
         let mut status = Status::Finished;

@@ -6,7 +6,7 @@ use crate::arguments::Train;
 use crate::config::{AUTO, Settings};
 use crate::device::Choice;
 use crate::error::BadInput;
-use crate::files::folder;
+use crate::files::{folder, names};
 
 /// Everything a run needs to know, except its world.
 pub(super) struct Options {
@@ -34,10 +34,17 @@ impl Options {
             path => PathBuf::from(path),
         };
         folder::check(&output, arguments.force)?;
+        let file = arguments.overrides().file;
+        if let Some(file) = &file
+            && folder::is_same(file, &output.join(names::CONFIG))
+        {
+            let problem = "the run would replace this file of settings by its own";
+            return Err(BadInput::new(file.display(), problem, "give another folder with --out, or move the file"));
+        }
         let trace = arguments.trace.clone().map(|path| (path, arguments.trace_users.map(|users| users as usize)));
         if let Some((path, _)) = &trace {
             let world = Some(&*settings.config.world.path).filter(|path| *path != AUTO).map(Path::new);
-            check_trace_file(path, &output, world, arguments.overrides().file.as_deref(), arguments.force)?;
+            check_trace_file(path, &output, world, file.as_deref(), arguments.force)?;
         }
         let (quiet, json) = (arguments.quiet, arguments.json);
         Ok(Self { settings, device, output, trace, force: arguments.force, quiet, json })

@@ -1,7 +1,7 @@
 //! Delimited text with a header: CSV, TSV, and RecBole's TSV, whose headers carry a type (`user_id:token`).
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, Chain, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -13,7 +13,9 @@ use crate::error::BadInput;
 pub(super) struct Table {
     path: PathBuf,
     headers: Vec<String>,
-    reader: csv::Reader<BufReader<File>>,
+    reader: csv::Reader<Chain<BufReader<File>, Cursor<Vec<u8>>>>,
+    /// Where the last row begins.
+    last: Option<csv::Position>,
 }
 
 /// One row, with its line.
@@ -27,26 +29,41 @@ impl Table {
         let unreadable = |error: std::io::Error| {
             BadInput::new(path.display(), format!("cannot be read: {error}"), "name a CSV or TSV file")
         };
+        let refuse = |problem: &str, remedy: &str| Err(BadInput::new(path.display(), problem, remedy).into());
         let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
         let mut first = Vec::new();
         let mut beginning = file.by_ref().take(LONGEST_HEADER);
         while first.trim_ascii().is_empty() && beginning.read_until(b'\n', &mut first).map_err(unreadable)? > 0 {}
         if first.is_empty() {
-            return Err(
-                BadInput::new(path.display(), "is empty", "give a header, and a row for each record").into()
-            );
+            return refuse("is empty", "give a header, and a row for each record");
         }
-        file.rewind().map_err(unreadable)?;
+        if first.len() as u64 == LONGEST_HEADER {
+            return refuse("begins with a line that is too long for a header", "name a CSV or TSV file");
+        }
+        if file.rewind().is_err() {
+            return refuse("can be read only once, as a pipe can", "save what it gives, and name that file");
+        }
         let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
         let separator = *b";\t,".iter().max_by_key(|separator| count(separator)).expect("three to choose from");
-        let mut reader = ReaderBuilder::new()
-            .delimiter(separator)
-            .quoting(separator != b'\t') // a quotation mark in TSV is only itself
-            .trim(Trim::All)
-            .from_reader(file);
-        let headers = reader.headers().map_err(|error| malformed(path, &error))?;
-        let headers = headers.iter().map(str::to_owned).collect();
-        Ok(Self { path: path.to_owned(), headers, reader })
+        let mut builder = ReaderBuilder::new();
+        // A quotation mark in TSV is only itself.
+        builder.delimiter(separator).quoting(separator != b'\t').trim(Trim::All);
+        let headers: Vec<String> = {
+            let mut reader = builder.from_reader(&mut file);
+            let headers = reader.headers().map_err(|error| malformed(path, &error))?;
+            headers.iter().map(str::to_owned).collect()
+        };
+        if let Some(twice) =
+            (1..headers.len()).find(|&n| !headers[n].is_empty() && headers[..n].contains(&headers[n]))
+        {
+            let problem = format!("calls two columns `{}`", headers[twice]);
+            return refuse(&problem, "give every column a name of its own");
+        }
+        file.rewind().map_err(unreadable)?;
+        let end = vec![END; headers.len()].join(&*char::from(separator).to_string());
+        let mut reader = builder.from_reader(file.chain(Cursor::new(format!("\n{end}\n").into_bytes())));
+        reader.headers().map_err(|error| malformed(path, &error))?;
+        Ok(Self { path: path.to_owned(), headers, reader, last: None })
     }
 
     /// Where the column of that name stands, with or without a type behind a colon.
@@ -67,8 +84,18 @@ impl Table {
     }
 
     /// Reads the next row into `row`; false at the end.
+    ///
+    /// A quotation mark that is never closed would make one field of all that follows. So a row of our own stands behind
+    /// the file, and must come out as it went in.
     pub(super) fn next(&mut self, row: &mut Row) -> Result<bool> {
-        self.reader.read_record(&mut row.0).map_err(|error| malformed(&self.path, &error).into())
+        let found = self.reader.read_record(&mut row.0).map_err(|error| malformed(&self.path, &error))?;
+        if !found {
+            let problem = "a quotation mark is opened in this row and never closed";
+            let place = at(&self.path, self.last.as_ref());
+            return Err(BadInput::new(place, problem, "close it, or remove it").into());
+        }
+        self.last = row.0.position().cloned();
+        Ok(row.0.iter().any(|cell| cell != END))
     }
 
     /// The columns' names, without types.
@@ -146,6 +173,8 @@ fn line_of(bytes: &[u8], start: usize) -> u64 {
     1 + (0..place).filter(|&at| ends(at)).count() as u64
 }
 
+/// What nobody writes into a file: a cell of the row behind its end.
+const END: &str = "\u{0}the end\u{0}";
 /// What is looked at to tell the separator.
 const LONGEST_HEADER: u64 = 1 << 16;
 

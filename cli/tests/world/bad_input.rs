@@ -55,6 +55,9 @@ fn a_log_that_cannot_be_read_is_refused_with_its_line() {
         ("user_id\titem_id\ttimestamp\nu\ti\tnoon\n", "", ["log:2: `timestamp` is `noon`", "correct"]),
         ("user_id,item_id\nu,i,3\n", "", ["log:2: has 3 fields where the header has 2", "correct"]),
         ("user_id,item_id\nu,\n", "", ["log:2: `item_id` is empty", "id"]),
+        ("user_id,item_id\nu,i\nu,\"j\nu,k\n", "", ["log:3: a quotation mark is opened", "close"]),
+        ("user_id,item_id\nu,i\nu,\"j", "", ["log:3: a quotation mark is opened", "close"]),
+        ("user_id,item_id,user_id\nu,i,v\n", "", ["log: calls two columns `user_id`", "name of its own"]),
         ("user_id,item_id\nu,i\n", "--rating-column stars", ["log:1: has no column `stars`", "--rating-column"]),
         ("user_id,item_id\nu,i\n", "--min-rating 3", ["log:1: has no column `rating`", "--min-rating"]),
         ("user_id,item_id,rating\nu,i,3\n", "--min-rating 4", ["log: holds no interaction rated", "--min-rating"]),
@@ -118,6 +121,7 @@ fn arrays_that_do_not_fit_are_refused_with_their_place() {
     );
     for (flag, file, contents, said) in [
         ("items", "t.csv", "item_id\na\nb\n", "t.csv: has 2 items where there are 3 embeddings"),
+        ("items", "t.csv", "item_id\na\nb\n\"c\n", "t.csv:4: a quotation mark is opened"),
         ("items", "t.csv", "item_id\na\nb\na\n", "t.csv: `item_ids` holds `a` twice"),
         ("items", "t.csv", "cluster\n0\n1\nred\n", "t.csv:4: `cluster` is `red`"),
         ("items", "t.csv", "\"cluster\"\r\n\"0\"\r\n\"1\"\r\n\"red\"\r\n", "t.csv:4: `cluster` is `red`"),

@@ -24,7 +24,17 @@ impl<A: fmt::Display, B: fmt::Display> fmt::Display for ShadowError<A, B> {
         match self {
             Self::First(error) => write!(f, "on the first backend: {error}"),
             Self::Second(error) => write!(f, "on the second backend: {error}"),
-            Self::Differ(difference) => write!(f, "two backends differ: {difference}"),
+            Self::Differ(difference) => {
+                write!(f, "two backends differ: {difference}")?;
+                if difference.stage == "losses" {
+                    // Whether it did is seen by going without.
+                    f.write_str(
+                        " (where a batch's rows are nearly alike, BatchNorm magnifies rounding beyond any tolerance: \
+                         see whether they agree with `td3.batch_norm: false`)",
+                    )?;
+                }
+                Ok(())
+            }
         }
     }
 }

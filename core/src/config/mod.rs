@@ -185,7 +185,7 @@ pub struct Experiment {
     /// The CPU backend's instruction set: learning gives the same bits on every machine that has it. `auto` is the
     /// machine's best.
     pub isa: String,
-    /// The folder for the results; `auto` is `runs/<date>-<seed>`.
+    /// The folder for the results; `auto` is `runs/<date>-<seed>`, with a number behind it where that is taken.
     pub output: String,
 }
 

@@ -107,13 +107,20 @@ impl Config {
         })
     }
 
-    /// The same configuration with the sizes that were left to the world filled in.
+    /// The same configuration with the sizes that were left to the world filled in, and those of the world that is used.
     #[must_use]
-    pub fn settled(&self, plan: &Plan) -> Self {
+    pub fn settled(&self, plan: &Plan, shape: &Shape) -> Self {
         let mut settled = self.clone();
         settled.training.users_per_round = Auto::Given(plan.schedule.users as u32);
         settled.environment.state_dim = Auto::Given(plan.learner.state() as u32);
         settled.environment.action_dim = Auto::Given(plan.learner.action() as u32);
+        let &Shape { users, items, clusters, dimensions, list } = shape;
+        let world = &mut settled.world;
+        if world.path != "auto" {
+            world.list = Auto::Given(list as u32);
+        }
+        [world.users, world.items, world.clusters, world.dim] =
+            [users, items, clusters, dimensions].map(|size| size as u32);
         settled
     }
 
