@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{AUTO, Settings};
 use crate::error::BadInput;
 use crate::memory;
+use crate::output::thousands;
 use crate::progress::Waiting;
 use crate::world::{self, WorldFile};
 
@@ -46,6 +47,7 @@ pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) ->
     let recipe = recipe(config);
     fits(&shape(&recipe))?;
     let Recipe { users, items, .. } = recipe;
+    let [users, items] = [users, items].map(|count| thousands(count as u64));
     let what = format!("generating a world of {users} users and {items} items");
     while_waiting(&what, quiet, || world::generate(&recipe, threads))
 }

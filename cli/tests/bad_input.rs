@@ -28,6 +28,7 @@ const CASES: &[Case] = &[
     file("td3:\n  taau: 0.1\n", &["bad.yaml:2", "`td3.taau`", "did you mean `td3.tau`?"]),
     file("trainin:\n  episodes: 1\n", &["bad.yaml:1", "`trainin`", "did you mean `training`?"]),
     file("training:\n  tau: 0.1\n", &["bad.yaml:2", "`training.tau`", "`td3.tau`"]),
+    file("tau: 0.1\n", &["bad.yaml:1", "there is no key `tau`", "did you mean `td3.tau`?"]),
     file("td3:\n  xyzzy: 0.1\n", &["bad.yaml:2", "`td3.xyzzy`", "recsim config"]),
     flags(&["--set", "td3.taau=1"], &["--set td3.taau=1", "did you mean `td3.tau`?"]),
     flags(&["--set", "tau=1"], &["--set tau=1", "there is no key `tau`", "did you mean `td3.tau`?"]),

@@ -11,7 +11,7 @@ pub enum Acceptance<T> {
     Belief {
         /// The distance from its cluster's centre at which an item is taken only by the baseline; above 0.
         max_cluster_distance: T,
-        /// What a belief is multiplied by before the sigmoid.
+        /// What a belief is multiplied by before the sigmoid; at least 0.
         sigmoid_scale: T,
         /// The probability that even the farthest item has, in `[0, 1]`.
         baseline: T,

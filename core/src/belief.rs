@@ -44,6 +44,11 @@ pub fn update<T: Real, D: Dim>(
 }
 
 /// The summed distance `sum_i |target_i - beliefs_i|`, in cluster order; 0 at the target.
+///
+/// ```
+/// use nalgebra::SVector;
+/// assert_eq!(recsim_core::belief::distance(&SVector::from([0.25, 0.0]), &SVector::from([0.5, 0.25])), 0.5);
+/// ```
 #[inline]
 pub fn distance<T: Real, D: Dim>(
     beliefs: &Vector<T, D, impl Storage<T, D>>,

@@ -36,11 +36,11 @@ pub struct Reward<T> {
     pub kind: Kind<T>,
     /// Which score.
     pub score: Score,
-    /// What a unit of distance is worth.
+    /// What a unit of distance is worth; at least 0.
     pub scale: T,
     /// The reward is clamped to `[-max, max]`; above 0.
     pub max: T,
-    /// The rise of the score that counts as one.
+    /// The rise of the score that counts as one; at least 0.
     pub improvement_threshold: T,
 }
 
@@ -56,6 +56,18 @@ impl<T: Real> Reward<T> {
     /// | hybrid, none fell, `delta > -threshold` | `maintenance_factor * score(after)` |
     /// | hybrid, otherwise | `scale * delta` |
     /// | potential | `scale * (sum d_before - sum d_after)` |
+    ///
+    /// ```
+    /// use nalgebra::SVector;
+    /// use recsim_core::reward::{Kind, Reward, Score};
+    /// let kind = Kind::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 };
+    /// let reward =
+    ///     Reward { kind, score: Score::Combined, scale: 100.0, max: 100.0, improvement_threshold: 0.01 };
+    /// let target = SVector::from([0.75, 0.25]);
+    /// // Three items of the first cluster, each worth 1; and the score rises from 0 to 0.03 * cos(b, target).
+    /// let reward = reward.of(&SVector::from([0.0, 0.0]), &SVector::from([0.03, 0.0]), &target);
+    /// assert!((reward - (3.0 + 0.2_f64)).abs() < 1e-9);
+    /// ```
     pub fn of<D: Dim>(
         &self,
         before: &Vector<T, D, impl Storage<T, D>>,

@@ -14,31 +14,31 @@ pub struct Learner {
     pub actor: Layout,
     /// The twin critics: state and action to value.
     pub critics: [Layout; 2],
-    /// What a reward one round later is worth now.
+    /// What a reward one round later is worth now, in `[0, 1]`.
     pub discount: f64,
-    /// The share by which targets follow.
+    /// The share by which targets follow, in `(0, 1]`.
     pub tau: f64,
-    /// Noise on the target policy's action, in units of `max_action`.
+    /// Standard deviation of the noise on the target policy's action, in units of `max_action`; at least 0.
     pub policy_noise: f64,
-    /// Where that noise is clipped, in units of `max_action`.
+    /// Where that noise is clipped, in units of `max_action`; at least 0.
     pub noise_clip: f64,
-    /// The policy moves at every that many updates.
+    /// The policy moves at every that many updates; at least 1.
     pub policy_freq: u32,
-    /// Transitions an update learns from.
+    /// Transitions an update learns from; at least 1, and 2 with BatchNorm.
     pub batch_size: usize,
-    /// Adam's step size.
+    /// Adam's step size; above 0.
     pub learning_rate: f64,
-    /// The global norm gradients are clipped to: over the actor, and over both critics together.
+    /// The global norm gradients are clipped to, above 0: over the actor, and over both critics together.
     pub grad_clip_norm: f64,
-    /// Weight of the mean squared action in the actor's loss.
+    /// Weight of the mean squared action in the actor's loss; at least 0.
     pub action_l2: f64,
-    /// The share of hidden units dropped while learning.
+    /// The share of hidden units dropped while learning, in `[0, 1)`.
     pub dropout: f64,
-    /// Noise on actions while collecting, in units of `max_action`.
+    /// Standard deviation of the noise on actions while collecting, in units of `max_action`; at least 0.
     pub exploration_noise: f64,
-    /// Actions lie in plus or minus this.
+    /// Actions lie in plus or minus this; above 0.
     pub max_action: f64,
-    /// Transitions the ring holds.
+    /// Transitions the ring holds; at least 1.
     pub replay_capacity: usize,
 }
 
@@ -144,6 +144,12 @@ pub fn perturb<T: Real>(action: T, noise: T, max_action: T) -> T {
 /// Target policy smoothing: the target actor's action under clipped noise. `normal` is a standard normal draw.
 ///
 /// `clip(action + clip(normal * deviation, ±limit), ±max_action)`
+///
+/// ```
+/// use recsim_core::td3::smooth;
+/// assert_eq!(smooth(0.25_f64, 10.0, 0.2, 0.5, 1.0), 0.75); // the noise is clipped,
+/// assert_eq!(smooth(0.75_f64, 10.0, 0.2, 0.5, 1.0), 1.0); // and the action
+/// ```
 #[inline]
 pub fn smooth<T: Real>(action: T, normal: T, deviation: T, limit: T, max_action: T) -> T {
     perturb(action, (normal * deviation).clamp(-limit, limit), max_action)
@@ -153,23 +159,41 @@ pub fn smooth<T: Real>(action: T, normal: T, deviation: T, limit: T, max_action:
 ///
 /// `y = reward + discount * not_done * min(value_1, value_2)`, the values being the target critics' at the next state
 /// and the smoothed target action. `not_done` is 1 in this simulator: the last round is a time limit, not an end.
+///
+/// ```
+/// assert_eq!(recsim_core::td3::target_value(1.0, 0.5, 1.0, 8.0, 4.0), 3.0);
+/// ```
 #[inline]
 pub fn target_value<T: Real>(reward: T, discount: T, not_done: T, value_1: T, value_2: T) -> T {
     reward + discount * not_done * value_1.min(value_2)
 }
 
 /// Whether update number `update`, counted from 1 through the run, also moves the policy and the targets.
+///
+/// ```
+/// let moves = |update| recsim_core::td3::policy_moves(update, 2);
+/// assert_eq!([1, 2, 3, 4].map(moves), [false, true, false, true]);
+/// ```
 pub fn policy_moves(update: u64, policy_freq: u32) -> bool {
     update.is_multiple_of(u64::from(policy_freq))
 }
 
 /// A target's parameter or statistic follows its online network's: `target + tau * (online - target)`.
+///
+/// ```
+/// assert_eq!(recsim_core::td3::soft_update(4.0, 8.0, 0.25), 5.0);
+/// ```
 #[inline]
 pub fn soft_update<T: Real>(target: T, online: T, tau: T) -> T {
     target + tau * (online - target)
 }
 
 /// Whether a component of an action counts as saturated: beyond 0.99 of `max_action`.
+///
+/// ```
+/// use recsim_core::td3::saturated;
+/// assert_eq!([0.98, 0.995, -0.995].map(|component: f32| saturated(component, 1.0)), [false, true, true]);
+/// ```
 #[inline]
 pub fn saturated<T: Real>(component: T, max_action: T) -> bool {
     component.abs() > T::from_f64(0.99) * max_action

@@ -37,6 +37,27 @@ impl<T: Copy, F: Fn(u32) -> (usize, T)> Item<T> for F {
 /// Every acceptance on the slate uses the beliefs before it; the update comes at its end. `accepted[i]` becomes whether
 /// `slate[i]` was taken: whether its draw is below its probability. `before` (`[K]`) receives the beliefs as they were,
 /// `counts` (`[K]`) the acceptances per cluster.
+///
+/// ```
+/// use nalgebra::SVector;
+/// use recsim_core::accept::Acceptance;
+/// use recsim_core::reward::{Kind, Reward, Score};
+/// use recsim_core::rng::{Key, Purpose};
+/// use recsim_core::user::{Rules, step};
+/// let reward =
+///     Reward { kind: Kind::Potential, score: Score::Distance, scale: 100.0, max: 100.0, improvement_threshold: 0.0 };
+/// let rules = Rules { acceptance: Acceptance::Fixed(1.0), belief_increment: 0.01, reward };
+/// let (target, items) = (SVector::from([0.5, 0.5_f64]), |item: u32| (item as usize % 2, 1.0));
+/// let (mut beliefs, mut before, mut counts) = (SVector::zeros(), SVector::zeros(), SVector::zeros());
+/// let mut accepted = [false; 3];
+/// let mut luck = Key::new(0, Purpose::Acceptance);
+/// let slate = [2, 4, 5];
+/// let reward = step(
+///     &rules, &target, &items, &slate, &mut luck, &mut beliefs, &mut before, &mut counts, &mut accepted,
+/// );
+/// assert_eq!((beliefs, accepted), (SVector::from([0.02, 0.01]), [true; 3]));
+/// assert!((reward - 3.0).abs() < 1e-9);
+/// ```
 #[expect(clippy::too_many_arguments, reason = "the caller owns every buffer, so that a step allocates nothing")]
 #[inline]
 pub fn step<T: Real, D: Dim>(

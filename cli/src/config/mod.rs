@@ -135,6 +135,10 @@ impl Draft {
         let root = yaml::parse(&text).map_err(|flaw| refuse_flaw(&flaw, at(flaw.line)))?;
         for (group, line, node) in entries(root, &at, "the file")? {
             if !self.groups.contains_key(&group) {
+                // It may be a key that stands outside its group.
+                if paths().any(|path| path.split('.').nth(1) == Some(&group)) {
+                    return Err(unknown_key(&at(line), &group));
+                }
                 return Err(unknown(&at(line), "group", &group, self.groups.keys().map(String::as_str)));
             }
             for (key, line, node) in entries(Some(node), &at, &format!("`{group}`"))? {

@@ -1,5 +1,6 @@
 //! A world with its ids: in a folder mapped into memory, or as it will be written to one.
 
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -41,9 +42,14 @@ struct Mapped {
 /// Opens a world's folder. Both files are held to their checksums; what the tensors hold is checked by
 /// [`WorldFile::view`].
 pub(crate) fn open(dir: &Path) -> Result<WorldFile> {
-    if !dir.join(about::FILE).is_file() {
-        let problem = format!("is not a world: it holds no `{}`", about::FILE);
-        let remedy = "name a world's folder; `recsim world new DIR` makes one";
+    if let Err(error) = std::fs::metadata(dir.join(about::FILE)) {
+        let (problem, remedy) = match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                let problem = format!("is not a world: it holds no `{}`", about::FILE);
+                (problem, "name a world's folder; `recsim world new DIR` makes one")
+            }
+            _ => (format!("cannot be read: {error}"), "name a world's folder that you may read"),
+        };
         return Err(BadInput::new(dir.display(), problem, remedy).into());
     }
     let about = About::read(&dir.join(about::FILE))?;

@@ -143,6 +143,12 @@ fn arrays_that_do_not_fit_are_refused_with_their_place() {
         ("users", "t.csv", "pretrained\nI1 I2\nI1 I9\n", "t.csv:3: `pretrained` names the item `I9`"),
         ("users", "t.csv", "pretrained\nI1 I2\nI1 I1\n", "t.csv: `user.pretrained` names item 0 twice at row 1"),
         ("users", "t.json", r#"[{"user_id": "a"}, {"user_id": "a"}]"#, "t.json: `user_ids` holds `a` twice"),
+        (
+            "target",
+            "t.csv",
+            "cluster,target\n1,0.5\n0,0.4\n",
+            "t.csv:2: is of `cluster` 1, and stands where cluster 0",
+        ),
         ("target", "t.json", "[0.5, 0.6]", "t.json: `target` sums to"),
         ("target", "t.json", "[0.5, \"x\"]", "t.json: does not hold an array of numbers"),
         ("target", "t.csv", "target\n0.5\n-0.1\n", "t.csv: `target` is -0.1"),

@@ -37,6 +37,18 @@ pub struct Tally {
 
 impl Tally {
     /// One user's part: `accepted` of `shown` items, a `reward` by `rule`, and where the beliefs (`[K]`) began and are.
+    ///
+    /// ```
+    /// use nalgebra::SVector;
+    /// use recsim_core::metrics::Tally;
+    /// use recsim_core::reward::{Kind, Reward, Score};
+    /// let rule =
+    ///     Reward { kind: Kind::Potential, score: Score::Distance, scale: 100.0, max: 50.0, improvement_threshold: 0.0 };
+    /// let (initial, beliefs) = (SVector::from([0.0, 0.0]), SVector::from([0.25, 0.0]));
+    /// let tally = Tally::of_user(20, 5, &rule, 25.0, &initial, &beliefs, &SVector::from([0.5, 0.5]));
+    /// assert_eq!((tally.acceptance_rate(), tally.improved, tally.distance.value()), (0.25, 1, 0.75));
+    /// assert_eq!((tally.total_reward(&rule), tally.engagement.value()), (25.0, 0.25));
+    /// ```
     pub fn of_user<D: Dim>(
         shown: usize,
         accepted: usize,

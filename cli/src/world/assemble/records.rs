@@ -55,18 +55,21 @@ fn recognise<'a>(path: &Path, known: &[&str], found: impl Iterator<Item = &'a st
     refuse(format!("has none of the fields `{names}`; its fields are `{found}`"), "call them so".to_owned())
 }
 
-/// Reads a target: `[0.7, 0.3]` in JSON, or the column `target` of a table.
+/// Reads a target: `[0.7, 0.3]` in JSON, or the column `target` of a table, whose rows are in the clusters' order.
 pub(super) fn target(path: &Path) -> Result<Vec<f32>> {
     if is_json(path) {
         return json(path, "an array of numbers");
     }
     let mut target = Vec::new();
-    read(path, &["target"], |record| match record.number("target")? {
-        Some(share) => {
-            target.push(share);
-            Ok(())
+    read(path, &["target"], |record| {
+        if let Some(cluster) = record.text("cluster")?
+            && *cluster != *target.len().to_string()
+        {
+            let problem = format!("is of `cluster` {cluster}, and stands where cluster {} should", target.len());
+            return Err(record.refuse(&problem));
         }
-        None => Err(record.refuse("has no `target`")),
+        target.push(record.number("target")?.ok_or_else(|| record.refuse("has no `target`"))?);
+        Ok(())
     })?;
     Ok(target)
 }
