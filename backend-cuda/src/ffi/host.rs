@@ -36,12 +36,22 @@ pub struct Memory {
     bytes: usize,
 }
 
-/// Kernels in a library.
+/// A unit of kernels.
 #[derive(Debug)]
-pub struct Module(Arc<Library>);
+pub struct Module(Arc<Unit>);
 
-/// By unit and options.
-type Libraries = HashMap<(&'static str, Vec<String>), Arc<Library>>;
+#[derive(Debug)]
+struct Unit {
+    name: &'static str,
+    source: String,
+    options: Vec<String>,
+    /// Compiled when a kernel is launched first. The kernels' shared memory is the library's own, and one block runs at a
+    /// time: whoever launches holds the lock.
+    library: Mutex<Option<Library>>,
+}
+
+/// By name and options: a unit that is compiled is kept for whoever asks for the same.
+type Units = HashMap<(&'static str, Vec<String>), Arc<Unit>>;
 type Launch = unsafe extern "C" fn(*const c_char, c_uint, c_uint, *mut *mut c_void, c_int) -> c_int;
 
 impl Machine for Host {
@@ -49,18 +59,13 @@ impl Machine for Host {
     type Module = Module;
 
     fn module(&self, unit: &'static str, source: &str, constants: &[(&str, usize)]) -> Result<Module, CudaError> {
+        static UNITS: Mutex<Option<Units>> = Mutex::new(None);
         let options: Vec<String> = constants.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
-        let key = (unit, options.clone());
-        // A library that is compiled is kept for whoever asks for the same.
-        static LIBRARIES: Mutex<Option<Libraries>> = Mutex::new(None);
-        let mut libraries = LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner);
-        let libraries = libraries.get_or_insert_default();
-        if let Some(library) = libraries.get(&key) {
-            return Ok(Module(Arc::clone(library)));
-        }
-        let library = Arc::new(compile(source, &options).map_err(|log| CudaError::Compile { unit, log })?);
-        libraries.insert(key, Arc::clone(&library));
-        Ok(Module(library))
+        let mut units = UNITS.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = units.get_or_insert_default().entry((unit, options.clone())).or_insert_with(|| {
+            Arc::new(Unit { name: unit, source: source.to_owned(), options, library: Mutex::new(None) })
+        });
+        Ok(Module(Arc::clone(found)))
     }
 
     fn zeros(&self, _table: &'static str, bytes: usize) -> Result<Memory, CudaError> {
@@ -110,16 +115,19 @@ impl Machine for Host {
         threads: u32,
         arguments: &[&[u8]],
     ) -> Result<(), CudaError> {
-        // The kernels' shared memory is a library's own, and one block runs at a time.
-        static TURN: Mutex<()> = Mutex::new(());
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let Unit { name: unit, source, options, library } = &*module.0;
+        let mut library = library.lock().unwrap_or_else(PoisonError::into_inner);
+        if library.is_none() {
+            *library = Some(compile(source, options).map_err(|log| CudaError::Compile { unit, log })?);
+        }
+        let library = library.as_ref().expect("it has been compiled, if it was not");
         let name = CString::new(kernel).expect("a kernel's name has no zero in it");
         let mut aligned: Vec<Vec<u64>> = arguments.iter().map(|bytes| words_of(bytes)).collect();
         let mut pointers: Vec<*mut c_void> = aligned.iter_mut().map(|words| words.as_mut_ptr().cast()).collect();
         let blocks = c_uint::try_from(blocks).expect("no test launches so many blocks");
         // SAFETY: `host/cuda.h` defines the function so; the caller answers for the kernel's arguments.
         let found = unsafe {
-            let launch = module.0.get::<Launch>(b"recsim_launch").expect("`host/cuda.h` defines it");
+            let launch = library.get::<Launch>(b"recsim_launch").expect("`host/cuda.h` defines it");
             launch(name.as_ptr(), blocks, threads, pointers.as_mut_ptr(), c_int::from(self.backwards))
         };
         assert!(found != 0, "there is a kernel `{kernel}`");
@@ -156,7 +164,7 @@ fn compile(source: &str, options: &[String]) -> Result<Library, String> {
     std::fs::write(&header, include_str!("../../host/cuda.h")).map_err(|error| error.to_string())?;
     std::fs::write(&kernels, source).map_err(|error| error.to_string())?;
     let mut compiler = compiler();
-    compiler.args(["-std=c++20", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]);
+    compiler.args(["-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]);
     // IEEE arithmetic as written, like NVRTC's fmad=false.
     compiler.args(["-ffp-contract=off", "-fno-fast-math"]);
     // Fibers jump from stack to stack, which a check of jumps would take for a fault.
