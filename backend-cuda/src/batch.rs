@@ -37,7 +37,7 @@ impl<M: Machine> Batch<M> {
     pub(crate) fn new(machine: &M, world: &World<M>, users: Range<usize>) -> Result<Self, CudaError> {
         let (count, shown) = (users.len(), world.environment.shown);
         let (clusters, dimensions) = (world.shape.clusters, world.shape.dimensions);
-        let parts = world.parts(count);
+        let parts = world.parts(machine, count);
         let mut batch = Self {
             state: machine.zeros("states", count * (clusters + dimensions) * WORD)?,
             action: machine.zeros("actions", count * dimensions * WORD)?,

@@ -5,9 +5,16 @@ use recsim_core::metrics::{Fixed, Losses, Tally};
 use recsim_core::td3::AgentState;
 
 use crate::ffi::Machine;
-use crate::ffi::kernels::{LONG, SUMS};
+use crate::ffi::kernels::{LONG, SUMS, WORD};
 use crate::table::numbers;
 use crate::{Agent, Batch, Cuda, CudaError, World};
+
+impl<M: Machine> Cuda<M> {
+    /// The states that [`Simulate::observe`](recsim_core::backend::Simulate::observe) laid out, `[users, K + D]`.
+    pub fn states(&mut self, batch: &Batch<M>) -> Result<Vec<f32>, CudaError> {
+        numbers(&self.machine, &batch.state, self.machine.length(&batch.state) / WORD)
+    }
+}
 
 impl<M: Machine> Inspect for Cuda<M> {
     fn tally(&mut self, world: &World<M>, batches: &[Batch<M>]) -> Result<Tally, CudaError> {

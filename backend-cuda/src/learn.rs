@@ -3,7 +3,7 @@
 use recsim_core::rng::Key;
 
 use crate::ffi::Machine;
-use crate::{Batch, Cuda, CudaError, Replay, World};
+use crate::{Batch, Cuda, CudaError, Replay, Transitions, World};
 
 impl<M: Machine> Cuda<M> {
     /// An empty ring for this world's transitions, as [`Learn::replay`](recsim_core::backend::Learn::replay) has it.
@@ -19,6 +19,11 @@ impl<M: Machine> Cuda<M> {
         replay: &mut Replay<M>,
     ) -> Result<(), CudaError> {
         replay.push(&self.machine, world, batch)
+    }
+
+    /// What the ring holds, by place.
+    pub fn transitions(&mut self, replay: &Replay<M>) -> Result<Transitions, CudaError> {
+        replay.transitions(&self.machine)
     }
 
     /// Puts the noise of [`Learn::act`](recsim_core::backend::Learn::act) on the batch's actions: `deviation` and

@@ -29,7 +29,7 @@ pub use error::CudaError;
 #[cfg(feature = "host-run")]
 pub use ffi::Host;
 pub use ffi::{Gpu, Machine, Nvrtc};
-pub use replay::Replay;
+pub use replay::{Replay, Transitions};
 pub use world::World;
 
 use recsim_core::backend::Backend;

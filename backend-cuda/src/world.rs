@@ -89,9 +89,9 @@ impl<M: Machine> World<M> {
     }
 
     /// Into how many parts the catalogue is divided for a batch, so that a search keeps every processor busy.
-    pub(crate) fn parts(&self, users: usize) -> usize {
+    pub(crate) fn parts(&self, machine: &M, users: usize) -> usize {
         let (rows, columns) = (users.div_ceil(TILE).max(1), self.shape.items.div_ceil(TILE));
-        BLOCKS.div_ceil(rows).clamp(1, columns)
+        machine.blocks().div_ceil(rows).clamp(1, columns)
     }
 
     pub(crate) fn site<'a>(&self, machine: &'a M) -> Site<'a, M> {
@@ -109,8 +109,7 @@ fn scale(rows: &[f32], dimensions: usize) -> (i32, f64) {
     let scale = 2.0_f64.powi(exponent);
     let square = |row: &[f32]| row.iter().map(|&x| (f64::from(x) * scale).powi(2)).sum::<f64>();
     let longest = rows.chunks_exact(dimensions).map(square).fold(0.0, f64::max).sqrt();
-    // Both roundings, of the sum and of the root, are far below this.
-    (exponent, longest * (1.0 + 1e-9))
+    (exponent, longest)
 }
 
 /// The rules word by word, as `respond.cu` has them.
@@ -151,5 +150,3 @@ fn rules(rules: &Rules<f32>) -> [u32; 13] {
 
 /// A block keeps 32 users' counts in shared memory, and a thread four tables of beliefs on its stack.
 const MOST_CLUSTERS: usize = 256;
-/// Blocks that a large device runs at a time: 132 processors, two each.
-const BLOCKS: usize = 264;

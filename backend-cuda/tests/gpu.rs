@@ -1,5 +1,7 @@
 //! On a GPU: the kernels do there what they do on the host, and what the CPU does with the default world.
 
+mod common;
+
 use recsim_backend_cpu::{Cpu, best_items};
 use recsim_backend_cuda::Cuda;
 use recsim_conformance::suite;
@@ -12,6 +14,13 @@ use recsim_core::world::{Recipe, generate};
 fn a_gpu_serves_users_as_the_formulas_say() {
     if gpu().is_some() {
         suite::users(|| gpu().expect("the GPU was there a moment ago"));
+    }
+}
+
+#[test]
+fn states_noise_and_transitions_are_what_core_says() {
+    if gpu().is_some() {
+        common::stages(|| gpu().expect("the GPU was there a moment ago"));
     }
 }
 
@@ -82,13 +91,12 @@ fn served<B: Simulate + Inspect>(
     backend.snapshot(batch).expect("a batch is shown")
 }
 
-/// The GPU; none, said loudly, if there is none.
+/// The GPU, if there is one.
 fn gpu() -> Option<Cuda> {
     match Cuda::new() {
         Ok(gpu) => Some(gpu),
-        Err(error) if std::env::var_os("RECSIM_NEEDS_GPU").is_some() => panic!("{error}"),
         Err(error) => {
-            eprintln!("SKIPPED, nothing was run on a GPU: {error}");
+            common::skipped(&format!("nothing was run on a GPU: {error}"), "RECSIM_NEEDS_GPU");
             None
         }
     }

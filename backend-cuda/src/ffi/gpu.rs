@@ -20,6 +20,7 @@ pub struct Gpu {
     stream: Arc<CudaStream>,
     /// Such as 90 for 9.0.
     capability: i32,
+    processors: usize,
 }
 
 impl Gpu {
@@ -36,7 +37,18 @@ impl Gpu {
         // One stream, in order: nothing has to be waited for between launches.
         let stream = context.default_stream();
         let (major, minor) = context.compute_capability().map_err(failed("asking for its capability"))?;
-        Ok(Self { compiler, context, stream, capability: 10 * major + minor })
+        let capability = 10 * major + minor;
+        if capability < LEAST {
+            let what = format!(
+                "the GPU is of compute capability {major}.{minor}, and {}.{} or newer is needed",
+                LEAST / 10,
+                LEAST % 10
+            );
+            return Err(CudaError::Missing { what });
+        }
+        let count = sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+        let processors = context.attribute(count).map_err(failed("asking for its processors"))?;
+        Ok(Self { compiler, context, stream, capability, processors: usize::try_from(processors).unwrap_or(1) })
     }
 
     /// The GPU in words: its name, its memory, what it is capable of.
@@ -51,6 +63,11 @@ impl Gpu {
 impl Machine for Gpu {
     type Memory = CudaSlice<u8>;
     type Module = HashMap<&'static str, CudaFunction>;
+
+    fn blocks(&self) -> usize {
+        // The largest kernel leaves room for two on each.
+        2 * self.processors
+    }
 
     fn module(
         &self,
@@ -151,6 +168,9 @@ impl Machine for Gpu {
         .map_err(failed("launching a kernel"))
     }
 }
+
+/// The first capability whose tensor cores multiply halves as the kernels ask for.
+const LEAST: i32 = 75;
 
 fn failed(doing: &'static str) -> impl Fn(DriverError) -> CudaError {
     move |error| CudaError::Driver { doing, said: said(&error) }

@@ -12,10 +12,18 @@ use super::Machine;
 use crate::CudaError;
 
 /// The host as a machine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Host {
     /// Whether a block's threads, and blocks, take turns from the last to the first: a missing barrier then shows.
     pub backwards: bool,
+    /// Blocks it says it runs at a time: into how many a search is divided.
+    pub blocks: usize,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self { backwards: false, blocks: 1 }
+    }
 }
 
 impl Host {
@@ -57,6 +65,10 @@ type Launch = unsafe extern "C" fn(*const c_char, c_uint, c_uint, *mut *mut c_vo
 impl Machine for Host {
     type Memory = Memory;
     type Module = Module;
+
+    fn blocks(&self) -> usize {
+        self.blocks
+    }
 
     fn module(&self, unit: &'static str, source: &str, constants: &[(&str, usize)]) -> Result<Module, CudaError> {
         static UNITS: Mutex<Option<Units>> = Mutex::new(None);

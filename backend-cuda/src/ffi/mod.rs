@@ -23,6 +23,9 @@ pub trait Machine {
     /// Compiled kernels.
     type Module;
 
+    /// Blocks of threads that it runs at a time, or a few more: at least 1.
+    fn blocks(&self) -> usize;
+
     /// Compiles `source`; `constants` are its compile-time constants.
     fn module(
         &self,

@@ -24,11 +24,15 @@ impl Nvrtc {
     pub fn find() -> Result<Self, CudaError> {
         // SAFETY: opening the library has no effect but that it is there.
         if unsafe { sys::is_culib_present() } {
-            return Ok(Self(()));
+            let (major, minor) = Self(()).version()?;
+            if major >= OLDEST {
+                return Ok(Self(()));
+            }
+            let what = format!("NVRTC is of version {major}.{minor}, and {OLDEST} or newer is needed: {GET}");
+            return Err(CudaError::Missing { what });
         }
-        let what = "NVRTC, which compiles the kernels (libnvrtc), cannot be found: install the CUDA toolkit, or \
-                    `pip install nvidia-cuda-nvrtc`, and name the folder it is in by LD_LIBRARY_PATH";
-        Err(CudaError::Missing { what: what.to_owned() })
+        let what = format!("NVRTC, which compiles the kernels (libnvrtc), cannot be found: {GET}");
+        Err(CudaError::Missing { what })
     }
 
     /// The capabilities that it can compile for, such as 90 for 9.0, in rising order.
@@ -114,6 +118,10 @@ unsafe fn image(program: sys::nvrtcProgram) -> Result<Vec<u8>, result::NvrtcErro
 fn failed(doing: &'static str) -> impl Fn(result::NvrtcError) -> CudaError {
     move |error| CudaError::Driver { doing, said: error.to_string() }
 }
+
+const OLDEST: i32 = 12;
+const GET: &str = "install the CUDA toolkit, or `pip install nvidia-cuda-nvrtc`, and name the folder it is in by \
+                   LD_LIBRARY_PATH";
 
 fn text(chars: Vec<c_char>) -> String {
     let bytes: Vec<u8> = chars.into_iter().map(|char| char as u8).take_while(|&byte| byte != 0).collect();

@@ -67,6 +67,7 @@ pub(super) fn cases() -> Vec<Case> {
         cosine("lists of the best items", with_best_lists(&ordinary), 10, 20),
         cosine("65 dimensions", random(shape(19, 1000, 2, 65, 30)), 10, 20),
         cosine("64 dimensions, many items", random(shape(21, 3000, 5, 64, 40)), 10, 20),
+        cosine("more users and items than a tile", random(shape(300, 700, 3, 9, 40)), 10, 20),
         cosine("130 dimensions, 17 clusters", random(shape(9, 300, 17, 130, 20)), 3, 20),
         cosine("full users", Arrays { user_belief: ordinary.target.repeat(33), ..ordinary.clone() }, 10, 20),
     ];
@@ -80,6 +81,7 @@ pub(super) fn cases() -> Vec<Case> {
         ("dot", ordinary.clone()),
         ("dot, items an ulp apart", with_rows(&ordinary, ulps_apart)),
         ("dot, items of all magnitudes", with_rows(&ordinary, magnitudes)),
+        ("dot, scores that halves lose", with_rows(&random(shape(17, 400, 5, 64, 40)), lost_by_halves)),
         ("dot, items on one ray", with_rows(&ordinary, |item, row| row.fill((item + 1) as f32))),
     ] {
         let mut case = cosine(name, arrays, 10, 20);
@@ -153,6 +155,16 @@ fn ulps_apart(item: usize, row: &mut [f32]) {
     normals(key(0), row);
     let (place, steps) = (item % row.len(), (item % 7) as u32);
     row[place] = f32::from_bits(row[place].to_bits() + steps);
+}
+
+/// Later items are better, by less than half precision shows: it takes all away by which they are, and more.
+fn lost_by_halves(item: usize, row: &mut [f32]) {
+    // Just below the middle between the halves 0.5 and 0.5 + 2^-11.
+    row.fill(f32::from_bits((1.0 + 1.0 / 2048.0_f32).to_bits() - 1) / 2.0);
+    if item < 128 {
+        let greater = row.len() / 2 - 1 - item % 3;
+        row.iter_mut().enumerate().for_each(|(d, x)| *x = if d < greater { 0.5 + 1.0 / 2048.0 } else { 0.5 });
+    }
 }
 
 fn magnitudes(item: usize, row: &mut [f32]) {

@@ -1,0 +1,112 @@
+//! What the suite does not ask of a machine that runs the kernels, and how a test says that it was skipped.
+#![allow(dead_code, reason = "each test program uses its own share")]
+
+use std::io::Write;
+
+use recsim_backend_cuda::{Cuda, Machine, Transitions};
+use recsim_core::backend::{Inspect, Simulate};
+use recsim_core::config::Config;
+use recsim_core::replay::Ring;
+use recsim_core::rng::{Key, Purpose, normal_pair};
+use recsim_core::td3::perturb;
+use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
+
+/// Says loudly, past what the test harness keeps to itself, that a test did nothing; or fails, if `variable` is set.
+pub(crate) fn skipped(what: &str, variable: &str) {
+    assert!(std::env::var_os(variable).is_none(), "{variable} is set: {what}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
+}
+
+/// Every stage that no snapshot shows, of more users than a block serves.
+pub(crate) fn stages<M: Machine>(new: impl Fn() -> Cuda<M>) {
+    states_are_beliefs_and_embeddings(&mut new());
+    exploration_is_normal_noise_of_its_key(&mut new());
+    the_ring_holds_the_last_transitions_where_core_puts_them(&mut new());
+}
+
+fn states_are_beliefs_and_embeddings<M: Machine>(cuda: &mut Cuda<M>) {
+    let generated = world();
+    let world = generated.view();
+    let environment = Config::default().plan(&world).expect("the defaults suit").environment;
+    let on_device = cuda.world(&world, &environment).expect("a world");
+    let mut batch = cuda.batch(&on_device, 3..USERS).expect("a batch");
+    for round in 0..2 {
+        cuda.observe(&on_device, &mut batch).expect("states");
+        let (states, shown) = (cuda.states(&batch).expect("states"), cuda.snapshot(&batch).expect("a snapshot"));
+        let due =
+            shown.belief.chunks(3).zip(3..USERS).flat_map(|(belief, user)| [belief, world.user_embedding(user)]);
+        assert!(due.flatten().copied().map(f32::to_bits).eq(states.into_iter().map(f32::to_bits)), "round {round}");
+        cuda.recommend(&on_device, &mut batch).expect("slates");
+        cuda.respond(&on_device, &mut batch, Key::new(0, Purpose::Acceptance)).expect("a response");
+    }
+}
+
+fn exploration_is_normal_noise_of_its_key<M: Machine>(cuda: &mut Cuda<M>) {
+    let generated = world();
+    let world = generated.view();
+    let environment = Config::default().plan(&world).expect("the defaults suit").environment;
+    let on_device = cuda.world(&world, &environment).expect("a world");
+    let mut batch = cuda.batch(&on_device, 2..USERS).expect("a batch");
+    let mut snapshot = cuda.snapshot(&batch).expect("a snapshot");
+    let width = world.shape().dimensions;
+    for (place, action) in snapshot.action.iter_mut().enumerate() {
+        *action = (place % 201) as f32 / 100.0 - 1.0;
+    }
+    cuda.restore(&mut batch, &snapshot).expect("it takes actions");
+    let key = Key::new(2, Purpose::Exploration).with(1).with(1);
+    cuda.explore(&on_device, &mut batch, key, 0.1, 1.0).expect("noise");
+    let noisy = cuda.snapshot(&batch).expect("a snapshot").action;
+    for (place, (&found, &plain)) in noisy.iter().zip(&snapshot.action).enumerate() {
+        let (user, column) = (2 + place / width, place % width);
+        let draw = normal_pair(key.with(user as u64).with((column / 2) as u64))[column % 2];
+        let due = perturb(plain, 0.1 * draw, 1.0);
+        assert!((found - due).abs() <= 1e-6, "{place}: {found} where {due} is due");
+    }
+}
+
+/// Two batches, for rings that they fill, overflow at a batch's end or in its midst, or are larger than.
+fn the_ring_holds_the_last_transitions_where_core_puts_them<M: Machine>(cuda: &mut Cuda<M>) {
+    let generated = world();
+    let world = generated.view();
+    let environment = Config::default().plan(&world).expect("the defaults suit").environment;
+    let on_device = cuda.world(&world, &environment).expect("a world");
+    for capacity in [3, 100, 130, 170, USERS, USERS + 50, 1_000] {
+        let mut replay = cuda.replay(&on_device, capacity).expect("a ring");
+        let (mut ring, mut due) = (Ring::new(capacity), Transitions::default());
+        let mut batches = [0..130, 130..USERS].map(|users| cuda.batch(&on_device, users).expect("a batch"));
+        for round in 0..3 {
+            for batch in &mut batches {
+                let exploration = Key::new(1, Purpose::Exploration).with(round);
+                cuda.explore(&on_device, batch, exploration, 0.5, 1.0).expect("noise");
+                cuda.recommend(&on_device, batch).expect("slates");
+                cuda.respond(&on_device, batch, Key::new(0, Purpose::Acceptance).with(round)).expect("a response");
+                cuda.remember(&on_device, batch, &mut replay).expect("transitions");
+                let shown = cuda.snapshot(batch).expect("a snapshot");
+                for (n, place) in ring.push(shown.users.len()).enumerate() {
+                    let Some(place) = place else { continue };
+                    put(&mut due.user, place, &[(shown.users.start + n) as u32], 0, 1);
+                    put(&mut due.belief_before, place, &shown.belief_before, n, 3);
+                    put(&mut due.belief, place, &shown.belief, n, 3);
+                    put(&mut due.action, place, &shown.action, n, 7);
+                    put(&mut due.reward, place, &shown.reward, n, 1);
+                }
+            }
+        }
+        let found = cuda.transitions(&replay).expect("the ring is shown");
+        assert_eq!(found.user.len(), ring.held());
+        assert!(found == due, "a ring of {capacity}");
+    }
+}
+
+/// Makes row `n` of `from` row `place` of `table`.
+fn put<T: Copy + Default>(table: &mut Vec<T>, place: usize, from: &[T], n: usize, width: usize) {
+    table.resize(table.len().max((place + 1) * width), T::default());
+    table[place * width..][..width].copy_from_slice(&from[n * width..][..width]);
+}
+
+const USERS: usize = 300;
+
+fn world() -> GeneratedWorld {
+    let recipe = Recipe { users: USERS, items: 61, clusters: 3, dimensions: 7, list: 40, seed: 0 };
+    generate(&recipe, lists_by_brute_force)
+}
