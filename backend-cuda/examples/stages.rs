@@ -1,13 +1,13 @@
 //! How long the users' side takes on a GPU, for the reference experiment's items: JSON lines like the peers'.
 //!
-//! `stages [USERS...]`: every time is of one round, and includes a tenth of one wait for the device. More than 50,000
-//! users are the same ones again and again.
+//! `stages [USERS...]`: a time is that of ten rounds between two waits for the device, by the host's clock, over ten. Every
+//! repetition begins with the same actions and beliefs. More than 50,000 users are the same ones again and again.
 
 use std::time::Instant;
 
 use recsim_backend_cpu::best_items;
 use recsim_backend_cuda::{Batch, Cuda, CudaError, Replay, World};
-use recsim_core::backend::{Inspect, Simulate};
+use recsim_core::backend::{Inspect, Simulate, Snapshot};
 use recsim_core::config::Config;
 use recsim_core::rng::{Key, Purpose};
 use recsim_core::world::{Arrays, Recipe, Shape, World as HostWorld, generate};
@@ -15,7 +15,14 @@ use recsim_core::world::{Arrays, Recipe, Shape, World as HostWorld, generate};
 const ROUNDS: u64 = 10;
 const REPETITIONS: usize = 7;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut counts: Vec<usize> = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
     if counts.is_empty() {
         counts.push(50_000);
@@ -34,12 +41,10 @@ fn measure(arrays: &Arrays) -> Result<(), Box<dyn std::error::Error>> {
     let environment = Config::default().plan(&world)?.environment;
     let mut gpu = Cuda::new()?;
     let on_gpu = gpu.world(&world, &environment)?;
-    let mut batch = gpu.batch(&on_gpu, 0..users)?;
+    let batch = gpu.batch(&on_gpu, 0..users)?;
     let mut snapshot = gpu.snapshot(&batch)?;
     snapshot.action.copy_from_slice(world.parts().user_embedding);
-    gpu.restore(&mut batch, &snapshot)?;
-    drop(snapshot);
-    let mut stages = Stages { replay: gpu.replay(&on_gpu, 1_000_000)?, gpu, world: on_gpu, batch };
+    let mut stages = Stages { replay: gpu.replay(&on_gpu, 1_000_000)?, gpu, world: on_gpu, batch, snapshot };
     for (phase, stage) in [
         ("observe", Stages::observe as Stage),
         ("explore", Stages::explore),
@@ -50,7 +55,7 @@ fn measure(arrays: &Arrays) -> Result<(), Box<dyn std::error::Error>> {
     ] {
         let mut milliseconds = Vec::new();
         for repetition in 0..=REPETITIONS {
-            stages.wait()?;
+            stages.begin()?;
             let began = Instant::now();
             (0..ROUNDS).try_for_each(|round| stage(&mut stages, round))?;
             stages.wait()?;
@@ -75,9 +80,19 @@ struct Stages {
     world: World<recsim_backend_cuda::Gpu>,
     batch: Batch<recsim_backend_cuda::Gpu>,
     replay: Replay<recsim_backend_cuda::Gpu>,
+    snapshot: Snapshot,
 }
 
 impl Stages {
+    /// The beginning of every repetition: the users' tastes as actions, initial beliefs, and states and slates of them.
+    fn begin(&mut self) -> Result<(), CudaError> {
+        self.gpu.restore(&mut self.batch, &self.snapshot)?;
+        self.gpu.reset(&self.world, &mut self.batch)?;
+        self.observe(0)?;
+        self.recommend(0)?;
+        self.wait()
+    }
+
     fn observe(&mut self, _: u64) -> Result<(), CudaError> {
         self.gpu.observe(&self.world, &mut self.batch)
     }
