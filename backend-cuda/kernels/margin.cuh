@@ -14,24 +14,15 @@ __device__ inline int exponent(float largest) {
     return 126 - static_cast<int>(bits >> 23);
 }
 
-struct Rounded {
-    double length;
-    double off;
-};
-
-// Numbers of that length, none of magnitude above 1, when they are rounded to half precision.
-__device__ inline Rounded halves(double length) {
-    return {length, 1.0 / 2048.0 * length + 1.0 / 16777216.0 * sqrt(static_cast<double>(D))};
-}
-
-// The most by which a sum of products of rounded numbers differs from the score times 2^exponents.
-__device__ inline double margin(Rounded action, Rounded row, double summing, int exponents) {
-    double const rounded = action.off * row.length + action.length * row.off + action.off * row.off;
-    double const summed = summing * (action.length + action.off) * (row.length + row.off);
-    double const defined = D * (1.0 / 8388608.0 * action.length * row.length + power_of_two(exponents - 150));
+// The most by which a sum of products of halves differs from the score times 2^exponents, for lengths of action and row.
+__device__ inline double margin(double action, double row, int exponents) {
+    double const unit = 1.0 / 2048.0, sum = 1.0 / 2097152.0, score = 1.0 / 8388608.0;
+    double const tiny = 1.0 / 16777216.0 * sqrt(static_cast<double>(D));
+    double const action_off = unit * action + tiny, row_off = unit * row + tiny;
+    double const rounded = action_off * row + action * row_off + action_off * row_off;
+    double const summed = D * sum * (action + action_off) * (row + row_off);
+    double const defined = D * (score * action * row + power_of_two(exponents - 150));
     return (rounded + summed + defined) * (1.0 + 1e-9);
 }
-
-double constexpr TENSOR_CORES = 1.0 / 2097152.0;
 
 }  // namespace recsim

@@ -116,7 +116,7 @@ __device__ inline Query ask(Shared& shared, Catalogue const& catalogue, float co
     shared.exponent[threadIdx.x] = static_cast<short>(own);
     Query query;
     query.exponents = own + catalogue.exponent;
-    query.margin = margin(halves(sqrt(square)), halves(catalogue.longest), D * TENSOR_CORES, query.exponents);
+    query.margin = margin(sqrt(square), catalogue.longest, query.exponents);
     query.list = list;
     for (unsigned i = 0; i < CHOSEN; ++i) list[i] = 0;
     return query;

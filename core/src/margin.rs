@@ -1,44 +1,8 @@
-//! How far a score computed from rounded numbers can lie from the one that decides: what lets a fast inexact search
+//! How far a score computed in half precision can lie from the one that decides: what lets a fast inexact search
 //! propose candidates (`spec` section 5).
-
-/// How long an action or a row is, and how long the difference is that rounding its numbers makes.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rounded {
-    /// Of the numbers as they are; of many rows the greatest.
-    pub length: f64,
-    /// Of what was lost; of many rows the greatest.
-    pub off: f64,
-}
-
-/// The most by which a sum of products of rounded numbers differs from the [`score`](crate::slate::score), in units of
-/// what the numbers were scaled by: by powers of two whose exponents sum to `exponents`.
-///
-/// With D dimensions, an action of length A that is off by a, and a row of length X that is off by x:
-/// - the exact sum of the rounded products is off by at most `aX + Ax + ax` (Cauchy and Schwarz);
-/// - summing them takes `summing` of all magnitudes, `(A + a)(X + x)`: 0 for whole numbers, [`TENSOR_CORES`] times D for
-///   tensor cores;
-/// - the defined order rounds D times: `2^-23 D A X`, and at the end of single precision's range `2^-150` each time.
-///
-/// ```
-/// use recsim_core::margin::{Rounded, TENSOR_CORES, halves, margin};
-/// // Nearly all of it is the rounding of both tables to 11 bits.
-/// let margin = margin(64, halves(64, 1.0), halves(64, 1.0), 64.0 * TENSOR_CORES, 0);
-/// assert!((1.0..1.1).contains(&(margin * 1024.0)));
-/// ```
-pub fn margin(dimensions: usize, action: Rounded, row: Rounded, summing: f64, exponents: i32) -> f64 {
-    let rounded = action.off * row.length + action.length * row.off + action.off * row.off;
-    let summed = summing * (action.length + action.off) * (row.length + row.off);
-    let tiniest = libm::ldexp(1.0, exponents - 150);
-    let defined = dimensions as f64 * (SCORE * action.length * row.length + tiniest);
-    // Lengths, and this sum itself, are rounded.
-    (rounded + summed + defined) * (1.0 + 1e-9)
-}
-
-/// Numbers of that length, none of magnitude above 1, when they are rounded to half precision: each is off by at most
-/// `2^-11` of itself, and `2^-24`, the least number.
-pub fn halves(dimensions: usize, length: f64) -> Rounded {
-    Rounded { length, off: HALF * length + TINIEST_HALF * libm::sqrt(dimensions as f64) }
-}
+//!
+//! Both tables are first brought to one size: the greatest entry of each action, and of all rows together, to between
+//! 1/2 and 1, by powers of two ([`exponent`]). Then each number is rounded to half precision, and tensor cores multiply.
 
 /// The `e` for which `largest * 2^e` lies in `[1/2, 1)`; 0 for 0. `largest` is finite and at least 0.
 ///
@@ -50,13 +14,37 @@ pub fn exponent(largest: f32) -> i32 {
     if largest == 0.0 { 0 } else { -libm::frexpf(largest).1 }
 }
 
-/// What tensor cores lose at each dimension: at most two numbers are added, each sum off by at most `2^-22` of all
-/// magnitudes added. They cut sums off, which single precision would round.
-pub const TENSOR_CORES: f64 = 1.0 / 2_097_152.0;
+/// The most by which a sum of products of halves differs from the [`score`](crate::slate::score) times `2^exponents`,
+/// for a scaled action and a scaled row of at most these lengths. `exponents` is the sum of the action's and the rows'.
+///
+/// With D dimensions, lengths A and X, the unit u = 2^-11 of half precision and v = 2^-24, its least number:
+/// - a number becomes a half within `u |x| + v`, so the action is off by at most `a = uA + v√D` in length, a row by
+///   `x = uX + v√D`, and the exact sum of products, by Cauchy and Schwarz, by `aX + Ax + ax`;
+/// - adding at most 2D numbers, each sum off by at most `2^-22` of all magnitudes added (a tensor core cuts sums off
+///   that single precision would round), takes `2^-21 D (A + a)(X + x)`;
+/// - the defined order rounds D times: `2^-23 D A X`, and at the end of single precision's range `2^-150` each time.
+///
+/// ```
+/// // Nearly all of it is the rounding of both tables to 11 bits.
+/// let margin = recsim_core::margin::margin(64, 1.0, 1.0, 0);
+/// assert!((1.0..1.1).contains(&(margin * 1024.0)));
+/// ```
+pub fn margin(dimensions: usize, action: f64, row: f64, exponents: i32) -> f64 {
+    let terms = dimensions as f64;
+    let tiny = TINY * libm::sqrt(terms);
+    let (action_off, row_off) = (UNIT * action + tiny, UNIT * row + tiny);
+    let rounded = action_off * row + action * row_off + action_off * row_off;
+    let summed = terms * SUM * (action + action_off) * (row + row_off);
+    let defined = terms * (SCORE * action * row + libm::ldexp(1.0, exponents - 150));
+    // Lengths, and this sum itself, are rounded.
+    (rounded + summed + defined) * (1.0 + 1e-9)
+}
 
-const HALF: f64 = 1.0 / 2048.0;
-const TINIEST_HALF: f64 = 1.0 / 16_777_216.0;
-/// What a step of the defined order loses, and as much again.
+/// 2^-11, 2^-24, 2^-21 and 2^-23: what is lost to rounding a half, to a half that is tiny, to a step of summing, and to a
+/// step of the defined order.
+const UNIT: f64 = 1.0 / 2048.0;
+const TINY: f64 = 1.0 / 16_777_216.0;
+const SUM: f64 = 1.0 / 2_097_152.0;
 const SCORE: f64 = 1.0 / 8_388_608.0;
 
 #[cfg(test)]
@@ -109,8 +97,7 @@ mod tests {
         let halves: f64 = a.iter().zip(&x).map(|(&a, &x)| half(a) * half(x)).sum();
         let exponents = action_exponent + row_exponent;
         let due = libm::ldexp(f64::from(score(action, row)), exponents);
-        let [a, x] = [&a, &x].map(|numbers| super::halves(numbers.len(), length(numbers)));
-        ((halves - due).abs(), margin(action.len(), a, x, action.len() as f64 * TENSOR_CORES, exponents))
+        ((halves - due).abs(), margin(action.len(), length(&a), length(&x), exponents))
     }
 
     /// To half precision, ties to even: 11 bits, and no bit below 2^-24.
