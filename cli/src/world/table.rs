@@ -14,8 +14,6 @@ pub(super) struct Table {
     path: PathBuf,
     headers: Vec<String>,
     reader: csv::Reader<Chain<BufReader<File>, Cursor<Vec<u8>>>>,
-    /// Where the last row begins.
-    last: Option<csv::Position>,
 }
 
 /// One row, with its line.
@@ -47,7 +45,7 @@ impl Table {
         let separator = *b";\t,".iter().max_by_key(|separator| count(separator)).expect("three to choose from");
         let mut builder = ReaderBuilder::new();
         // A quotation mark in TSV is only itself.
-        builder.delimiter(separator).quoting(separator != b'\t').trim(Trim::All);
+        builder.delimiter(separator).quoting(separator != b'\t').trim(Trim::All).flexible(true);
         let headers: Vec<String> = {
             let mut reader = builder.from_reader(&mut file);
             let headers = reader.headers().map_err(|error| malformed(path, &error))?;
@@ -63,7 +61,7 @@ impl Table {
         let end = vec![END; headers.len()].join(&*char::from(separator).to_string());
         let mut reader = builder.from_reader(file.chain(Cursor::new(format!("\n{end}\n").into_bytes())));
         reader.headers().map_err(|error| malformed(path, &error))?;
-        Ok(Self { path: path.to_owned(), headers, reader, last: None })
+        Ok(Self { path: path.to_owned(), headers, reader })
     }
 
     /// Where the column of that name stands, with or without a type behind a colon.
@@ -89,13 +87,20 @@ impl Table {
     /// the file, and must come out as it went in.
     pub(super) fn next(&mut self, row: &mut Row) -> Result<bool> {
         let found = self.reader.read_record(&mut row.0).map_err(|error| malformed(&self.path, &error))?;
-        if !found {
-            let problem = "a quotation mark is opened in this row and never closed";
-            let place = at(&self.path, self.last.as_ref());
-            return Err(BadInput::new(place, problem, "close it, or remove it").into());
+        if !found || row.0.iter().all(|cell| cell == END) {
+            return Ok(false);
         }
-        self.last = row.0.position().cloned();
-        Ok(row.0.iter().any(|cell| cell != END))
+        let refuse = |problem: String, remedy: &str| Err(BadInput::new(self.place(row), problem, remedy).into());
+        if row.0.iter().next_back().is_some_and(|cell| cell.ends_with(END)) {
+            let problem = "a quotation mark is opened in this row and never closed".to_owned();
+            return refuse(problem, "close it, or remove it");
+        }
+        let (found, expected) = (row.0.len(), self.headers.len());
+        if found != expected {
+            let problem = format!("has {found} fields where the header has {expected}");
+            return refuse(problem, "correct the row, or remove it");
+        }
+        Ok(true)
     }
 
     /// The columns' names, without types.
@@ -145,9 +150,6 @@ impl Row {
 
 fn malformed(path: &Path, error: &csv::Error) -> BadInput {
     let problem = match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("has {len} fields where the header has {expected_len}")
-        }
         csv::ErrorKind::Utf8 { .. } => "is not UTF-8 text".to_owned(),
         csv::ErrorKind::Io(error) => format!("cannot be read: {error}"),
         _ => error.to_string(),

@@ -57,6 +57,7 @@ fn a_log_that_cannot_be_read_is_refused_with_its_line() {
         ("user_id,item_id\nu,\n", "", ["log:2: `item_id` is empty", "id"]),
         ("user_id,item_id\nu,i\nu,\"j\nu,k\n", "", ["log:3: a quotation mark is opened", "close"]),
         ("user_id,item_id\nu,i\nu,\"j", "", ["log:3: a quotation mark is opened", "close"]),
+        ("user_id,item_id,rating\nu,i,1\nu,\"j,2\nu,k,3\n", "", ["log:3: a quotation mark is opened", "close"]),
         ("user_id,item_id,user_id\nu,i,v\n", "", ["log: calls two columns `user_id`", "name of its own"]),
         ("user_id,item_id\nu,i\n", "--rating-column stars", ["log:1: has no column `stars`", "--rating-column"]),
         ("user_id,item_id\nu,i\n", "--min-rating 3", ["log:1: has no column `rating`", "--min-rating"]),
