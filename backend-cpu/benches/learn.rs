@@ -8,6 +8,7 @@ use recsim_backend_cpu::{Agent, Batch, Cpu, Replay, World};
 use recsim_core::backend::{Learn, Simulate};
 use recsim_core::config::{Config, Plan};
 use recsim_core::net::Layout;
+use recsim_core::replay::Transitions;
 use recsim_core::rng::{Key, Purpose};
 use recsim_core::td3::{Learner, UpdateKeys};
 use recsim_core::world::{GeneratedWorld, Recipe, generate};
@@ -74,12 +75,11 @@ fn plan(world: &GeneratedWorld, hidden: &[u32]) -> Plan {
 /// A round's batch, its states laid out, and a ring that holds the round's transitions.
 fn played(cpu: &mut Cpu, world: &World, agent: &Agent) -> (Batch, Replay) {
     let mut batch = cpu.batch(world, 0..USERS).expect("a batch");
-    let mut replay = cpu.replay(world, USERS).expect("a ring");
+    let mut replay = cpu.replay(world, USERS, &Transitions::default()).expect("a ring");
     cpu.observe(world, &mut batch).expect("states");
     cpu.act(agent, &mut batch, Some(Key::new(0, Purpose::Exploration))).expect("actions");
     cpu.recommend(world, &mut batch).expect("slates");
-    cpu.respond(world, &mut batch, Key::new(0, Purpose::Acceptance)).expect("responses");
-    cpu.remember(&batch, &mut replay).expect("transitions");
+    cpu.respond(world, &mut batch, Key::new(0, Purpose::Acceptance), Some(&mut replay)).expect("responses");
     cpu.observe(world, &mut batch).expect("states");
     (batch, replay)
 }

@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use recsim_backend_cpu::{Batch, Cpu, World, best_items};
 use recsim_core::backend::{Inspect, Simulate};
 use recsim_core::config::Config;
+use recsim_core::replay::Transitions;
 use recsim_core::rng::{Key, Purpose, normal_pair};
 use recsim_core::world::{GeneratedWorld, Recipe, generate};
 
@@ -54,10 +55,12 @@ fn benchmarks(criterion: &mut Criterion) {
         });
     });
     let mut round = 0;
+    let mut replay = cpu.replay(&world, 1_000_000, &Transitions::default()).expect("a ring");
     group.bench_function("respond_4000", |bencher| {
         bencher.iter(|| {
             round += 1;
-            cpu.respond(&world, &mut batch, Key::new(0, Purpose::Acceptance).with(round)).expect("responses");
+            let luck = Key::new(0, Purpose::Acceptance).with(round);
+            cpu.respond(&world, &mut batch, luck, Some(&mut replay)).expect("responses");
         });
     });
     group.bench_function("tally_4000", |bencher| {

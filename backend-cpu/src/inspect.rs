@@ -4,10 +4,11 @@ use nalgebra::DVectorView;
 use rayon::prelude::*;
 use recsim_core::backend::{Inspect, Snapshot};
 use recsim_core::metrics::{Losses, Tally};
+use recsim_core::replay::Transitions;
 use recsim_core::td3::AgentState;
 use recsim_core::world::row;
 
-use crate::{Agent, Batch, Cpu, CpuError, World};
+use crate::{Agent, Batch, Cpu, CpuError, Replay, World};
 
 impl Inspect for Cpu {
     fn tally(&mut self, world: &World, batches: &[Batch]) -> Result<Tally, CpuError> {
@@ -44,6 +45,10 @@ impl Inspect for Cpu {
         batch.belief.copy_from_slice(&snapshot.belief);
         batch.reward.copy_from_slice(&snapshot.reward);
         Ok(())
+    }
+
+    fn transitions(&mut self, replay: &Replay) -> Result<Transitions, CpuError> {
+        Ok(replay.transitions())
     }
 
     fn export(&mut self, agent: &Agent) -> Result<AgentState, CpuError> {

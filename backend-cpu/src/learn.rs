@@ -16,19 +16,11 @@ impl Learn for Cpu {
         Ok(Agent::new(self.arch, learner, state))
     }
 
-    fn replay(&mut self, world: &World, capacity: usize) -> Result<Replay, CpuError> {
-        Ok(Replay::new(world, capacity))
-    }
-
     fn act(&mut self, agent: &Agent, batch: &mut Batch, exploration: Option<Key>) -> Result<(), CpuError> {
         let Batch { users, state, action, .. } = batch;
         batch.components = action.len() as u64;
         batch.saturated = self.pool.install(|| act(agent, users, state, action, exploration));
         Ok(())
-    }
-
-    fn remember(&mut self, batch: &Batch, replay: &mut Replay) -> Result<(), CpuError> {
-        replay.push(batch)
     }
 
     fn improve_critics(

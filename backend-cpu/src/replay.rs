@@ -1,12 +1,13 @@
 //! The ring of transitions on the CPU.
 
-use recsim_core::replay::Ring;
+use rayon::prelude::*;
+use recsim_core::replay::{Ring, Span, Transitions};
 use recsim_core::rng::index;
 use recsim_core::td3::UpdateKeys;
-use recsim_core::world::row;
+use recsim_core::world::{Shape, row};
 
 use crate::error::resize;
-use crate::{Batch, CpuError, World};
+use crate::{CpuError, World};
 
 /// Transitions, oldest overwritten first. A user's embedding is not stored again: the world has it.
 ///
@@ -16,14 +17,16 @@ pub struct Replay {
     ring: Ring,
     clusters: usize,
     dimensions: usize,
-    user: Vec<u32>,
-    /// `[held, K]`
-    belief_before: Vec<f32>,
-    /// `[held, K]`
-    belief: Vec<f32>,
-    /// `[held, D]`
-    action: Vec<f32>,
-    reward: Vec<f32>,
+    held: Transitions,
+}
+
+/// A place in the ring, for a transition to be written to.
+pub(crate) struct Place<'a> {
+    user: &'a mut u32,
+    belief_before: &'a mut [f32],
+    belief: &'a mut [f32],
+    action: &'a mut [f32],
+    reward: &'a mut f32,
 }
 
 /// The transitions of one update, feature by feature.
@@ -39,43 +42,43 @@ pub(crate) struct Sample {
 }
 
 impl Replay {
-    pub(crate) fn new(world: &World, capacity: usize) -> Self {
-        Self {
-            ring: Ring::new(capacity),
-            clusters: world.shape.clusters,
-            dimensions: world.shape.dimensions,
-            user: Vec::new(),
-            belief_before: Vec::new(),
-            belief: Vec::new(),
-            action: Vec::new(),
-            reward: Vec::new(),
-        }
+    pub(crate) fn new(world: &World, capacity: usize, transitions: &Transitions) -> Self {
+        let Shape { clusters, dimensions, .. } = world.shape;
+        Self { ring: Ring::holding(capacity, transitions), clusters, dimensions, held: transitions.clone() }
     }
 
-    /// Appends a batch's last round, in user order.
-    pub(crate) fn push(&mut self, batch: &Batch) -> Result<(), CpuError> {
-        let (clusters, dimensions) = (self.clusters, self.dimensions);
-        let places = self.ring.push(batch.users.len());
-        self.grow()?;
-        for ((n, user), place) in batch.users.clone().enumerate().zip(places) {
-            let Some(place) = place else { continue };
-            self.user[place] = u32::try_from(user).expect("users are counted by u32, as items are");
-            self.belief_before[row(place, clusters)].copy_from_slice(&batch.belief_before[row(n, clusters)]);
-            self.belief[row(place, clusters)].copy_from_slice(&batch.belief[row(n, clusters)]);
-            self.action[row(place, dimensions)].copy_from_slice(&batch.action[row(n, dimensions)]);
-            self.reward[place] = batch.reward[n];
-        }
-        Ok(())
+    /// Makes room for `count` transitions: the place of each, in order, where it has one.
+    pub(crate) fn push(
+        &mut self,
+        count: usize,
+    ) -> Result<impl IndexedParallelIterator<Item = Option<Place<'_>>>, CpuError> {
+        let Span { skipped, first, .. } = self.ring.push(count);
+        let Self { ring, clusters, dimensions, held } = self;
+        held.next = ring.next_place();
+        let places = around(&mut held.user, 1, ring, first)?
+            .zip(around(&mut held.belief_before, *clusters, ring, first)?)
+            .zip(around(&mut held.belief, *clusters, ring, first)?)
+            .zip(around(&mut held.action, *dimensions, ring, first)?)
+            .zip(around(&mut held.reward, 1, ring, first)?)
+            .map(|((((user, belief_before), belief), action), reward)| {
+                Some(Place { user: &mut user[0], belief_before, belief, action, reward: &mut reward[0] })
+            });
+        Ok((0..skipped).into_par_iter().map(|_| None).chain(places))
     }
 
-    /// Room for what the ring holds now.
-    fn grow(&mut self) -> Result<(), CpuError> {
-        let Self { ring, clusters, dimensions, .. } = *self;
-        enlarge(&mut self.user, 1, &ring)?;
-        enlarge(&mut self.belief_before, clusters, &ring)?;
-        enlarge(&mut self.belief, clusters, &ring)?;
-        enlarge(&mut self.action, dimensions, &ring)?;
-        enlarge(&mut self.reward, 1, &ring)
+    pub(crate) fn transitions(&self) -> Transitions {
+        self.held.clone()
+    }
+}
+
+impl Place<'_> {
+    /// Writes a transition of the user with this index in the world.
+    pub(crate) fn fill(self, user: usize, belief_before: &[f32], belief: &[f32], action: &[f32], reward: f32) {
+        *self.user = u32::try_from(user).expect("worlds count by u32");
+        self.belief_before.copy_from_slice(belief_before);
+        self.belief.copy_from_slice(belief);
+        self.action.copy_from_slice(action);
+        *self.reward = reward;
     }
 }
 
@@ -96,9 +99,9 @@ impl Sample {
         resize("sampled transitions", &mut self.input, features * rows, 0.0)?;
         for (n, (sampled, reward)) in self.place.iter_mut().zip(&mut self.reward).enumerate() {
             let place = index(keys.sample.with(n as u64), held) as usize;
-            (*sampled, *reward) = (place, replay.reward[place]);
-            let action = &replay.action[row(place, replay.dimensions)];
-            let features = state(world, replay, &replay.belief_before, place).chain(action);
+            (*sampled, *reward) = (place, replay.held.reward[place]);
+            let action = &replay.held.action[row(place, replay.dimensions)];
+            let features = state(world, replay, &replay.held.belief_before, place).chain(action);
             fill_column(&mut self.input, rows, n, features);
         }
         Ok(())
@@ -108,7 +111,7 @@ impl Sample {
     pub(crate) fn next_states(&self, world: &World, replay: &Replay, first: usize, states: &mut [f32]) {
         let width = states.len() / (replay.clusters + replay.dimensions);
         for (n, &place) in self.place[first..first + width].iter().enumerate() {
-            fill_column(states, width, n, state(world, replay, &replay.belief, place));
+            fill_column(states, width, n, state(world, replay, &replay.held.belief, place));
         }
     }
 
@@ -119,7 +122,7 @@ impl Sample {
 }
 
 fn state<'a>(world: &'a World, replay: &Replay, beliefs: &'a [f32], place: usize) -> impl Iterator<Item = &'a f32> {
-    let user = replay.user[place] as usize;
+    let user = replay.held.user[place] as usize;
     beliefs[row(place, replay.clusters)].iter().chain(&world.user_embedding[row(user, replay.dimensions)])
 }
 
@@ -127,6 +130,18 @@ fn fill_column<'a>(table: &mut [f32], columns: usize, column: usize, features: i
     for (place, &feature) in table[column..].iter_mut().step_by(columns).zip(features) {
         *place = feature;
     }
+}
+
+/// A column's rows from the one at `first` on, around the ring, once there is room for what it holds now.
+fn around<'a, T: Clone + Default + Send>(
+    column: &'a mut Vec<T>,
+    width: usize,
+    ring: &Ring,
+    first: usize,
+) -> Result<impl IndexedParallelIterator<Item = &'a mut [T]>, CpuError> {
+    enlarge(column, width, ring)?;
+    let (later, sooner) = column.split_at_mut(first * width);
+    Ok(sooner.par_chunks_exact_mut(width).chain(later.par_chunks_exact_mut(width)))
 }
 
 /// Grows a column of the ring to `held` rows, by doubling, and never beyond what the ring can hold.

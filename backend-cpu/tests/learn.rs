@@ -6,6 +6,7 @@ use recsim_core::backend::{Backend, Device, Inspect, Learn};
 use recsim_core::config::{Config, Plan};
 use recsim_core::metrics::Losses;
 use recsim_core::reference::Reference;
+use recsim_core::replay::Transitions;
 use recsim_core::rng::{Key, Purpose};
 use recsim_core::td3::{AgentState, UpdateKeys, policy_moves};
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
@@ -151,7 +152,7 @@ impl<B: Device> Scene<B> {
     fn new(backend: &mut B, world: &GeneratedWorld, plan: &Plan) -> Self {
         let world = backend.world(&world.view(), &plan.environment).unwrap();
         let agent = backend.agent(&plan.learner, &plan.learner.initial(5)).unwrap();
-        let mut replay = backend.replay(&world, plan.learner.replay_capacity).unwrap();
+        let mut replay = backend.replay(&world, plan.learner.replay_capacity, &Transitions::default()).unwrap();
         let mut batch = backend.batch(&world, 0..USERS).unwrap();
         let key = |purpose, round: u64| Key::new(5, purpose).with(round);
         // Actions by draws alone, so that every backend has the same.
@@ -164,8 +165,7 @@ impl<B: Device> Scene<B> {
             now.action.clone_from(&snapshot.action);
             backend.restore(&mut batch, &now).unwrap();
             backend.recommend(&world, &mut batch).unwrap();
-            backend.respond(&world, &mut batch, key(Purpose::Acceptance, round)).unwrap();
-            backend.remember(&batch, &mut replay).unwrap();
+            backend.respond(&world, &mut batch, key(Purpose::Acceptance, round), Some(&mut replay)).unwrap();
         }
         Self { world, replay, agent }
     }

@@ -104,7 +104,7 @@ fn play<B: Device>(
             act(round, last.users.start, &mut last.action, world.shape().dimensions);
             backend.restore(batch, &last)?;
             backend.recommend(&on_device, batch)?;
-            backend.respond(&on_device, batch, Key::new(5, Purpose::Acceptance).with(1).with(round))?;
+            backend.respond(&on_device, batch, Key::new(5, Purpose::Acceptance).with(1).with(round), None)?;
             let Snapshot { action, slate, accepted, belief_before, belief, reward, .. } =
                 backend.snapshot(batch)?;
             joined.action.extend(action);

@@ -9,6 +9,7 @@ use recsim_backend_cpu::best_items;
 use recsim_backend_cuda::{Batch, Cuda, CudaError, Replay, World};
 use recsim_core::backend::{Inspect, Simulate, Snapshot};
 use recsim_core::config::Config;
+use recsim_core::replay::Transitions;
 use recsim_core::rng::{Key, Purpose};
 use recsim_core::world::{Arrays, Recipe, Shape, World as HostWorld, generate};
 
@@ -44,13 +45,18 @@ fn measure(arrays: &Arrays) -> Result<(), Box<dyn std::error::Error>> {
     let batch = gpu.batch(&on_gpu, 0..users)?;
     let mut snapshot = gpu.snapshot(&batch)?;
     snapshot.action.copy_from_slice(world.parts().user_embedding);
-    let mut stages = Stages { replay: gpu.replay(&on_gpu, 1_000_000)?, gpu, world: on_gpu, batch, snapshot };
+    let mut stages = Stages {
+        replay: gpu.replay(&on_gpu, 1_000_000, &Transitions::default())?,
+        gpu,
+        world: on_gpu,
+        batch,
+        snapshot,
+    };
     for (phase, stage) in [
         ("observe", Stages::observe as Stage),
         ("explore", Stages::explore),
         ("topk", Stages::recommend),
         ("respond", Stages::respond),
-        ("remember", Stages::remember),
         ("round", Stages::round),
     ] {
         let mut milliseconds = Vec::new();
@@ -107,11 +113,8 @@ impl Stages {
     }
 
     fn respond(&mut self, round: u64) -> Result<(), CudaError> {
-        self.gpu.respond(&self.world, &mut self.batch, Key::new(0, Purpose::Acceptance).with(round))
-    }
-
-    fn remember(&mut self, _: u64) -> Result<(), CudaError> {
-        self.gpu.remember(&self.world, &self.batch, &mut self.replay)
+        let luck = Key::new(0, Purpose::Acceptance).with(round);
+        self.gpu.respond(&self.world, &mut self.batch, luck, Some(&mut self.replay))
     }
 
     /// All but the actor.
@@ -120,7 +123,6 @@ impl Stages {
         self.explore(round)?;
         self.recommend(round)?;
         self.respond(round)?;
-        self.remember(round)?;
         self.wait()
     }
 

@@ -5,13 +5,13 @@
 namespace recsim {
 
 // Moves `beliefs` by `accepted` items per cluster.
-__device__ inline void update(float (&beliefs)[K], float const (&accepted)[K], float const* target, float increment) {
+__device__ inline void update(float* beliefs, unsigned const* accepted, float const* target, float increment) {
     bool none = true;
-    for (int c = 0; c < K; ++c) none = none && accepted[c] == 0.0f;
+    for (int c = 0; c < K; ++c) none = none && accepted[c] == 0;
     if (none) return;
     float sum = 0.0f;
     for (int c = 0; c < K; ++c) {
-        beliefs[c] = maximum(beliefs[c] + accepted[c] * increment, 0.0f);
+        beliefs[c] = maximum(beliefs[c] + static_cast<float>(accepted[c]) * increment, 0.0f);
         sum += beliefs[c];
     }
     for (int c = 0; c < K; ++c) {
@@ -21,7 +21,7 @@ __device__ inline void update(float (&beliefs)[K], float const (&accepted)[K], f
 }
 
 // The summed distance to the target, in cluster order.
-__device__ inline float distance(float const (&beliefs)[K], float const* target) {
+__device__ inline float distance(float const* beliefs, float const* target) {
     float sum = 0.0f;
     for (int c = 0; c < K; ++c) sum += fabsf(target[c] - beliefs[c]);
     return sum;

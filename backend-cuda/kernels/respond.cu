@@ -1,4 +1,4 @@
-// Users respond to their slates: core/src/user.rs, all users of a batch at once.
+// Users respond to their slates: core/src/user.rs, all users of a batch at once; and their transitions go into the ring.
 #include "accept.cuh"
 #include "belief.cuh"
 #include "reward.cuh"
@@ -37,10 +37,36 @@ struct Users {
     float* belief;                // [count, K]
     float* reward;                // [count]
     unsigned long long* tally;    // [Tally::SUMS]
+    float const* action;          // [count, D]
 };
 
-unsigned constexpr USERS_OF_A_BLOCK = 32;
+// Where transitions go, core/src/replay.rs: those of the first `skipped` users nowhere, the next to `first`, and so on
+// around the ring.
+struct Span {
+    unsigned long long capacity;
+    unsigned long long skipped;
+    unsigned long long first;
+    unsigned* user;          // [capacity]
+    float* belief_before;    // [capacity, K]
+    float* belief;           // [capacity, K]
+    float* action;           // [capacity, D]
+    float* reward;           // [capacity]
+
+    // The place of user `n` of the batch, if it has one.
+    __device__ bool finds(unsigned n, size_t& place) const {
+        if (n < skipped) return false;
+        place = first + (n - skipped);
+        if (place >= capacity) place -= capacity;
+        return true;
+    }
+};
+
+// Users that a block serves: as many as a warp has threads, where shared memory holds their counts.
+unsigned constexpr MOST_COUNTS = 12288;
+unsigned constexpr USERS_OF_A_BLOCK = MOST_COUNTS / K < 32 ? MOST_COUNTS / K : 32;
 unsigned constexpr WARPS = 8;
+// Clusters for which a thread has its beliefs in registers.
+int constexpr FEW = 32;
 
 // Shows the slate to user `n` of the batch and counts what is accepted in each cluster. A warp does it.
 __device__ inline void show(Rules const& rules, Users const& users, Key round, unsigned n, unsigned* counts) {
@@ -59,43 +85,82 @@ __device__ inline void show(Rules const& rules, Users const& users, Key round, u
     }
 }
 
-// Moves the beliefs of user `n` by what was accepted, pays the reward, and tallies. A thread does it.
-__device__ inline Tally move(Rules const& rules, Users const& users, unsigned n, unsigned const* counts) {
-    float before[K], beliefs[K], initial[K], accepted[K];
+// Moves the beliefs of user `n`, given as they were and as they are to be moved, by what was accepted; pays the reward,
+// remembers, and tallies.
+__device__ inline Tally settle(
+    Rules const& rules, Users const& users, Span const& replay, unsigned n, unsigned const* counts,
+    float const* initial, float const* before, float* beliefs
+) {
     unsigned taken = 0;
-    for (int c = 0; c < K; ++c) {
-        before[c] = beliefs[c] = users.belief[static_cast<size_t>(n) * K + c];
-        initial[c] = users.initial[static_cast<size_t>(users.first + n) * K + c];
-        accepted[c] = static_cast<float>(counts[c]);
-        taken += counts[c];
-    }
-    update(beliefs, accepted, users.target, rules.belief_increment);
+    for (int c = 0; c < K; ++c) taken += counts[c];
+    update(beliefs, counts, users.target, rules.belief_increment);
     float const reward = rules.reward.of(before, beliefs, users.target);
-    for (int c = 0; c < K; ++c) {
-        users.belief_before[static_cast<size_t>(n) * K + c] = before[c];
-        users.belief[static_cast<size_t>(n) * K + c] = beliefs[c];
-    }
     users.reward[n] = reward;
+    size_t place;
+    if (replay.finds(n, place)) {
+        for (int c = 0; c < K; ++c) {
+            replay.belief_before[place * K + c] = before[c];
+            replay.belief[place * K + c] = beliefs[c];
+        }
+        replay.user[place] = users.first + n;
+        replay.reward[place] = reward;
+    }
     return Tally::of_user(taken, rules.reward_bound, reward, initial, beliefs, users.target);
+}
+
+// The same with the beliefs where they lie, or, if they are few, in registers. A thread does it.
+__device__ inline Tally move(
+    Rules const& rules, Users const& users, Span const& replay, unsigned n, unsigned const* counts
+) {
+    float const* initial = users.initial + static_cast<size_t>(users.first + n) * K;
+    float* before = users.belief_before + static_cast<size_t>(n) * K;
+    float* beliefs = users.belief + static_cast<size_t>(n) * K;
+    if constexpr (K > FEW) {
+        for (int c = 0; c < K; ++c) before[c] = beliefs[c];
+        return settle(rules, users, replay, n, counts, initial, before, beliefs);
+    } else {
+        float was[K], is[K];
+        for (int c = 0; c < K; ++c) before[c] = was[c] = is[c] = beliefs[c];
+        Tally const tally = settle(rules, users, replay, n, counts, initial, was, is);
+        for (int c = 0; c < K; ++c) beliefs[c] = is[c];
+        return tally;
+    }
+}
+
+// Remembers the actions of the users from `first` to `last`, a thread a number, `threads` threads.
+__device__ inline void remember_actions(
+    Users const& users, Span const& replay, unsigned first, unsigned last, unsigned thread, unsigned threads
+) {
+    for (unsigned i = thread; i < (last - first) * D; i += threads) {
+        unsigned const n = first + i / D, column = i % D;
+        size_t place;
+        if (replay.finds(n, place)) replay.action[place * D + column] = users.action[static_cast<size_t>(n) * D + column];
+    }
 }
 
 }  // namespace recsim
 
-// Blocks of 256 threads, one for every 32 users: warps show, then the first warp moves, a thread a user.
+// Blocks of 256 threads, one for every 32 users: warps show, then the first warp moves, a thread a user, while the others
+// remember actions.
 extern "C" __global__ void __launch_bounds__(256)
-respond(recsim::Rules rules, recsim::Users users, recsim::Key round) {
+respond(recsim::Rules rules, recsim::Users users, recsim::Span replay, recsim::Key round) {
     using namespace recsim;
     __shared__ unsigned counts[USERS_OF_A_BLOCK * K];
     for (unsigned i = threadIdx.x; i < USERS_OF_A_BLOCK * K; i += blockDim.x) counts[i] = 0;
     __syncthreads();
     unsigned const first = blockIdx.x * USERS_OF_A_BLOCK;
-    for (unsigned n = threadIdx.x / 32; n < USERS_OF_A_BLOCK && first + n < users.count; n += WARPS) {
-        show(rules, users, round, first + n, counts + n * K);
+    unsigned const last = users.count - first < USERS_OF_A_BLOCK ? users.count : first + USERS_OF_A_BLOCK;
+    for (unsigned n = first + threadIdx.x / 32; n < last; n += WARPS) {
+        show(rules, users, round, n, counts + (n - first) * K);
     }
     __syncthreads();
-    if (threadIdx.x >= USERS_OF_A_BLOCK) return;
-    unsigned const n = threadIdx.x;
-    Tally const tally = first + n < users.count ? move(rules, users, first + n, counts + n * K) : Tally::nobody();
+    if (threadIdx.x >= 32) {
+        remember_actions(users, replay, first, last, threadIdx.x - 32, blockDim.x - 32);
+        return;
+    }
+    // All of the warp, as all its lanes add up.
+    unsigned const n = first + threadIdx.x;
+    Tally const tally = n < last ? move(rules, users, replay, n, counts + threadIdx.x * K) : Tally::nobody();
     tally.add_to(users.tally);
 }
 

@@ -5,20 +5,19 @@
 
 namespace recsim {
 
-template <class Values>
-__device__ inline float sum(Values const& values) {
+__device__ inline float sum(float const* values) {
     float sum = 0.0f;
     for (int c = 0; c < K; ++c) sum += values[c];
     return sum;
 }
 
 // How much a user has taken up, in [0, 1].
-__device__ inline float engagement(float const (&beliefs)[K], float const* target) {
+__device__ inline float engagement(float const* beliefs, float const* target) {
     return minimum(sum(beliefs) / sum(target), 1.0f);
 }
 
 // How well its shares match the target's, and 0 where a length is 0.
-__device__ inline float alignment(float const (&beliefs)[K], float const* target) {
+__device__ inline float alignment(float const* beliefs, float const* target) {
     float dot = 0.0f, bb = 0.0f, tt = 0.0f;
     for (int c = 0; c < K; ++c) {
         dot += beliefs[c] * target[c];
@@ -42,13 +41,13 @@ struct Reward {
     float exploration_bonus;
 
     // How good `beliefs` are.
-    __device__ float score_of(float const (&beliefs)[K], float const* target) const {
+    __device__ float score_of(float const* beliefs, float const* target) const {
         if (score == Combined) return engagement(beliefs, target) * alignment(beliefs, target);
         return 1.0f - distance(beliefs, target) / sum(target);
     }
 
     // The reward of moving a user from `before` to `after`.
-    __device__ float of(float const (&before)[K], float const (&after)[K], float const* target) const {
+    __device__ float of(float const* before, float const* after, float const* target) const {
         float gained = 0.0f, far_before = 0.0f, far_after = 0.0f;
         bool any_fell = false;
         for (int c = 0; c < K; ++c) {

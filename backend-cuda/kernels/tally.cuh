@@ -15,7 +15,7 @@ struct Tally {
     __device__ static Tally nobody() { return Tally{}; }
 
     __device__ static Tally of_user(
-        unsigned accepted, double reward_bound, float reward, float const (&initial)[K], float const (&beliefs)[K],
+        unsigned accepted, double reward_bound, float reward, float const* initial, float const* beliefs,
         float const* target
     ) {
         float const far = distance(beliefs, target);

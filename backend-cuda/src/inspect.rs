@@ -2,12 +2,13 @@
 
 use recsim_core::backend::{Inspect, Snapshot};
 use recsim_core::metrics::{Fixed, Losses, Tally};
+use recsim_core::replay::Transitions;
 use recsim_core::td3::AgentState;
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::{LONG, SUMS, WORD};
 use crate::table::numbers;
-use crate::{Agent, Batch, Cuda, CudaError, World};
+use crate::{Agent, Batch, Cuda, CudaError, Replay, World};
 
 impl<M: Machine> Cuda<M> {
     /// The states that [`Simulate::observe`](recsim_core::backend::Simulate::observe) laid out, `[users, K + D]`.
@@ -78,6 +79,10 @@ impl<M: Machine> Inspect for Cuda<M> {
         machine.write(&mut batch.belief_before, bytemuck::cast_slice(&snapshot.belief_before))?;
         machine.write(&mut batch.belief, bytemuck::cast_slice(&snapshot.belief))?;
         machine.write(&mut batch.reward, bytemuck::cast_slice(&snapshot.reward))
+    }
+
+    fn transitions(&mut self, replay: &Replay<M>) -> Result<Transitions, CudaError> {
+        replay.transitions(&self.machine)
     }
 
     fn export(&mut self, agent: &Agent) -> Result<AgentState, CudaError> {

@@ -3,9 +3,9 @@
 //! | to find | look in |
 //! |---|---|
 //! | the kernels, named after core's files | `kernels/` |
-//! | what is kept of a world and of a batch of users | [`World`], [`Batch`] |
+//! | what is kept of a world, of a batch of users and of transitions | [`World`], [`Batch`], [`Replay`] |
 //! | the users' side | `simulate` |
-//! | noise on actions, and transitions | `learn`, with [`Replay`] |
+//! | noise on actions | `learn` |
 //! | launching, memory, and all the unsafe code | `ffi` |
 //! | how the kernels run where there is no GPU | `host/cuda.h`, `ffi/host` |
 //!
@@ -29,7 +29,7 @@ pub use error::CudaError;
 #[cfg(feature = "host-run")]
 pub use ffi::Host;
 pub use ffi::{Gpu, Machine, Nvrtc};
-pub use replay::{Replay, Transitions};
+pub use replay::Replay;
 pub use world::World;
 
 use recsim_core::backend::Backend;

@@ -1,11 +1,12 @@
 //! The ring of transitions on the device.
 
-use recsim_core::replay::Ring;
+use bytemuck::Pod;
+use recsim_core::replay::{Ring, Span, Transitions};
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::WORD;
 use crate::table::numbers;
-use crate::{Batch, CudaError, World};
+use crate::{CudaError, World};
 
 /// Transitions, oldest overwritten first. A user's embedding is not stored again: the world has it.
 pub struct Replay<M: Machine> {
@@ -23,27 +24,42 @@ pub struct Replay<M: Machine> {
 }
 
 impl<M: Machine> Replay<M> {
-    /// An empty ring: room for all it can hold, as a device's memory is not taken bit by bit.
-    pub(crate) fn new(machine: &M, world: &World<M>, capacity: usize) -> Result<Self, CudaError> {
-        let column = |width: usize| machine.zeros("replay ring", capacity * width * WORD);
+    /// A ring with room for all it can hold, as a device's memory is not taken bit by bit.
+    pub(crate) fn new(
+        machine: &M,
+        world: &World<M>,
+        capacity: usize,
+        transitions: &Transitions,
+    ) -> Result<Self, CudaError> {
+        fn column<M: Machine, T: Pod>(
+            machine: &M,
+            rows: usize,
+            width: usize,
+            held: &[T],
+        ) -> Result<M::Memory, CudaError> {
+            let mut column = machine.zeros("replay ring", rows * width * WORD)?;
+            machine.write(&mut column, bytemuck::cast_slice(held))?;
+            Ok(column)
+        }
         let (clusters, dimensions) = (world.shape.clusters, world.shape.dimensions);
         Ok(Self {
-            ring: Ring::new(capacity),
-            user: column(1)?,
-            belief_before: column(clusters)?,
-            belief: column(clusters)?,
-            action: column(dimensions)?,
-            reward: column(1)?,
+            ring: Ring::holding(capacity, transitions),
+            user: column(machine, capacity, 1, &transitions.user)?,
+            belief_before: column(machine, capacity, clusters, &transitions.belief_before)?,
+            belief: column(machine, capacity, clusters, &transitions.belief)?,
+            action: column(machine, capacity, dimensions, &transitions.action)?,
+            reward: column(machine, capacity, 1, &transitions.reward)?,
         })
     }
 
-    /// Appends a batch's last round, in user order.
-    pub(crate) fn push(&mut self, machine: &M, world: &World<M>, batch: &Batch<M>) -> Result<(), CudaError> {
-        let start = self.ring.next_place();
-        world.site(machine).remember(&world.remember, batch, self, (start, self.ring.capacity()))?;
-        // Where they went is settled by the same numbers.
-        drop(self.ring.push(batch.users.len()));
-        Ok(())
+    /// Transitions that it can hold.
+    pub(crate) fn capacity(&self) -> usize {
+        self.ring.capacity()
+    }
+
+    /// Makes room for `count` transitions and says where they go.
+    pub(crate) fn push(&mut self, count: usize) -> Span {
+        self.ring.push(count)
     }
 
     pub(crate) fn transitions(&self, machine: &M) -> Result<Transitions, CudaError> {
@@ -51,6 +67,7 @@ impl<M: Machine> Replay<M> {
         let width = |column: &M::Memory| machine.length(column) / WORD / self.ring.capacity();
         let floats = |column: &M::Memory| numbers(machine, column, held * width(column));
         Ok(Transitions {
+            next: self.ring.next_place(),
             user: numbers(machine, &self.user, held)?,
             belief_before: floats(&self.belief_before)?,
             belief: floats(&self.belief)?,
@@ -58,19 +75,4 @@ impl<M: Machine> Replay<M> {
             reward: floats(&self.reward)?,
         })
     }
-}
-
-/// A ring's transitions on the host; tables are row-major, a row a place in the ring.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Transitions {
-    /// `[held]`: the users, by index in the world
-    pub user: Vec<u32>,
-    /// `[held, K]`
-    pub belief_before: Vec<f32>,
-    /// `[held, K]`
-    pub belief: Vec<f32>,
-    /// `[held, D]`
-    pub action: Vec<f32>,
-    /// `[held]`
-    pub reward: Vec<f32>,
 }

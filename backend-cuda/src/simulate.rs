@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use recsim_core::backend::Simulate;
 use recsim_core::config::Environment;
+use recsim_core::replay::Transitions;
 use recsim_core::rng::Key;
 use recsim_core::world::World as HostWorld;
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::Tables;
-use crate::{Batch, Cuda, CudaError, World};
+use crate::{Batch, Cuda, CudaError, Replay, World};
 
 impl<M: Machine> Simulate for Cuda<M> {
     fn world(&mut self, world: &HostWorld<'_>, environment: &Environment) -> Result<World<M>, CudaError> {
@@ -36,7 +37,13 @@ impl<M: Machine> Simulate for Cuda<M> {
         site.recommend(&world.recommend, (count, *parts), action, &world.catalogue(), lists, slate)
     }
 
-    fn respond(&mut self, world: &World<M>, batch: &mut Batch<M>, round: Key) -> Result<(), CudaError> {
+    fn respond(
+        &mut self,
+        world: &World<M>,
+        batch: &mut Batch<M>,
+        round: Key,
+        replay: Option<&mut Replay<M>>,
+    ) -> Result<(), CudaError> {
         self.machine.clear(&mut batch.tally)?;
         let users = (batch.users.start, batch.users.len());
         let mut tables = Tables {
@@ -50,7 +57,18 @@ impl<M: Machine> Simulate for Cuda<M> {
             belief: &mut batch.belief,
             reward: &mut batch.reward,
             tally: &mut batch.tally,
+            action: &batch.action,
         };
-        world.site(&self.machine).respond(&world.respond, users, &world.rules, &mut tables, round.bits())
+        let replay = replay.map(|replay| (replay.push(users.1), replay));
+        world.site(&self.machine).respond(&world.respond, users, &world.rules, &mut tables, replay, round.bits())
+    }
+
+    fn replay(
+        &mut self,
+        world: &World<M>,
+        capacity: usize,
+        transitions: &Transitions,
+    ) -> Result<Replay<M>, CudaError> {
+        Replay::new(&self.machine, world, capacity, transitions)
     }
 }

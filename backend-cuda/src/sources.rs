@@ -34,11 +34,10 @@ fn append<'a>(name: &'a str, seen: &mut Vec<&'a str>, text: &mut String) {
 }
 
 /// The units there are, each with its kernels.
-pub(crate) const UNITS: [(&str, &[&str]); 5] = [
+pub(crate) const UNITS: [(&str, &[&str]); 4] = [
     ("explore.cu", &["explore"]),
     ("observe.cu", &["observe"]),
     ("recommend.cu", &["halve", "scan", "merge"]),
-    ("remember.cu", &["remember"]),
     ("respond.cu", &["respond"]),
 ];
 
@@ -59,7 +58,6 @@ const FILES: &[(&str, &str)] = files!(
     "math.cuh",
     "observe.cu",
     "recommend.cu",
-    "remember.cu",
     "respond.cu",
     "reward.cuh",
     "rng.cuh",

@@ -10,7 +10,7 @@ use recsim_core::world::{Shape, World as HostWorld};
 
 use crate::CudaError;
 use crate::ffi::Machine;
-use crate::ffi::kernels::{Catalogue, Site, TILE, bytes_of_halves};
+use crate::ffi::kernels::{Catalogue, MOST_COUNTS, Site, TILE, bytes_of_halves};
 use crate::sources;
 use crate::table::table;
 
@@ -39,15 +39,14 @@ pub struct World<M: Machine> {
     pub(crate) explore: M::Module,
     pub(crate) observe: M::Module,
     pub(crate) recommend: M::Module,
-    pub(crate) remember: M::Module,
     pub(crate) respond: M::Module,
 }
 
 impl<M: Machine> World<M> {
     pub(crate) fn new(machine: &M, world: &HostWorld<'_>, environment: &Environment) -> Result<Self, CudaError> {
         let (shape, parts) = (world.shape(), world.parts());
-        if shape.clusters > MOST_CLUSTERS {
-            return Err(CudaError::Size { what: "clusters", found: shape.clusters, most: MOST_CLUSTERS });
+        if shape.clusters > MOST_COUNTS {
+            return Err(CudaError::Size { what: "clusters", found: shape.clusters, most: MOST_COUNTS });
         }
         let mut rows = parts.item_embedding.to_vec();
         if environment.similarity == Similarity::Cosine {
@@ -83,7 +82,6 @@ impl<M: Machine> World<M> {
             explore: module("explore.cu")?,
             observe: module("observe.cu")?,
             recommend,
-            remember: module("remember.cu")?,
             respond: module("respond.cu")?,
         })
     }
@@ -147,6 +145,3 @@ fn rules(rules: &Rules<f32>) -> [u32; 13] {
         f(reward.bound()),
     ]
 }
-
-/// A block keeps 32 users' counts in shared memory, and a thread four tables of beliefs on its stack.
-const MOST_CLUSTERS: usize = 256;

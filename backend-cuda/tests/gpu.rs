@@ -18,7 +18,7 @@ fn a_gpu_serves_users_as_the_formulas_say() {
 }
 
 #[test]
-fn states_noise_and_transitions_are_what_core_says() {
+fn states_and_noise_are_what_core_says() {
     if gpu().is_some() {
         common::stages(|| gpu().expect("the GPU was there a moment ago"));
     }
@@ -87,7 +87,7 @@ fn served<B: Simulate + Inspect>(
     backend.restore(batch, &snapshot).expect("it takes actions");
     backend.observe(world, batch).expect("it observes");
     backend.recommend(world, batch).expect("it recommends");
-    backend.respond(world, batch, luck).expect("users respond");
+    backend.respond(world, batch, luck, None).expect("users respond");
     backend.snapshot(batch).expect("a batch is shown")
 }
 

@@ -21,7 +21,7 @@ fn the_order_of_threads_and_blocks_changes_nothing() {
 }
 
 #[test]
-fn states_noise_and_transitions_are_what_core_says() {
+fn states_and_noise_are_what_core_says() {
     if compiler() {
         common::stages(|| Cuda::on(Host::default()));
     }

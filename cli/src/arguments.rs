@@ -132,7 +132,7 @@ pub(crate) enum Phase {
     Actor,
     /// Fill the slates, all users
     Topk,
-    /// Respond and remember, all users
+    /// Respond, transitions written into the ring, all users
     Step,
     /// A whole round without learning
     Round,

@@ -8,6 +8,7 @@ use recsim_core::backend::{Backend, Inspect, Learn, Simulate, Snapshot};
 use recsim_core::config::{Config, Environment};
 use recsim_core::metrics::{Losses, Tally};
 use recsim_core::reference::Reference;
+use recsim_core::replay::Transitions;
 use recsim_core::rng::Key;
 use recsim_core::session::{Session, SessionError};
 use recsim_core::td3::{AgentState, Learner, UpdateKeys};
@@ -162,12 +163,26 @@ impl Simulate for Broken {
         self.spoil(Flaw::Slate, batch, |snapshot, row| snapshot.slate.swap(6 * row + 1, 6 * row + 2));
         Ok(())
     }
-    fn respond(&mut self, world: &Self::World, batch: &mut Self::Batch, round: Key) -> Result<(), Self::Error> {
-        self.inner.respond(world, batch, round)?;
+    fn respond(
+        &mut self,
+        world: &Self::World,
+        batch: &mut Self::Batch,
+        round: Key,
+        replay: Option<&mut Self::Replay>,
+    ) -> Result<(), Self::Error> {
+        self.inner.respond(world, batch, round, replay)?;
         self.spoil(Flaw::Acceptance, batch, |snapshot, row| snapshot.accepted[6 * row + 3] ^= true);
         self.spoil(Flaw::Belief, batch, |snapshot, row| next_up(&mut snapshot.belief[3 * row + 1]));
         self.spoil(Flaw::Reward, batch, |snapshot, row| next_up(&mut snapshot.reward[row]));
         Ok(())
+    }
+    fn replay(
+        &mut self,
+        world: &Self::World,
+        capacity: usize,
+        transitions: &Transitions,
+    ) -> Result<Self::Replay, Self::Error> {
+        self.inner.replay(world, capacity, transitions)
     }
 }
 
@@ -175,16 +190,10 @@ impl Learn for Broken {
     fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Self::Agent, Self::Error> {
         self.inner.agent(learner, state)
     }
-    fn replay(&mut self, world: &Self::World, capacity: usize) -> Result<Self::Replay, Self::Error> {
-        self.inner.replay(world, capacity)
-    }
     fn act(&mut self, agent: &Self::Agent, batch: &mut Self::Batch, noise: Option<Key>) -> Result<(), Self::Error> {
         self.inner.act(agent, batch, noise)?;
         self.spoil(Flaw::Action, batch, |snapshot, row| snapshot.action[5 * row + 2] += 1e-3);
         Ok(())
-    }
-    fn remember(&mut self, batch: &Self::Batch, replay: &mut Self::Replay) -> Result<(), Self::Error> {
-        self.inner.remember(batch, replay)
     }
     fn improve_critics(
         &mut self,
@@ -214,6 +223,9 @@ impl Inspect for Broken {
     }
     fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error> {
         self.inner.restore(batch, snapshot)
+    }
+    fn transitions(&mut self, replay: &Self::Replay) -> Result<Transitions, Self::Error> {
+        self.inner.transitions(replay)
     }
     fn export(&mut self, agent: &Self::Agent) -> Result<AgentState, Self::Error> {
         let mut state = self.inner.export(agent)?;

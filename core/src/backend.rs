@@ -11,6 +11,7 @@ use core::ops::Range;
 
 use crate::config::Environment;
 use crate::metrics::{Losses, Tally};
+use crate::replay::Transitions;
 use crate::rng::Key;
 use crate::td3::{AgentState, Learner, UpdateKeys};
 use crate::world::World;
@@ -43,22 +44,36 @@ pub trait Simulate: Backend {
     /// Lays out the states, `[users, K + D]`: beliefs, then the user's embedding.
     fn observe(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error>;
 
-    /// Fills the slates: the `chosen` items with the best [`score`](crate::slate::score) for the batch's action, ties
-    /// to the lower index, best first; then the pre-trained list as [`fill`](crate::slate::fill) has it.
+    /// Chooses the first `chosen` items of the slates: those with the best [`score`](crate::slate::score) for the
+    /// batch's action, ties to the lower index, best first. The rest is filled from the pre-trained list as
+    /// [`fill`](crate::slate::fill) has it, here or in [`Simulate::respond`].
     fn recommend(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error>;
 
     /// Lets every user respond to the slate as [`user::step`](crate::user::step) has it. User `u` (the index in the
-    /// world) draws from `round.with(u)`.
-    fn respond(&mut self, world: &Self::World, batch: &mut Self::Batch, round: Key) -> Result<(), Self::Error>;
+    /// world) draws from `round.with(u)`. The transitions are appended to the ring, in user order
+    /// ([`Ring`](crate::replay::Ring)); without one they are not kept.
+    fn respond(
+        &mut self,
+        world: &Self::World,
+        batch: &mut Self::Batch,
+        round: Key,
+        replay: Option<&mut Self::Replay>,
+    ) -> Result<(), Self::Error>;
+
+    /// A ring for up to `capacity` of this world's transitions, which begins with `transitions`: none, or what
+    /// [`Inspect::transitions`] showed of a ring of the same capacity.
+    fn replay(
+        &mut self,
+        world: &Self::World,
+        capacity: usize,
+        transitions: &Transitions,
+    ) -> Result<Self::Replay, Self::Error>;
 }
 
 /// The agent's side: reproducible on one backend and instruction set, close between backends.
 pub trait Learn: Backend {
     /// Brings an agent to the device.
     fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Self::Agent, Self::Error>;
-
-    /// An empty ring for this world's transitions.
-    fn replay(&mut self, world: &Self::World, capacity: usize) -> Result<Self::Replay, Self::Error>;
 
     /// Fills the batch's actions, `[users, D]`: the actor in evaluation mode, times `max_action`, and if `exploration`
     /// is given, normal noise on it and a clip to plus or minus `max_action`
@@ -74,9 +89,6 @@ pub trait Learn: Backend {
         batch: &mut Self::Batch,
         exploration: Option<Key>,
     ) -> Result<(), Self::Error>;
-
-    /// Appends the batch's transitions of this round to the ring, in user order ([`Ring`](crate::replay::Ring)).
-    fn remember(&mut self, batch: &Self::Batch, replay: &mut Self::Replay) -> Result<(), Self::Error>;
 
     /// One step of both critics: sample, target, loss, gradients, clip, Adam (`spec` section 4).
     fn improve_critics(
@@ -106,6 +118,9 @@ pub trait Inspect: Backend {
 
     /// Makes the batch's last round the one in `snapshot`, which has its users.
     fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error>;
+
+    /// What the ring holds.
+    fn transitions(&mut self, replay: &Self::Replay) -> Result<Transitions, Self::Error>;
 
     /// The agent as it is.
     fn export(&mut self, agent: &Self::Agent) -> Result<AgentState, Self::Error>;

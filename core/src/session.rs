@@ -10,6 +10,7 @@ use crate::backend::{Device, Snapshot};
 use crate::belief::distance;
 use crate::config::{Plan, Schedule};
 use crate::metrics::{Fixed, LearningReport, RoundReport, Seconds, Tally};
+use crate::replay::Transitions;
 use crate::rng::{Key, Purpose};
 use crate::td3::{AgentState, UpdateKeys, policy_moves};
 use crate::world::World;
@@ -101,7 +102,7 @@ impl<B: Device> Session<B> {
         let batches =
             batches(&plan.schedule).map(|users| backend.batch(&on_device, users)).collect::<Result<_, _>>()?;
         let agent = backend.agent(&plan.learner, &plan.learner.initial(plan.seed))?;
-        let replay = backend.replay(&on_device, plan.learner.replay_capacity)?;
+        let replay = backend.replay(&on_device, plan.learner.replay_capacity, &Transitions::default())?;
         let initial_distance = mean_initial_distance(&served);
         let progress = Progress::default();
         Ok(Self {
@@ -147,7 +148,7 @@ impl<B: Device> Session<B> {
         Ok(self.report(episode, round, &tally, learning, watch.finish()))
     }
 
-    /// Observe, act, recommend, respond and remember, batch by batch.
+    /// Observe, act, recommend and respond, batch by batch.
     fn collect(&mut self, episode: u32, round: u32, watch: &mut Watch<'_>) -> Result<(), SessionError<B::Error>> {
         let key = |purpose| Key::new(self.plan.seed, purpose).with(u64::from(episode)).with(u64::from(round));
         let (luck, exploration) = (key(Purpose::Acceptance), key(Purpose::Exploration));
@@ -157,8 +158,7 @@ impl<B: Device> Session<B> {
             watch.lap(|seconds| &mut seconds.policy);
             self.backend.recommend(&self.world, batch)?;
             watch.lap(|seconds| &mut seconds.matching);
-            self.backend.respond(&self.world, batch, luck)?;
-            self.backend.remember(batch, &mut self.replay)?;
+            self.backend.respond(&self.world, batch, luck, Some(&mut self.replay))?;
             watch.lap(|seconds| &mut seconds.step);
             watch.watcher.served(users.end);
         }

@@ -291,7 +291,7 @@ proptest! {
         let (mut places, mut queue) = (vec![None; capacity], VecDeque::new());
         let mut number = 0;
         for count in pushes {
-            for place in ring.push(count) {
+            for place in ring.push(count).places() {
                 if let Some(place) = place {
                     places[place] = Some(number);
                 }

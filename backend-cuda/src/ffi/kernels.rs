@@ -1,11 +1,12 @@
 //! Every kernel as a function that checks the tables it is given.
 
 use recsim_core::config::Environment;
+use recsim_core::replay::Span;
 use recsim_core::slate::scattering_stride;
 use recsim_core::world::Shape;
 
 use super::Machine;
-use crate::{Batch, CudaError, Replay};
+use crate::{CudaError, Replay};
 
 /// A world's tables and constants that the kernels look at.
 pub(crate) struct Site<'a, M: Machine> {
@@ -31,6 +32,7 @@ pub(crate) struct Tables<'a, M: Machine> {
     pub(crate) belief: &'a mut M::Memory,
     pub(crate) reward: &'a mut M::Memory,
     pub(crate) tally: &'a mut M::Memory,
+    pub(crate) action: &'a M::Memory,
 }
 
 /// A catalogue as `recommend.cu` has it.
@@ -51,8 +53,8 @@ pub(crate) const SUMS: usize = 7;
 pub(crate) const TILE: usize = 128;
 /// Dimensions that `scan` has at hand at a time.
 const DEPTH: usize = 64;
-/// Users that one block of `respond` serves.
-const USERS_OF_A_BLOCK: usize = 32;
+/// Numbers of accepted items that one block of `respond` has room for, a cluster of a user each.
+pub(crate) const MOST_COUNTS: usize = 12_288;
 /// Bytes of a number, and of a rank or a sum.
 pub(crate) const WORD: usize = 4;
 pub(crate) const LONG: usize = 8;
@@ -146,17 +148,21 @@ impl<'a, M: Machine> Site<'a, M> {
         }
     }
 
-    /// Lets the `count` users from `first` on respond to slates whose first places are chosen.
+    /// Lets the `count` users from `first` on respond to slates whose first places are chosen, and writes their
+    /// transitions to places that the ring has just given them.
     pub(crate) fn respond(
         &self,
         module: &M::Module,
         (first, count): (usize, usize),
         rules: &[u32; 13],
         tables: &mut Tables<'_, M>,
+        replay: Option<(Span, &mut Replay<M>)>,
         round: u64,
     ) -> Result<(), CudaError> {
-        let Tables { target, item, pretrained, initial, slate, accepted, belief_before, belief, reward, tally } =
-            tables;
+        let Tables { target, item, pretrained, initial, slate, accepted, .. } = tables;
+        let Tables { belief_before, belief, reward, tally, action, .. } = tables;
+        let (clusters, dimensions) = (self.clusters, self.dimensions);
+        assert!((1..=MOST_COUNTS).contains(&clusters), "clusters that a block has room for");
         assert!(first + count <= self.users, "users of the world");
         for (table, bytes) in [
             (*target, self.clusters * WORD),
@@ -169,19 +175,48 @@ impl<'a, M: Machine> Site<'a, M> {
             (&**belief, count * self.clusters * WORD),
             (&**reward, count * WORD),
             (&**tally, SUMS * LONG),
+            (*action, count * dimensions * WORD),
         ] {
             self.holds(table, bytes);
         }
         let mut users = [word(first), word(count)].concat();
-        for table in [*target, *item, *pretrained, *initial, slate, accepted, belief_before, belief, reward, tally]
-        {
+        let batch = [&**slate, accepted, belief_before, belief, reward, tally, action];
+        for table in [*target, *item, *pretrained, *initial].into_iter().chain(batch) {
             users.extend(self.machine.address(table).to_ne_bytes());
         }
         let rules: Vec<u8> = rules.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let arguments: [&[u8]; 3] = [&rules, &users, &round.to_ne_bytes()];
+        let ring = self.ring(count, replay);
+        let users_of_a_block = (MOST_COUNTS / clusters).min(32);
+        let arguments: [&[u8]; 4] = [&rules, &users, &ring, &round.to_ne_bytes()];
         // SAFETY: `respond.cu`'s arguments: structs of words and of addresses, as laid out here. By the assertions every
         // place it touches lies in its table: slates and lists hold items of the world, items clusters of it.
-        unsafe { self.machine.launch(module, "respond", count.div_ceil(USERS_OF_A_BLOCK), 256, &arguments) }
+        unsafe { self.machine.launch(module, "respond", count.div_ceil(users_of_a_block), 256, &arguments) }
+    }
+
+    /// A `Span` of `respond.cu`: a ring and where the transitions of `count` users go, if they go anywhere.
+    fn ring(&self, count: usize, replay: Option<(Span, &mut Replay<M>)>) -> Vec<u8> {
+        let Some((span, replay)) = replay else {
+            // No ring: everybody is skipped.
+            return [0, count as u64, 0, 0, 0, 0, 0, 0].into_iter().flat_map(u64::to_ne_bytes).collect();
+        };
+        let capacity = replay.capacity();
+        assert!(span.first < capacity && count - span.skipped <= capacity, "places of the ring");
+        let Replay { user, belief_before, belief, action, reward, .. } = replay;
+        let mut ring = Vec::new();
+        for number in [capacity, span.skipped, span.first] {
+            ring.extend((number as u64).to_ne_bytes());
+        }
+        for (table, width) in [
+            (&*user, 1),
+            (belief_before, self.clusters),
+            (belief, self.clusters),
+            (action, self.dimensions),
+            (reward, 1),
+        ] {
+            self.holds(table, capacity * width * WORD);
+            ring.extend(self.machine.address(table).to_ne_bytes());
+        }
+        ring
     }
 
     /// Puts noise on the actions of the `count` users from `first` on: the key's bits, the deviation, the bound.
@@ -204,50 +239,6 @@ impl<'a, M: Machine> Site<'a, M> {
         let pairs = count * self.dimensions.div_ceil(2);
         // SAFETY: `explore.cu`'s arguments; by the assertion every place it touches lies in its table.
         unsafe { self.machine.launch(module, "explore", pairs.div_ceil(256), 256, &arguments) }
-    }
-
-    /// Writes the batch's transitions into a ring of `capacity` places, from `start` on.
-    pub(crate) fn remember(
-        &self,
-        module: &M::Module,
-        batch: &Batch<M>,
-        replay: &mut Replay<M>,
-        (start, capacity): (usize, usize),
-    ) -> Result<(), CudaError> {
-        let count = batch.users.len();
-        let Replay { user, belief_before, belief, action, reward, .. } = replay;
-        let (clusters, dimensions) = (self.clusters, self.dimensions);
-        for (table, rows, width) in [
-            (&batch.belief_before, count, clusters),
-            (&batch.belief, count, clusters),
-            (&batch.action, count, dimensions),
-            (&batch.reward, count, 1),
-            (&*user, capacity, 1),
-            (&*belief_before, capacity, clusters),
-            (&*belief, capacity, clusters),
-            (&*action, capacity, dimensions),
-            (&*reward, capacity, 1),
-        ] {
-            self.holds(table, rows * width * WORD);
-        }
-        assert!(capacity >= 1, "a ring holds something");
-        let address = |memory: &M::Memory| self.machine.address(memory).to_ne_bytes();
-        let mut ring = [(capacity as u64).to_ne_bytes(), (start as u64).to_ne_bytes()].concat();
-        for table in [user, belief_before, belief, action, reward] {
-            ring.extend(address(table));
-        }
-        let arguments: [&[u8]; 7] = [
-            &word(batch.users.start),
-            &word(count),
-            &address(&batch.belief_before),
-            &address(&batch.belief),
-            &address(&batch.action),
-            &address(&batch.reward),
-            &ring,
-        ];
-        let numbers = count * (dimensions + 2 * clusters + 2);
-        // SAFETY: `remember.cu`'s arguments; by the assertions every place it touches lies in its table.
-        unsafe { self.machine.launch(module, "remember", numbers.div_ceil(256), 256, &arguments) }
     }
 
     fn holds(&self, memory: &M::Memory, bytes: usize) {

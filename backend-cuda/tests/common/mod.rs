@@ -3,10 +3,9 @@
 
 use std::io::Write;
 
-use recsim_backend_cuda::{Cuda, Machine, Transitions};
+use recsim_backend_cuda::{Cuda, Machine};
 use recsim_core::backend::{Inspect, Simulate};
 use recsim_core::config::Config;
-use recsim_core::replay::Ring;
 use recsim_core::rng::{Key, Purpose, normal_pair};
 use recsim_core::td3::perturb;
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
@@ -21,7 +20,6 @@ pub(crate) fn skipped(what: &str, variable: &str) {
 pub(crate) fn stages<M: Machine>(new: impl Fn() -> Cuda<M>) {
     states_are_beliefs_and_embeddings(&mut new());
     exploration_is_normal_noise_of_its_key(&mut new());
-    the_ring_holds_the_last_transitions_where_core_puts_them(&mut new());
 }
 
 fn states_are_beliefs_and_embeddings<M: Machine>(cuda: &mut Cuda<M>) {
@@ -37,7 +35,7 @@ fn states_are_beliefs_and_embeddings<M: Machine>(cuda: &mut Cuda<M>) {
             shown.belief.chunks(3).zip(3..USERS).flat_map(|(belief, user)| [belief, world.user_embedding(user)]);
         assert!(due.flatten().copied().map(f32::to_bits).eq(states.into_iter().map(f32::to_bits)), "round {round}");
         cuda.recommend(&on_device, &mut batch).expect("slates");
-        cuda.respond(&on_device, &mut batch, Key::new(0, Purpose::Acceptance)).expect("a response");
+        cuda.respond(&on_device, &mut batch, Key::new(0, Purpose::Acceptance), None).expect("a response");
     }
 }
 
@@ -62,46 +60,6 @@ fn exploration_is_normal_noise_of_its_key<M: Machine>(cuda: &mut Cuda<M>) {
         let due = perturb(plain, 0.1 * draw, 1.0);
         assert!((found - due).abs() <= 1e-6, "{place}: {found} where {due} is due");
     }
-}
-
-/// Two batches, for rings that they fill, overflow at a batch's end or in its midst, or are larger than.
-fn the_ring_holds_the_last_transitions_where_core_puts_them<M: Machine>(cuda: &mut Cuda<M>) {
-    let generated = world();
-    let world = generated.view();
-    let environment = Config::default().plan(&world).expect("the defaults suit").environment;
-    let on_device = cuda.world(&world, &environment).expect("a world");
-    for capacity in [3, 100, 130, 170, USERS, USERS + 50, 1_000] {
-        let mut replay = cuda.replay(&on_device, capacity).expect("a ring");
-        let (mut ring, mut due) = (Ring::new(capacity), Transitions::default());
-        let mut batches = [0..130, 130..USERS].map(|users| cuda.batch(&on_device, users).expect("a batch"));
-        for round in 0..3 {
-            for batch in &mut batches {
-                let exploration = Key::new(1, Purpose::Exploration).with(round);
-                cuda.explore(&on_device, batch, exploration, 0.5, 1.0).expect("noise");
-                cuda.recommend(&on_device, batch).expect("slates");
-                cuda.respond(&on_device, batch, Key::new(0, Purpose::Acceptance).with(round)).expect("a response");
-                cuda.remember(&on_device, batch, &mut replay).expect("transitions");
-                let shown = cuda.snapshot(batch).expect("a snapshot");
-                for (n, place) in ring.push(shown.users.len()).enumerate() {
-                    let Some(place) = place else { continue };
-                    put(&mut due.user, place, &[(shown.users.start + n) as u32], 0, 1);
-                    put(&mut due.belief_before, place, &shown.belief_before, n, 3);
-                    put(&mut due.belief, place, &shown.belief, n, 3);
-                    put(&mut due.action, place, &shown.action, n, 7);
-                    put(&mut due.reward, place, &shown.reward, n, 1);
-                }
-            }
-        }
-        let found = cuda.transitions(&replay).expect("the ring is shown");
-        assert_eq!(found.user.len(), ring.held());
-        assert!(found == due, "a ring of {capacity}");
-    }
-}
-
-/// Makes row `n` of `from` row `place` of `table`.
-fn put<T: Copy + Default>(table: &mut Vec<T>, place: usize, from: &[T], n: usize, width: usize) {
-    table.resize(table.len().max((place + 1) * width), T::default());
-    table[place * width..][..width].copy_from_slice(&from[n * width..][..width]);
 }
 
 const USERS: usize = 300;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use recsim_core::backend::Device;
 use recsim_core::config::Plan;
+use recsim_core::replay::Transitions;
 use recsim_core::rng::{Key, Purpose};
 use recsim_core::td3::{UpdateKeys, policy_moves};
 use recsim_core::world::World;
@@ -31,7 +32,7 @@ impl<B: Device> Stages<B> {
         let batches = (0..served).step_by(size).map(|first| first..served.min(first + size));
         let batches = batches.map(|users| backend.batch(&on_device, users)).collect::<Result<_, _>>()?;
         let agent = backend.agent(&plan.learner, &plan.learner.initial(plan.seed))?;
-        let replay = backend.replay(&on_device, plan.learner.replay_capacity)?;
+        let replay = backend.replay(&on_device, plan.learner.replay_capacity, &Transitions::default())?;
         Ok(Self { backend, plan, world: on_device, batches, agent, replay, rounds: 0, updates: 0, transitions: 0 })
     }
 
@@ -68,12 +69,11 @@ impl<B: Device> Stages<B> {
         self.batches.iter_mut().try_for_each(|batch| self.backend.recommend(&self.world, batch))
     }
 
-    /// Respond and remember.
+    /// Respond, transitions written into the ring.
     pub(super) fn step(&mut self) -> Result<(), B::Error> {
         let luck = self.key(Purpose::Acceptance);
         for batch in &mut self.batches {
-            self.backend.respond(&self.world, batch, luck)?;
-            self.backend.remember(batch, &mut self.replay)?;
+            self.backend.respond(&self.world, batch, luck, Some(&mut self.replay))?;
         }
         self.rounds += 1;
         self.transitions += self.plan.schedule.users as u64;
@@ -87,8 +87,7 @@ impl<B: Device> Stages<B> {
             self.backend.observe(&self.world, batch)?;
             self.backend.act(&self.agent, batch, Some(exploration))?;
             self.backend.recommend(&self.world, batch)?;
-            self.backend.respond(&self.world, batch, luck)?;
-            self.backend.remember(batch, &mut self.replay)?;
+            self.backend.respond(&self.world, batch, luck, Some(&mut self.replay))?;
         }
         self.rounds += 1;
         self.transitions += self.plan.schedule.users as u64;

@@ -4,6 +4,7 @@ use std::slice::from_ref;
 
 use recsim_core::backend::{Device, Inspect, Snapshot};
 use recsim_core::metrics::{Losses, Tally};
+use recsim_core::replay::Transitions;
 use recsim_core::td3::AgentState;
 
 use super::{Shadow, ShadowError, Tolerance};
@@ -43,6 +44,10 @@ impl<A: Device, B: Device> Inspect for Shadow<A, B> {
     fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error> {
         self.first.restore(&mut batch.first, snapshot).map_err(ShadowError::First)?;
         self.second.restore(&mut batch.second, snapshot).map_err(ShadowError::Second)
+    }
+
+    fn transitions(&mut self, replay: &Self::Replay) -> Result<Transitions, Self::Error> {
+        self.first.transitions(&replay.first).map_err(ShadowError::First)
     }
 
     fn export(&mut self, agent: &Self::Agent) -> Result<AgentState, Self::Error> {

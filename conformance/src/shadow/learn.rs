@@ -4,7 +4,7 @@ use recsim_core::backend::{Device, Learn, Snapshot};
 use recsim_core::rng::Key;
 use recsim_core::td3::{AgentState, Learner, UpdateKeys};
 
-use super::{Pair, Shadow, ShadowError};
+use super::{Shadow, ShadowError};
 use crate::compare::actions;
 
 /// Two backends' agents, and what both were when they last agreed.
@@ -25,13 +25,6 @@ impl<A: Device, B: Device> Learn for Shadow<A, B> {
         })
     }
 
-    fn replay(&mut self, world: &Self::World, capacity: usize) -> Result<Self::Replay, Self::Error> {
-        Ok(Pair {
-            first: self.first.replay(&world.first, capacity).map_err(ShadowError::First)?,
-            second: self.second.replay(&world.second, capacity).map_err(ShadowError::Second)?,
-        })
-    }
-
     fn act(
         &mut self,
         agent: &Self::Agent,
@@ -45,11 +38,6 @@ impl<A: Device, B: Device> Learn for Shadow<A, B> {
         actions("act", (self.tolerance.action * agent.learner.max_action) as f32, &first, &second)?;
         let aligned = Snapshot { action: first.action, ..second };
         self.second.restore(&mut batch.second, &aligned).map_err(ShadowError::Second)
-    }
-
-    fn remember(&mut self, batch: &Self::Batch, replay: &mut Self::Replay) -> Result<(), Self::Error> {
-        self.first.remember(&batch.first, &mut replay.first).map_err(ShadowError::First)?;
-        self.second.remember(&batch.second, &mut replay.second).map_err(ShadowError::Second)
     }
 
     fn improve_critics(

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use recsim_core::backend::{Backend, Device, Simulate};
 use recsim_core::config::Environment;
+use recsim_core::replay::Transitions;
 use recsim_core::rng::Key;
 use recsim_core::world::World;
 
@@ -44,10 +45,29 @@ impl<A: Device, B: Device> Simulate for Shadow<A, B> {
         self.agree("recommend", Filled::Slates, batch)
     }
 
-    fn respond(&mut self, world: &Self::World, batch: &mut Self::Batch, round: Key) -> Result<(), Self::Error> {
-        self.first.respond(&world.first, &mut batch.first, round).map_err(ShadowError::First)?;
-        self.second.respond(&world.second, &mut batch.second, round).map_err(ShadowError::Second)?;
+    fn respond(
+        &mut self,
+        world: &Self::World,
+        batch: &mut Self::Batch,
+        round: Key,
+        replay: Option<&mut Self::Replay>,
+    ) -> Result<(), Self::Error> {
+        let (first, second) = replay.map(|replay| (&mut replay.first, &mut replay.second)).unzip();
+        self.first.respond(&world.first, &mut batch.first, round, first).map_err(ShadowError::First)?;
+        self.second.respond(&world.second, &mut batch.second, round, second).map_err(ShadowError::Second)?;
         self.agree("respond", Filled::Everything, batch)
+    }
+
+    fn replay(
+        &mut self,
+        world: &Self::World,
+        capacity: usize,
+        transitions: &Transitions,
+    ) -> Result<Self::Replay, Self::Error> {
+        Ok(Pair {
+            first: self.first.replay(&world.first, capacity, transitions).map_err(ShadowError::First)?,
+            second: self.second.replay(&world.second, capacity, transitions).map_err(ShadowError::Second)?,
+        })
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) fn cases() -> Vec<Case> {
         cosine("64 dimensions, many items", random(shape(21, 3000, 5, 64, 40)), 10, 20),
         cosine("more users and items than a tile", random(shape(300, 700, 3, 9, 40)), 10, 20),
         cosine("130 dimensions, 17 clusters", random(shape(9, 300, 17, 130, 20)), 3, 20),
+        cosine("40 clusters", random(shape(35, 300, 40, 8, 20)), 10, 20),
+        cosine("500 clusters", random(shape(50, 600, 500, 8, 20)), 10, 20),
         cosine("full users", Arrays { user_belief: ordinary.target.repeat(33), ..ordinary.clone() }, 10, 20),
     ];
     for (name, acceptance) in [("nobody accepts", 0.0), ("everybody accepts", 1.0), ("a coin is thrown", 0.5)] {

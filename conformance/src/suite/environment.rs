@@ -118,7 +118,7 @@ fn serve<B: Simulate + Inspect>(
     snapshot.action = case.actions(round)[users.start * dimensions..users.end * dimensions].to_vec();
     backend.restore(batch, &snapshot).expect("the device restores");
     backend.recommend(world, batch).expect("the device recommends");
-    backend.respond(world, batch, luck(round)).expect("users respond");
+    backend.respond(world, batch, luck(round), None).expect("users respond");
     backend.snapshot(batch).expect("the device shows a batch")
 }
 

@@ -6,7 +6,7 @@ use recsim_core::reference::Reference;
 use recsim_core::session::Session;
 use recsim_core::td3::{AgentState, UpdateKeys, soft_update};
 
-use super::setup::{Stage, USERS, agent_bits, plan, world, worn};
+use super::setup::{Stage, agent_bits, plan, world, worn};
 use crate::shadow::{Shadow, Tolerance};
 
 /// A step of the critics moves the critics alone; a step of the policy moves the actor, and every target, statistics
@@ -110,11 +110,7 @@ fn ready<B: Device>(new: &impl Fn() -> B, batch_norm: bool) -> (Stage<B>, B::Rep
     let world = world();
     let mut stage = Stage::new(new(), &world, plan(&world, |config| config.td3.batch_norm = batch_norm));
     assert_eq!(agent_bits(&stage.export()), agent_bits(&worn(&stage.plan.learner)));
-    let mut replay = stage.backend.replay(&stage.world, 100).expect("the device takes a ring");
-    for round in 1..=2 {
-        let batch = stage.served(0..USERS, round);
-        stage.backend.remember(&batch, &mut replay).expect("the device remembers");
-    }
+    let replay = stage.replay(1..=2);
     (stage, replay)
 }
 

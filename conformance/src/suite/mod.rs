@@ -28,9 +28,7 @@ pub use learning::{
     an_update_moves_what_it_should, learning_agrees_with_the_reference, learning_repeats_itself_to_the_bit,
     losses_are_handed_over_once,
 };
-pub use remembering::{
-    a_full_ring_keeps_the_last, a_ring_keeps_users_in_order, a_round_larger_than_the_ring_leaves_its_last,
-};
+pub use remembering::{a_ring_brought_back_goes_on, a_ring_holds_the_last_transitions_in_order};
 pub use session::{
     a_session_does_not_depend_on_its_batches, a_session_repeats_itself, a_spoilt_agent_is_an_error,
     an_episode_begins_afresh, updates_may_be_put_off,
@@ -45,9 +43,6 @@ pub fn all<B: Device>(new: impl Fn() -> B) {
     actions_stay_within_bounds(&new);
     exploration_is_normal_noise_of_its_key(&new);
     an_agent_comes_back_as_it_went(&new);
-    a_ring_keeps_users_in_order(&new);
-    a_full_ring_keeps_the_last(&new);
-    a_round_larger_than_the_ring_leaves_its_last(&new);
     an_update_moves_what_it_should(&new);
     losses_are_handed_over_once(&new);
     learning_repeats_itself_to_the_bit(&new);
@@ -66,4 +61,6 @@ pub fn users<B: Simulate + Inspect>(new: impl Fn() -> B) {
     batches_change_no_response(&new);
     reset_brings_the_initial_beliefs_back(&new);
     what_is_restored_is_there(&new);
+    a_ring_holds_the_last_transitions_in_order(&new);
+    a_ring_brought_back_goes_on(&new);
 }

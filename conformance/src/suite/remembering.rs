@@ -1,46 +1,118 @@
-//! The ring, seen through what an update learns from it.
+//! The ring: what of a round goes into it, where, and that it can be brought back.
 
-use recsim_core::backend::Device;
-use recsim_core::td3::UpdateKeys;
+use recsim_core::backend::{Inspect, Simulate};
+use recsim_core::config::Config;
+use recsim_core::replay::{Ring, Transitions};
+use recsim_core::rng::{Key, Purpose, uniform};
+use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
 
-use super::setup::{Stage, USERS, agent_bits, plan, world};
-
-/// Batches fill the ring as one batch of all users does; another order is another ring.
-pub fn a_ring_keeps_users_in_order<B: Device>(new: &impl Fn() -> B) {
-    let whole = learned(new, 100, &[(0..USERS, 1)]);
-    assert_eq!(learned(new, 100, &[(0..10, 1), (10..11, 1), (11..USERS, 1)]), whole);
-    assert_ne!(learned(new, 100, &[(11..USERS, 1), (0..11, 1)]), whole);
-}
-
-/// A second round in a ring for one round leaves nothing of the first.
-pub fn a_full_ring_keeps_the_last<B: Device>(new: &impl Fn() -> B) {
-    let second = learned(new, USERS, &[(0..USERS, 2)]);
-    assert_eq!(learned(new, USERS, &[(0..USERS, 1), (0..USERS, 2)]), second);
-    assert_ne!(learned(new, 2 * USERS, &[(0..USERS, 1), (0..USERS, 2)]), second);
-}
-
-/// Of 10 users in a ring for 4 the last 4 remain, each where it would have been: 8, 9, 6, 7.
-pub fn a_round_larger_than_the_ring_leaves_its_last<B: Device>(new: &impl Fn() -> B) {
-    let last = learned(new, 4, &[(8..10, 1), (6..8, 1)]);
-    assert_eq!(learned(new, 4, &[(0..10, 1)]), last);
-    assert_ne!(learned(new, 4, &[(6..10, 1)]), last);
-}
-
-/// The agent after one update from a ring that was filled with these users of these rounds.
-fn learned<B: Device>(
-    new: &impl Fn() -> B,
-    capacity: usize,
-    rounds: &[(core::ops::Range<usize>, u64)],
-) -> Vec<Vec<u32>> {
+/// Three rounds of two batches, for rings that they fill, overflow at a batch's end or in its midst, or are larger than:
+/// every transition is the one that the batch shows, in the place that [`Ring`] gives it.
+pub fn a_ring_holds_the_last_transitions_in_order<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     let world = world();
-    let plan = plan(&world, |config| config.td3.replay_capacity = capacity as u64);
-    let mut stage = Stage::new(new(), &world, plan);
-    let mut replay = stage.backend.replay(&stage.world, capacity).expect("the device takes a ring");
-    for (users, round) in rounds {
-        let batch = stage.served(users.clone(), *round);
-        stage.backend.remember(&batch, &mut replay).expect("the device remembers");
+    for capacity in CAPACITIES {
+        let mut run = Run::new(new(), &world);
+        let (mut ring, mut due) = (Ring::new(capacity), Transitions::default());
+        let mut replay = run.replay(capacity, &due);
+        for round in 1..=3 {
+            for batch in 0..2 {
+                run.serve(batch, round, Some(&mut replay));
+                let shown = run.backend.snapshot(&run.batches[batch]).expect("the device shows a batch");
+                for (n, place) in ring.push(shown.users.len()).places().enumerate() {
+                    let Some(place) = place else { continue };
+                    put(&mut due.user, place, &[(shown.users.start + n) as u32], 0, 1);
+                    put(&mut due.belief_before, place, &shown.belief_before, n, CLUSTERS);
+                    put(&mut due.belief, place, &shown.belief, n, CLUSTERS);
+                    put(&mut due.action, place, &shown.action, n, DIMENSIONS);
+                    put(&mut due.reward, place, &shown.reward, n, 1);
+                }
+                due.next = ring.next_place();
+                let found = run.backend.transitions(&replay).expect("the device shows a ring");
+                assert_eq!(found.user.len(), ring.held(), "a ring of {capacity}");
+                assert!(found == due, "a ring of {capacity}, batch {batch} of round {round}");
+            }
+        }
+        assert_ne!(due.belief, due.belief_before, "a round that changes nothing would prove nothing");
     }
-    let keys = UpdateKeys::new(8, 1);
-    stage.backend.improve_critics(&stage.world, &replay, &mut stage.agent, &keys).expect("the device learns");
-    agent_bits(&stage.export())
 }
+
+/// A ring that begins with what another showed goes on as the other does.
+pub fn a_ring_brought_back_goes_on<B: Simulate + Inspect>(new: &impl Fn() -> B) {
+    let world = world();
+    for capacity in CAPACITIES {
+        let (mut run, mut other) = (Run::new(new(), &world), Run::new(new(), &world));
+        let mut replay = run.replay(capacity, &Transitions::default());
+        for batch in 0..2 {
+            run.serve(batch, 1, Some(&mut replay));
+            other.serve(batch, 1, None);
+        }
+        let shown = run.backend.transitions(&replay).expect("the device shows a ring");
+        let mut again = other.replay(capacity, &shown);
+        assert!(
+            other.backend.transitions(&again).expect("the device shows a ring") == shown,
+            "a ring of {capacity}"
+        );
+        for batch in 0..2 {
+            run.serve(batch, 2, Some(&mut replay));
+            other.serve(batch, 2, Some(&mut again));
+            let [due, found] = [(&mut run, &replay), (&mut other, &again)]
+                .map(|(run, replay)| run.backend.transitions(replay).expect("the device shows a ring"));
+            assert!(found == due && found != shown, "a ring of {capacity}, batch {batch}");
+        }
+    }
+}
+
+/// Two batches of users on a device.
+struct Run<B: Simulate + Inspect> {
+    backend: B,
+    world: B::World,
+    batches: [B::Batch; 2],
+}
+
+impl<B: Simulate + Inspect> Run<B> {
+    fn new(mut backend: B, world: &GeneratedWorld) -> Self {
+        let environment = Config::default().plan(&world.view()).expect("the defaults suit").environment;
+        let world = backend.world(&world.view(), &environment).expect("the device takes a world");
+        let batches =
+            [0..CUT, CUT..USERS].map(|users| backend.batch(&world, users).expect("the device takes a batch"));
+        Self { backend, world, batches }
+    }
+
+    fn replay(&mut self, capacity: usize, transitions: &Transitions) -> B::Replay {
+        self.backend.replay(&self.world, capacity, transitions).expect("the device takes a ring")
+    }
+
+    /// One round of a batch, with actions that are its and the round's own.
+    fn serve(&mut self, batch: usize, round: u64, replay: Option<&mut B::Replay>) {
+        let Self { backend, world, batches } = self;
+        let batch = &mut batches[batch];
+        backend.observe(world, batch).expect("the device observes");
+        let mut snapshot = backend.snapshot(batch).expect("the device shows a batch");
+        let key = Key::new(7, Purpose::Exploration).with(round).with(snapshot.users.start as u64);
+        for (place, action) in (0..).zip(&mut snapshot.action) {
+            *action = 2.0 * uniform(key.with(place)) - 1.0;
+        }
+        backend.restore(batch, &snapshot).expect("the device restores");
+        backend.recommend(world, batch).expect("the device recommends");
+        let luck = Key::new(7, Purpose::Acceptance).with(round);
+        backend.respond(world, batch, luck, replay).expect("users respond");
+    }
+}
+
+/// Makes row `n` of `from` row `place` of `table`.
+fn put<T: Copy + Default>(table: &mut Vec<T>, place: usize, from: &[T], n: usize, width: usize) {
+    table.resize(table.len().max((place + 1) * width), T::default());
+    table[place * width..][..width].copy_from_slice(&from[n * width..][..width]);
+}
+
+/// More users than a tile, in sizes that no tile divides.
+fn world() -> GeneratedWorld {
+    let recipe = Recipe { users: USERS, items: 61, clusters: CLUSTERS, dimensions: DIMENSIONS, list: 40, seed: 0 };
+    generate(&recipe, lists_by_brute_force)
+}
+
+const USERS: usize = 300;
+const CUT: usize = 130;
+const CLUSTERS: usize = 3;
+const DIMENSIONS: usize = 7;
+const CAPACITIES: [usize; 8] = [1, 3, 100, CUT, 170, USERS, USERS + 50, 1_000];

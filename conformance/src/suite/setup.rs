@@ -2,6 +2,7 @@
 
 use recsim_core::backend::Device;
 use recsim_core::config::{Config, Plan};
+use recsim_core::replay::Transitions;
 use recsim_core::rng::{Key, Purpose, normal_pair, uniform};
 use recsim_core::td3::{AgentState, Learner};
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
@@ -74,13 +75,19 @@ impl<B: Device> Stage<B> {
         Self { backend, plan, world: on_device, agent }
     }
 
-    /// The users, having been served `round`.
-    pub(super) fn served(&mut self, users: core::ops::Range<usize>, round: u64) -> B::Batch {
-        let mut batch = self.acted(users, Some(Key::new(1, Purpose::Exploration).with(round)));
+    /// A ring of these rounds of all users.
+    pub(super) fn replay(&mut self, rounds: core::ops::RangeInclusive<u64>) -> B::Replay {
+        let none = Transitions::default();
+        let mut replay = self.backend.replay(&self.world, 100, &none).expect("the device takes a ring");
+        rounds.for_each(|round| self.serve(round, &mut replay));
+        replay
+    }
+
+    fn serve(&mut self, round: u64, replay: &mut B::Replay) {
+        let mut batch = self.acted(0..USERS, Some(Key::new(1, Purpose::Exploration).with(round)));
         let luck = Key::new(1, Purpose::Acceptance).with(round);
         self.backend.recommend(&self.world, &mut batch).expect("the device recommends");
-        self.backend.respond(&self.world, &mut batch, luck).expect("users respond");
-        batch
+        self.backend.respond(&self.world, &mut batch, luck, Some(replay)).expect("users respond");
     }
 
     /// The users, with their initial beliefs, having been given actions.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use recsim_core::backend::Snapshot;
 use recsim_core::config::{Config, Plan, Td3};
 use recsim_core::net::{Layer, Layout, Weights};
+use recsim_core::replay::Transitions;
 use recsim_core::rng::{Key, Purpose, uniform};
 use recsim_core::td3::{AgentState, Learner};
 use recsim_core::world::{Parts, Shape, World};
@@ -90,15 +90,16 @@ impl Case {
     }
 
     /// One transition of every user.
-    pub(super) fn transitions(&self, round: Snapshot) -> Snapshot {
+    pub(super) fn transitions(&self) -> Transitions {
         let Self { users, clusters, dimensions, .. } = *self;
         let scaled = |key| symmetric(key) * self.max_action as f32;
-        Snapshot {
+        Transitions {
+            next: 0,
+            user: (0..users as u32).collect(),
             belief_before: self.draws(1, users * clusters, uniform),
             belief: self.draws(2, users * clusters, uniform),
             action: self.draws(3, users * dimensions, symmetric),
             reward: self.draws(4, users, scaled),
-            ..round
         }
     }
 

@@ -28,11 +28,7 @@ fn follow<B: Device>(backend: &mut B, case: &Case) {
     let plan = case.plan();
     let fine = "a backend serves a small world";
     let world = backend.world(&case.world(), &plan.environment).expect(fine);
-    let mut batch = backend.batch(&world, 0..case.users).expect(fine);
-    let snapshot = case.transitions(backend.snapshot(&batch).expect(fine));
-    backend.restore(&mut batch, &snapshot).expect(fine);
-    let mut replay = backend.replay(&world, plan.learner.replay_capacity).expect(fine);
-    backend.remember(&batch, &mut replay).expect(fine);
+    let replay = backend.replay(&world, plan.learner.replay_capacity, &case.transitions()).expect(fine);
 
     let mut before = case.initial(&plan.learner);
     let mut agent = backend.agent(&plan.learner, &before).expect(fine);

@@ -116,7 +116,7 @@ pub struct Seconds {
     pub policy: f64,
     /// Filling slates.
     pub matching: f64,
-    /// Responding, remembering and counting.
+    /// Responding, transitions written into the ring, and counting.
     pub step: f64,
     /// Learning.
     pub training: f64,

@@ -2,10 +2,11 @@
 
 use nalgebra::DVectorView;
 
-use super::{Agent, Batch, Reference, World};
+use super::{Agent, Batch, Reference, Replay, World};
 use crate::backend::{Inspect, Snapshot};
 use crate::math::Real;
 use crate::metrics::{Losses, Tally};
+use crate::replay::Transitions;
 use crate::td3::AgentState;
 use crate::world::row;
 
@@ -52,6 +53,10 @@ impl<T: Real> Inspect for Reference<T> {
         batch.belief.copy_from_slice(&snapshot.belief);
         batch.reward.copy_from_slice(&snapshot.reward);
         Ok(())
+    }
+
+    fn transitions(&mut self, replay: &Replay) -> Result<Transitions, Self::Error> {
+        Ok(replay.transitions.clone())
     }
 
     fn export(&mut self, agent: &Agent<T>) -> Result<AgentState, Self::Error> {

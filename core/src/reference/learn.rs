@@ -4,18 +4,18 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::mlp::{Mode, Pass, backward, forward, track};
-use super::{Batch, Reference, World};
+use super::{Batch, Reference, Replay, World};
 use crate::adam::clip;
 use crate::backend::Learn;
 use crate::math::Real;
 use crate::metrics::Losses;
 use crate::net::{Layout, Weights};
-use crate::replay::Ring;
+use crate::replay::Transitions;
 use crate::rng::{Key, index, normal_pair};
 use crate::td3::{
     AgentState, Learner, Moments, Network, UpdateKeys, perturb, saturated, smooth, soft_update, target_value,
 };
-use crate::world::row;
+use crate::world::{Shape, row};
 
 /// Networks, targets and moments in `T`; the arrays' order is [`Network`]'s.
 #[derive(Clone, Debug)]
@@ -31,22 +31,6 @@ pub struct Agent<T> {
     sampled: Vec<T>,
 }
 
-/// Transitions, oldest overwritten first.
-#[derive(Clone, Debug)]
-pub struct Replay {
-    ring: Ring,
-    transitions: Vec<Transition>,
-}
-
-#[derive(Clone, Debug)]
-struct Transition {
-    user: usize,
-    belief_before: Vec<f32>,
-    action: Vec<f32>,
-    reward: f32,
-    belief: Vec<f32>,
-}
-
 impl<T: Real> Learn for Reference<T> {
     fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Agent<T>, Self::Error> {
         Ok(Agent {
@@ -59,10 +43,6 @@ impl<T: Real> Learn for Reference<T> {
             losses: Losses::default(),
             sampled: Vec::new(),
         })
-    }
-
-    fn replay(&mut self, _world: &World, capacity: usize) -> Result<Replay, Self::Error> {
-        Ok(Replay { ring: Ring::new(capacity), transitions: Vec::new() })
     }
 
     fn act(&mut self, agent: &Agent<T>, batch: &mut Batch, exploration: Option<Key>) -> Result<(), Self::Error> {
@@ -84,28 +64,6 @@ impl<T: Real> Learn for Reference<T> {
                     None => action,
                     Some(key) => perturb(action, normal(key, column) * deviation, max_action),
                 };
-            }
-        }
-        Ok(())
-    }
-
-    fn remember(&mut self, batch: &Batch, replay: &mut Replay) -> Result<(), Self::Error> {
-        let users = batch.users.len();
-        let (clusters, dimensions) = (batch.belief.len() / users, batch.action.len() / users);
-        for (n, place) in replay.ring.push(users).enumerate() {
-            let Some(place) = place else { continue };
-            let transition = Transition {
-                user: batch.users.start + n,
-                belief_before: batch.belief_before[row(n, clusters)].to_vec(),
-                action: batch.action[row(n, dimensions)].to_vec(),
-                reward: batch.reward[n],
-                belief: batch.belief[row(n, clusters)].to_vec(),
-            };
-            // A round larger than the ring begins in its middle: what stands before is filled later in the same round.
-            if place < replay.transitions.len() {
-                replay.transitions[place] = transition;
-            } else {
-                replay.transitions.resize(place + 1, transition);
             }
         }
         Ok(())
@@ -142,16 +100,20 @@ struct Sample<T> {
 
 impl<T: Real> Sample<T> {
     fn draw(world: &World, replay: &Replay, rows: usize, keys: &UpdateKeys) -> Self {
+        let Shape { clusters, dimensions, .. } = world.shape;
         let mut sample = Self { state: vec![], action: vec![], reward: vec![], next_state: vec![] };
         for n in 0..rows {
             let place = index(keys.sample.with(n as u64), replay.ring.held() as u64);
-            let transition = &replay.transitions[place as usize];
-            let embedding = &world.user_embedding[row(transition.user, world.shape.dimensions)];
-            let state = |beliefs| -> Vec<T> { [beliefs, embedding].concat().into_iter().map(convert).collect() };
-            sample.state.extend(state(&transition.belief_before[..]));
-            sample.next_state.extend(state(&transition.belief[..]));
-            sample.action.extend(transition.action.iter().copied().map(convert::<T>));
-            sample.reward.push(convert(transition.reward));
+            let (place, Transitions { user, belief_before, belief, action, reward, .. }) =
+                (place as usize, &replay.transitions);
+            let embedding = &world.user_embedding[row(user[place] as usize, dimensions)];
+            let state = |beliefs: &[f32]| -> Vec<T> {
+                [&beliefs[row(place, clusters)], embedding].concat().into_iter().map(convert).collect()
+            };
+            sample.state.extend(state(belief_before));
+            sample.next_state.extend(state(belief));
+            sample.action.extend(action[row(place, dimensions)].iter().copied().map(convert::<T>));
+            sample.reward.push(convert(reward[place]));
         }
         sample
     }

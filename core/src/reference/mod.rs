@@ -8,8 +8,8 @@ mod learn;
 mod mlp;
 mod simulate;
 
-pub use learn::{Agent, Replay};
-pub use simulate::{Batch, World};
+pub use learn::Agent;
+pub use simulate::{Batch, Replay, World};
 
 use core::convert::Infallible;
 use core::marker::PhantomData;

@@ -10,6 +10,7 @@ use super::Reference;
 use crate::backend::Simulate;
 use crate::config::{Environment, Similarity};
 use crate::math::Real;
+use crate::replay::{Ring, Transitions};
 use crate::rng::Key;
 use crate::slate::{Best, fill, normalise, score};
 use crate::user::step;
@@ -121,7 +122,13 @@ impl<T: Real> Simulate for Reference<T> {
         Ok(())
     }
 
-    fn respond(&mut self, world: &World, batch: &mut Batch, round: Key) -> Result<(), Self::Error> {
+    fn respond(
+        &mut self,
+        world: &World,
+        batch: &mut Batch,
+        round: Key,
+        replay: Option<&mut Replay>,
+    ) -> Result<(), Self::Error> {
         let clusters = world.shape.clusters;
         let Environment { shown, rules, .. } = world.environment;
         let target = DVectorView::from_slice(&world.target, clusters);
@@ -140,7 +147,50 @@ impl<T: Real> Simulate for Reference<T> {
                 &mut batch.accepted[row(n, shown)],
             );
         }
+        if let Some(replay) = replay {
+            replay.push(world, batch);
+        }
         Ok(())
+    }
+
+    fn replay(
+        &mut self,
+        _world: &World,
+        capacity: usize,
+        transitions: &Transitions,
+    ) -> Result<Replay, Self::Error> {
+        Ok(Replay { ring: Ring::holding(capacity, transitions), transitions: transitions.clone() })
+    }
+}
+
+/// Transitions, oldest overwritten first.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    pub(super) ring: Ring,
+    pub(super) transitions: Transitions,
+}
+
+impl Replay {
+    /// Appends a batch's last round, in user order.
+    fn push(&mut self, world: &World, batch: &Batch) {
+        let Shape { clusters, dimensions, .. } = world.shape;
+        let span = self.ring.push(batch.users.len());
+        let Transitions { next, user, belief_before, belief, action, reward } = &mut self.transitions;
+        *next = self.ring.next_place();
+        user.resize(self.ring.held(), 0);
+        for (table, from, width) in [
+            (belief_before, &batch.belief_before, clusters),
+            (belief, &batch.belief, clusters),
+            (action, &batch.action, dimensions),
+            (reward, &batch.reward, 1),
+        ] {
+            table.resize(self.ring.held() * width, 0.0);
+            for (n, place) in span.places().enumerate() {
+                let Some(place) = place else { continue };
+                user[place] = (batch.users.start + n) as u32;
+                table[row(place, width)].copy_from_slice(&from[row(n, width)]);
+            }
+        }
     }
 }
 
