@@ -15,7 +15,7 @@ fn every_kernel_compiles_for_old_and_new_gpus() {
     let newest = compiler.targets().expect("NVRTC knows its targets").into_iter().max().expect("it has some");
     for capability in [75, 80, 90, newest] {
         for (clusters, dimensions, list, chosen, shown) in
-            [(5, 64, 40, 10, 20), (1, 1, 1, 1, 1), (17, 130, 100, 33, 70)]
+            [(5, 64, 40, 10, 20), (1, 1, 1, 1, 1), (17, 130, 100, 33, 70), (500, 8, 20, 10, 20)]
         {
             let constants =
                 [("K", clusters), ("D", dimensions), ("LIST", list), ("CHOSEN", chosen), ("SHOWN", shown)];

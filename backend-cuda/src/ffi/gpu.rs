@@ -31,6 +31,13 @@ impl Gpu {
             let what = "there is no NVIDIA driver (libcuda): install one, on a machine with an NVIDIA GPU";
             return Err(CudaError::Missing { what: what.to_owned() });
         }
+        // SAFETY: the library is there, and a symbol that is looked up is not used.
+        let lacks =
+            NEEDED.into_iter().find(|name| unsafe { sys::culib().get::<*const c_void>(name.as_bytes()) }.is_err());
+        if let Some(name) = lacks {
+            let what = format!("the NVIDIA driver (libcuda) has no `{name}`: install a newer one");
+            return Err(CudaError::Missing { what });
+        }
         let compiler = Nvrtc::find()?;
         let context = CudaContext::new(0)
             .map_err(|error| CudaError::Missing { what: format!("no GPU can be used: {}", said(&error)) })?;
@@ -59,6 +66,39 @@ impl Gpu {
         Ok(format!("{name}, {:.0} GiB, compute capability {major}.{minor}", bytes as f64 / (1_u64 << 30) as f64))
     }
 }
+
+/// What cudarc calls in the driver, for what is done here; it panics where something is not there.
+const NEEDED: [&str; 29] = [
+    "cuCtxGetCurrent",
+    "cuCtxSetCurrent",
+    "cuCtxSynchronize",
+    "cuDeviceGet",
+    "cuDeviceGetAttribute",
+    "cuDeviceGetCount",
+    "cuDeviceGetName",
+    "cuDevicePrimaryCtxRelease_v2",
+    "cuDevicePrimaryCtxRetain",
+    "cuDeviceTotalMem_v2",
+    "cuEventCreate",
+    "cuEventDestroy_v2",
+    "cuEventRecord",
+    "cuGetErrorName",
+    "cuGetErrorString",
+    "cuInit",
+    "cuLaunchKernel",
+    "cuMemAllocAsync",
+    "cuMemAlloc_v2",
+    "cuMemFreeAsync",
+    "cuMemFree_v2",
+    "cuMemcpyDtoDAsync_v2",
+    "cuMemcpyDtoHAsync_v2",
+    "cuMemcpyHtoDAsync_v2",
+    "cuMemsetD8Async",
+    "cuModuleGetFunction",
+    "cuModuleLoadData",
+    "cuModuleUnload",
+    "cuStreamSynchronize",
+];
 
 impl Machine for Gpu {
     type Memory = CudaSlice<u8>;

@@ -1,6 +1,6 @@
 //! The compiler of the kernels, which needs no GPU.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_void};
 
 use cudarc::nvrtc::{result, sys};
 
@@ -24,6 +24,11 @@ impl Nvrtc {
     pub fn find() -> Result<Self, CudaError> {
         // SAFETY: opening the library has no effect but that it is there.
         if unsafe { sys::is_culib_present() } {
+            // SAFETY: the library is there, and a symbol that is looked up is not used.
+            let lacks = |name: &&str| unsafe { sys::culib().get::<*const c_void>(name.as_bytes()) }.is_err();
+            if let Some(name) = NEEDED.into_iter().find(lacks) {
+                return Err(CudaError::Missing { what: format!("NVRTC (libnvrtc) has no `{name}`: {GET}") });
+            }
             let (major, minor) = Self(()).version()?;
             if major >= OLDEST {
                 return Ok(Self(()));
@@ -120,6 +125,22 @@ fn failed(doing: &'static str) -> impl Fn(result::NvrtcError) -> CudaError {
 }
 
 const OLDEST: i32 = 12;
+/// What is called in the library; cudarc panics where something is not there.
+const NEEDED: [&str; 13] = [
+    "nvrtcCompileProgram",
+    "nvrtcCreateProgram",
+    "nvrtcDestroyProgram",
+    "nvrtcGetCUBIN",
+    "nvrtcGetCUBINSize",
+    "nvrtcGetErrorString",
+    "nvrtcGetNumSupportedArchs",
+    "nvrtcGetPTX",
+    "nvrtcGetPTXSize",
+    "nvrtcGetProgramLog",
+    "nvrtcGetProgramLogSize",
+    "nvrtcGetSupportedArchs",
+    "nvrtcVersion",
+];
 const GET: &str = "install the CUDA toolkit, or `pip install nvidia-cuda-nvrtc`, and name the folder it is in by \
                    LD_LIBRARY_PATH";
 
