@@ -1,4 +1,4 @@
-//! How long the users' side takes on a GPU, for the reference experiment's items: JSON lines like the peers'.
+//! How long the stages of a round take on a GPU, for the reference experiment's items: JSON lines like the peers'.
 //!
 //! `stages [USERS...]`: a time is that of ten rounds between two waits for the device, by the host's clock, over ten. Every
 //! repetition begins with the same actions and beliefs. More than 50,000 users are the same ones again and again.
@@ -6,8 +6,8 @@
 use std::time::Instant;
 
 use recsim_backend_cpu::best_items;
-use recsim_backend_cuda::{Batch, Cuda, CudaError, Replay, World};
-use recsim_core::backend::{Inspect, Simulate, Snapshot};
+use recsim_backend_cuda::{Agent, Batch, Cuda, CudaError, Replay, World};
+use recsim_core::backend::{Inspect, Learn, Simulate, Snapshot};
 use recsim_core::config::Config;
 use recsim_core::replay::Transitions;
 use recsim_core::rng::{Key, Purpose};
@@ -39,22 +39,18 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 fn measure(arrays: &Arrays) -> Result<(), Box<dyn std::error::Error>> {
     let world = HostWorld::new(arrays.shape, arrays.parts())?;
     let users = arrays.shape.users;
-    let environment = Config::default().plan(&world)?.environment;
+    let plan = Config::default().plan(&world)?;
     let mut gpu = Cuda::new()?;
-    let on_gpu = gpu.world(&world, &environment)?;
+    let on_gpu = gpu.world(&world, &plan.environment)?;
     let batch = gpu.batch(&on_gpu, 0..users)?;
     let mut snapshot = gpu.snapshot(&batch)?;
     snapshot.action.copy_from_slice(world.parts().user_embedding);
-    let mut stages = Stages {
-        replay: gpu.replay(&on_gpu, 1_000_000, &Transitions::default())?,
-        gpu,
-        world: on_gpu,
-        batch,
-        snapshot,
-    };
+    let replay = gpu.replay(&on_gpu, 1_000_000, &Transitions::default())?;
+    let agent = gpu.agent(&plan.learner, &plan.learner.initial(0))?;
+    let mut stages = Stages { gpu, world: on_gpu, batch, replay, agent, snapshot };
     for (phase, stage) in [
         ("observe", Stages::observe as Stage),
-        ("explore", Stages::explore),
+        ("act", Stages::act),
         ("topk", Stages::recommend),
         ("respond", Stages::respond),
         ("round", Stages::round),
@@ -86,6 +82,7 @@ struct Stages {
     world: World<recsim_backend_cuda::Gpu>,
     batch: Batch<recsim_backend_cuda::Gpu>,
     replay: Replay<recsim_backend_cuda::Gpu>,
+    agent: Agent<recsim_backend_cuda::Gpu>,
     snapshot: Snapshot,
 }
 
@@ -103,9 +100,9 @@ impl Stages {
         self.gpu.observe(&self.world, &mut self.batch)
     }
 
-    fn explore(&mut self, round: u64) -> Result<(), CudaError> {
+    fn act(&mut self, round: u64) -> Result<(), CudaError> {
         let key = Key::new(1, Purpose::Exploration).with(round);
-        self.gpu.explore(&self.world, &mut self.batch, key, 0.03, 1.0)
+        self.gpu.act(&self.agent, &mut self.batch, Some(key))
     }
 
     fn recommend(&mut self, _: u64) -> Result<(), CudaError> {
@@ -117,10 +114,10 @@ impl Stages {
         self.gpu.respond(&self.world, &mut self.batch, luck, Some(&mut self.replay))
     }
 
-    /// All but the actor.
+    /// All of it, without learning.
     fn round(&mut self, round: u64) -> Result<(), CudaError> {
         self.observe(round)?;
-        self.explore(round)?;
+        self.act(round)?;
         self.recommend(round)?;
         self.respond(round)?;
         self.wait()

@@ -66,10 +66,13 @@ inline bool backwards = false;
     std::abort();
 }
 
-inline void run_body() {
-    body(arguments);
-    current->ended = true;
-    _longjmp(scheduler, 1);
+// A fiber's life: a thread of a kernel, and then one of another, as a context is dear to make.
+inline void run_bodies() {
+    for (;;) {
+        body(arguments);
+        current->ended = true;
+        if (_setjmp(current->here) == 0) _longjmp(scheduler, 1);
+    }
 }
 
 // Lets a fiber run until it waits or ends.
@@ -105,12 +108,14 @@ inline void run_block(std::size_t threads) {
         Fiber& fiber = *fibers[n];
         fiber.thread.x = static_cast<unsigned>(n);
         fiber.wait = Wait::No;
-        fiber.ended = fiber.begun = false;
+        fiber.ended = false;
+        fiber.turn = 0;
+        if (fiber.begun) continue;
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.get();
         fiber.context.uc_stack.ss_size = Fiber::STACK;
         fiber.context.uc_link = nullptr;
-        makecontext(&fiber.context, run_body, 0);
+        makecontext(&fiber.context, run_bodies, 0);
     }
     std::vector<std::size_t> released;
     for (;;) {
@@ -219,6 +224,7 @@ inline unsigned __ballot_sync(unsigned mask, bool predicate) {
         return ballot;
     });
 }
+inline void __threadfence() {}
 inline bool __any_sync(unsigned mask, bool predicate) { return __ballot_sync(mask, predicate) != 0; }
 inline bool __syncthreads_or(bool predicate) {
     static bool any;

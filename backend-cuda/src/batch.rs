@@ -10,7 +10,7 @@ use crate::{CudaError, World};
 pub struct Batch<M: Machine> {
     /// The users, by index in the world.
     pub(crate) users: Range<usize>,
-    /// `[users, K + D]`
+    /// `[users, K + D]`, and rows for the agent's last tile
     pub(crate) state: M::Memory,
     /// `[users, D]`
     pub(crate) action: M::Memory,
@@ -30,6 +30,9 @@ pub struct Batch<M: Machine> {
     pub(crate) reward: M::Memory,
     /// Sums over the users of the last round.
     pub(crate) tally: M::Memory,
+    /// Components of the policy's actions that are saturated, and those that are no numbers; and how many there are.
+    pub(crate) counts: M::Memory,
+    pub(crate) components: u64,
 }
 
 impl<M: Machine> Batch<M> {
@@ -39,7 +42,8 @@ impl<M: Machine> Batch<M> {
         let (clusters, dimensions) = (world.shape.clusters, world.shape.dimensions);
         let parts = world.parts(machine, count);
         let mut batch = Self {
-            state: machine.zeros("states", count * (clusters + dimensions) * WORD)?,
+            state: machine
+                .zeros("states", count.next_multiple_of(machine.tile()) * (clusters + dimensions) * WORD)?,
             action: machine.zeros("actions", count * dimensions * WORD)?,
             lists: machine.zeros("lists", parts * count * world.environment.chosen * LONG)?,
             parts,
@@ -49,6 +53,8 @@ impl<M: Machine> Batch<M> {
             belief: machine.zeros("beliefs", count * clusters * WORD)?,
             reward: machine.zeros("rewards", count * WORD)?,
             tally: machine.zeros("tally", SUMS * LONG)?,
+            counts: machine.zeros("tally", 2 * LONG)?,
+            components: 0,
             users,
         };
         batch.reset(machine, world)?;

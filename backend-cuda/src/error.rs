@@ -1,6 +1,7 @@
 //! What can go wrong on a GPU.
 
 use std::fmt;
+use std::ops::Range;
 
 use recsim_core::backend::{BackendError, ErrorKind};
 
@@ -36,6 +37,11 @@ pub enum CudaError {
         /// The most that will do.
         most: usize,
     },
+    /// An action has a component that is not a finite number.
+    Action {
+        /// One of these users', by index in the world.
+        users: Range<usize>,
+    },
     /// The driver failed.
     Driver {
         /// What was being done.
@@ -50,6 +56,7 @@ impl BackendError for CudaError {
         match self {
             Self::Missing { .. } => ErrorKind::Unavailable,
             Self::Memory { .. } => ErrorKind::OutOfMemory,
+            Self::Action { .. } => ErrorKind::NotFinite,
             Self::Compile { .. } | Self::Size { .. } | Self::Driver { .. } => ErrorKind::Failed,
         }
     }
@@ -64,6 +71,7 @@ impl fmt::Display for CudaError {
             Self::Memory { table, bytes } => write!(f, "the device has no memory for the {table}: {bytes} bytes"),
             Self::Compile { unit, log } => write!(f, "the kernels of {unit} could not be compiled: {log}"),
             Self::Size { what, found, most } => write!(f, "{found} {what} are too many for a GPU: at most {most}"),
+            Self::Action { users } => write!(f, "an action of a user in {users:?} is not a finite number"),
             Self::Driver { doing, said } => write!(f, "the GPU failed while {doing}: {said}"),
         }
     }

@@ -12,34 +12,39 @@ use crate::{Agent, Batch, Cuda, CudaError, Replay, World};
 
 impl<M: Machine> Cuda<M> {
     /// The states that [`Simulate::observe`](recsim_core::backend::Simulate::observe) laid out, `[users, K + D]`.
-    pub fn states(&mut self, batch: &Batch<M>) -> Result<Vec<f32>, CudaError> {
-        numbers(&self.machine, &batch.state, self.machine.length(&batch.state) / WORD)
+    pub fn states(&mut self, world: &World<M>, batch: &Batch<M>) -> Result<Vec<f32>, CudaError> {
+        numbers(&self.machine, &batch.state, batch.users.len() * world.shape.state())
     }
 }
 
 impl<M: Machine> Inspect for Cuda<M> {
     fn tally(&mut self, world: &World<M>, batches: &[Batch<M>]) -> Result<Tally, CudaError> {
         // The batches' sums are brought together on the device, so that the host waits for one copy.
-        let Self { machine, tallies } = self;
-        if tallies.as_ref().is_none_or(|tallies| machine.length(tallies) < batches.len() * SUMS * LONG) {
-            *tallies = Some(machine.zeros("tallies", batches.len() * SUMS * LONG)?);
+        const NUMBERS: usize = SUMS + 2;
+        let Self { machine, tallies, .. } = self;
+        if tallies.as_ref().is_none_or(|tallies| machine.length(tallies) < batches.len() * NUMBERS * LONG) {
+            *tallies = Some(machine.zeros("tallies", batches.len() * NUMBERS * LONG)?);
         }
         let tallies = tallies.as_mut().expect("it was just made, if it was not there");
         for (n, batch) in batches.iter().enumerate() {
-            machine.copy(&batch.tally, 0, tallies, n * SUMS * LONG, SUMS * LONG)?;
+            machine.copy(&batch.tally, 0, tallies, n * NUMBERS * LONG, SUMS * LONG)?;
+            machine.copy(&batch.counts, 0, tallies, (n * NUMBERS + SUMS) * LONG, 2 * LONG)?;
         }
-        let sums = numbers::<M, i64>(machine, tallies, batches.len() * SUMS)?;
+        let sums = numbers::<M, i64>(machine, tallies, batches.len() * NUMBERS)?;
         let mut sum = Tally::default();
-        for (batch, sums) in batches.iter().zip(sums.as_chunks::<SUMS>().0) {
+        for (batch, sums) in batches.iter().zip(sums.as_chunks::<NUMBERS>().0) {
             let users = batch.users.len() as u64;
-            let &[accepted, improved, reward, distance, engagement, alignment, score] = sums;
+            let &[accepted, improved, reward, distance, engagement, alignment, score, saturated, spoilt] = sums;
+            if spoilt > 0 {
+                return Err(CudaError::Action { users: batch.users.clone() });
+            }
             sum += Tally {
                 users,
                 shown: users * world.environment.shown as u64,
                 accepted: accepted as u64,
                 improved: improved as u64,
-                components: 0,
-                saturated: 0,
+                components: batch.components,
+                saturated: saturated as u64,
                 reward: Fixed(reward),
                 distance: Fixed(distance),
                 engagement: Fixed(engagement),
@@ -50,8 +55,8 @@ impl<M: Machine> Inspect for Cuda<M> {
         Ok(sum)
     }
 
-    fn losses(&mut self, agent: &mut Agent) -> Result<Losses, CudaError> {
-        match *agent {}
+    fn losses(&mut self, agent: &mut Agent<M>) -> Result<Losses, CudaError> {
+        agent.losses(&self.machine)
     }
 
     fn snapshot(&mut self, batch: &Batch<M>) -> Result<Snapshot, CudaError> {
@@ -85,7 +90,7 @@ impl<M: Machine> Inspect for Cuda<M> {
         replay.transitions(&self.machine)
     }
 
-    fn export(&mut self, agent: &Agent) -> Result<AgentState, CudaError> {
-        match *agent {}
+    fn export(&mut self, agent: &Agent<M>) -> Result<AgentState, CudaError> {
+        agent.export(&self.machine)
     }
 }

@@ -1,23 +1,155 @@
-//! What there is of the agent's side: noise on actions. Networks are not written yet.
+//! The agent's side on the device: TD3's two steps, in the paper's order.
 
+use recsim_core::backend::Learn;
 use recsim_core::rng::Key;
+use recsim_core::td3::{AgentState, Learner, Network, UpdateKeys, dropout_boost, dropout_threshold};
 
+use crate::agent::{actor, critics};
 use crate::ffi::Machine;
-use crate::{Batch, Cuda, CudaError, World};
+use crate::ffi::learning::{Kernels, Output, Values};
+use crate::flat::Group;
+use crate::pass::{Input, Pass};
+use crate::{Agent, Batch, Cuda, CudaError, Replay, World};
 
-impl<M: Machine> Cuda<M> {
-    /// Puts the noise of [`Learn::act`](recsim_core::backend::Learn::act) on the batch's actions: `deviation` and
-    /// `max_action` are in the action's own units.
-    pub fn explore(
+impl<M: Machine> Learn for Cuda<M> {
+    fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Agent<M>, CudaError> {
+        Agent::new(&self.machine, learner, state)
+    }
+
+    fn act(&mut self, agent: &Agent<M>, batch: &mut Batch<M>, exploration: Option<Key>) -> Result<(), CudaError> {
+        let Self { machine, inference, .. } = self;
+        let (learner, kernels) = (&agent.learner, agent.kernels(machine));
+        let (actor, tile) = (actor(learner, &agent.flat), machine.tile());
+        let pass = match inference.take() {
+            Some((layout, pass)) if layout == learner.actor => pass,
+            _ => Pass::new(machine, &actor, tile, false)?,
+        };
+        machine.clear(&mut batch.counts)?;
+        let count = batch.users.len();
+        for row in (0..count).step_by(tile) {
+            // Always as many rows: what lies behind the last user is room of the batch's.
+            let input = Input { table: &batch.state, first: row * learner.state(), apart: learner.state() };
+            pass.evaluate(&kernels, &actor, &agent.networks, &input)?;
+            let output = Output { raw: pass.raw(), weights: &agent.networks };
+            let users = (batch.users.start + row, tile.min(count - row), row);
+            kernels.act(learner, &actor, &output, users, exploration, (&batch.action, &batch.counts))?;
+        }
+        batch.components = (count * learner.action()) as u64;
+        *inference = Some((learner.actor.clone(), pass));
+        Ok(())
+    }
+
+    fn improve_critics(
         &mut self,
         world: &World<M>,
-        batch: &mut Batch<M>,
-        exploration: Key,
-        deviation: f32,
-        max_action: f32,
+        replay: &Replay<M>,
+        agent: &mut Agent<M>,
+        keys: &UpdateKeys,
     ) -> Result<(), CudaError> {
-        let users = (batch.users.start, batch.users.len());
-        let noise = (exploration.bits(), deviation, max_action);
-        world.site(&self.machine).explore(&world.explore, users, noise, &mut batch.action)
+        agent.critic_updates += 1;
+        agent.reported[0] += 1;
+        let step = agent.learner.adam().step(agent.critic_updates, 1.0);
+        agent.kernels(&self.machine).tell(keys, replay.held(), &step, &agent.update)?;
+        let tables =
+            [&world.embedding, &replay.user, &replay.belief_before, &replay.belief, &replay.action, &replay.reward];
+        agent.keep_for(tables.map(|table| self.machine.address(table)).to_vec());
+        let mut kept = agent.kept[0].take();
+        let done = self.machine.repeat(&mut kept, &mut || agent.step_critics(&self.machine, world, replay));
+        agent.kept[0] = kept;
+        done
+    }
+
+    fn improve_policy(&mut self, agent: &mut Agent<M>, keys: &UpdateKeys) -> Result<(), CudaError> {
+        agent.policy_updates += 1;
+        agent.reported[1] += 1;
+        let step = agent.learner.adam().step(agent.policy_updates, 1.0);
+        agent.kernels(&self.machine).tell(keys, 0, &step, &agent.update)?;
+        let mut kept = agent.kept[1].take();
+        let done = self.machine.repeat(&mut kept, &mut || agent.step_actor(&self.machine));
+        agent.kept[1] = kept;
+        done
+    }
+}
+
+impl<M: Machine> Agent<M> {
+    fn kernels<'a>(&'a self, machine: &'a M) -> Kernels<'a, M> {
+        Kernels { machine, mlp: &self.mlp, td3: &self.td3, adam: &self.adam }
+    }
+
+    /// What was recorded with other tables is recorded anew.
+    fn keep_for(&mut self, addresses: Vec<u64>) {
+        if self.kept_for != addresses {
+            (self.kept_for, self.kept) = (addresses, [None, None]);
+        }
+    }
+
+    fn step_critics(&mut self, machine: &M, world: &World<M>, replay: &Replay<M>) -> Result<(), CudaError> {
+        let kernels = Kernels { machine, mlp: &self.mlp, td3: &self.td3, adam: &self.adam };
+        let Self { learner, flat, networks, targets, update, report, gradient, room, .. } = self;
+        let (actor, critics) = (actor(learner, flat), critics(learner, flat));
+        let (rows, width) = (learner.batch_size, learner.state() + learner.action());
+        let threshold = dropout_threshold(learner.dropout);
+        let rows_of = |table| Input { table, first: 0, apart: width };
+
+        kernels.sample(
+            rows,
+            &world.shape,
+            replay,
+            (&world.embedding, update),
+            (&room.input, &room.next, &room.reward),
+        )?;
+        room.actor.evaluate(&kernels, &actor, targets, &rows_of(&room.next))?;
+        let output = Output { raw: room.actor.raw(), weights: targets };
+        kernels.smooth_targets(rows, learner, &actor, &output, update, &room.next)?;
+        room.target_critics.evaluate(&kernels, &critics, targets, &rows_of(&room.next))?;
+
+        let input = rows_of(&room.input);
+        room.critics.learn(&kernels, &critics, networks, &input, &room.scratch, (update, threshold))?;
+        let due = Values { raw: room.target_critics.raw(), weights: targets };
+        let values = Values { raw: room.critics.raw(), weights: networks };
+        let slope = &room.scratch.slopes[0];
+        kernels.criticise(rows, learner, &critics, [&due, &values], (&room.reward, slope, report))?;
+        let boost = Some(dropout_boost(threshold) as f32);
+        room.critics.back(&kernels, &critics, networks, &input, &mut room.scratch, boost, Some(gradient), false)?;
+        self.descend(machine, Network::Critic1)
+    }
+
+    fn step_actor(&mut self, machine: &M) -> Result<(), CudaError> {
+        let kernels = Kernels { machine, mlp: &self.mlp, td3: &self.td3, adam: &self.adam };
+        let Self { learner, flat, networks, update, report, gradient, room, .. } = self;
+        let (actor, critics) = (actor(learner, flat), critics(learner, flat));
+        let critic = Group { nets: 1, ..critics };
+        let (rows, width) = (learner.batch_size, learner.state() + learner.action());
+        let threshold = dropout_threshold(learner.dropout);
+        let input = Input { table: &room.input, first: 0, apart: width };
+
+        room.actor.learn(&kernels, &actor, networks, &input, &room.scratch, (update, threshold))?;
+        let output = Output { raw: room.actor.raw(), weights: networks };
+        kernels.propose(rows, learner, &actor, &output, &room.input)?;
+        room.critics.evaluate(&kernels, &critic, networks, &input)?;
+        let values = Values { raw: room.critics.raw(), weights: networks };
+        let seen = (&room.input, &room.scratch.slopes[0], &*report);
+        let sums = (&room.scratch.partial, &room.scratch.done);
+        kernels.appraise(rows, learner, &critic, &values, seen, sums)?;
+        room.critics.back(&kernels, &critic, networks, &input, &mut room.scratch, None, None, true)?;
+        let [by_input, slope] = &room.scratch.slopes;
+        kernels.back_to_policy(rows, learner, &actor, &output, (by_input, slope))?;
+        room.scratch.slopes.swap(0, 1);
+        let boost = Some(dropout_boost(threshold) as f32);
+        room.actor.back(&kernels, &actor, networks, &input, &mut room.scratch, boost, Some(gradient), false)?;
+        self.descend(machine, Network::Actor)?;
+        self.kernels(machine).follow(self.flat.len(), self.learner.tau, &self.networks, &self.targets)
+    }
+
+    /// Adam's step on the actor, or on both critics, their gradient clipped by its norm over all of them.
+    fn descend(&self, machine: &M, of: Network) -> Result<(), CudaError> {
+        let Self { learner, flat, networks, moments: [first, second], gradient, update, report, room, .. } = self;
+        let kernels = self.kernels(machine);
+        let group = if of == Network::Actor { actor(learner, flat) } else { critics(learner, flat) };
+        let sums = (&room.scratch.partial, &room.scratch.done);
+        kernels.norm(learner, &group, (gradient, report), sums)?;
+        // The numbers that change with the step are the device's.
+        let step = learner.adam().step(1, 1.0);
+        kernels.descend(&step, &group, (update, report), [gradient, networks, first, second])
     }
 }

@@ -5,40 +5,47 @@
 //! | the kernels, named after core's files | `kernels/` |
 //! | what is kept of a world, of a batch of users and of transitions | [`World`], [`Batch`], [`Replay`] |
 //! | the users' side | `simulate` |
-//! | noise on actions | `learn` |
+//! | the agent's side | `learn`, with `agent`, `flat` and `pass` |
 //! | launching, memory, and all the unsafe code | `ffi` |
 //! | how the kernels run where there is no GPU | `host/cuda.h`, `ffi/host` |
-//!
-//! The agent's networks are not written yet: the users can be simulated, and [`Cuda`] is no whole device.
 #![deny(unsafe_code)]
 
+mod agent;
 mod batch;
 mod cache;
 mod error;
 mod ffi;
+mod flat;
 mod inspect;
 mod learn;
+mod pass;
 mod replay;
 mod simulate;
 mod sources;
 mod table;
 mod world;
 
+pub use agent::Agent;
 pub use batch::Batch;
 pub use error::CudaError;
 #[cfg(feature = "host-run")]
 pub use ffi::Host;
-pub use ffi::{Gpu, Machine, Nvrtc};
+pub use ffi::{Gpu, Machine, Matrix, Nvrtc, Product};
 pub use replay::Replay;
 pub use world::World;
 
 use recsim_core::backend::Backend;
+use recsim_core::net::Layout;
+
+use pass::Pass;
 
 /// An NVIDIA GPU, or another [`Machine`] that runs its kernels.
 pub struct Cuda<M: Machine = Gpu> {
     pub(crate) machine: M,
     /// `[batches, SUMS]`: where a round's tallies are brought together.
     pub(crate) tallies: Option<M::Memory>,
+    /// Room for a tile of users on their way through an actor of this layout.
+    inference: Option<(Layout, Pass<M>)>,
 }
 
 impl Cuda {
@@ -59,7 +66,7 @@ impl Cuda {
 impl<M: Machine> Cuda<M> {
     /// The stages on a machine.
     pub fn on(machine: M) -> Self {
-        Self { machine, tallies: None }
+        Self { machine, tallies: None, inference: None }
     }
 }
 
@@ -67,7 +74,7 @@ impl<M: Machine> Backend for Cuda<M> {
     type Error = CudaError;
     type World = World<M>;
     type Batch = Batch<M>;
-    type Agent = Agent;
+    type Agent = Agent<M>;
     type Replay = Replay<M>;
 }
 
@@ -78,7 +85,3 @@ pub fn compile_all(compiler: Nvrtc, constants: &[(&str, usize)], capability: i32
     let units = sources::UNITS.iter();
     units.map(|(unit, _)| Ok(compiler.compile(unit, &sources::unit(unit), &options)?.warnings)).collect()
 }
-
-/// Networks, targets, optimizer: not written yet.
-#[derive(Debug)]
-pub enum Agent {}

@@ -57,6 +57,11 @@ impl<M: Machine> Replay<M> {
         self.ring.capacity()
     }
 
+    /// Transitions that it holds.
+    pub(crate) fn held(&self) -> usize {
+        self.ring.held()
+    }
+
     /// Makes room for `count` transitions and says where they go.
     pub(crate) fn push(&mut self, count: usize) -> Span {
         self.ring.push(count)

@@ -34,11 +34,13 @@ fn append<'a>(name: &'a str, seen: &mut Vec<&'a str>, text: &mut String) {
 }
 
 /// The units there are, each with its kernels.
-pub(crate) const UNITS: [(&str, &[&str]); 4] = [
-    ("explore.cu", &["explore"]),
+pub(crate) const UNITS: [(&str, &[&str]); 6] = [
+    ("adam.cu", &["tell", "norm", "descend", "follow"]),
+    ("mlp.cu", &["evaluate", "moments", "activate", "back_to_column", "back_to_sums"]),
     ("observe.cu", &["observe"]),
     ("recommend.cu", &["halve", "scan", "merge"]),
     ("respond.cu", &["respond"]),
+    ("td3.cu", &["act", "sample", "smooth_targets", "criticise", "propose", "appraise", "back_to_policy"]),
 ];
 
 /// The kernels of a unit.
@@ -52,19 +54,24 @@ macro_rules! files {
 
 const FILES: &[(&str, &str)] = files!(
     "accept.cuh",
+    "adam.cu",
+    "adam.cuh",
     "belief.cuh",
-    "explore.cu",
     "margin.cuh",
     "math.cuh",
+    "mlp.cu",
     "observe.cu",
     "recommend.cu",
+    "reduce.cuh",
     "respond.cu",
     "reward.cuh",
     "rng.cuh",
     "slate.cuh",
     "tally.cuh",
+    "td3.cu",
     "td3.cuh",
     "tensor.cuh",
+    "update.cuh",
 );
 
 #[cfg(test)]

@@ -36,7 +36,6 @@ pub struct World<M: Machine> {
     pub(crate) pretrained: M::Memory,
     /// `[K]`
     pub(crate) target: M::Memory,
-    pub(crate) explore: M::Module,
     pub(crate) observe: M::Module,
     pub(crate) recommend: M::Module,
     pub(crate) respond: M::Module,
@@ -79,7 +78,6 @@ impl<M: Machine> World<M> {
             embedding: table(machine, "users' embeddings", parts.user_embedding)?,
             pretrained: table(machine, "pre-trained lists", parts.user_pretrained)?,
             target: table(machine, "target", parts.target)?,
-            explore: module("explore.cu")?,
             observe: module("observe.cu")?,
             recommend,
             respond: module("respond.cu")?,

@@ -4,23 +4,30 @@ mod common;
 
 use recsim_backend_cpu::{Cpu, best_items};
 use recsim_backend_cuda::Cuda;
-use recsim_conformance::suite;
+use recsim_conformance::{suite, td3};
 use recsim_core::backend::{Inspect, Simulate, Snapshot};
 use recsim_core::config::Config;
 use recsim_core::rng::{Key, Purpose, normal_pair};
 use recsim_core::world::{Recipe, generate};
 
 #[test]
-fn a_gpu_serves_users_as_the_formulas_say() {
+fn a_gpu_does_what_every_backend_does() {
     if gpu().is_some() {
-        suite::users(|| gpu().expect("the GPU was there a moment ago"));
+        suite::all(|| gpu().expect("the GPU was there a moment ago"));
     }
 }
 
 #[test]
-fn states_and_noise_are_what_core_says() {
+fn states_are_what_core_says() {
+    if let Some(mut gpu) = gpu() {
+        common::states_are_beliefs_and_embeddings(&mut gpu);
+    }
+}
+
+#[test]
+fn td3_is_pytorchs_on_a_gpu() {
     if gpu().is_some() {
-        common::stages(|| gpu().expect("the GPU was there a moment ago"));
+        td3::matches_pytorch(|| gpu().expect("the GPU was there a moment ago"));
     }
 }
 

@@ -3,27 +3,34 @@
 mod common;
 
 use recsim_backend_cuda::{Cuda, Host};
-use recsim_conformance::suite;
+use recsim_conformance::{suite, td3};
 
 #[test]
-fn the_kernels_serve_users_as_the_formulas_say() {
+fn the_kernels_do_what_every_backend_does() {
     if compiler() {
         // One block searches the whole catalogue.
-        suite::users(|| Cuda::on(Host { backwards: false, blocks: 1 }));
+        suite::all(|| Cuda::on(Host { backwards: false, blocks: 1 }));
     }
 }
 
 #[test]
 fn the_order_of_threads_and_blocks_changes_nothing() {
     if compiler() {
-        suite::users(|| Cuda::on(Host { backwards: true, blocks: 3 }));
+        suite::all(|| Cuda::on(Host { backwards: true, blocks: 3 }));
     }
 }
 
 #[test]
-fn states_and_noise_are_what_core_says() {
+fn td3_is_pytorchs() {
     if compiler() {
-        common::stages(|| Cuda::on(Host::default()));
+        td3::matches_pytorch(|| Cuda::on(Host { backwards: false, blocks: 1 }));
+    }
+}
+
+#[test]
+fn states_are_what_core_says() {
+    if compiler() {
+        common::states_are_beliefs_and_embeddings(&mut Cuda::on(Host::default()));
     }
 }
 

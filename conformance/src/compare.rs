@@ -41,8 +41,8 @@ impl fmt::Display for Difference {
 pub enum Filled {
     /// Beliefs alone: nobody has acted yet.
     Beliefs,
-    /// Beliefs, actions and slates.
-    Slates,
+    /// Beliefs, actions and the first so many items of each slate.
+    Slates(usize),
     /// All of them.
     Everything,
 }
@@ -58,10 +58,14 @@ pub fn exactly(stage: &'static str, filled: Filled, first: &Snapshot, second: &S
         return Ok(());
     }
     rows.same("action", &first.action, &second.action, same_bits)?;
-    rows.same("slate", &first.slate, &second.slate, |a, b| a == b)?;
-    if filled == Filled::Slates {
-        return Ok(());
+    if let Filled::Slates(chosen) = filled {
+        let items = |snapshot: &Snapshot| -> Vec<u32> {
+            let slates = snapshot.slate.chunks(snapshot.slate.len() / snapshot.users.len());
+            slates.flat_map(|slate| &slate[..chosen]).copied().collect()
+        };
+        return rows.same("slate", &items(first), &items(second), |a, b| a == b);
     }
+    rows.same("slate", &first.slate, &second.slate, |a, b| a == b)?;
     rows.same("accepted", &first.accepted, &second.accepted, |a, b| a == b)?;
     rows.same("belief_before", &first.belief_before, &second.belief_before, same_bits)?;
     rows.same("reward", &first.reward, &second.reward, same_bits)

@@ -20,14 +20,20 @@ pub struct Adam {
 pub struct Step<T> {
     /// What the gradient is multiplied by first: see [`clip`].
     pub clip: T,
-    beta_1: T,
-    beta_2: T,
-    /// `1 - beta`, worked out before rounding to `T`: in `f32`, `1 - 0.999` is off by a hundred-thousandth.
-    rest_1: T,
-    rest_2: T,
-    size: T,
-    root_of_correction_2: T,
-    epsilon: T,
+    /// Memory of the gradient.
+    pub beta_1: T,
+    /// Memory of its square.
+    pub beta_2: T,
+    /// `1 - beta_1`, worked out before rounding to `T`: in `f32`, `1 - 0.999` is off by a hundred-thousandth.
+    pub rest_1: T,
+    /// `1 - beta_2`, likewise.
+    pub rest_2: T,
+    /// `learning_rate / (1 - beta_1^t)`
+    pub size: T,
+    /// `sqrt(1 - beta_2^t)`
+    pub root_of_correction_2: T,
+    /// Guard against a division by 0.
+    pub epsilon: T,
 }
 
 impl Adam {

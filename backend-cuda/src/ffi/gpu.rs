@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys,
+};
 use cudarc::nvrtc::Ptx;
 
-use super::{Machine, Nvrtc};
+use super::cublas::{Cublas, WORKSPACE};
+use super::{Machine, Matrix, Nvrtc, Product};
 use crate::CudaError;
 use crate::cache::cached;
 use crate::sources::kernels;
@@ -18,6 +21,9 @@ pub struct Gpu {
     compiler: Nvrtc,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
+    products: Cublas,
+    /// What `products` was lent.
+    _workspace: CudaSlice<u8>,
     /// Such as 90 for 9.0.
     capability: i32,
     processors: usize,
@@ -41,8 +47,11 @@ impl Gpu {
         let compiler = Nvrtc::find()?;
         let context = CudaContext::new(0)
             .map_err(|error| CudaError::Missing { what: format!("no GPU can be used: {}", said(&error)) })?;
-        // One stream, in order: nothing has to be waited for between launches.
-        let stream = context.default_stream();
+        // One stream, in order: nothing has to be waited for between launches, and no event says when a table is free.
+        // SAFETY: no table is used on another stream.
+        unsafe { context.disable_event_tracking() };
+        // Not the default one, of which nothing can be recorded.
+        let stream = context.new_stream().map_err(failed("making a stream"))?;
         let (major, minor) = context.compute_capability().map_err(failed("asking for its capability"))?;
         let capability = 10 * major + minor;
         if capability < LEAST {
@@ -55,7 +64,11 @@ impl Gpu {
         }
         let count = sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
         let processors = context.attribute(count).map_err(failed("asking for its processors"))?;
-        Ok(Self { compiler, context, stream, capability, processors: usize::try_from(processors).unwrap_or(1) })
+        let products = Cublas::new(&stream)?;
+        let workspace = stream.alloc_zeros(WORKSPACE).map_err(failed("making a table"))?;
+        products.lend(&workspace)?;
+        let processors = usize::try_from(processors).unwrap_or(1);
+        Ok(Self { compiler, context, stream, products, _workspace: workspace, capability, processors })
     }
 
     /// The GPU in words: its name, its memory, what it is capable of.
@@ -68,7 +81,7 @@ impl Gpu {
 }
 
 /// What cudarc calls in the driver, for what is done here; it panics where something is not there.
-const NEEDED: [&str; 29] = [
+const NEEDED: [&str; 37] = [
     "cuCtxGetCurrent",
     "cuCtxSetCurrent",
     "cuCtxSynchronize",
@@ -84,6 +97,10 @@ const NEEDED: [&str; 29] = [
     "cuEventRecord",
     "cuGetErrorName",
     "cuGetErrorString",
+    "cuGraphDestroy",
+    "cuGraphExecDestroy",
+    "cuGraphInstantiateWithFlags",
+    "cuGraphLaunch",
     "cuInit",
     "cuLaunchKernel",
     "cuMemAllocAsync",
@@ -97,16 +114,26 @@ const NEEDED: [&str; 29] = [
     "cuModuleGetFunction",
     "cuModuleLoadData",
     "cuModuleUnload",
+    "cuStreamBeginCapture_v2",
+    "cuStreamCreate",
+    "cuStreamDestroy_v2",
+    "cuStreamEndCapture",
     "cuStreamSynchronize",
 ];
 
 impl Machine for Gpu {
     type Memory = CudaSlice<u8>;
     type Module = HashMap<&'static str, CudaFunction>;
+    type Sequence = Sequence;
 
     fn blocks(&self) -> usize {
         // The largest kernel leaves room for two on each.
         2 * self.processors
+    }
+
+    fn tile(&self) -> usize {
+        // A batch of 4000 users is one; and large products keep every processor busy.
+        4096
     }
 
     fn module(
@@ -174,6 +201,45 @@ impl Machine for Gpu {
         self.stream.memcpy_dtod(&from, &mut to.slice_mut(place..place + bytes)).map_err(failed("copying a table"))
     }
 
+    fn multiply(
+        &self,
+        product: &Product,
+        left: &Matrix<'_, Self::Memory>,
+        right: &Matrix<'_, Self::Memory>,
+        out: &Matrix<'_, Self::Memory>,
+    ) -> Result<(), CudaError> {
+        self.products.multiply(product, left, right, out)
+    }
+
+    fn repeat(
+        &self,
+        kept: &mut Option<Sequence>,
+        launches: &mut dyn FnMut() -> Result<(), CudaError>,
+    ) -> Result<(), CudaError> {
+        match kept {
+            // The first time libraries may load kernels and take memory, which cannot be recorded.
+            None => {
+                launches()?;
+                *kept = Some(Sequence::Warm);
+                return Ok(());
+            }
+            Some(Sequence::Warm) => {
+                let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+                self.stream.begin_capture(mode).map_err(failed("beginning to record"))?;
+                let launched = launches();
+                let flags = sys::CUgraphInstantiate_flags(0);
+                let graph = self.stream.end_capture(flags).map_err(failed("recording launches"));
+                launched?;
+                *kept = graph?.map(Sequence::Recorded);
+            }
+            Some(Sequence::Recorded(_)) => {}
+        }
+        match kept {
+            Some(Sequence::Recorded(graph)) => graph.launch().map_err(failed("launching what was recorded")),
+            _ => launches(),
+        }
+    }
+
     unsafe fn launch(
         &self,
         module: &Self::Module,
@@ -209,10 +275,18 @@ impl Machine for Gpu {
     }
 }
 
+/// Launches that were made once, and are then recorded.
+pub enum Sequence {
+    /// Made.
+    Warm,
+    /// Recorded as a graph.
+    Recorded(CudaGraph),
+}
+
 /// The first capability whose tensor cores multiply halves as the kernels ask for.
 const LEAST: i32 = 75;
 
-fn failed(doing: &'static str) -> impl Fn(DriverError) -> CudaError {
+pub(super) fn failed(doing: &'static str) -> impl Fn(DriverError) -> CudaError {
     move |error| CudaError::Driver { doing, said: said(&error) }
 }
 

@@ -1,6 +1,7 @@
 //! The kernels on the host: the same sources, compiled by a C++ compiler against `host/cuda.h`, which runs a block's
 //! threads in lockstep. Slow, and everything is checked but what only a GPU can show.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_int, c_uint, c_void};
 use std::process::Command;
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use libloading::Library;
 
-use super::Machine;
+use super::{Machine, Matrix, Product};
 use crate::CudaError;
 
 /// The host as a machine.
@@ -40,7 +41,7 @@ fn compiler() -> Command {
 /// A table on the host.
 #[derive(Debug)]
 pub struct Memory {
-    words: Vec<u64>,
+    words: Vec<Cell<u64>>,
     bytes: usize,
 }
 
@@ -65,9 +66,15 @@ type Launch = unsafe extern "C" fn(*const c_char, c_uint, c_uint, *mut *mut c_vo
 impl Machine for Host {
     type Memory = Memory;
     type Module = Module;
+    type Sequence = ();
 
     fn blocks(&self) -> usize {
         self.blocks
+    }
+
+    fn tile(&self) -> usize {
+        // Small, so that tests have several of them, and one that is not full.
+        16
     }
 
     fn module(&self, unit: &'static str, source: &str, constants: &[(&str, usize)]) -> Result<Module, CudaError> {
@@ -81,7 +88,7 @@ impl Machine for Host {
     }
 
     fn zeros(&self, _table: &'static str, bytes: usize) -> Result<Memory, CudaError> {
-        Ok(Memory { words: vec![0; bytes.div_ceil(8)], bytes })
+        Ok(Memory { words: vec![Cell::new(0); bytes.div_ceil(8)], bytes })
     }
 
     fn length(&self, memory: &Memory) -> usize {
@@ -103,7 +110,7 @@ impl Machine for Host {
     }
 
     fn clear(&self, memory: &mut Memory) -> Result<(), CudaError> {
-        memory.words.fill(0);
+        memory.bytes_mut().fill(0);
         Ok(())
     }
 
@@ -117,6 +124,48 @@ impl Machine for Host {
     ) -> Result<(), CudaError> {
         to.bytes_mut()[place..place + bytes].copy_from_slice(&from.bytes()[first..first + bytes]);
         Ok(())
+    }
+
+    fn multiply(
+        &self,
+        product: &Product,
+        left: &Matrix<'_, Memory>,
+        right: &Matrix<'_, Memory>,
+        out: &Matrix<'_, Memory>,
+    ) -> Result<(), CudaError> {
+        let &Product { rows, columns, terms, count } = product;
+        let fits = |matrix: &Matrix<'_, Memory>, end: usize| assert!(4 * end <= matrix.table.bytes, "a table ends");
+        fits(left, left.end(rows, terms, count));
+        fits(right, right.end(terms, columns, count));
+        fits(out, out.end(rows, columns, count));
+        let number = |matrix: &Matrix<'_, Memory>, n: usize, row: usize, column: usize| {
+            let (row, column) = if matrix.turned { (column, row) } else { (row, column) };
+            matrix.first + n * matrix.apart + row * matrix.row + column
+        };
+        for n in 0..count {
+            let row_of_right =
+                |term| (0..columns).map(move |column| right.table.number(number(right, n, term, column)));
+            let right: Vec<f32> = (0..terms).flat_map(row_of_right).collect();
+            for row in 0..rows {
+                let mut sums = vec![0.0; columns];
+                for (term, right) in right.chunks_exact(columns).enumerate() {
+                    let factor = left.table.number(number(left, n, row, term));
+                    sums.iter_mut().zip(right).for_each(|(sum, right)| *sum += factor * right);
+                }
+                for (column, sum) in sums.into_iter().enumerate() {
+                    out.table.set_number(number(out, n, row, column), sum);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn repeat(
+        &self,
+        _kept: &mut Option<()>,
+        launches: &mut dyn FnMut() -> Result<(), CudaError>,
+    ) -> Result<(), CudaError> {
+        launches()
     }
 
     unsafe fn launch(
@@ -148,6 +197,16 @@ impl Machine for Host {
 }
 
 impl Memory {
+    fn number(&self, place: usize) -> f32 {
+        let word = self.words[place / 2].get();
+        f32::from_bits((word >> (32 * (place % 2))) as u32)
+    }
+
+    fn set_number(&self, place: usize, number: f32) {
+        let (cell, shift) = (&self.words[place / 2], 32 * (place % 2));
+        cell.set(cell.get() & !(0xffff_ffff << shift) | u64::from(number.to_bits()) << shift);
+    }
+
     fn bytes(&self) -> &[u8] {
         // SAFETY: the words are as many bytes, or a few more, and any bytes are bytes.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.bytes) }

@@ -219,28 +219,6 @@ impl<'a, M: Machine> Site<'a, M> {
         ring
     }
 
-    /// Puts noise on the actions of the `count` users from `first` on: the key's bits, the deviation, the bound.
-    pub(crate) fn explore(
-        &self,
-        module: &M::Module,
-        (first, count): (usize, usize),
-        (key, deviation, max_action): (u64, f32, f32),
-        action: &mut M::Memory,
-    ) -> Result<(), CudaError> {
-        self.holds(action, count * self.dimensions * WORD);
-        let arguments: [&[u8]; 6] = [
-            &word(first),
-            &word(count),
-            &key.to_ne_bytes(),
-            &deviation.to_ne_bytes(),
-            &max_action.to_ne_bytes(),
-            &self.machine.address(action).to_ne_bytes(),
-        ];
-        let pairs = count * self.dimensions.div_ceil(2);
-        // SAFETY: `explore.cu`'s arguments; by the assertion every place it touches lies in its table.
-        unsafe { self.machine.launch(module, "explore", pairs.div_ceil(256), 256, &arguments) }
-    }
-
     fn holds(&self, memory: &M::Memory, bytes: usize) {
         let found = self.machine.length(memory);
         assert!(found >= bytes, "a table of {found} bytes where {bytes} are needed");

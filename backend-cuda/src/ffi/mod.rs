@@ -3,28 +3,37 @@
 //! All of the crate's `unsafe` is here.
 #![expect(unsafe_code, reason = "kernels take raw pointers, and libraries are opened at run time")]
 
+mod cublas;
 mod gpu;
 #[cfg(feature = "host-run")]
 mod host;
 pub(crate) mod kernels;
+pub(crate) mod learning;
 mod nvrtc;
+mod product;
 
 pub use gpu::Gpu;
 #[cfg(feature = "host-run")]
 pub use host::Host;
 pub use nvrtc::Nvrtc;
+pub use product::{Matrix, Product};
 
 use crate::CudaError;
 
 /// A device that runs kernels, one after the other, in the order in which they are launched.
 pub trait Machine {
-    /// A table of bytes on the device, aligned for any type.
+    /// A table of bytes on the device, aligned for any type. The device may write to it whoever else looks at it.
     type Memory;
     /// Compiled kernels.
     type Module;
+    /// What was launched once, to be launched again.
+    type Sequence;
 
     /// Blocks of threads that it runs at a time, or a few more: at least 1.
     fn blocks(&self) -> usize;
+
+    /// Rows that inference multiplies at a time, whatever the batch: libraries choose how they add up by shape.
+    fn tile(&self) -> usize;
 
     /// Compiles `source`; `constants` are its compile-time constants.
     fn module(
@@ -69,6 +78,27 @@ pub trait Machine {
         to: &mut Self::Memory,
         place: usize,
         bytes: usize,
+    ) -> Result<(), CudaError>;
+
+    /// Multiplies `left` and `right` into `out`, which is not turned and is none of them. All lie in tables of this
+    /// machine.
+    ///
+    /// # Panics
+    /// If a table ends before its last matrix.
+    fn multiply(
+        &self,
+        product: &Product,
+        left: &Matrix<'_, Self::Memory>,
+        right: &Matrix<'_, Self::Memory>,
+        out: &Matrix<'_, Self::Memory>,
+    ) -> Result<(), CudaError>;
+
+    /// Does what `launches` launches. The machine may keep it in `kept`, and then repeat it without asking: so it must be
+    /// the same each time, argument by argument, and touch no host memory.
+    fn repeat(
+        &self,
+        kept: &mut Option<Self::Sequence>,
+        launches: &mut dyn FnMut() -> Result<(), CudaError>,
     ) -> Result<(), CudaError>;
 
     /// Launches a kernel with the bytes of its arguments.

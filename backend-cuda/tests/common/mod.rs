@@ -6,8 +6,7 @@ use std::io::Write;
 use recsim_backend_cuda::{Cuda, Machine};
 use recsim_core::backend::{Inspect, Simulate};
 use recsim_core::config::Config;
-use recsim_core::rng::{Key, Purpose, normal_pair};
-use recsim_core::td3::perturb;
+use recsim_core::rng::{Key, Purpose};
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
 
 /// Says loudly, past what the test harness keeps to itself, that a test did nothing; or fails, if `variable` is set.
@@ -16,13 +15,8 @@ pub(crate) fn skipped(what: &str, variable: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
 }
 
-/// Every stage that no snapshot shows, of more users than a block serves.
-pub(crate) fn stages<M: Machine>(new: impl Fn() -> Cuda<M>) {
-    states_are_beliefs_and_embeddings(&mut new());
-    exploration_is_normal_noise_of_its_key(&mut new());
-}
-
-fn states_are_beliefs_and_embeddings<M: Machine>(cuda: &mut Cuda<M>) {
+/// The stage that no snapshot shows, of more users than a block serves.
+pub(crate) fn states_are_beliefs_and_embeddings<M: Machine>(cuda: &mut Cuda<M>) {
     let generated = world();
     let world = generated.view();
     let environment = Config::default().plan(&world).expect("the defaults suit").environment;
@@ -30,35 +24,13 @@ fn states_are_beliefs_and_embeddings<M: Machine>(cuda: &mut Cuda<M>) {
     let mut batch = cuda.batch(&on_device, 3..USERS).expect("a batch");
     for round in 0..2 {
         cuda.observe(&on_device, &mut batch).expect("states");
-        let (states, shown) = (cuda.states(&batch).expect("states"), cuda.snapshot(&batch).expect("a snapshot"));
+        let (states, shown) =
+            (cuda.states(&on_device, &batch).expect("states"), cuda.snapshot(&batch).expect("a snapshot"));
         let due =
             shown.belief.chunks(3).zip(3..USERS).flat_map(|(belief, user)| [belief, world.user_embedding(user)]);
         assert!(due.flatten().copied().map(f32::to_bits).eq(states.into_iter().map(f32::to_bits)), "round {round}");
         cuda.recommend(&on_device, &mut batch).expect("slates");
         cuda.respond(&on_device, &mut batch, Key::new(0, Purpose::Acceptance), None).expect("a response");
-    }
-}
-
-fn exploration_is_normal_noise_of_its_key<M: Machine>(cuda: &mut Cuda<M>) {
-    let generated = world();
-    let world = generated.view();
-    let environment = Config::default().plan(&world).expect("the defaults suit").environment;
-    let on_device = cuda.world(&world, &environment).expect("a world");
-    let mut batch = cuda.batch(&on_device, 2..USERS).expect("a batch");
-    let mut snapshot = cuda.snapshot(&batch).expect("a snapshot");
-    let width = world.shape().dimensions;
-    for (place, action) in snapshot.action.iter_mut().enumerate() {
-        *action = (place % 201) as f32 / 100.0 - 1.0;
-    }
-    cuda.restore(&mut batch, &snapshot).expect("it takes actions");
-    let key = Key::new(2, Purpose::Exploration).with(1).with(1);
-    cuda.explore(&on_device, &mut batch, key, 0.1, 1.0).expect("noise");
-    let noisy = cuda.snapshot(&batch).expect("a snapshot").action;
-    for (place, (&found, &plain)) in noisy.iter().zip(&snapshot.action).enumerate() {
-        let (user, column) = (2 + place / width, place % width);
-        let draw = normal_pair(key.with(user as u64).with((column / 2) as u64))[column % 2];
-        let due = perturb(plain, 0.1 * draw, 1.0);
-        assert!((found - due).abs() <= 1e-6, "{place}: {found} where {due} is due");
     }
 }
 

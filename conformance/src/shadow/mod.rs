@@ -81,9 +81,18 @@ pub struct Pair<A, B> {
     pub(crate) second: B,
 }
 
+/// What two backends keep of a world.
+#[derive(Clone, Debug)]
+pub struct Stage<A, B> {
+    pub(crate) first: A,
+    pub(crate) second: B,
+    /// Items of a slate that an action chooses: what both must have chosen before users respond.
+    pub(crate) chosen: usize,
+}
+
 impl<A: Device, B: Device> Backend for Shadow<A, B> {
     type Error = ShadowError<A::Error, B::Error>;
-    type World = Pair<A::World, B::World>;
+    type World = Stage<A::World, B::World>;
     type Batch = Pair<A::Batch, B::Batch>;
     type Agent = Agent<A, B>;
     type Replay = Pair<A::Replay, B::Replay>;

@@ -8,14 +8,15 @@ use recsim_core::replay::Transitions;
 use recsim_core::rng::Key;
 use recsim_core::world::World;
 
-use super::{Pair, Shadow, ShadowError};
+use super::{Pair, Shadow, ShadowError, Stage};
 use crate::compare::{Filled, exactly};
 
 impl<A: Device, B: Device> Simulate for Shadow<A, B> {
     fn world(&mut self, world: &World<'_>, environment: &Environment) -> Result<Self::World, Self::Error> {
-        Ok(Pair {
+        Ok(Stage {
             first: self.first.world(world, environment).map_err(ShadowError::First)?,
             second: self.second.world(world, environment).map_err(ShadowError::Second)?,
+            chosen: environment.chosen,
         })
     }
 
@@ -42,7 +43,7 @@ impl<A: Device, B: Device> Simulate for Shadow<A, B> {
     fn recommend(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
         self.first.recommend(&world.first, &mut batch.first).map_err(ShadowError::First)?;
         self.second.recommend(&world.second, &mut batch.second).map_err(ShadowError::Second)?;
-        self.agree("recommend", Filled::Slates, batch)
+        self.agree("recommend", Filled::Slates(world.chosen), batch)
     }
 
     fn respond(

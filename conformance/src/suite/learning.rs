@@ -96,7 +96,7 @@ pub fn learning_agrees_with_the_reference<B: Device>(new: &impl Fn() -> B) {
         let backend = Shadow::new(new(), Reference::<f64>::default()).with_tolerance(SMALL);
         let mut session = Session::new(backend, &world.view(), plan).expect("both begin alike");
         while !session.finished() {
-            session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+            session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error:?}"));
         }
         assert!(session.progress().updates > 0, "a run that learns nothing would prove nothing");
     }

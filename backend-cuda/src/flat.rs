@@ -1,0 +1,71 @@
+//! Where networks lie: all numbers of all of them in one buffer, so that one pass over it is one pass over all.
+
+use std::ops::Range;
+
+use recsim_core::net::Layout;
+use recsim_core::td3::{Learner, Network};
+
+/// The parameters of actor and critics, one after the other, and then their statistics likewise.
+#[derive(Clone, Debug)]
+pub(crate) struct Flat {
+    parameters: [Range<usize>; 3],
+    statistics: [Range<usize>; 3],
+}
+
+impl Flat {
+    pub(crate) fn new(learner: &Learner) -> Self {
+        let mut end = 0;
+        let mut take = |length: usize| {
+            end += length;
+            end - length..end
+        };
+        let layouts = learner.layouts();
+        let parameters = layouts.map(|layout| take(layout.parameters()));
+        let statistics = layouts.map(|layout| take(layout.statistics()));
+        Self { parameters, statistics }
+    }
+
+    /// One network's parameters.
+    pub(crate) fn parameters(&self, network: usize) -> Range<usize> {
+        self.parameters[network].clone()
+    }
+
+    /// One network's statistics.
+    pub(crate) fn statistics(&self, network: usize) -> Range<usize> {
+        self.statistics[network].clone()
+    }
+
+    /// Numbers that the optimizer moves.
+    pub(crate) fn all_parameters(&self) -> usize {
+        self.parameters[2].end
+    }
+
+    /// All numbers.
+    pub(crate) fn len(&self) -> usize {
+        self.statistics[2].end
+    }
+}
+
+/// Networks of one shape that go side by side: the actor, both critics, or the first of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) flat: &'a Flat,
+    /// The first one.
+    pub(crate) network: Network,
+    /// How many.
+    pub(crate) nets: usize,
+}
+
+impl Group<'_> {
+    /// Their parameters, one network after the other.
+    pub(crate) fn parameters(&self) -> Range<usize> {
+        let first = self.network as usize;
+        self.flat.parameters[first].start..self.flat.parameters[first + self.nets - 1].end
+    }
+
+    /// Where the first one's statistics begin.
+    pub(crate) fn statistics(&self) -> usize {
+        self.flat.statistics[self.network as usize].start
+    }
+}
