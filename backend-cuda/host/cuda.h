@@ -90,14 +90,13 @@ inline void wait(Wait what, unsigned mask = 0) {
     if (_setjmp(current->here) == 0) _longjmp(scheduler, 1);
 }
 
-// Whether all whom `fiber` waits for have come or ended.
+// Whether all of its warp whom `fiber` waits for have come or ended.
 inline bool complete(std::size_t place, std::size_t threads) {
     Fiber const& fiber = *fibers[place];
-    std::size_t const first = fiber.wait == Wait::Block ? 0 : place / 32 * 32;
-    std::size_t const last = fiber.wait == Wait::Block ? threads : std::min(first + 32, threads);
+    std::size_t const first = place / 32 * 32, last = std::min(first + 32, threads);
     for (std::size_t other = first; other < last; ++other) {
-        bool const awaited = fiber.wait == Wait::Block || (fiber.mask >> (other - first) & 1);
-        if (awaited && !fibers[other]->ended && fibers[other]->wait != fiber.wait) return false;
+        bool const awaited = fiber.mask >> (other - first) & 1;
+        if (awaited && !fibers[other]->ended && fibers[other]->wait != Wait::Warp) return false;
     }
     return true;
 }
@@ -119,7 +118,7 @@ inline void run_block(std::size_t threads) {
     }
     std::vector<std::size_t> released;
     for (;;) {
-        bool ran = false, left = false;
+        bool ran = false, left = false, all_wait = true;
         for (std::size_t n = 0; n < threads; ++n) {
             Fiber& fiber = *fibers[backwards ? threads - 1 - n : n];
             if (!fiber.ended && fiber.wait == Wait::No) {
@@ -127,11 +126,14 @@ inline void run_block(std::size_t threads) {
                 ran = true;
             }
             left = left || !fiber.ended;
+            all_wait = all_wait && (fiber.ended || fiber.wait == Wait::Block);
         }
         if (!left) return;
         released.clear();
         for (std::size_t n = 0; n < threads; ++n) {
-            if (!fibers[n]->ended && fibers[n]->wait != Wait::No && complete(n, threads)) released.push_back(n);
+            Fiber const& fiber = *fibers[n];
+            if (fiber.ended || fiber.wait == Wait::No) continue;
+            if (fiber.wait == Wait::Block ? all_wait : complete(n, threads)) released.push_back(n);
         }
         for (std::size_t n : released) fibers[n]->wait = Wait::No;
         if (!ran && released.empty()) {
