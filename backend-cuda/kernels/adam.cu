@@ -13,10 +13,13 @@ tell(recsim::Update update, recsim::Update* place) {
 // The norm of a gradient of `count` numbers, added to a sum over updates, and what it is clipped by. `partial` has room
 // for a number a block.
 extern "C" __global__ void __launch_bounds__(256)
-norm(float const* gradient, unsigned long long count, float most, double* partial, unsigned* done, recsim::Report* report, unsigned of_actor) {
+measure(
+    float const* gradient, unsigned long long count, float most, double* partial, unsigned* done,
+    recsim::Report* report, unsigned of_actor
+) {
     using namespace recsim;
     double square = 0.0;
-    for (size_t n = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x; n < count; n += static_cast<size_t>(gridDim.x) * blockDim.x) {
+    for (size_t n = thread_of_all(); n < count; n += threads_of_all()) {
         square += static_cast<double>(gradient[n]) * gradient[n];
     }
     square = block_sum(square);
@@ -37,8 +40,9 @@ descend(
     recsim::Step step, recsim::Update const* update, recsim::Report const* report, unsigned long long count,
     float const* gradient, float* parameter, float* first, float* second
 ) {
+    using namespace recsim;
     float const size = update->size, root = update->root_of_correction_2, clip = report->clip;
-    for (size_t n = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x; n < count; n += static_cast<size_t>(gridDim.x) * blockDim.x) {
+    for (size_t n = thread_of_all(); n < count; n += threads_of_all()) {
         step.apply(size, root, parameter[n], first[n], second[n], gradient[n] * clip);
     }
 }
@@ -46,12 +50,13 @@ descend(
 // `count` numbers follow others.
 extern "C" __global__ void __launch_bounds__(256)
 follow(unsigned long long count, float tau, float const* online, float* target) {
-    for (size_t n = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x; n < count; n += static_cast<size_t>(gridDim.x) * blockDim.x) {
-        target[n] = recsim::soft_update(target[n], online[n], tau);
+    using namespace recsim;
+    for (size_t n = thread_of_all(); n < count; n += threads_of_all()) {
+        target[n] = soft_update(target[n], online[n], tau);
     }
 }
 
 HOST_KERNEL(tell)
-HOST_KERNEL(norm)
+HOST_KERNEL(measure)
 HOST_KERNEL(descend)
 HOST_KERNEL(follow)

@@ -124,7 +124,7 @@ moments(recsim::Layer layer, unsigned chunks, float const* sums, float* partial,
 }
 
 // A hidden layer while learning: BatchNorm by the batch, ReLU, Dropout. A thread four columns.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(128)
 activate(
     recsim::Layer layer, recsim::Dropout dropout, recsim::Update const* update, float const* batch, float const* sums,
     float* output
@@ -133,13 +133,15 @@ activate(
     for (size_t net = 0; net < layer.nets; ++net) {
         Key const key = Key{update->dropout}.with(dropout.network + net).with(dropout.depth);
         for (size_t four = threadIdx.x; 4 * four < layer.width; four += blockDim.x) {
+            size_t const first = 4 * four, last = layer.width - 1;
+            auto const column = [=](size_t n) { return Column(layer, batch, net, first + n < last ? first + n : last); };
+            Column const columns[4] = {column(0), column(1), column(2), column(3)};
             for (size_t row = blockIdx.x; row < layer.rows; row += gridDim.x) {
                 unsigned const fates = kept(key, row, four, dropout.threshold);
-                for (size_t column = 4 * four; column < 4 * four + 4 && column < layer.width; ++column) {
-                    size_t const place = (net * layer.rows + row) * layer.width + column;
-                    float const number = Column(layer, batch, net, column).of(sums[place]);
-                    bool const passes = number > 0.0f && (fates >> (column - 4 * four) & 1u);
-                    output[place] = passes ? number * dropout.boost : 0.0f;
+                for (size_t n = 0; n < 4 && first + n <= last; ++n) {
+                    size_t const place = (net * layer.rows + row) * layer.width + first + n;
+                    float const number = columns[n].of(sums[place]);
+                    output[place] = number > 0.0f && (fates >> n & 1u) ? number * dropout.boost : 0.0f;
                 }
             }
         }

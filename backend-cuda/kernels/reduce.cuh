@@ -1,7 +1,12 @@
-// Sums over a block, and over blocks, always in the same order: no atomic addition of floats.
+// How threads share work. Sums over a block, and over blocks, are always made in the same order: no atomic addition of
+// floats.
 #pragma once
 
 namespace recsim {
+
+// This thread's number among all blocks' threads, and how many they are.
+__device__ inline size_t thread_of_all() { return static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
+__device__ inline size_t threads_of_all() { return static_cast<size_t>(gridDim.x) * blockDim.x; }
 
 // The sum of a block's threads' numbers. All of them call it.
 template <class T>

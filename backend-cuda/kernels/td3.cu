@@ -28,9 +28,6 @@ struct Values {
     }
 };
 
-__device__ inline size_t thread_of_all() { return static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
-__device__ inline size_t threads_of_all() { return static_cast<size_t>(gridDim.x) * blockDim.x; }
-
 }  // namespace recsim
 
 // The actions of a batch's users from the actor's raw output, [count, D], with noise if `deviation` is not below 0; counts

@@ -6,7 +6,7 @@ use recsim_core::replay::Transitions;
 use recsim_core::td3::AgentState;
 
 use crate::ffi::Machine;
-use crate::ffi::kernels::{LONG, SUMS, WORD};
+use crate::ffi::kernels::{LONG, SUMS};
 use crate::table::numbers;
 use crate::{Agent, Batch, Cuda, CudaError, Replay, World};
 

@@ -147,7 +147,7 @@ impl<M: Machine> Agent<M> {
         let kernels = self.kernels(machine);
         let group = if of == Network::Actor { actor(learner, flat) } else { critics(learner, flat) };
         let sums = (&room.scratch.partial, &room.scratch.done);
-        kernels.norm(learner, &group, (gradient, report), sums)?;
+        kernels.measure(learner, &group, (gradient, report), sums)?;
         // The numbers that change with the step are the device's.
         let step = learner.adam().step(1, 1.0);
         kernels.descend(&step, &group, (update, report), [gradient, networks, first, second])

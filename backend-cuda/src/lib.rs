@@ -30,7 +30,7 @@ pub use batch::Batch;
 pub use error::CudaError;
 #[cfg(feature = "host-run")]
 pub use ffi::Host;
-pub use ffi::{Gpu, Machine, Matrix, Nvrtc, Product};
+pub use ffi::{Gpu, Machine, Matrix, Nvrtc, Precision, Product, UnknownPrecision};
 pub use replay::Replay;
 pub use world::World;
 
@@ -59,7 +59,7 @@ impl Cuda {
     /// }
     /// ```
     pub fn new() -> Result<Self, CudaError> {
-        Gpu::new().map(Self::on)
+        Gpu::new(Precision::default()).map(Self::on)
     }
 }
 

@@ -35,7 +35,7 @@ fn append<'a>(name: &'a str, seen: &mut Vec<&'a str>, text: &mut String) {
 
 /// The units there are, each with its kernels.
 pub(crate) const UNITS: [(&str, &[&str]); 6] = [
-    ("adam.cu", &["tell", "norm", "descend", "follow"]),
+    ("adam.cu", &["tell", "measure", "descend", "follow"]),
     ("mlp.cu", &["evaluate", "moments", "activate", "back_to_column", "back_to_sums"]),
     ("observe.cu", &["observe"]),
     ("recommend.cu", &["halve", "scan", "merge"]),

@@ -170,6 +170,9 @@ pub(crate) struct SettingsArguments {
     /// them, bit for bit
     #[arg(long, value_name = "SET")]
     isa: Option<String>,
+    /// How cuda multiplies matrices: float32 [default], tf32 or bf16
+    #[arg(long, value_name = "PRECISION")]
+    precision: Option<String>,
 }
 
 impl SettingsArguments {
@@ -182,6 +185,7 @@ impl SettingsArguments {
         flag("experiment.seed", "--seed", self.seed.map(Value::from));
         flag("experiment.threads", "--threads", self.threads.map(Value::from));
         flag("experiment.isa", "--isa", self.isa.clone().map(Value::from));
+        flag("experiment.precision", "--precision", self.precision.clone().map(Value::from));
         Overrides { file: self.config.clone(), sets: self.set.clone(), flags, users: self.users }
     }
 }

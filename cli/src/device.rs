@@ -16,6 +16,8 @@ pub(crate) struct Choice {
     threads: Option<usize>,
     #[cfg(feature = "cpu")]
     isa: recsim_backend_cpu::InstructionSet,
+    #[cfg(feature = "cuda")]
+    precision: recsim_backend_cuda::Precision,
     shadow: bool,
 }
 
@@ -33,7 +35,7 @@ pub(crate) struct About {
     pub(crate) backend: String,
     /// Threads in use.
     pub(crate) threads: usize,
-    /// The instruction set in use: learning is reproducible on one of them.
+    /// The instruction set in use, of a GPU with the precision of products: learning is reproducible on one of them.
     pub(crate) instruction_set: String,
     /// The backend that checks every stage, if any.
     pub(crate) shadow: Option<String>,
@@ -42,7 +44,10 @@ pub(crate) struct About {
 impl About {
     /// Records what was left to the device, and matters to whoever wants the same numbers again.
     pub(crate) fn settle(&self, config: &mut Config) {
-        config.experiment.isa.clone_from(&self.instruction_set);
+        // Of GPUs it is no setting: there is one for each.
+        if self.backend != "cuda" {
+            config.experiment.isa.clone_from(&self.instruction_set);
+        }
     }
 }
 
@@ -72,6 +77,10 @@ impl Choice {
                 return Err(settings.refuse_value("experiment.backend", problem));
             }
         };
+        if experiment.precision != "float32" && name != Name::Cuda {
+            let problem = "`experiment.precision` is of cuda's alone: others multiply in float32";
+            return Err(settings.refuse_value("experiment.precision", problem));
+        }
         let td3 = &settings.config.td3;
         if shadow && td3.batch_norm && td3.batch_size < FEWEST_SHADOWED {
             let problem = format!(
@@ -90,6 +99,8 @@ impl Choice {
             threads,
             #[cfg(feature = "cpu")]
             isa: instruction_set(settings, name)?,
+            #[cfg(feature = "cuda")]
+            precision: experiment.precision.parse().expect("the configuration was checked"),
             shadow,
         })
     }
@@ -125,13 +136,11 @@ impl Choice {
                 self.shadowed(cpu, about, job)
             }
             #[cfg(feature = "cuda")]
-            Name::Cuda => match recsim_backend_cuda::Cuda::new() {
-                Err(error) => Err(unstarted(error)),
-                Ok(_) => Err(with_remedy(
-                    anyhow::anyhow!("the CUDA backend simulates users, and cannot train an agent yet"),
-                    remedy(ErrorKind::Unavailable),
-                )),
-            },
+            Name::Cuda => {
+                let gpu = recsim_backend_cuda::Gpu::new(self.precision).map_err(unstarted)?;
+                let about = about("cuda", 1, &gpu.arithmetic());
+                self.shadowed(recsim_backend_cuda::Cuda::on(gpu), about, job)
+            }
             #[cfg(not(all(feature = "cpu", feature = "cuda")))]
             _ => unreachable!("a backend that was not built is refused when it is chosen"),
         }
@@ -184,11 +193,12 @@ fn cpu() -> Finding {
 
 #[cfg(feature = "cuda")]
 fn cuda() -> Finding {
-    let found = match recsim_backend_cuda::Gpu::new() {
-        Ok(gpu) => gpu.describe().unwrap_or_else(|error| error.to_string()) + "; no agent can be trained on it yet",
-        Err(error) => error.to_string(),
+    let gpu = recsim_backend_cuda::Gpu::new(recsim_backend_cuda::Precision::default());
+    let (usable, found) = match gpu.and_then(|gpu| gpu.describe()) {
+        Ok(found) => (true, found),
+        Err(error) => (false, error.to_string()),
     };
-    Finding { backend: "cuda", usable: false, found }
+    Finding { backend: "cuda", usable, found }
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cudarc::cublas::{CudaBlas, result, sys};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 
-use super::{Matrix, Product};
+use super::{Matrix, Precision, Product};
 use crate::CudaError;
 
 /// cuBLAS on a stream.
@@ -14,11 +14,12 @@ use crate::CudaError;
 pub(super) struct Cublas {
     blas: CudaBlas,
     stream: Arc<CudaStream>,
+    precision: Precision,
 }
 
 impl Cublas {
     /// Looks for it, and says how to get it.
-    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, CudaError> {
+    pub(super) fn new(stream: &Arc<CudaStream>, precision: Precision) -> Result<Self, CudaError> {
         // SAFETY: opening the library has no effect but that it is there.
         if !unsafe { sys::is_culib_present() } {
             let what = format!("cuBLAS, which multiplies matrices (libcublas), cannot be found: {GET}");
@@ -30,7 +31,11 @@ impl Cublas {
             return Err(CudaError::Missing { what: format!("cuBLAS (libcublas) has no `{name}`: {GET}") });
         }
         let blas = CudaBlas::new(Arc::clone(stream)).map_err(failed("starting cuBLAS"))?;
-        Ok(Self { blas, stream: Arc::clone(stream) })
+        Ok(Self { blas, stream: Arc::clone(stream), precision })
+    }
+
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Gives it memory of ours for as long as it lives: recorded launches must find it in its place, and sums are then
@@ -66,6 +71,11 @@ impl Cublas {
         };
         let (one, zero) = (1.0_f32, 0.0_f32);
         let number = sys::cudaDataType_t::CUDA_R_32F;
+        let compute = match self.precision {
+            Precision::Float32 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
+            Precision::Tf32 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
+            Precision::Bf16 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_16BF,
+        };
         self.stream.context().bind_to_thread().map_err(|error| super::gpu::failed("binding its context")(error))?;
         // SAFETY: all matrices lie in their tables, as was just seen; the factors live until the call returns, which is
         // when cuBLAS has read them.
@@ -92,7 +102,7 @@ impl Cublas {
                 int(out.row)?,
                 out.apart as i64,
                 int(count)?,
-                sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
+                compute,
                 sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
             )
         }

@@ -10,7 +10,7 @@ use cudarc::driver::{
 use cudarc::nvrtc::Ptx;
 
 use super::cublas::{Cublas, WORKSPACE};
-use super::{Machine, Matrix, Nvrtc, Product};
+use super::{Machine, Matrix, Nvrtc, Precision, Product};
 use crate::CudaError;
 use crate::cache::cached;
 use crate::sources::kernels;
@@ -31,7 +31,7 @@ pub struct Gpu {
 
 impl Gpu {
     /// The first GPU of this machine, or what is missing.
-    pub fn new() -> Result<Self, CudaError> {
+    pub fn new(precision: Precision) -> Result<Self, CudaError> {
         // SAFETY: opening the library has no effect but that it is there.
         if !unsafe { sys::is_culib_present() } {
             let what = "there is no NVIDIA driver (libcuda): install one, on a machine with an NVIDIA GPU";
@@ -64,11 +64,16 @@ impl Gpu {
         }
         let count = sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
         let processors = context.attribute(count).map_err(failed("asking for its processors"))?;
-        let products = Cublas::new(&stream)?;
+        let products = Cublas::new(&stream, precision)?;
         let workspace = stream.alloc_zeros(WORKSPACE).map_err(failed("making a table"))?;
         products.lend(&workspace)?;
         let processors = usize::try_from(processors).unwrap_or(1);
         Ok(Self { compiler, context, stream, products, _workspace: workspace, capability, processors })
+    }
+
+    /// What learning's bits depend on: the GPU's kind, and the precision of products.
+    pub fn arithmetic(&self) -> String {
+        format!("sm_{}, {}", self.capability, self.products.precision())
     }
 
     /// The GPU in words: its name, its memory, what it is capable of.

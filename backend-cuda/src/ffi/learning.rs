@@ -110,7 +110,7 @@ impl<M: Machine> Kernels<'_, M> {
             &self.numbers(output, 0, stage.len()),
         ];
         // SAFETY: as above.
-        unsafe { self.machine.launch(self.mlp, "activate", self.blocks(stage.rows), 256, &arguments) }
+        unsafe { self.machine.launch(self.mlp, "activate", self.blocks(stage.rows), 128, &arguments) }
     }
 
     /// The gradients by a layer's bias, or by its normalisation's scale and shift.
@@ -369,7 +369,7 @@ impl<M: Machine> Kernels<'_, M> {
     }
 
     /// The norm of a group's gradient, added to the report, and what it is to be multiplied by.
-    pub(crate) fn norm(
+    pub(crate) fn measure(
         &self,
         learner: &Learner,
         group: &Group<'_>,
@@ -388,7 +388,7 @@ impl<M: Machine> Kernels<'_, M> {
             &word((group.nets == 1).into()),
         ];
         // SAFETY: as above.
-        unsafe { self.machine.launch(self.adam, "norm", blocks, 256, &arguments) }
+        unsafe { self.machine.launch(self.adam, "measure", blocks, 256, &arguments) }
     }
 
     /// Adam's step on a group.

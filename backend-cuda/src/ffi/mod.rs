@@ -16,7 +16,7 @@ pub use gpu::Gpu;
 #[cfg(feature = "host-run")]
 pub use host::Host;
 pub use nvrtc::Nvrtc;
-pub use product::{Matrix, Product};
+pub use product::{Matrix, Precision, Product, UnknownPrecision};
 
 use crate::CudaError;
 

@@ -161,7 +161,9 @@ fn experiment(config: &Config) -> Result<(), Invalid> {
         must((1..=MOST_THREADS).contains(&threads), "experiment.threads", threads, expected)?;
     }
     let isa = &*experiment.isa;
-    must(ISAS.contains(&isa), "experiment.isa", isa, "auto, avx512, avx2, neon or portable")
+    must(ISAS.contains(&isa), "experiment.isa", isa, "auto, avx512, avx2, neon or portable")?;
+    let precision = &*experiment.precision;
+    must(PRECISIONS.contains(&precision), "experiment.precision", precision, "float32, tf32 or bf16")
 }
 
 fn world(config: &Config) -> Result<(), Invalid> {
@@ -219,6 +221,7 @@ impl Display for Legible {
 }
 
 const MOST_THREADS: u32 = 1024;
+const PRECISIONS: [&str; 3] = ["float32", "tf32", "bf16"];
 const ISAS: [&str; 5] = ["auto", "avx512", "avx2", "neon", "portable"];
 const GREATEST: f64 = f32::MAX as f64;
 /// A transition's number is a `u32` on every device.

@@ -185,6 +185,9 @@ pub struct Experiment {
     /// The CPU backend's instruction set: learning gives the same bits on every machine that has it. `auto` is the
     /// machine's best.
     pub isa: String,
+    /// How the CUDA backend multiplies matrices: `float32`, or, less exactly and faster, `tf32` or `bf16`. Actions, losses and
+    /// weights depend on it, and no response to a given action does.
+    pub precision: String,
     /// The folder for the results; `auto` is `runs/<date>-<seed>`, with a number behind it where that is taken.
     pub output: String,
 }
@@ -283,7 +286,14 @@ impl Default for RewardConfig {
 
 impl Default for Experiment {
     fn default() -> Self {
-        Self { seed: 0, backend: "cpu".into(), threads: Auto::Auto, isa: "auto".into(), output: "auto".into() }
+        Self {
+            seed: 0,
+            backend: "cpu".into(),
+            threads: Auto::Auto,
+            isa: "auto".into(),
+            precision: "float32".into(),
+            output: "auto".into(),
+        }
     }
 }
 
