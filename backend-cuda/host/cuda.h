@@ -1,8 +1,10 @@
 // CUDA's words for a C++ compiler: the kernels run on the host, a block after the other, its threads in lockstep.
 //
-// A thread is a fiber. It runs until it ends or waits at a barrier, a shuffle or a ballot, and then another one does;
-// who waits goes on once all have come that are waited for. If nobody can go on, a barrier was missed, and the program
-// ends with a message. The order of the threads can be turned round, which must change no result.
+// A thread is a fiber. It runs until it ends or waits at a barrier, a shuffle or a ballot, and then another of its warp
+// does; who waits goes on once all have come that are waited for. A warp runs as far as it can before the next one does:
+// to its end, or to a barrier of the whole block. If nobody can go on, a barrier was missed, and the program ends with a
+// message. The order of warps and threads can be turned round, which must change no result. Shared memory holds garbage
+// when a block begins.
 #pragma once
 
 #include <setjmp.h>
@@ -22,12 +24,14 @@
 #include <vector>
 
 #define __device__
-#define __global__
+// A static variable of an inline function lies elsewhere than that of another: all of them are inline.
+#define __global__ inline
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 // Blocks run one after the other in one thread of the host.
-#define __shared__ static
+#define __shared__ static __attribute__((section("shared_memory")))
+extern char __start_shared_memory[] __attribute__((weak)), __stop_shared_memory[] __attribute__((weak));
 #define __restrict__
 
 namespace host {
@@ -47,6 +51,7 @@ struct Fiber {
     Coordinates thread;
     Wait wait = Wait::No;
     unsigned mask = 0;
+    bool released = false;
     bool ended = true;
     // What the other lanes of the warp may see, in turn: who writes the second has seen everybody come for the first.
     alignas(16) unsigned char exchanged[2][24] = {};
@@ -90,15 +95,35 @@ inline void wait(Wait what, unsigned mask = 0) {
     if (_setjmp(current->here) == 0) _longjmp(scheduler, 1);
 }
 
-// Whether all of its warp whom `fiber` waits for have come or ended.
-inline bool complete(std::size_t place, std::size_t threads) {
-    Fiber const& fiber = *fibers[place];
-    std::size_t const first = place / 32 * 32, last = std::min(first + 32, threads);
-    for (std::size_t other = first; other < last; ++other) {
-        bool const awaited = fiber.mask >> (other - first) & 1;
-        if (awaited && !fibers[other]->ended && fibers[other]->wait != Wait::Warp) return false;
+// Runs a warp until each of its threads ends or waits for the block.
+inline void run_warp(std::size_t first, std::size_t last) {
+    for (bool going = true; going;) {
+        going = false;
+        bool all_wait = true;
+        unsigned come = 0;
+        for (std::size_t n = first; n < last; ++n) {
+            Fiber& fiber = *fibers[backwards ? last - 1 - (n - first) : n];
+            if (!fiber.ended && fiber.wait == Wait::No) {
+                resume(fiber);
+                going = true;
+            }
+        }
+        for (std::size_t n = first; n < last; ++n) {
+            all_wait = all_wait && (fibers[n]->ended || fibers[n]->wait == Wait::Block);
+            if (fibers[n]->ended || fibers[n]->wait == Wait::Warp) come |= 1u << (n - first);
+        }
+        if (all_wait) return;
+        unsigned const there = last - first == 32 ? ~0u : (1u << (last - first)) - 1;
+        for (std::size_t n = first; n < last; ++n) {
+            Fiber& fiber = *fibers[n];
+            if (fiber.ended || fiber.wait != Wait::Warp || (fiber.mask & there & ~come) != 0) continue;
+            fiber.released = going = true;
+        }
+        for (std::size_t n = first; n < last; ++n) {
+            if (std::exchange(fibers[n]->released, false)) fibers[n]->wait = Wait::No;
+        }
     }
-    return true;
+    fail("a warp's threads wait for each other for ever");
 }
 
 inline void run_block(std::size_t threads) {
@@ -116,29 +141,20 @@ inline void run_block(std::size_t threads) {
         fiber.context.uc_link = nullptr;
         makecontext(&fiber.context, run_bodies, 0);
     }
-    std::vector<std::size_t> released;
+    std::memset(__start_shared_memory, 0xa5, static_cast<std::size_t>(__stop_shared_memory - __start_shared_memory));
+    std::size_t const warps = (threads + 31) / 32;
     for (;;) {
-        bool ran = false, left = false, all_wait = true;
+        bool left = false;
+        for (std::size_t n = 0; n < warps; ++n) {
+            std::size_t const first = (backwards ? warps - 1 - n : n) * 32;
+            run_warp(first, std::min(first + 32, threads));
+        }
+        // Whoever has not ended waits at the barrier.
         for (std::size_t n = 0; n < threads; ++n) {
-            Fiber& fiber = *fibers[backwards ? threads - 1 - n : n];
-            if (!fiber.ended && fiber.wait == Wait::No) {
-                resume(fiber);
-                ran = true;
-            }
-            left = left || !fiber.ended;
-            all_wait = all_wait && (fiber.ended || fiber.wait == Wait::Block);
+            left = left || !fibers[n]->ended;
+            fibers[n]->wait = Wait::No;
         }
         if (!left) return;
-        released.clear();
-        for (std::size_t n = 0; n < threads; ++n) {
-            Fiber const& fiber = *fibers[n];
-            if (fiber.ended || fiber.wait == Wait::No) continue;
-            if (fiber.wait == Wait::Block ? all_wait : complete(n, threads)) released.push_back(n);
-        }
-        for (std::size_t n : released) fibers[n]->wait = Wait::No;
-        if (!ran && released.empty()) {
-            fail("a kernel's threads wait for each other for ever");
-        }
     }
 }
 
@@ -285,6 +301,7 @@ namespace recsim {
 inline unsigned half_of(float x) {
     unsigned const sign = __float_as_uint(x) >> 31 << 15;
     if (x == 0.0f) return sign;
+    if (!std::isfinite(x)) return std::isnan(x) ? 0x7fffu : sign | 0x7c00u;
     // A half has 11 bits, and none below 2^-24.
     int const lowest = std::max(std::ilogb(x) - 10, -24);
     unsigned const digits = static_cast<unsigned>(std::rint(std::ldexp(std::fabs(x), -lowest)));
@@ -292,16 +309,31 @@ inline unsigned half_of(float x) {
     return sign | ((static_cast<unsigned>(lowest + 24) << 10) + digits);
 }
 
-// Every finite half's number.
+// Every half's number.
 inline std::vector<float> const numbers_of_halves = [] {
     std::vector<float> numbers(1 << 16);
     for (unsigned half = 0; half < numbers.size(); ++half) {
         int const exponent = static_cast<int>(half >> 10 & 31), digits = static_cast<int>(half & 1023);
-        float const size = static_cast<float>(exponent == 0 ? std::ldexp(digits, -24) : std::ldexp(1024 + digits, exponent - 25));
+        float size = static_cast<float>(exponent == 0 ? std::ldexp(digits, -24) : std::ldexp(1024 + digits, exponent - 25));
+        if (exponent == 31) size = digits == 0 ? INFINITY : NAN;
         numbers[half] = half >> 15 ? -size : size;
     }
     return numbers;
 }();
+
+// A sum as carelessly made as by the worst tensor core: what lies more than 23 bits below the largest number is cut off.
+inline float cut_sum(double const (&numbers)[17]) {
+    double largest = 0.0, sum = 0.0;
+    for (double number : numbers) largest = std::max(largest, std::fabs(number));
+    if (largest == 0.0 || !std::isfinite(largest)) {
+        for (double number : numbers) sum += number;
+        return static_cast<float>(sum);
+    }
+    double const least = std::ldexp(1.0, std::ilogb(largest) - 23);
+    for (double number : numbers) sum += std::trunc(number / least) * least;
+    float const nearest = static_cast<float>(sum);
+    return std::fabs(nearest) > std::fabs(sum) ? std::nextafterf(nearest, 0.0f) : nearest;
+}
 
 inline void multiply_add(float (&sum)[4], unsigned const (&a)[4], unsigned const (&b)[2]) {
     struct Lane {
@@ -310,18 +342,21 @@ inline void multiply_add(float (&sum)[4], unsigned const (&a)[4], unsigned const
     unsigned const lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     host::exchange(0xffffffffu, Lane{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}}, [&](auto of) {
         auto const number = [](unsigned word, unsigned high) { return numbers_of_halves[high ? word >> 16 : word & 0xffffu]; };
+        double added[4][17];
+        for (unsigned n = 0; n < 4; ++n) added[n][16] = sum[n];
         for (unsigned there = 0; there < 4; ++there) {
             Lane const row = of(g * 4 + there), left = of(2 * t * 4 + there), right = of((2 * t + 1) * 4 + there);
             for (unsigned k = 0; k < 4; ++k) {
                 unsigned const part = k / 2, high = k % 2;
-                float const upper = number(row.a[2 * part], high), lower = number(row.a[2 * part + 1], high);
-                float const first = number(left.b[part], high), second = number(right.b[part], high);
-                sum[0] += upper * first;
-                sum[1] += upper * second;
-                sum[2] += lower * first;
-                sum[3] += lower * second;
+                double const upper = number(row.a[2 * part], high), lower = number(row.a[2 * part + 1], high);
+                double const first = number(left.b[part], high), second = number(right.b[part], high);
+                added[0][4 * there + k] = upper * first;
+                added[1][4 * there + k] = upper * second;
+                added[2][4 * there + k] = lower * first;
+                added[3][4 * there + k] = lower * second;
             }
         }
+        for (unsigned n = 0; n < 4; ++n) sum[n] = cut_sum(added[n]);
         return true;
     });
 }

@@ -311,7 +311,10 @@ merge(unsigned users, unsigned parts, unsigned long long* lists, unsigned* slate
         Rank const* const other = list + static_cast<size_t>(part) * users * CHOSEN;
         for (unsigned i = 0; i < CHOSEN && other[i] > list[CHOSEN - 1]; ++i) enter(list, other[i]);
     }
-    for (unsigned i = 0; i < CHOSEN; ++i) slate[static_cast<size_t>(user) * SHOWN + i] = item_of(list[i]);
+    for (unsigned i = 0; i < CHOSEN; ++i) {
+        // An action that is no number finds nothing: any item will do, so long as there is one.
+        slate[static_cast<size_t>(user) * SHOWN + i] = list[i] == 0 ? i : item_of(list[i]);
+    }
 }
 
 HOST_KERNEL(halve)

@@ -8,6 +8,8 @@ use crate::{CudaError, World};
 
 /// A range of users with their beliefs and their last round, on the device; tables are row-major, a row a user.
 pub struct Batch<M: Machine> {
+    /// Items that there are.
+    pub(crate) items: usize,
     /// The users, by index in the world.
     pub(crate) users: Range<usize>,
     /// `[users, K + D]`, and rows for the agent's last tile
@@ -55,6 +57,7 @@ impl<M: Machine> Batch<M> {
             tally: machine.zeros("tally", SUMS * LONG)?,
             counts: machine.zeros("tally", 2 * LONG)?,
             components: 0,
+            items: world.shape.items,
             users,
         };
         batch.reset(machine, world)?;

@@ -116,7 +116,10 @@ pub trait Inspect: Backend {
     /// The batch's last round.
     fn snapshot(&mut self, batch: &Self::Batch) -> Result<Snapshot, Self::Error>;
 
-    /// Makes the batch's last round the one in `snapshot`, which has its users.
+    /// Makes the batch's last round the one in `snapshot`, which has its users, and slates of the world's items.
+    ///
+    /// # Panics
+    /// It may, where `snapshot` has another batch's sizes, or items that are not there.
     fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error>;
 
     /// What the ring holds.

@@ -84,6 +84,8 @@ pub(super) fn cases() -> Vec<Case> {
         ("dot, items an ulp apart", with_rows(&ordinary, ulps_apart)),
         ("dot, items of all magnitudes", with_rows(&ordinary, magnitudes)),
         ("dot, scores that halves lose", with_rows(&random(shape(17, 400, 5, 64, 40)), lost_by_halves)),
+        ("dot, products that vanish", with_rows(&ordinary, |item, row| sized(item, row, 1e-6))),
+        ("dot, products that all vanish", with_rows(&ordinary, |item, row| sized(item, row, 1e-42))),
         ("dot, items on one ray", with_rows(&ordinary, |item, row| row.fill((item + 1) as f32))),
     ] {
         let mut case = cosine(name, arrays, 10, 20);
@@ -167,6 +169,11 @@ fn lost_by_halves(item: usize, row: &mut [f32]) {
         let greater = row.len() / 2 - 1 - item % 3;
         row.iter_mut().enumerate().for_each(|(d, x)| *x = if d < greater { 0.5 + 1.0 / 2048.0 } else { 0.5 });
     }
+}
+
+fn sized(item: usize, row: &mut [f32], size: f32) {
+    normals(key(item), row);
+    row.iter_mut().for_each(|x| *x *= size);
 }
 
 fn magnitudes(item: usize, row: &mut [f32]) {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use nalgebra::DVectorView;
-use recsim_core::backend::{Inspect, Simulate, Snapshot};
+use recsim_core::backend::{BackendError, ErrorKind, Inspect, Simulate, Snapshot};
 use recsim_core::metrics::Tally;
 use recsim_core::rng::{Key, Purpose};
 use recsim_core::world::row;
@@ -73,6 +73,29 @@ pub fn reset_brings_the_initial_beliefs_back<B: Simulate + Inspect>(new: &impl F
         assert_eq!(bits(&reset.belief), bits(world.parts().user_belief), "{}", case.name);
         let again = serve(&mut backend, &on_device, &mut batch, &case, 1);
         agree(&case, &again, &first);
+    }
+}
+
+/// An action with a component that is no finite number is an error of that kind, or chooses items that are there.
+pub fn an_action_that_is_no_number_chooses_items_or_fails<B: Simulate + Inspect>(new: &impl Fn() -> B) {
+    let case = cases().pop().expect("there are cases");
+    let (world, mut backend) = (case.world(), new());
+    let (users, items) = (world.shape().users, world.shape().items);
+    let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
+    for spoilt in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut batch = backend.batch(&on_device, 0..users).expect("the device takes a batch");
+        let mut snapshot = backend.snapshot(&batch).expect("the device shows a batch");
+        snapshot.action = case.actions(1);
+        snapshot.action[1] = spoilt;
+        backend.restore(&mut batch, &snapshot).expect("the device restores");
+        let served = backend
+            .recommend(&on_device, &mut batch)
+            .and_then(|()| backend.respond(&on_device, &mut batch, luck(1), None))
+            .and_then(|()| backend.snapshot(&batch));
+        match served {
+            Ok(shown) => assert!(shown.slate.iter().all(|&item| (item as usize) < items), "{spoilt}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFinite, "{error}"),
+        }
     }
 }
 

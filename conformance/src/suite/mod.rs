@@ -21,7 +21,8 @@ pub use acting::{
     exploration_is_normal_noise_of_its_key,
 };
 pub use environment::{
-    a_round_is_the_formulas_to_the_bit, a_tally_is_the_sum_over_users, batches_change_no_response,
+    a_round_is_the_formulas_to_the_bit, a_tally_is_the_sum_over_users,
+    an_action_that_is_no_number_chooses_items_or_fails, batches_change_no_response,
     reset_brings_the_initial_beliefs_back, what_is_restored_is_there,
 };
 pub use learning::{
@@ -61,6 +62,7 @@ pub fn users<B: Simulate + Inspect>(new: impl Fn() -> B) {
     batches_change_no_response(&new);
     reset_brings_the_initial_beliefs_back(&new);
     what_is_restored_is_there(&new);
+    an_action_that_is_no_number_chooses_items_or_fails(&new);
     a_ring_holds_the_last_transitions_in_order(&new);
     a_ring_brought_back_goes_on(&new);
 }
