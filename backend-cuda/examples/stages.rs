@@ -45,7 +45,7 @@ fn measure(arrays: &Arrays) -> Result<(), Box<dyn std::error::Error>> {
     let batch = gpu.batch(&on_gpu, 0..users)?;
     let mut snapshot = gpu.snapshot(&batch)?;
     snapshot.action.copy_from_slice(world.parts().user_embedding);
-    let replay = gpu.replay(&on_gpu, 1_000_000, &Transitions::default())?;
+    let replay = gpu.replay(&on_gpu, users.max(1_000_000), &Transitions::default())?;
     let agent = gpu.agent(&plan.learner, &plan.learner.initial(0))?;
     let mut stages = Stages { gpu, world: on_gpu, batch, replay, agent, snapshot };
     for (phase, stage) in [

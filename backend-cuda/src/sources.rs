@@ -63,6 +63,7 @@ const FILES: &[(&str, &str)] = files!(
     "observe.cu",
     "recommend.cu",
     "reduce.cuh",
+    "replay.cuh",
     "respond.cu",
     "reward.cuh",
     "rng.cuh",
@@ -72,6 +73,7 @@ const FILES: &[(&str, &str)] = files!(
     "td3.cuh",
     "tensor.cuh",
     "update.cuh",
+    "user.cuh",
 );
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ impl Gpu {
         let compiler = Nvrtc::find()?;
         let context = CudaContext::new(0)
             .map_err(|error| CudaError::Missing { what: format!("no GPU can be used: {}", said(&error)) })?;
+        suits(compiler)?;
         // One stream, in order: nothing has to be waited for between launches, and no event says when a table is free.
         // SAFETY: no table is used on another stream.
         unsafe { context.disable_event_tracking() };
@@ -85,8 +86,25 @@ impl Gpu {
     }
 }
 
+/// Errs if the driver is of an older CUDA than the compiler, whose machine code it would not load.
+fn suits(compiler: Nvrtc) -> Result<(), CudaError> {
+    let mut version = 0;
+    // SAFETY: the function writes one number.
+    unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(failed("asking for the driver's version"))?;
+    let (major, minor) = compiler.version()?;
+    if major <= version / 1000 {
+        return Ok(());
+    }
+    let (of_driver, minor_of_driver) = (version / 1000, version % 1000 / 10);
+    let what = format!(
+        "the driver knows CUDA up to {of_driver}.{minor_of_driver}, and NVRTC is of CUDA {major}.{minor}: install a newer \
+         driver, or `pip install nvidia-cuda-nvrtc-cu{of_driver}`"
+    );
+    Err(CudaError::Missing { what })
+}
+
 /// What cudarc calls in the driver, for what is done here; it panics where something is not there.
-const NEEDED: [&str; 37] = [
+const NEEDED: [&str; 38] = [
     "cuCtxGetCurrent",
     "cuCtxSetCurrent",
     "cuCtxSynchronize",
@@ -97,6 +115,7 @@ const NEEDED: [&str; 37] = [
     "cuDevicePrimaryCtxRelease_v2",
     "cuDevicePrimaryCtxRetain",
     "cuDeviceTotalMem_v2",
+    "cuDriverGetVersion",
     "cuEventCreate",
     "cuEventDestroy_v2",
     "cuEventRecord",
