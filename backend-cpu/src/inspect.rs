@@ -37,6 +37,10 @@ impl Inspect for Cpu {
         })
     }
 
+    fn beliefs(&mut self, batch: &Batch) -> Result<Vec<f32>, CpuError> {
+        Ok(batch.belief.clone())
+    }
+
     fn restore(&mut self, batch: &mut Batch, snapshot: &Snapshot) -> Result<(), CpuError> {
         batch.action.copy_from_slice(&snapshot.action);
         batch.slate.copy_from_slice(&snapshot.slate);

@@ -6,7 +6,7 @@ use recsim_core::replay::Transitions;
 use recsim_core::td3::AgentState;
 
 use crate::ffi::Machine;
-use crate::ffi::kernels::{LONG, SUMS};
+use crate::ffi::kernels::{LONG, SUMS, WORD};
 use crate::table::numbers;
 use crate::{Agent, Batch, Cuda, CudaError, Replay, World};
 
@@ -73,6 +73,10 @@ impl<M: Machine> Inspect for Cuda<M> {
             belief: floats(&batch.belief)?,
             reward: floats(&batch.reward)?,
         })
+    }
+
+    fn beliefs(&mut self, batch: &Batch<M>) -> Result<Vec<f32>, CudaError> {
+        numbers(&self.machine, &batch.belief, self.machine.length(&batch.belief) / WORD)
     }
 
     fn restore(&mut self, batch: &mut Batch<M>, snapshot: &Snapshot) -> Result<(), CudaError> {

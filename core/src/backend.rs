@@ -116,6 +116,11 @@ pub trait Inspect: Backend {
     /// The batch's last round.
     fn snapshot(&mut self, batch: &Self::Batch) -> Result<Snapshot, Self::Error>;
 
+    /// The batch's beliefs now, `[users, K]`: what [`Inspect::snapshot`] has of them.
+    fn beliefs(&mut self, batch: &Self::Batch) -> Result<Vec<f32>, Self::Error> {
+        Ok(self.snapshot(batch)?.belief)
+    }
+
     /// Makes the batch's last round the one in `snapshot`, which has its users, and slates of the world's items.
     ///
     /// # Panics

@@ -264,6 +264,15 @@ impl<B: Device> Session<B> {
         self.batches.iter().map(move |batch| backend.snapshot(batch))
     }
 
+    /// Every user's beliefs now, `[users, K]`.
+    pub fn beliefs(&mut self) -> Result<Vec<f32>, B::Error> {
+        let mut all = Vec::new();
+        for batch in &self.batches {
+            all.extend(self.backend.beliefs(batch)?);
+        }
+        Ok(all)
+    }
+
     /// The agent as it is now; an agent with a number that is not finite is an error.
     pub fn agent(&mut self) -> Result<AgentState, SessionError<B::Error>> {
         let agent = self.backend.export(&self.agent)?;

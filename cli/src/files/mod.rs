@@ -1,6 +1,7 @@
 //! What a run leaves behind, one file per format (`spec` section 6).
 
 pub(crate) mod atomic;
+pub(crate) mod background;
 pub(crate) mod beliefs;
 pub(crate) mod folder;
 pub(crate) mod lines;

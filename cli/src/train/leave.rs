@@ -15,13 +15,14 @@ use serde::Serialize;
 use super::options::Options;
 use super::record::{End, Run, Status};
 use crate::config;
+use crate::files::background::Background;
 use crate::files::lines::JsonLines;
 use crate::files::tensorboard::Events;
 use crate::files::trace::Trace;
 use crate::files::{atomic, beliefs, folder, models, names, timestamp};
 
 /// The open files of a run.
-pub(super) struct Leavings<'a> {
+pub(super) struct Leavings<'scope, 'a> {
     folder: &'a Path,
     user_ids: &'a [String],
     target: &'a [f32],
@@ -30,11 +31,12 @@ pub(super) struct Leavings<'a> {
     tensorboard: Events,
     trace: Option<Trace>,
     rounds_done: u64,
+    background: Background<'scope, 'a>,
     /// Keeps other runs out of the folder.
     _claim: Option<File>,
 }
 
-impl<'a> Leavings<'a> {
+impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     /// Makes the folder and writes what is known: the configuration first.
     pub(super) fn begin(
         options: &'a Options,
@@ -43,6 +45,7 @@ impl<'a> Leavings<'a> {
         trace: Option<(PathBuf, usize)>,
         user_ids: &'a [String],
         world: &World<'a>,
+        background: Background<'scope, 'a>,
     ) -> anyhow::Result<Self> {
         let target = world.target();
         let folder = &*options.output;
@@ -69,6 +72,7 @@ impl<'a> Leavings<'a> {
             tensorboard: Events::create(&folder.join(names::TENSORBOARD))?,
             trace,
             rounds_done: 0,
+            background,
             _claim: claim,
         })
     }
@@ -94,17 +98,23 @@ impl<'a> Leavings<'a> {
         self.tensorboard.report("episode", u64::from(report.episode), report)
     }
 
-    /// After every episode and on interruption: beliefs and models as they are now.
+    /// After every episode and on interruption: beliefs and models as they are now, written while the run goes on.
     pub(super) fn save<B: Device>(&mut self, episode: u32, session: &mut Session<B>) -> anyhow::Result<()> {
-        let users = session.plan().schedule.users;
-        let path = self.folder.join(names::BELIEFS);
-        beliefs::write(&path, episode, users, self.user_ids, self.target, session.snapshots())?;
-        let agent = session.agent()?;
-        models::write(&self.folder.join(names::MODELS), &session.plan().learner, &agent)
+        let (folder, user_ids, target) = (self.folder, self.user_ids, self.target);
+        let users = session.beliefs()?;
+        let agent = session.agent();
+        let (learner, sound) = (session.plan().learner.clone(), agent.as_ref().ok().cloned());
+        self.background.begin(move || {
+            beliefs::write(&folder.join(names::BELIEFS), episode, user_ids, target, &users)?;
+            sound.map_or(Ok(()), |agent| models::write(&folder.join(names::MODELS), &learner, &agent))
+        })?;
+        // A spoilt agent is an error, and no file.
+        agent.map(drop).map_err(Into::into)
     }
 
     /// At the end: the trace, and how it ended.
-    pub(super) fn finish(self, status: Status, wall_seconds: f64) -> anyhow::Result<()> {
+    pub(super) fn finish(mut self, status: Status, wall_seconds: f64) -> anyhow::Result<()> {
+        self.background.wait()?;
         let in_folder = [
             names::CONFIG,
             names::RUN,

@@ -14,6 +14,7 @@ use recsim_core::session::{Session, Watcher};
 use crate::arguments::{Show, Train};
 use crate::device::{About, Job};
 use crate::error::Interrupted;
+use crate::files::background::Background;
 use crate::interrupt::Interrupt;
 use crate::output;
 use crate::progress::Progress;
@@ -48,7 +49,21 @@ impl Job for Experiment<'_> {
     type Output = ();
 
     fn run<B: Device>(self, backend: B, about: About) -> anyhow::Result<()> {
-        let Self { options, world } = self;
+        std::thread::scope(|scope| self.train(backend, about, Background::new(scope)))
+    }
+}
+
+impl<'a> Experiment<'a> {
+    fn train<'scope, B: Device>(
+        &self,
+        backend: B,
+        about: About,
+        background: Background<'scope, 'a>,
+    ) -> anyhow::Result<()>
+    where
+        'a: 'scope,
+    {
+        let Self { options, world } = *self;
         let settings = &options.settings;
         let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
@@ -63,7 +78,8 @@ impl Job for Experiment<'_> {
         let mut progress = Progress::new(plan.schedule, options.quiet);
         // Before the old run, if there is one, is replaced: a device may lack the memory.
         let mut session = Session::new(backend, &view, plan)?;
-        let mut leavings = Leavings::begin(options, &run, session.plan(), trace, world.user_ids(), &view)?;
+        let mut leavings =
+            Leavings::begin(options, &run, session.plan(), trace, world.user_ids(), &view, background)?;
 
         let epoch = Instant::now();
         let mut status = Status::Finished;

@@ -41,6 +41,10 @@ impl<A: Device, B: Device> Inspect for Shadow<A, B> {
         self.first.snapshot(&batch.first).map_err(ShadowError::First)
     }
 
+    fn beliefs(&mut self, batch: &Self::Batch) -> Result<Vec<f32>, Self::Error> {
+        self.first.beliefs(&batch.first).map_err(ShadowError::First)
+    }
+
     fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error> {
         self.first.restore(&mut batch.first, snapshot).map_err(ShadowError::First)?;
         self.second.restore(&mut batch.second, snapshot).map_err(ShadowError::Second)
