@@ -84,14 +84,20 @@ pub fn learning_repeats_itself_to_the_bit<B: Device>(new: &impl Fn() -> B) {
 }
 
 /// A whole small run, shadowed by the plain backend in double precision: dropout, noise, both normalisations, a ring that
-/// wraps, no hidden layer at all.
+/// wraps, no hidden layer at all, more rows than a device looks at in one piece.
 pub fn learning_agrees_with_the_reference<B: Device>(new: &impl Fn() -> B) {
     let world = world();
-    for (batch_norm, dropout, hidden) in
-        [(true, 0.1, vec![19, 12]), (false, 0.0, vec![19, 12]), (true, 0.0, vec![8]), (false, 0.5, vec![])]
-    {
+    for (batch_norm, dropout, hidden, batch_size) in [
+        (true, 0.1, vec![19, 12], 24),
+        (false, 0.0, vec![19, 12], 24),
+        (true, 0.0, vec![8], 24),
+        (false, 0.5, vec![], 24),
+        (true, 0.1, vec![19, 12], 2_500),
+        (false, 0.1, vec![19, 12], 2_500),
+    ] {
         let plan = plan(&world, |config| {
             (config.td3.batch_norm, config.td3.dropout, config.td3.hidden) = (batch_norm, dropout, hidden);
+            config.td3.batch_size = batch_size;
         });
         let backend = Shadow::new(new(), Reference::<f64>::default()).with_tolerance(SMALL);
         let mut session = Session::new(backend, &world.view(), plan).expect("both begin alike");
