@@ -35,11 +35,26 @@ impl<T: Real> Acceptance<T> {
     /// ```
     #[inline]
     pub fn probability(&self, belief: T, distance: T) -> T {
+        self.probability_by(self.appeal(belief), distance)
+    }
+
+    /// What a belief makes of all items of its cluster alike: `sigmoid(belief * sigmoid_scale)`.
+    #[inline]
+    pub fn appeal(&self, belief: T) -> T {
+        match *self {
+            Self::Fixed(_) => T::ONE,
+            Self::Belief { sigmoid_scale, .. } => sigmoid(belief * sigmoid_scale),
+        }
+    }
+
+    /// [`Acceptance::probability`], given the [`appeal`](Acceptance::appeal) of the item's cluster.
+    #[inline]
+    pub fn probability_by(&self, appeal: T, distance: T) -> T {
         match *self {
             Self::Fixed(probability) => probability,
-            Self::Belief { max_cluster_distance, sigmoid_scale, baseline } => {
+            Self::Belief { max_cluster_distance, baseline, .. } => {
                 let nearness = (T::ONE - distance / max_cluster_distance).max(T::ZERO);
-                (nearness * sigmoid(belief * sigmoid_scale) + baseline).clamp(T::ZERO, T::ONE)
+                (nearness * appeal + baseline).clamp(T::ZERO, T::ONE)
             }
         }
     }

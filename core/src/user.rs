@@ -73,13 +73,22 @@ pub fn step<T: Real, D: Dim>(
 ) -> T {
     before.copy_from(beliefs);
     counts.fill(T::ZERO);
+    // Where there are more items than clusters, each cluster's appeal is worked out once, and lies in `beliefs` meanwhile.
+    let few = beliefs.len() <= slate.len();
+    if few {
+        beliefs.apply(|belief| *belief = rules.acceptance.appeal(*belief));
+    }
     for (&item, taken) in slate.iter().zip(accepted) {
         let (cluster, distance) = items.cluster_and_distance(item);
-        let probability = rules.acceptance.probability(before[cluster], distance);
+        let appeal = if few { beliefs[cluster] } else { rules.acceptance.appeal(before[cluster]) };
+        let probability = rules.acceptance.probability_by(appeal, distance);
         *taken = T::from_f64(f64::from(luck.draw(item))) < probability;
         if *taken {
             counts[cluster] += T::ONE;
         }
+    }
+    if few {
+        beliefs.copy_from(before);
     }
     belief::update(beliefs, counts, target, rules.belief_increment);
     rules.reward.of(before, beliefs, target)
