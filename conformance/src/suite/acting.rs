@@ -2,6 +2,7 @@
 
 use recsim_core::backend::Device;
 use recsim_core::rng::{Key, Purpose, normal_pair};
+use recsim_core::td3::saturated;
 
 use super::setup::{Stage, USERS, agent_bits, bits, plan, world, worn};
 
@@ -52,6 +53,25 @@ pub fn exploration_is_normal_noise_of_its_key<B: Device>(new: &impl Fn() -> B) {
     }
     assert_ne!(bits(&plain), bits(&noisy));
     assert_ne!(bits(&noisy), bits(&stage.actions(0..USERS, Some(noise_key().with(0)))), "another key, other noise");
+}
+
+/// A tally has the components of the policy's actions, and those beyond 0.99 of `max_action` before noise: of every batch's
+/// last round.
+pub fn saturation_is_counted_before_noise<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    let mut stage = Stage::new(new(), &world, plan(&world, |_| ()));
+    let mut agent = worn(&stage.plan.learner);
+    let last = stage.plan.learner.actor.layers().last().expect("a network has layers").weight.clone();
+    agent.networks[0].parameters[last].iter_mut().for_each(|weight| *weight *= 200.0);
+    stage.agent = stage.backend.agent(&stage.plan.learner, &agent).expect("the device takes an agent");
+    let plain = stage.actions(0..USERS, None);
+    let due = plain.iter().filter(|&&component| saturated(component, 1.0)).count();
+    assert!((plain.len() / 10..plain.len() * 9 / 10).contains(&due), "{due} of {}", plain.len());
+    for _ in 0..2 {
+        let batches = [0..20, 20..USERS].map(|users| stage.acted(users, Some(noise_key())));
+        let tally = stage.backend.tally(&stage.world, &batches).expect("the device counts");
+        assert_eq!((tally.components, tally.saturated), (plain.len() as u64, due as u64));
+    }
 }
 
 /// Taking an agent to the device and back changes no bit, with normalisation and without.

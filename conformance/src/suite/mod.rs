@@ -18,7 +18,7 @@ mod setup;
 
 pub use acting::{
     a_users_action_does_not_depend_on_the_batch, actions_stay_within_bounds, an_agent_comes_back_as_it_went,
-    exploration_is_normal_noise_of_its_key,
+    exploration_is_normal_noise_of_its_key, saturation_is_counted_before_noise,
 };
 pub use environment::{
     a_round_is_the_formulas_to_the_bit, a_tally_is_the_sum_over_users,
@@ -43,6 +43,7 @@ pub fn all<B: Device>(new: impl Fn() -> B) {
     a_users_action_does_not_depend_on_the_batch(&new);
     actions_stay_within_bounds(&new);
     exploration_is_normal_noise_of_its_key(&new);
+    saturation_is_counted_before_noise(&new);
     an_agent_comes_back_as_it_went(&new);
     an_update_moves_what_it_should(&new);
     losses_are_handed_over_once(&new);
