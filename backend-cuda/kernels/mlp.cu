@@ -141,7 +141,8 @@ activate(
                 for (size_t n = 0; n < 4 && first + n <= last; ++n) {
                     size_t const place = (net * layer.rows + row) * layer.width + first + n;
                     float const number = columns[n].of(sums[place]);
-                    output[place] = number > 0.0f && (fates >> n & 1u) ? number * dropout.boost : 0.0f;
+                    bool const shut = number <= 0.0f || !(fates >> n & 1u);  // what is no number goes on
+                    output[place] = shut ? 0.0f : number * dropout.boost;
                 }
             }
         }

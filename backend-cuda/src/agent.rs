@@ -62,15 +62,18 @@ impl<M: Machine> Agent<M> {
         let module = |unit, constants: &[_]| machine.module(unit, &sources::unit(unit), constants);
         let parameters = flat.all_parameters() * WORD;
         let moments = |of: fn(&Moments) -> &Vec<f32>| {
-            let all: Vec<f32> = state.moments.iter().flat_map(of).copied().collect();
+            let mut all = vec![0.0; flat.all_parameters()];
+            for (n, moments) in state.moments.iter().enumerate() {
+                all[flat.parameters(n)].copy_from_slice(of(moments));
+            }
             table(machine, "moments", &all)
         };
         Ok(Self {
             mlp: module("mlp.cu", &[])?,
             td3: module("td3.cu", &constants)?,
             adam: module("adam.cu", &[])?,
-            networks: table(machine, "networks", &joined(&state.networks))?,
-            targets: table(machine, "targets", &joined(&state.targets))?,
+            networks: table(machine, "networks", &joined(&flat, &state.networks))?,
+            targets: table(machine, "targets", &joined(&flat, &state.targets))?,
             moments: [moments(|moments| &moments.first)?, moments(|moments| &moments.second)?],
             gradient: machine.zeros("gradients", parameters)?,
             policy_updates: state.policy_updates,
@@ -168,7 +171,11 @@ pub(crate) fn critics<'a>(learner: &'a Learner, flat: &'a Flat) -> Group<'a> {
 }
 
 /// The numbers of networks as [`Flat`] has them.
-fn joined(networks: &[Weights; 3]) -> Vec<f32> {
-    let parameters = networks.iter().map(|weights| &weights.parameters);
-    parameters.chain(networks.iter().map(|weights| &weights.statistics)).flatten().copied().collect()
+fn joined(flat: &Flat, networks: &[Weights; 3]) -> Vec<f32> {
+    let mut all = vec![0.0; flat.len()];
+    for (n, weights) in networks.iter().enumerate() {
+        all[flat.parameters(n)].copy_from_slice(&weights.parameters);
+        all[flat.statistics(n)].copy_from_slice(&weights.statistics);
+    }
+    all
 }

@@ -1,4 +1,5 @@
-//! Where networks lie: all numbers of all of them in one buffer, so that one pass over it is one pass over all.
+//! Where networks lie: all numbers of all of them in one buffer, so that one pass over it is one pass over all. Each begins
+//! where tensor cores like matrices to begin; what lies between two of them is 0, and stays it.
 
 use std::ops::Range;
 
@@ -16,8 +17,9 @@ impl Flat {
     pub(crate) fn new(learner: &Learner) -> Self {
         let mut end = 0;
         let mut take = |length: usize| {
-            end += length;
-            end - length..end
+            let start = end;
+            end = (start + length).next_multiple_of(ALIGNED);
+            start..start + length
         };
         let layouts = learner.layouts();
         let parameters = layouts.map(|layout| take(layout.parameters()));
@@ -35,7 +37,7 @@ impl Flat {
         self.statistics[network].clone()
     }
 
-    /// Numbers that the optimizer moves.
+    /// Numbers up to the last that the optimizer moves.
     pub(crate) fn all_parameters(&self) -> usize {
         self.parameters[2].end
     }
@@ -58,6 +60,16 @@ pub(crate) struct Group<'a> {
 }
 
 impl Group<'_> {
+    /// From one network's parameters to the next one's.
+    pub(crate) fn parameters_apart(&self) -> usize {
+        self.layout.parameters().next_multiple_of(ALIGNED)
+    }
+
+    /// From one network's statistics to the next one's.
+    pub(crate) fn statistics_apart(&self) -> usize {
+        self.layout.statistics().next_multiple_of(ALIGNED)
+    }
+
     /// Their parameters, one network after the other.
     pub(crate) fn parameters(&self) -> Range<usize> {
         let first = self.network as usize;
@@ -69,3 +81,6 @@ impl Group<'_> {
         self.flat.statistics[self.network as usize].start
     }
 }
+
+/// Numbers: 16 bytes.
+const ALIGNED: usize = 4;

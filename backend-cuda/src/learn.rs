@@ -46,6 +46,9 @@ impl<M: Machine> Learn for Cuda<M> {
         agent: &mut Agent<M>,
         keys: &UpdateKeys,
     ) -> Result<(), CudaError> {
+        replay.suits(&world.shape);
+        let (state, action) = (agent.learner.state(), agent.learner.action());
+        assert!((state, action) == (world.shape.state(), world.shape.dimensions), "an agent of this world's sizes");
         agent.critic_updates += 1;
         agent.reported[0] += 1;
         let step = agent.learner.adam().step(agent.critic_updates, 1.0);

@@ -137,7 +137,7 @@ impl<M: Machine> Pass<M> {
                 apart: self.rows * layer.outputs,
                 turned,
             };
-            let apart = group.layout.parameters();
+            let apart = group.parameters_apart();
             let weight = group.parameters().start + layer.weight.start;
             if let Some(gradient) = gradient {
                 let product =
@@ -185,7 +185,7 @@ impl<M: Machine> Pass<M> {
             table: weights,
             first: group.parameters().start + layer.weight.start,
             row: layer.inputs,
-            apart: group.layout.parameters(),
+            apart: group.parameters_apart(),
             turned: true,
         };
         let out = Matrix {

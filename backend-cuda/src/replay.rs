@@ -2,6 +2,7 @@
 
 use bytemuck::Pod;
 use recsim_core::replay::{Ring, Span, Transitions};
+use recsim_core::world::Shape;
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::WORD;
@@ -10,6 +11,8 @@ use crate::{CudaError, World};
 
 /// Transitions, oldest overwritten first. A user's embedding is not stored again: the world has it.
 pub struct Replay<M: Machine> {
+    /// The world's.
+    shape: Shape,
     ring: Ring,
     /// `[capacity]`
     pub(crate) user: M::Memory,
@@ -42,7 +45,11 @@ impl<M: Machine> Replay<M> {
             Ok(column)
         }
         let (clusters, dimensions) = (world.shape.clusters, world.shape.dimensions);
+        // The kernels look users up without asking.
+        let users = transitions.user.iter().all(|&user| (user as usize) < world.shape.users);
+        assert!(users, "transitions are of users of the world");
         Ok(Self {
+            shape: world.shape,
             ring: Ring::holding(capacity, transitions),
             user: column(machine, capacity, 1, &transitions.user)?,
             belief_before: column(machine, capacity, clusters, &transitions.belief_before)?,
@@ -50,6 +57,11 @@ impl<M: Machine> Replay<M> {
             action: column(machine, capacity, dimensions, &transitions.action)?,
             reward: column(machine, capacity, 1, &transitions.reward)?,
         })
+    }
+
+    /// Errs, loudly, if it is a ring of another world's transitions.
+    pub(crate) fn suits(&self, shape: &Shape) {
+        assert!(self.shape == *shape, "a ring of this world's transitions");
     }
 
     /// Transitions that it can hold.

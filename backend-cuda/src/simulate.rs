@@ -59,6 +59,9 @@ impl<M: Machine> Simulate for Cuda<M> {
             tally: &mut batch.tally,
             action: &batch.action,
         };
+        if let Some(replay) = &replay {
+            replay.suits(&world.shape);
+        }
         let replay = replay.map(|replay| (replay.push(users.1), replay));
         world.site(&self.machine).respond(&world.respond, users, &world.rules, &mut tables, replay, round.bits())
     }

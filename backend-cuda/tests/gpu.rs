@@ -25,6 +25,13 @@ fn states_are_what_core_says() {
 }
 
 #[test]
+fn a_spoilt_actor_is_noticed() {
+    if let Some(mut gpu) = gpu() {
+        common::a_spoilt_actor_is_noticed(&mut gpu);
+    }
+}
+
+#[test]
 fn td3_is_pytorchs_on_a_gpu() {
     if gpu().is_some() {
         td3::matches_pytorch(|| gpu().expect("the GPU was there a moment ago"));

@@ -34,6 +34,13 @@ fn states_are_what_core_says() {
     }
 }
 
+#[test]
+fn a_spoilt_actor_is_noticed() {
+    if compiler() {
+        common::a_spoilt_actor_is_noticed(&mut Cuda::on(Host::default()));
+    }
+}
+
 fn compiler() -> bool {
     let found = Host::is_available();
     if !found {

@@ -62,6 +62,9 @@ pub trait Simulate: Backend {
 
     /// A ring for up to `capacity` of this world's transitions, which begins with `transitions`: none, or what
     /// [`Inspect::transitions`] showed of a ring of the same capacity.
+    ///
+    /// # Panics
+    /// It may, where `transitions` are not of this world.
     fn replay(
         &mut self,
         world: &Self::World,

@@ -261,7 +261,7 @@ impl<M: Machine> Kernels<'_, M> {
         (reward, slope, report): (&M::Memory, &M::Memory, &M::Memory),
     ) -> Result<(), CudaError> {
         let values = |values: &Values<'_, M>| {
-            let apart = long(critics.layout.parameters());
+            let apart = long(critics.parameters_apart());
             [self.numbers(values.raw, 0, 2 * rows), self.bias(critics, values.weights), apart].concat()
         };
         let arguments: [&[u8]; 7] = [
@@ -437,20 +437,24 @@ impl<M: Machine> Kernels<'_, M> {
     /// A `Layer` of `mlp.cu`, whose weights lie in their table.
     fn layer(&self, stage: &Stage<'_, M>) -> Vec<u8> {
         let (group, layer) = (stage.group, stage.shape());
-        let statistics = group.layout.statistics();
+        let statistics = group.statistics_apart();
         let hidden = stage.depth + 1 < group.layout.layers().len();
         let places = |of: fn(&Norm) -> usize| layer.norm.as_ref().map_or(0, of);
         let mut bytes = [long(group.nets), long(stage.rows), long(layer.outputs)].concat();
         bytes.extend(self.range(stage.weights, group.parameters()));
         for number in [
-            group.layout.parameters(),
+            group.parameters_apart(),
             layer.bias.start,
             places(|norm| norm.scale.start),
             places(|norm| norm.shift.start),
         ] {
             bytes.extend(long(number));
         }
-        bytes.extend(self.numbers(stage.weights, group.statistics(), group.nets * statistics));
+        bytes.extend(self.numbers(
+            stage.weights,
+            group.statistics(),
+            (group.nets - 1) * statistics + group.layout.statistics(),
+        ));
         for number in [statistics, places(|norm| norm.mean.start), places(|norm| norm.variance.start)] {
             bytes.extend(long(number));
         }

@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use recsim_backend_cuda::{Cuda, Machine};
-use recsim_core::backend::{Inspect, Simulate};
+use recsim_core::backend::{BackendError, ErrorKind, Inspect, Learn, Simulate};
 use recsim_core::config::Config;
 use recsim_core::rng::{Key, Purpose};
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
@@ -32,6 +32,24 @@ pub(crate) fn states_are_beliefs_and_embeddings<M: Machine>(cuda: &mut Cuda<M>) 
         cuda.recommend(&on_device, &mut batch).expect("slates");
         cuda.respond(&on_device, &mut batch, Key::new(0, Purpose::Acceptance), None).expect("a response");
     }
+}
+
+/// An actor with a weight that is no number makes actions that are none: whoever counts the round is told.
+pub(crate) fn a_spoilt_actor_is_noticed<M: Machine>(cuda: &mut Cuda<M>) {
+    let generated = world();
+    let world = generated.view();
+    let plan = Config::default().plan(&world).expect("the defaults suit");
+    let on_device = cuda.world(&world, &plan.environment).expect("a world");
+    let mut batch = cuda.batch(&on_device, 0..USERS).expect("a batch");
+    let mut state = plan.learner.initial(0);
+    state.networks[0].parameters[5] = f32::NAN;
+    let agent = cuda.agent(&plan.learner, &state).expect("an agent");
+    cuda.observe(&on_device, &mut batch).expect("states");
+    cuda.act(&agent, &mut batch, None).expect("actions");
+    cuda.recommend(&on_device, &mut batch).expect("slates");
+    cuda.respond(&on_device, &mut batch, Key::new(0, Purpose::Acceptance), None).expect("a response");
+    let error = cuda.tally(&on_device, std::slice::from_ref(&batch)).expect_err("a spoilt actor is an error");
+    assert_eq!(error.kind(), ErrorKind::NotFinite);
 }
 
 const USERS: usize = 300;

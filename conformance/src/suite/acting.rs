@@ -40,14 +40,14 @@ pub fn actions_stay_within_bounds<B: Device>(new: &impl Fn() -> B) {
 /// device's own functions.
 pub fn exploration_is_normal_noise_of_its_key<B: Device>(new: &impl Fn() -> B) {
     let world = world();
-    let mut stage = Stage::new(new(), &world, plan(&world, |_| ()));
-    let deviation = stage.plan.learner.exploration_noise as f32;
+    let mut stage = Stage::new(new(), &world, plan(&world, |config| config.environment.max_action = 0.5));
+    let deviation = (stage.plan.learner.exploration_noise * 0.5) as f32;
     let (plain, noisy) = (stage.actions(0..USERS, None), stage.actions(0..USERS, Some(noise_key())));
     let width = stage.plan.learner.action();
     for (place, (&plain, &noisy)) in plain.iter().zip(&noisy).enumerate() {
         let (user, column) = (place / width, place % width);
         let draw = normal_pair(noise_key().with(user as u64).with((column / 2) as u64))[column % 2];
-        let due = (plain + draw * deviation).clamp(-1.0, 1.0);
+        let due = (plain + draw * deviation).clamp(-0.5, 0.5);
         let budget = 2.0 * (5.0 * draw.abs() * deviation + 2.0) * f32::EPSILON / 2.0;
         assert!((noisy - due).abs() <= budget, "user {user}, {column}: {noisy} where {due} is due");
     }
