@@ -3,12 +3,13 @@
 mod common;
 
 use recsim_backend_cpu::{Cpu, best_items};
-use recsim_backend_cuda::Cuda;
+use recsim_backend_cuda::{Cuda, Gpu, Precision};
 use recsim_conformance::shadow::Shadow;
 use recsim_conformance::{suite, td3};
+use recsim_core::backend::{Inspect, Learn, Simulate};
 use recsim_core::config::Config;
 use recsim_core::session::Session;
-use recsim_core::world::{Recipe, generate};
+use recsim_core::world::{GeneratedWorld, Recipe, generate};
 
 #[test]
 fn a_gpu_does_what_every_backend_does() {
@@ -60,6 +61,83 @@ fn twenty_rounds_of_the_default_world_are_the_cpus_to_the_bit() {
         session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error:?}"));
     }
     assert!(session.progress().updates > 0, "a run that learns nothing would prove less");
+}
+
+/// The actor's own kernels are cuBLAS's choice: they must be the same for every cut of the users.
+#[test]
+fn actions_of_many_users_do_not_depend_on_the_batch() {
+    let Some(mut gpu) = gpu() else { return };
+    let generated = few_items();
+    let plan = Config::default().plan(&generated.view()).expect("the defaults suit");
+    let world = gpu.world(&generated.view(), &plan.environment).expect("a world");
+    let agent = gpu.agent(&plan.learner, &plan.learner.initial(1)).expect("an agent");
+    let mut actions = |cuts: &[usize]| -> Vec<u32> {
+        let mut all = Vec::new();
+        for cut in cuts.windows(2) {
+            let mut batch = gpu.batch(&world, cut[0]..cut[1]).expect("a batch");
+            gpu.observe(&world, &mut batch).expect("states");
+            gpu.act(&agent, &mut batch, None).expect("actions");
+            all.extend(gpu.snapshot(&batch).expect("a snapshot").action.iter().map(|action| action.to_bits()));
+        }
+        all
+    };
+    let whole = actions(&[0, USERS]);
+    let thousands: Vec<usize> = (0..=USERS).step_by(4_000).collect();
+    assert!(actions(&thousands) == whole && actions(&[0, 1, 18, 4_097, 8_193, 12_345, USERS]) == whole);
+}
+
+/// At the reference experiment's sizes, where libraries might share sums out.
+#[test]
+fn learning_repeats_itself_at_full_size() {
+    if gpu().is_none() {
+        return;
+    }
+    let learned = || {
+        let generated = few_items();
+        let mut config = Config::default();
+        (config.training.episodes, config.training.rounds_per_episode) = (1, 6);
+        config.training.warmup_transitions = 1;
+        let plan = config.plan(&generated.view()).expect("the defaults suit");
+        let gpu = gpu().expect("the GPU was there a moment ago");
+        let mut session = Session::new(gpu, &generated.view(), plan).expect("a run begins");
+        while !session.finished() {
+            session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error:?}"));
+        }
+        assert!(session.progress().updates > 0, "a run that learns nothing would prove nothing");
+        session.agent().expect("the agent is sound")
+    };
+    assert!(learned() == learned());
+}
+
+/// Tensor cores keep 11 or 8 bits of a number: through four layers actions are off by a few such steps, and off they are.
+#[test]
+fn less_precise_products_are_nearly_as_good() {
+    if gpu().is_none() {
+        return;
+    }
+    let generated = few_items();
+    let plan = Config::default().plan(&generated.view()).expect("the defaults suit");
+    let actions = |precision| {
+        let mut gpu = Cuda::on(Gpu::new(precision).expect("the GPU was there a moment ago"));
+        let world = gpu.world(&generated.view(), &plan.environment).expect("a world");
+        let agent = gpu.agent(&plan.learner, &plan.learner.initial(1)).expect("an agent");
+        let mut batch = gpu.batch(&world, 0..4_000).expect("a batch");
+        gpu.observe(&world, &mut batch).expect("states");
+        gpu.act(&agent, &mut batch, None).expect("actions");
+        gpu.snapshot(&batch).expect("a snapshot").action
+    };
+    let exact = actions(Precision::Float32);
+    for (precision, most) in [(Precision::Tf32, 0.01), (Precision::Bf16, 0.08)] {
+        let off = actions(precision).iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off > 0.0 && off <= most, "{precision}: {off}");
+    }
+}
+
+const USERS: usize = 20_000;
+
+fn few_items() -> GeneratedWorld {
+    let recipe = Recipe { users: USERS, items: 50, clusters: 5, dimensions: 64, list: 40, seed: 0 };
+    generate(&recipe, |_, _, _, list| (0..USERS).flat_map(|_| 0..list as u32).collect())
 }
 
 /// The GPU, if there is one.

@@ -45,9 +45,8 @@ impl About {
     /// Records what was left to the device, and matters to whoever wants the same numbers again.
     pub(crate) fn settle(&self, config: &mut Config) {
         // Of GPUs it is no setting: there is one for each.
-        if self.backend != "cuda" {
-            config.experiment.isa.clone_from(&self.instruction_set);
-        }
+        let set = if self.backend == "cuda" { "auto" } else { &self.instruction_set };
+        set.clone_into(&mut config.experiment.isa);
     }
 }
 
@@ -114,7 +113,7 @@ impl Choice {
     pub(crate) fn look(&self) -> anyhow::Result<()> {
         match self.name {
             #[cfg(feature = "cuda")]
-            Name::Cuda => recsim_backend_cuda::Cuda::new().map(drop).map_err(unstarted),
+            Name::Cuda => recsim_backend_cuda::Gpu::find().map(drop).map_err(unstarted),
             _ => Ok(()),
         }
     }

@@ -19,7 +19,7 @@ pub(super) struct Cublas {
 
 impl Cublas {
     /// Looks for it, and says how to get it.
-    pub(super) fn new(stream: &Arc<CudaStream>, precision: Precision) -> Result<Self, CudaError> {
+    pub(super) fn find() -> Result<(), CudaError> {
         // SAFETY: opening the library has no effect but that it is there.
         if !unsafe { sys::is_culib_present() } {
             let what = format!("cuBLAS, which multiplies matrices (libcublas), cannot be found: {GET}");
@@ -30,6 +30,11 @@ impl Cublas {
         if let Some(name) = NEEDED.into_iter().find(lacks) {
             return Err(CudaError::Missing { what: format!("cuBLAS (libcublas) has no `{name}`: {GET}") });
         }
+        Ok(())
+    }
+
+    /// cuBLAS, which has been found.
+    pub(super) fn new(stream: &Arc<CudaStream>, precision: Precision) -> Result<Self, CudaError> {
         let blas = CudaBlas::new(Arc::clone(stream)).map_err(failed("starting cuBLAS"))?;
         Ok(Self { blas, stream: Arc::clone(stream), precision })
     }

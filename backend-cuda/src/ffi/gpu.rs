@@ -30,24 +30,32 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// The first GPU of this machine, or what is missing.
-    pub fn new(precision: Precision) -> Result<Self, CudaError> {
+    /// Looks for a driver, a GPU, and the libraries that are needed: the compiler, or what is missing.
+    pub fn find() -> Result<Nvrtc, CudaError> {
         // SAFETY: opening the library has no effect but that it is there.
         if !unsafe { sys::is_culib_present() } {
             let what = "there is no NVIDIA driver (libcuda): install one, on a machine with an NVIDIA GPU";
             return Err(CudaError::Missing { what: what.to_owned() });
         }
         // SAFETY: the library is there, and a symbol that is looked up is not used.
-        let lacks =
-            NEEDED.into_iter().find(|name| unsafe { sys::culib().get::<*const c_void>(name.as_bytes()) }.is_err());
-        if let Some(name) = lacks {
+        let lacks = |name: &&str| unsafe { sys::culib().get::<*const c_void>(name.as_bytes()) }.is_err();
+        if let Some(name) = NEEDED.into_iter().find(lacks) {
             let what = format!("the NVIDIA driver (libcuda) has no `{name}`: install a newer one");
             return Err(CudaError::Missing { what });
         }
         let compiler = Nvrtc::find()?;
-        let context = CudaContext::new(0)
-            .map_err(|error| CudaError::Missing { what: format!("no GPU can be used: {}", said(&error)) })?;
         suits(compiler)?;
+        Cublas::find()?;
+        if CudaContext::device_count().map_err(no_gpu)? < 1 {
+            return Err(CudaError::Missing { what: "no GPU can be used: there is none".to_owned() });
+        }
+        Ok(compiler)
+    }
+
+    /// The first GPU of this machine, or what is missing.
+    pub fn new(precision: Precision) -> Result<Self, CudaError> {
+        let compiler = Self::find()?;
+        let context = CudaContext::new(0).map_err(no_gpu)?;
         // One stream, in order: nothing has to be waited for between launches, and no event says when a table is free.
         // SAFETY: no table is used on another stream.
         unsafe { context.disable_event_tracking() };
@@ -84,6 +92,10 @@ impl Gpu {
         let (major, minor) = (self.capability / 10, self.capability % 10);
         Ok(format!("{name}, {:.0} GiB, compute capability {major}.{minor}", bytes as f64 / (1_u64 << 30) as f64))
     }
+}
+
+fn no_gpu(error: DriverError) -> CudaError {
+    CudaError::Missing { what: format!("no GPU can be used: {}", said(&error)) }
 }
 
 /// Errs if the driver is of an older CUDA than the compiler, whose machine code it would not load.

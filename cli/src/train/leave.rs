@@ -83,6 +83,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         report: &RoundReport,
         session: &mut Session<B>,
     ) -> anyhow::Result<()> {
+        self.background.look()?;
         self.rounds_done += 1;
         self.rounds.push(report)?;
         self.tensorboard.report("round", self.rounds_done, report)?;
@@ -104,12 +105,20 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         let users = session.beliefs()?;
         let agent = session.agent();
         let (learner, sound) = (session.plan().learner.clone(), agent.as_ref().ok().cloned());
-        self.background.begin(move || {
+        self.background.save(move || {
             beliefs::write(&folder.join(names::BELIEFS), episode, user_ids, target, &users)?;
             sound.map_or(Ok(()), |agent| models::write(&folder.join(names::MODELS), &learner, &agent))
         })?;
         // A spoilt agent is an error, and no file.
         agent.map(drop).map_err(Into::into)
+    }
+
+    /// After a failure: what is being written is written first. An error of that is told too.
+    pub(super) fn abandon(mut self, why: anyhow::Error) -> anyhow::Error {
+        match self.background.wait() {
+            Ok(()) => why,
+            Err(error) => why.context(format!("the last save failed: {error:#}; and then the run")),
+        }
     }
 
     /// At the end: the trace, and how it ended.

@@ -82,30 +82,10 @@ impl<'a> Experiment<'a> {
             Leavings::begin(options, &run, session.plan(), trace, world.user_ids(), &view, background)?;
 
         let epoch = Instant::now();
-        let mut status = Status::Finished;
-        let mut rounds = Vec::new();
-        while !session.finished() {
-            progress.begin(session.next_round());
-            let report = session.round(&mut Attendant { epoch, interrupt: &interrupt, progress: &mut progress })?;
-            progress.round(&report);
-            leavings.round(&report, &mut session)?;
-            rounds.push(report);
-            let complete = rounds.len() == session.plan().schedule.rounds as usize;
-            if complete && let Some(episode) = EpisodeReport::of(&rounds, session.initial_distance()) {
-                progress.episode(&episode);
-                leavings.episode(&episode)?;
-            }
-            if interrupt.asked() && !(session.finished() && session.progress().pending == 0) {
-                status = Status::Interrupted;
-            }
-            if complete || status == Status::Interrupted {
-                leavings.save(rounds[0].episode, &mut session)?;
-                rounds.clear();
-            }
-            if status == Status::Interrupted {
-                break;
-            }
-        }
+        let status = match follow(&mut session, &mut leavings, &mut progress, &interrupt, epoch) {
+            Ok(status) => status,
+            Err(error) => return Err(leavings.abandon(error)),
+        };
         leavings.finish(status, epoch.elapsed().as_secs_f64())?;
         if status == Status::Interrupted {
             let folder = options.output.display();
@@ -119,6 +99,38 @@ impl<'a> Experiment<'a> {
             (false, false) => output::text(&format!("\n{summary}")),
         }
     }
+}
+
+/// Runs the session to its end, or until it is asked to stop.
+fn follow<B: Device>(
+    session: &mut Session<B>,
+    leavings: &mut Leavings<'_, '_>,
+    progress: &mut Progress,
+    interrupt: &Interrupt,
+    epoch: Instant,
+) -> anyhow::Result<Status> {
+    let mut rounds = Vec::new();
+    while !session.finished() {
+        progress.begin(session.next_round());
+        let report = session.round(&mut Attendant { epoch, interrupt, progress })?;
+        progress.round(&report);
+        leavings.round(&report, session)?;
+        rounds.push(report);
+        let complete = rounds.len() == session.plan().schedule.rounds as usize;
+        if complete && let Some(episode) = EpisodeReport::of(&rounds, session.initial_distance()) {
+            progress.episode(&episode);
+            leavings.episode(&episode)?;
+        }
+        let interrupted = interrupt.asked() && !(session.finished() && session.progress().pending == 0);
+        if complete || interrupted {
+            leavings.save(rounds[0].episode, session)?;
+            rounds.clear();
+        }
+        if interrupted {
+            return Ok(Status::Interrupted);
+        }
+    }
+    Ok(Status::Finished)
 }
 
 /// Shows how far a round is, and puts its updates off when asked to stop.
