@@ -68,6 +68,13 @@ pub(crate) fn table<T: Clone>(name: &'static str, elements: usize, value: T) -> 
     Ok(table)
 }
 
+/// A table of zeros, of which a system need lend no more memory than is written to.
+pub(crate) fn zeroed<T: Clone + Default>(name: &'static str, elements: usize) -> Result<Vec<T>, CpuError> {
+    // What cannot be had would end the program below.
+    Vec::<T>::new().try_reserve_exact(elements).map_err(|_| CpuError::Memory { table: name, elements })?;
+    Ok(vec![T::default(); elements])
+}
+
 /// Makes `table` hold `elements` elements: the first it has, and copies of `value`.
 pub(crate) fn resize<T: Clone>(
     name: &'static str,

@@ -6,18 +6,28 @@ use recsim_core::rng::index;
 use recsim_core::td3::UpdateKeys;
 use recsim_core::world::{Shape, row};
 
-use crate::error::resize;
+use crate::error::{resize, zeroed};
 use crate::{CpuError, World};
 
 /// Transitions, oldest overwritten first. A user's embedding is not stored again: the world has it.
 ///
-/// Memory is taken as transitions come, so that a small run stays small whatever the ring could hold.
+/// All its addresses are taken at once, as zeros, which systems lend without memory behind them. That is taken as
+/// transitions come, by whoever writes them: a small run stays small whatever the ring could hold.
 #[derive(Debug)]
 pub struct Replay {
     ring: Ring,
     clusters: usize,
     dimensions: usize,
-    held: Transitions,
+    /// `[capacity]`
+    user: Vec<u32>,
+    /// `[capacity, K]`
+    belief_before: Vec<f32>,
+    /// `[capacity, K]`
+    belief: Vec<f32>,
+    /// `[capacity, D]`
+    action: Vec<f32>,
+    /// `[capacity]`
+    reward: Vec<f32>,
 }
 
 /// A place in the ring, for a transition to be written to.
@@ -42,32 +52,45 @@ pub(crate) struct Sample {
 }
 
 impl Replay {
-    pub(crate) fn new(world: &World, capacity: usize, transitions: &Transitions) -> Self {
+    pub(crate) fn new(world: &World, capacity: usize, transitions: &Transitions) -> Result<Self, CpuError> {
         let Shape { clusters, dimensions, .. } = world.shape;
-        Self { ring: Ring::holding(capacity, transitions), clusters, dimensions, held: transitions.clone() }
+        Ok(Self {
+            ring: Ring::holding(capacity, transitions),
+            clusters,
+            dimensions,
+            user: column(capacity, 1, &transitions.user)?,
+            belief_before: column(capacity, clusters, &transitions.belief_before)?,
+            belief: column(capacity, clusters, &transitions.belief)?,
+            action: column(capacity, dimensions, &transitions.action)?,
+            reward: column(capacity, 1, &transitions.reward)?,
+        })
     }
 
     /// Makes room for `count` transitions: the place of each, in order, where it has one.
-    pub(crate) fn push(
-        &mut self,
-        count: usize,
-    ) -> Result<impl IndexedParallelIterator<Item = Option<Place<'_>>>, CpuError> {
+    pub(crate) fn push(&mut self, count: usize) -> impl IndexedParallelIterator<Item = Option<Place<'_>>> {
         let Span { skipped, first, .. } = self.ring.push(count);
-        let Self { ring, clusters, dimensions, held } = self;
-        held.next = ring.next_place();
-        let places = around(&mut held.user, 1, ring, first)?
-            .zip(around(&mut held.belief_before, *clusters, ring, first)?)
-            .zip(around(&mut held.belief, *clusters, ring, first)?)
-            .zip(around(&mut held.action, *dimensions, ring, first)?)
-            .zip(around(&mut held.reward, 1, ring, first)?)
+        let (clusters, dimensions) = (self.clusters, self.dimensions);
+        let places = around(&mut self.user, 1, first)
+            .zip(around(&mut self.belief_before, clusters, first))
+            .zip(around(&mut self.belief, clusters, first))
+            .zip(around(&mut self.action, dimensions, first))
+            .zip(around(&mut self.reward, 1, first))
             .map(|((((user, belief_before), belief), action), reward)| {
                 Some(Place { user: &mut user[0], belief_before, belief, action, reward: &mut reward[0] })
             });
-        Ok((0..skipped).into_par_iter().map(|_| None).chain(places))
+        (0..skipped).into_par_iter().map(|_| None).chain(places)
     }
 
     pub(crate) fn transitions(&self) -> Transitions {
-        self.held.clone()
+        let held = self.ring.held();
+        Transitions {
+            next: self.ring.next_place(),
+            user: self.user[..held].to_vec(),
+            belief_before: self.belief_before[..held * self.clusters].to_vec(),
+            belief: self.belief[..held * self.clusters].to_vec(),
+            action: self.action[..held * self.dimensions].to_vec(),
+            reward: self.reward[..held].to_vec(),
+        }
     }
 }
 
@@ -99,9 +122,9 @@ impl Sample {
         resize("sampled transitions", &mut self.input, features * rows, 0.0)?;
         for (n, (sampled, reward)) in self.place.iter_mut().zip(&mut self.reward).enumerate() {
             let place = index(keys.sample.with(n as u64), held) as usize;
-            (*sampled, *reward) = (place, replay.held.reward[place]);
-            let action = &replay.held.action[row(place, replay.dimensions)];
-            let features = state(world, replay, &replay.held.belief_before, place).chain(action);
+            (*sampled, *reward) = (place, replay.reward[place]);
+            let action = &replay.action[row(place, replay.dimensions)];
+            let features = state(world, replay, &replay.belief_before, place).chain(action);
             fill_column(&mut self.input, rows, n, features);
         }
         Ok(())
@@ -111,7 +134,7 @@ impl Sample {
     pub(crate) fn next_states(&self, world: &World, replay: &Replay, first: usize, states: &mut [f32]) {
         let width = states.len() / (replay.clusters + replay.dimensions);
         for (n, &place) in self.place[first..first + width].iter().enumerate() {
-            fill_column(states, width, n, state(world, replay, &replay.held.belief, place));
+            fill_column(states, width, n, state(world, replay, &replay.belief, place));
         }
     }
 
@@ -122,7 +145,7 @@ impl Sample {
 }
 
 fn state<'a>(world: &'a World, replay: &Replay, beliefs: &'a [f32], place: usize) -> impl Iterator<Item = &'a f32> {
-    let user = replay.held.user[place] as usize;
+    let user = replay.user[place] as usize;
     beliefs[row(place, replay.clusters)].iter().chain(&world.user_embedding[row(user, replay.dimensions)])
 }
 
@@ -132,26 +155,15 @@ fn fill_column<'a>(table: &mut [f32], columns: usize, column: usize, features: i
     }
 }
 
-/// A column's rows from the one at `first` on, around the ring, once there is room for what it holds now.
-fn around<'a, T: Clone + Default + Send>(
-    column: &'a mut Vec<T>,
-    width: usize,
-    ring: &Ring,
-    first: usize,
-) -> Result<impl IndexedParallelIterator<Item = &'a mut [T]>, CpuError> {
-    enlarge(column, width, ring)?;
+/// A column's rows from the one at `first` on, around the ring.
+fn around<T: Send>(column: &mut [T], width: usize, first: usize) -> impl IndexedParallelIterator<Item = &mut [T]> {
     let (later, sooner) = column.split_at_mut(first * width);
-    Ok(sooner.par_chunks_exact_mut(width).chain(later.par_chunks_exact_mut(width)))
+    sooner.par_chunks_exact_mut(width).chain(later.par_chunks_exact_mut(width))
 }
 
-/// Grows a column of the ring to `held` rows, by doubling, and never beyond what the ring can hold.
-fn enlarge<T: Clone + Default>(column: &mut Vec<T>, width: usize, ring: &Ring) -> Result<(), CpuError> {
-    let needed = ring.held() * width;
-    if needed > column.capacity() {
-        let room = needed.max(2 * column.capacity()).min(ring.capacity() * width);
-        let failed = |_| CpuError::Memory { table: "replay ring", elements: room };
-        column.try_reserve_exact(room - column.len()).map_err(failed)?;
-    }
-    column.resize(needed, T::default());
-    Ok(())
+/// A column for `capacity` rows, which begins with those that are held.
+fn column<T: Clone + Default>(capacity: usize, width: usize, held: &[T]) -> Result<Vec<T>, CpuError> {
+    let mut column = zeroed("replay ring", capacity.saturating_mul(width))?;
+    column[..held.len()].clone_from_slice(held);
+    Ok(column)
 }

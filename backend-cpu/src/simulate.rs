@@ -3,7 +3,7 @@
 use std::mem::take;
 use std::ops::Range;
 
-use nalgebra::{DVector, DVectorView, DVectorViewMut};
+use nalgebra::{Const, Dim, Dyn, VectorView, VectorViewMut};
 use rayon::prelude::*;
 use recsim_core::backend::Simulate;
 use recsim_core::config::Environment;
@@ -78,7 +78,7 @@ impl Simulate for Cpu {
     ) -> Result<(), CpuError> {
         match replay {
             Some(replay) => {
-                let places = replay.push(batch.users.len())?;
+                let places = replay.push(batch.users.len());
                 self.pool.install(|| respond(world, batch, round, places));
             }
             None => {
@@ -93,7 +93,7 @@ impl Simulate for Cpu {
     }
 
     fn replay(&mut self, world: &World, capacity: usize, transitions: &Transitions) -> Result<Replay, CpuError> {
-        Ok(Replay::new(world, capacity, transitions))
+        Replay::new(world, capacity, transitions)
     }
 }
 
@@ -107,32 +107,67 @@ fn respond<'a>(
     let Shape { clusters, dimensions, .. } = world.shape;
     let shown = world.environment.shown;
     let first = batch.users.start;
-    let target = DVectorView::from_slice(&world.target, clusters);
-    let item = |item: u32| {
-        let (cluster, distance) = world.item[item as usize];
-        (cluster as usize, distance)
-    };
     let slates = batch.slate.par_chunks_exact(shown).zip(batch.accepted.par_chunks_exact_mut(shown));
     let moves = batch.belief_before.par_chunks_exact_mut(clusters).zip(batch.belief.par_chunks_exact_mut(clusters));
     let worth = batch.action.par_chunks_exact(dimensions).zip(&mut batch.reward);
     slates.zip(moves).zip(worth).zip(places).enumerate().with_min_len(TILE).for_each_init(
-        || DVector::zeros(clusters),
+        || vec![0.0; clusters],
         |counts, (n, ((((slate, accepted), (before, belief)), (action, reward)), place))| {
             let user = first + n;
-            *reward = step(
-                &world.environment.rules,
-                &target,
-                &item,
-                slate,
-                &mut round.with(user as u64),
-                &mut DVectorViewMut::from_slice(belief, clusters),
-                &mut DVectorViewMut::from_slice(before, clusters),
-                &mut counts.column_mut(0),
-                accepted,
-            );
+            *reward = move_user(world, slate, round.with(user as u64), belief, before, counts, accepted);
             if let Some(place) = place {
                 place.fill(user, before, belief, action, *reward);
             }
         },
     );
+}
+
+/// One user's [`step`]. Few clusters are a number that the compiler knows.
+fn move_user(
+    world: &World,
+    slate: &[u32],
+    luck: Key,
+    belief: &mut [f32],
+    before: &mut [f32],
+    counts: &mut [f32],
+    accepted: &mut [bool],
+) -> f32 {
+    macro_rules! of_these {
+        ($($few:literal)*) => {
+            match world.shape.clusters {
+                $($few => stepped(Const::<$few>, world, slate, luck, belief, before, counts, accepted),)*
+                many => stepped(Dyn(many), world, slate, luck, belief, before, counts, accepted),
+            }
+        };
+    }
+    of_these!(1 2 3 4 5 6 7 8)
+}
+
+#[expect(clippy::too_many_arguments, reason = "a step's buffers, as slices")]
+fn stepped<D: Dim>(
+    clusters: D,
+    world: &World,
+    slate: &[u32],
+    mut luck: Key,
+    belief: &mut [f32],
+    before: &mut [f32],
+    counts: &mut [f32],
+    accepted: &mut [bool],
+) -> f32 {
+    let item = |item: u32| {
+        let (cluster, distance) = world.item[item as usize];
+        (cluster as usize, distance)
+    };
+    let one = Const::<1>;
+    step(
+        &world.environment.rules,
+        &VectorView::from_slice_generic(&world.target, clusters, one),
+        &item,
+        slate,
+        &mut luck,
+        &mut VectorViewMut::from_slice_generic(belief, clusters, one),
+        &mut VectorViewMut::from_slice_generic(before, clusters, one),
+        &mut VectorViewMut::from_slice_generic(counts, clusters, one),
+        accepted,
+    )
 }
