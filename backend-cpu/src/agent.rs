@@ -9,13 +9,12 @@ use dfdx::tensor_ops::{Backward, MeanTo};
 use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::adam::clip;
-use recsim_core::math::Real;
 use recsim_core::metrics::Losses;
 use recsim_core::net::Weights;
-use recsim_core::rng::normal_pair;
 use recsim_core::td3::{AgentState, Learner, Moments, Network, UpdateKeys, smooth, target_value};
 
-use crate::mlp::{Dropout, Host, Net, ROWS, Room, Tape, squash, table, value};
+use crate::elementary::{normal_pairs, tanh};
+use crate::mlp::{Dropout, Host, Net, ROWS, Room, Tape, squash, table, value, vectorised};
 use crate::optimizer::{descend, follow, square};
 use crate::replay::{Replay, Sample};
 use crate::{CpuError, World};
@@ -89,13 +88,24 @@ impl Agent {
                 let (first, width) = (tile * ROWS, values.len());
                 sample.next_states(world, replay, first, policy.input(&learner.actor, width));
                 let action = policy.evaluate(&learner.actor, actor, width);
+                let (mut bits, mut noise) = ([0; ROWS], [[0.0; ROWS]; 2]);
                 for (pair, actions) in action.chunks_mut(2 * width).enumerate() {
-                    for row in 0..width {
-                        let noise = normal_pair(keys.noise.with((first + row) as u64).with(pair as u64));
-                        for (action, noise) in actions[row..].iter_mut().step_by(width).zip(noise) {
-                            *action = smooth(Real::tanh(*action) * max_action, noise, deviation, limit, max_action);
-                        }
+                    for (row, bits) in bits[..width].iter_mut().enumerate() {
+                        *bits = keys.noise.with((first + row) as u64).with(pair as u64).bits();
                     }
+                    vectorised(
+                        *arch,
+                        #[inline(always)]
+                        || {
+                            normal_pairs(&bits[..width], noise.each_mut().map(|row| &mut row[..]));
+                            for (actions, noise) in actions.chunks_mut(width).zip(&noise) {
+                                for (action, &noise) in actions.iter_mut().zip(noise) {
+                                    *action =
+                                        smooth(tanh(*action) * max_action, noise, deviation, limit, max_action);
+                                }
+                            }
+                        },
+                    );
                 }
                 let [value_1, value_2] = [0, 1].map(|n| {
                     let (states, actions) = critic.input(&learner.critics[n], width).split_at_mut(state * width);
@@ -138,7 +148,7 @@ impl Agent {
         let dropout = Dropout { share: learner.dropout, keys: *keys, network: Network::Actor };
         let critic = &networks[Network::Critic1 as usize];
         let states = sample.states(learner.action());
-        let action = squash(networks[0].learn(states, &dropout)?, learner.max_action as f32);
+        let action = squash(*arch, networks[0].learn(states, &dropout)?, learner.max_action as f32);
         let (action, tape) = action.split_tape();
         let values = value(*arch, &critic.layout, &critic.weights, states, action.clone().put_tape(tape));
         let size = action.put_tape(Default::default()).square().mean::<Rank0, _>();

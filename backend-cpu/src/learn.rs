@@ -1,14 +1,15 @@
 //! The agent's side on the CPU.
 
+use std::array;
 use std::ops::Range;
 
 use rayon::prelude::*;
 use recsim_core::backend::Learn;
-use recsim_core::math::Real;
-use recsim_core::rng::{Key, normal_pair};
+use recsim_core::rng::Key;
 use recsim_core::td3::{AgentState, Learner, UpdateKeys, perturb, saturated};
 
-use crate::mlp::{ROWS, Room};
+use crate::elementary::{normal_pairs, tanh};
+use crate::mlp::{ROWS, Room, vectorised};
 use crate::{Agent, Batch, Cpu, CpuError, Replay, World};
 
 impl Learn for Cpu {
@@ -82,19 +83,41 @@ fn act_on_tile(
         }
     }
     let output = room.evaluate(&actor.layout, &actor.weights, ROWS);
+    let width = learner.action();
+    let users = action.len() / width;
+    let keys: [Option<Key>; ROWS] = array::from_fn(|n| exploration.map(|key| key.with((first + n) as u64)));
+    let (mut bits, mut noise, mut component) = ([0; ROWS], [[0.0; ROWS]; 2], [0.0; ROWS]);
     let mut beyond = 0;
-    for (n, action) in action.chunks_exact_mut(learner.action()).enumerate() {
-        let noise = exploration.map(|key| key.with((first + n) as u64));
-        for (pair, actions) in action.chunks_mut(2).enumerate() {
-            let noise = noise.map(|key| normal_pair(key.with(pair as u64)));
-            for (side, action) in actions.iter_mut().enumerate() {
-                *action = Real::tanh(output[(2 * pair + side) * ROWS + place + n]) * max_action;
-                beyond += u64::from(saturated(*action, max_action));
-                if let Some(noise) = noise {
-                    *action = perturb(*action, noise[side] * deviation, max_action);
-                }
+    for column in 0..width {
+        if column % 2 == 0 && exploration.is_some() {
+            for (bits, key) in bits.iter_mut().zip(keys.iter().flatten()) {
+                *bits = key.with((column / 2) as u64).bits();
             }
+            vectorised(
+                agent.arch,
+                #[inline(always)]
+                || normal_pairs(&bits, noise.each_mut().map(|row| &mut row[..])),
+            );
+        }
+        let (raw, noise) = (&output[column * ROWS + place..][..users], &noise[column % 2]);
+        beyond += vectorised(
+            agent.arch,
+            #[inline(always)]
+            || {
+                let mut beyond = 0;
+                for ((component, &raw), &noise) in component.iter_mut().zip(raw).zip(noise) {
+                    *component = tanh(raw) * max_action;
+                    beyond += u32::from(saturated(*component, max_action));
+                    if exploration.is_some() {
+                        *component = perturb(*component, noise * deviation, max_action);
+                    }
+                }
+                beyond
+            },
+        );
+        for (row, &component) in action.chunks_exact_mut(width).zip(&component) {
+            row[column] = component;
         }
     }
-    beyond
+    u64::from(beyond)
 }

@@ -11,6 +11,7 @@
 
 mod agent;
 mod batch;
+mod elementary;
 mod error;
 mod gemm;
 mod inspect;

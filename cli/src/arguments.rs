@@ -170,7 +170,7 @@ pub(crate) struct SettingsArguments {
     /// them, bit for bit
     #[arg(long, value_name = "SET")]
     isa: Option<String>,
-    /// How cuda multiplies matrices: float32 [default], tf32 or bf16
+    /// How cuda multiplies matrices: float32, tf32 or bf16; float32 if not given
     #[arg(long, value_name = "PRECISION")]
     precision: Option<String>,
 }

@@ -9,11 +9,10 @@ use dfdx::shapes::HasShape;
 use dfdx::tensor::{NoneTape, OwnedTape, PutTape, SplitTape, Tape as _, Tensor, TensorFromVec, ZerosTensor};
 use pulp::Arch;
 use rayon::prelude::*;
-use recsim_core::math::Real;
 use recsim_core::net::{Layout, Weights};
 
-use super::{Dropout, Pass, ROWS, Room};
-use crate::CpuError;
+use super::{Dropout, Pass, ROWS, Room, vectorised};
+use crate::{CpuError, elementary};
 
 /// dfdx's device.
 pub(crate) type Host = dfdx::tensor::Cpu;
@@ -71,11 +70,17 @@ impl Net {
 }
 
 /// `max_action * tanh(output)`.
-pub(crate) fn squash(output: Table<Tape>, max_action: f32) -> Table<Tape> {
+pub(crate) fn squash(arch: Arch, output: Table<Tape>, max_action: f32) -> Table<Tape> {
     let (output, mut tape) = output.split_tape();
     let shape = *output.shape();
     let mut tanh = numbers(&output, shape);
-    tanh.par_chunks_mut(PIECE).for_each(|piece| piece.iter_mut().for_each(|x| *x = Real::tanh(*x)));
+    tanh.par_chunks_mut(PIECE).for_each(|piece| {
+        vectorised(
+            arch,
+            #[inline(always)]
+            || piece.iter_mut().for_each(|x| *x = elementary::tanh(*x)),
+        );
+    });
     let action = table(tanh.iter().map(|tanh| tanh * max_action).collect(), shape.1);
     let (from, to) = (action.ghost(), output.ghost());
     tape.add_backward_op(move |gradients| {

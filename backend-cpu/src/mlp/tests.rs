@@ -73,10 +73,11 @@ fn a_critics_slope_reaches_the_action_through_tanh() {
         let (state, raw) = (random(21, 5 * rows), random(22, 2 * rows));
         let forward = |raw: &[f32]| {
             let traced = table(raw.to_vec(), rows).put_tape(OwnedTape::default());
-            value(Arch::new(), &layout, &weights, &state, squash(traced, max_action))
+            value(Arch::new(), &layout, &weights, &state, squash(Arch::new(), traced, max_action))
         };
         let slot = table(raw.clone(), rows);
-        let values = value(Arch::new(), &layout, &weights, &state, squash(slot.leaky_trace(), max_action));
+        let values =
+            value(Arch::new(), &layout, &weights, &state, squash(Arch::new(), slot.leaky_trace(), max_action));
         let mut gradients = values.sum::<Rank0, _>().backward();
         let gradient = gradients.get_or_alloc_mut(&slot).unwrap().to_vec();
         let slope = slope_along(&gradient, |step| {
