@@ -56,6 +56,30 @@ struct Column {
     __device__ float of(float sum) const { return normalise(sum) * scale + shift; }
 };
 
+// A thread's part in sums over columns: a block of 1024 threads for every 32 columns of every chunk of rows, a lane a
+// column, a warp every 32nd row.
+struct Share {
+    size_t net, chunk, column, warp;
+    size_t first, last;  // rows of the chunk
+    size_t counter;      // where blocks of the same columns count themselves
+    bool inside;
+
+    __device__ Share(Layer const& layer, unsigned chunks) {
+        size_t const tiles = (layer.width + 31) / 32, tile = blockIdx.x % tiles;
+        net = blockIdx.x / tiles / chunks;
+        chunk = blockIdx.x / tiles % chunks;
+        column = tile * 32 + threadIdx.x % 32;
+        warp = threadIdx.x / 32;
+        first = chunk * layer.rows / chunks;
+        last = (chunk + 1) * layer.rows / chunks;
+        counter = net * tiles + tile;
+        inside = column < layer.width;
+    }
+
+    // Whether this thread writes the column's numbers.
+    __device__ bool writes() const { return warp == 0 && inside; }
+};
+
 }  // namespace recsim
 
 // A hidden layer in evaluation: BatchNorm by what it keeps track of, and ReLU; in place.
@@ -73,45 +97,41 @@ evaluate(recsim::Layer layer, float* table) {
     }
 }
 
-// The batch's means and inverse deviations, `[nets, 2, width]`, which the running statistics follow. A block of 1024 threads
-// for every 32 columns of every chunk of rows; whoever of a column's blocks comes last brings `partial`
-// (`[nets, chunks, 2, width]`) together.
+// The batch's means and inverse deviations, `[nets, 2, width]`, which the running statistics follow. Whoever of a column's
+// blocks comes last brings `partial` (`[nets, chunks, 2, width]`) together.
 extern "C" __global__ void __launch_bounds__(1024)
 moments(recsim::Layer layer, unsigned chunks, float const* sums, float* partial, unsigned* done, float* batch) {
     using namespace recsim;
-    size_t const tiles = (layer.width + 31) / 32, tile = blockIdx.x % tiles, width = layer.width;
-    size_t const chunk = blockIdx.x / tiles % chunks, net = blockIdx.x / tiles / chunks;
-    size_t const column = tile * 32 + threadIdx.x % 32, warp = threadIdx.x / 32;
-    size_t const first = chunk * layer.rows / chunks, last = (chunk + 1) * layer.rows / chunks;
-    bool const inside = column < width;
+    Share const share(layer, chunks);
+    size_t const width = layer.width, net = share.net, column = share.column;
     sums += net * layer.rows * width;
     float sum = 0.0f;
-    for (size_t row = first + warp; inside && row < last; row += 32) sum += sums[row * width + column];
-    float mean = column_sum(sum) / static_cast<float>(last - first);
+    for (size_t row = share.first + share.warp; share.inside && row < share.last; row += 32) sum += sums[row * width + column];
+    float mean = column_sum(sum) / static_cast<float>(share.last - share.first);
     float square = 0.0f;
-    for (size_t row = first + warp; inside && row < last; row += 32) {
+    for (size_t row = share.first + share.warp; share.inside && row < share.last; row += 32) {
         float const off = sums[row * width + column] - mean;
         square += off * off;
     }
     square = column_sum(square);
     if (chunks > 1) {
         float* of_net = partial + 2 * net * chunks * width;
-        if (warp == 0 && inside) {
-            of_net[2 * chunk * width + column] = mean;
-            of_net[(2 * chunk + 1) * width + column] = square;
+        if (share.writes()) {
+            of_net[2 * share.chunk * width + column] = mean;
+            of_net[(2 * share.chunk + 1) * width + column] = square;
         }
-        if (!last_block(done + net * tiles + tile, chunks)) return;
+        if (!last_block(done + share.counter, chunks)) return;
         mean = square = 0.0f;
-        for (size_t part = 0; inside && part < chunks; ++part) {
+        for (size_t part = 0; share.inside && part < chunks; ++part) {
             // Means and squares of two sets of rows make those of both.
             float const before = static_cast<float>(part * layer.rows / chunks);
             float const count = static_cast<float>((part + 1) * layer.rows / chunks) - before;
-            float const off = of_net[2 * part * width + column] - mean, share = count / (before + count);
-            mean += off * share;
-            square += of_net[(2 * part + 1) * width + column] + off * off * before * share;
+            float const off = of_net[2 * part * width + column] - mean, weight = count / (before + count);
+            mean += off * weight;
+            square += of_net[(2 * part + 1) * width + column] + off * off * before * weight;
         }
     }
-    if (warp != 0 || !inside) return;
+    if (!share.writes()) return;
     float const rows = static_cast<float>(layer.rows);
     batch[2 * net * width + column] = mean;
     batch[(2 * net + 1) * width + column] = 1.0f / sqrtf(square / rows + NORM_EPSILON);
@@ -167,15 +187,12 @@ back_to_column(
     float const* slope, float* partial, unsigned* done, float* gradient
 ) {
     using namespace recsim;
-    size_t const tiles = (layer.width + 31) / 32, tile = blockIdx.x % tiles, width = layer.width;
-    size_t const chunk = blockIdx.x / tiles % chunks, net = blockIdx.x / tiles / chunks;
-    size_t const column = tile * 32 + threadIdx.x % 32, warp = threadIdx.x / 32;
-    size_t const first = chunk * layer.rows / chunks, last = (chunk + 1) * layer.rows / chunks;
-    bool const inside = column < width;
+    Share const share(layer, chunks);
+    size_t const width = layer.width, net = share.net, column = share.column;
     float by_shift = 0.0f, by_scale = 0.0f;
-    if (inside) {
+    if (share.inside) {
         Column const norm(layer, batch, net, column);
-        for (size_t row = first + warp; row < last; row += 32) {
+        for (size_t row = share.first + share.warp; row < share.last; row += 32) {
             size_t const place = (net * layer.rows + row) * width + column;
             float const passed = slope[place] * gate(layer, output, place, boost);
             by_shift += passed;
@@ -186,18 +203,18 @@ back_to_column(
     by_scale = column_sum(by_scale);
     if (chunks > 1) {
         float* of_net = partial + 2 * net * chunks * width;
-        if (warp == 0 && inside) {
-            of_net[2 * chunk * width + column] = by_shift;
-            of_net[(2 * chunk + 1) * width + column] = by_scale;
+        if (share.writes()) {
+            of_net[2 * share.chunk * width + column] = by_shift;
+            of_net[(2 * share.chunk + 1) * width + column] = by_scale;
         }
-        if (!last_block(done + net * tiles + tile, chunks)) return;
+        if (!last_block(done + share.counter, chunks)) return;
         by_shift = by_scale = 0.0f;
-        for (size_t part = 0; inside && part < chunks; ++part) {
+        for (size_t part = 0; share.inside && part < chunks; ++part) {
             by_shift += of_net[2 * part * width + column];
             by_scale += of_net[(2 * part + 1) * width + column];
         }
     }
-    if (warp != 0 || !inside) return;
+    if (!share.writes()) return;
     gradient += net * layer.parameters_apart;
     // Of a normalised layer the batch's mean takes every bias out again.
     gradient[layer.bias + column] = layer.normalised ? 0.0f : by_shift;
