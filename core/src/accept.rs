@@ -38,7 +38,14 @@ impl<T: Real> Acceptance<T> {
         self.probability_by(self.appeal(belief), distance)
     }
 
-    /// What a belief makes of all items of its cluster alike: `sigmoid(belief * sigmoid_scale)`.
+    /// What a belief makes of all items of its cluster alike: `sigmoid(belief * sigmoid_scale)`, in `[0, 1]`.
+    ///
+    /// ```
+    /// use recsim_core::accept::Acceptance;
+    /// let acceptance = Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 10_000.0, baseline: 0.1 };
+    /// let appeal = acceptance.appeal(0.0006_f32);
+    /// assert_eq!(acceptance.probability_by(appeal, 1.0), acceptance.probability(0.0006, 1.0));
+    /// ```
     #[inline]
     pub fn appeal(&self, belief: T) -> T {
         match *self {
