@@ -3,6 +3,7 @@
 use nalgebra::DVectorView;
 use rayon::prelude::*;
 use recsim_core::backend::{Inspect, Snapshot};
+use recsim_core::later::Later;
 use recsim_core::metrics::{Losses, Tally};
 use recsim_core::replay::Transitions;
 use recsim_core::td3::AgentState;
@@ -37,8 +38,8 @@ impl Inspect for Cpu {
         })
     }
 
-    fn beliefs(&mut self, batch: &Batch) -> Result<Vec<f32>, CpuError> {
-        Ok(batch.belief.clone())
+    fn beliefs(&mut self, batch: &Batch) -> Result<Later<Vec<f32>, CpuError>, CpuError> {
+        Ok(Later::of(batch.belief.clone()))
     }
 
     fn restore(&mut self, batch: &mut Batch, snapshot: &Snapshot) -> Result<(), CpuError> {
@@ -55,8 +56,8 @@ impl Inspect for Cpu {
         Ok(replay.transitions())
     }
 
-    fn export(&mut self, agent: &Agent) -> Result<AgentState, CpuError> {
-        Ok(agent.export())
+    fn export(&mut self, agent: &Agent) -> Result<Later<AgentState, CpuError>, CpuError> {
+        Ok(Later::of(agent.export()))
     }
 }
 

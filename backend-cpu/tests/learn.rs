@@ -133,12 +133,12 @@ fn an_agent_exported_and_brought_back_goes_on_as_if_nothing_had_been() {
     let mut cpu = cpu(2);
     let mut scene = Scene::new(&mut cpu, &world, &plan);
     scene.update(&mut cpu, &plan, 1..4);
-    let state = cpu.export(&scene.agent).unwrap();
+    let state = cpu.export(&scene.agent).unwrap().wait().unwrap();
     scene.update(&mut cpu, &plan, 4..7);
-    let expected = cpu.export(&scene.agent).unwrap();
+    let expected = cpu.export(&scene.agent).unwrap().wait().unwrap();
     scene.agent = cpu.agent(&plan.learner, &state).unwrap();
     scene.update(&mut cpu, &plan, 4..7);
-    assert_eq!(cpu.export(&scene.agent).unwrap(), expected);
+    assert_eq!(cpu.export(&scene.agent).unwrap().wait().unwrap(), expected);
 }
 
 /// A world, its users' first two rounds in the ring, and an agent.
@@ -185,7 +185,7 @@ impl<B: Device> Scene<B> {
 fn learned<B: Device>(backend: &mut B, world: &GeneratedWorld, plan: &Plan, updates: u64) -> (Losses, AgentState) {
     let mut scene = Scene::new(backend, world, plan);
     let losses = scene.update(backend, plan, 1..updates + 1);
-    (losses, backend.export(&scene.agent).unwrap())
+    (losses, backend.export(&scene.agent).unwrap().wait().unwrap())
 }
 
 /// Every user's action, served in batches of `size`, and the saturated components.

@@ -28,16 +28,33 @@ struct Values {
     }
 };
 
+// How a batch's users act in a round, kept on the device, so that the actor's way can be recorded once and repeated.
+struct Acting {
+    Key exploration;
+    float deviation;  // of the noise on actions; below 0: none
+    unsigned unused;
+    // Components of the policy's actions that are saturated, and those that are no numbers.
+    unsigned long long saturated, spoilt;
+};
+
 }  // namespace recsim
 
-// The actions of a batch's users from the actor's raw output, [count, D], with noise if `deviation` is not below 0; counts
-// the components that are saturated before it, and those that are no numbers. A thread a pair of dimensions.
+// What a round says of its actions.
+extern "C" __global__ void __launch_bounds__(32)
+explore(recsim::Key exploration, float deviation, recsim::Acting* acting) {
+    if (threadIdx.x == 0) *acting = {exploration, deviation, 0, 0, 0};
+}
+
+// The actions of a batch's users from the actor's raw output, [count, D], with their noise; counts the components before
+// it. A thread a pair of dimensions.
 extern "C" __global__ void __launch_bounds__(256)
 act(
     unsigned long long first, unsigned long long count, float const* raw, float const* bias, float max_action,
-    float deviation, recsim::Key exploration, float* action, unsigned long long* counts
+    float* action, recsim::Acting* acting
 ) {
     using namespace recsim;
+    Key const exploration = acting->exploration;
+    float const deviation = acting->deviation;
     unsigned beyond = 0, spoilt = 0;
     for (size_t place = thread_of_all(); place < count * PAIRS; place += threads_of_all()) {
         size_t const n = place / PAIRS, pair = place % PAIRS;
@@ -56,8 +73,8 @@ act(
     beyond = block_sum(beyond);
     spoilt = block_sum(spoilt);
     if (threadIdx.x != 0) return;
-    atomicAdd(counts, static_cast<unsigned long long>(beyond));
-    atomicAdd(counts + 1, static_cast<unsigned long long>(spoilt));
+    atomicAdd(&acting->saturated, static_cast<unsigned long long>(beyond));
+    atomicAdd(&acting->spoilt, static_cast<unsigned long long>(spoilt));
 }
 
 // The transitions of an update: states and actions, the states they led to, and rewards.
@@ -191,6 +208,7 @@ back_to_policy(
     }
 }
 
+HOST_KERNEL(explore)
 HOST_KERNEL(act)
 HOST_KERNEL(sample)
 HOST_KERNEL(smooth_targets)

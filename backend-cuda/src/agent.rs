@@ -1,5 +1,6 @@
 //! The agent on the device.
 
+use recsim_core::later::Later;
 use recsim_core::metrics::Losses;
 use recsim_core::net::{Layout, Weights};
 use recsim_core::td3::{AgentState, Learner, Moments, Network};
@@ -10,11 +11,14 @@ use crate::ffi::kernels::WORD;
 use crate::ffi::learning::{REPORT, UPDATE, counters, partial_bytes, partial_numbers};
 use crate::flat::{Flat, Group};
 use crate::pass::{Pass, Scratch};
+use crate::recording::Recording;
 use crate::sources;
-use crate::table::{numbers, table};
+use crate::table::{later, numbers, table};
 
-/// Networks, targets, optimizer, and room for an update.
+/// Networks, targets, optimizer, and room for inference and an update.
 pub struct Agent<M: Machine> {
+    /// Which of the agents made on this device it is.
+    pub(crate) number: u64,
     pub(crate) learner: Learner,
     pub(crate) flat: Flat,
     pub(crate) mlp: M::Module,
@@ -34,10 +38,11 @@ pub struct Agent<M: Machine> {
     /// `update.cuh`'s `Update` and `Report`.
     pub(crate) update: M::Memory,
     pub(crate) report: M::Memory,
+    /// Room for a tile of users on their way through the actor.
+    pub(crate) inference: Pass<M>,
     pub(crate) room: Room<M>,
-    /// The launches of both steps, and the addresses that they were recorded with.
-    pub(crate) kept: [Option<M::Sequence>; 2],
-    pub(crate) kept_for: Vec<u64>,
+    /// Both steps: the critics', the policy's.
+    pub(crate) steps: [Recording<M>; 2],
 }
 
 /// What an update works on; `[rows, K + D + D]` a critic's input.
@@ -56,7 +61,7 @@ pub(crate) struct Room<M: Machine> {
 }
 
 impl<M: Machine> Agent<M> {
-    pub(crate) fn new(machine: &M, learner: &Learner, state: &AgentState) -> Result<Self, CudaError> {
+    pub(crate) fn new(machine: &M, number: u64, learner: &Learner, state: &AgentState) -> Result<Self, CudaError> {
         let flat = Flat::new(learner);
         let constants = [("K", learner.state() - learner.action()), ("D", learner.action())];
         let module = |unit, constants: &[_]| machine.module(unit, &sources::unit(unit), constants);
@@ -69,6 +74,7 @@ impl<M: Machine> Agent<M> {
             table(machine, "moments", &all)
         };
         Ok(Self {
+            number,
             mlp: module("mlp.cu", &[])?,
             td3: module("td3.cu", &constants)?,
             adam: module("adam.cu", &[])?,
@@ -81,9 +87,9 @@ impl<M: Machine> Agent<M> {
             reported: [0; 2],
             update: machine.zeros("an update", UPDATE)?,
             report: machine.zeros("losses", REPORT)?,
+            inference: Pass::new(machine, &actor(learner, &flat), machine.tile(), false)?,
             room: Room::new(machine, learner, &flat)?,
-            kept: [None, None],
-            kept_for: Vec::new(),
+            steps: [Recording::default(), Recording::default()],
             learner: learner.clone(),
             flat,
         })
@@ -111,27 +117,28 @@ impl<M: Machine> Agent<M> {
         })
     }
 
-    pub(crate) fn export(&self, machine: &M) -> Result<AgentState, CudaError> {
-        let read = |table: &M::Memory, count| numbers::<M, f32>(machine, table, count);
-        let split = |all: Vec<f32>| {
-            [0, 1, 2].map(|n| Weights {
-                parameters: all[self.flat.parameters(n)].to_vec(),
-                statistics: all[self.flat.statistics(n)].to_vec(),
-            })
-        };
+    pub(crate) fn export(&self, machine: &M) -> Result<Later<AgentState, CudaError>, CudaError> {
         let [first, second] = &self.moments;
         let parameters = self.flat.all_parameters();
-        let (first, second) = (read(first, parameters)?, read(second, parameters)?);
-        Ok(AgentState {
-            networks: split(read(&self.networks, self.flat.len())?),
-            targets: split(read(&self.targets, self.flat.len())?),
-            moments: [0, 1, 2].map(|n| {
-                let range = self.flat.parameters(n);
+        let (first, second) = (later(machine, first, parameters)?, later(machine, second, parameters)?);
+        let networks = later(machine, &self.networks, self.flat.len())?;
+        let targets = later(machine, &self.targets, self.flat.len())?;
+        let (policy_updates, critic_updates, flat) = (self.policy_updates, self.critic_updates, self.flat.clone());
+        Ok(Later::new(move || {
+            let (first, second): (Vec<f32>, Vec<f32>) = (first.wait()?, second.wait()?);
+            let moments = [0, 1, 2].map(|n| {
+                let range = flat.parameters(n);
                 Moments { first: first[range.clone()].to_vec(), second: second[range].to_vec() }
-            }),
-            policy_updates: self.policy_updates,
-            critic_updates: self.critic_updates,
-        })
+            });
+            let split = |all: Vec<f32>| {
+                [0, 1, 2].map(|n| Weights {
+                    parameters: all[flat.parameters(n)].to_vec(),
+                    statistics: all[flat.statistics(n)].to_vec(),
+                })
+            };
+            let (networks, targets) = (split(networks.wait()?), split(targets.wait()?));
+            Ok(AgentState { networks, targets, moments, policy_updates, critic_updates })
+        }))
     }
 }
 

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::{LONG, SUMS, WORD};
+use crate::ffi::learning::ACTING;
+use crate::recording::Recording;
 use crate::{CudaError, World};
 
 /// A range of users with their beliefs and their last round, on the device; tables are row-major, a row a user.
@@ -32,9 +34,14 @@ pub struct Batch<M: Machine> {
     pub(crate) reward: M::Memory,
     /// Sums over the users of the last round.
     pub(crate) tally: M::Memory,
-    /// Components of the policy's actions that are saturated, and those that are no numbers; and how many there are.
-    pub(crate) counts: M::Memory,
+    /// `td3.cu`'s `Acting`.
+    pub(crate) acting: M::Memory,
+    /// Components of the policy's actions.
     pub(crate) components: u64,
+    /// An agent's way to them.
+    pub(crate) inference: Recording<M>,
+    /// When the last round began, and when its policy, matching and step were done.
+    pub(crate) marks: [Option<M::Mark>; 4],
 }
 
 impl<M: Machine> Batch<M> {
@@ -55,8 +62,10 @@ impl<M: Machine> Batch<M> {
             belief: machine.zeros("beliefs", count * clusters * WORD)?,
             reward: machine.zeros("rewards", count * WORD)?,
             tally: machine.zeros("tally", SUMS * LONG)?,
-            counts: machine.zeros("tally", 2 * LONG)?,
+            acting: machine.zeros("tally", ACTING)?,
             components: 0,
+            inference: Recording::default(),
+            marks: [const { None }; 4],
             items: world.shape.items,
             users,
         };

@@ -1,13 +1,15 @@
 //! What the device holds, shown and put back.
 
 use recsim_core::backend::{Inspect, Snapshot};
-use recsim_core::metrics::{Fixed, Losses, Tally};
+use recsim_core::later::Later;
+use recsim_core::metrics::{Fixed, Losses, Seconds, Tally};
 use recsim_core::replay::Transitions;
 use recsim_core::td3::AgentState;
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::{LONG, SUMS, WORD};
-use crate::table::numbers;
+use crate::ffi::learning::ACTING;
+use crate::table::{later, numbers};
 use crate::{Agent, Batch, Cuda, CudaError, Replay, World};
 
 impl<M: Machine> Cuda<M> {
@@ -28,7 +30,7 @@ impl<M: Machine> Inspect for Cuda<M> {
         let tallies = tallies.as_mut().expect("it was just made, if it was not there");
         for (n, batch) in batches.iter().enumerate() {
             machine.copy(&batch.tally, 0, tallies, n * NUMBERS * LONG, SUMS * LONG)?;
-            machine.copy(&batch.counts, 0, tallies, (n * NUMBERS + SUMS) * LONG, 2 * LONG)?;
+            machine.copy(&batch.acting, ACTING - 2 * LONG, tallies, (n * NUMBERS + SUMS) * LONG, 2 * LONG)?;
         }
         let sums = numbers::<M, i64>(machine, tallies, batches.len() * NUMBERS)?;
         let mut sum = Tally::default();
@@ -55,6 +57,18 @@ impl<M: Machine> Inspect for Cuda<M> {
         Ok(sum)
     }
 
+    fn seconds(&mut self, batches: &[Batch<M>]) -> Result<Option<Seconds>, CudaError> {
+        let mut sum = Seconds::default();
+        for batch in batches {
+            if let [Some(begun), Some(acted), Some(matched), Some(done)] = &batch.marks {
+                sum.policy += self.machine.between(begun, acted)?;
+                sum.matching += self.machine.between(acted, matched)?;
+                sum.step += self.machine.between(matched, done)?;
+            }
+        }
+        Ok(Some(sum))
+    }
+
     fn losses(&mut self, agent: &mut Agent<M>) -> Result<Losses, CudaError> {
         agent.losses(&self.machine)
     }
@@ -75,8 +89,8 @@ impl<M: Machine> Inspect for Cuda<M> {
         })
     }
 
-    fn beliefs(&mut self, batch: &Batch<M>) -> Result<Vec<f32>, CudaError> {
-        numbers(&self.machine, &batch.belief, self.machine.length(&batch.belief) / WORD)
+    fn beliefs(&mut self, batch: &Batch<M>) -> Result<Later<Vec<f32>, CudaError>, CudaError> {
+        later(&self.machine, &batch.belief, self.machine.length(&batch.belief) / WORD)
     }
 
     fn restore(&mut self, batch: &mut Batch<M>, snapshot: &Snapshot) -> Result<(), CudaError> {
@@ -96,7 +110,7 @@ impl<M: Machine> Inspect for Cuda<M> {
         replay.transitions(&self.machine)
     }
 
-    fn export(&mut self, agent: &Agent<M>) -> Result<AgentState, CudaError> {
+    fn export(&mut self, agent: &Agent<M>) -> Result<Later<AgentState, CudaError>, CudaError> {
         agent.export(&self.machine)
     }
 }

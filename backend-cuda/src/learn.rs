@@ -1,5 +1,8 @@
 //! The agent's side on the device: TD3's two steps, in the paper's order.
 
+use std::mem::take;
+use std::ops::Range;
+
 use recsim_core::backend::Learn;
 use recsim_core::rng::Key;
 use recsim_core::td3::{AgentState, Learner, Network, UpdateKeys, dropout_boost, dropout_threshold};
@@ -8,35 +11,28 @@ use crate::agent::{actor, critics};
 use crate::ffi::Machine;
 use crate::ffi::learning::{Kernels, Output, Values};
 use crate::flat::Group;
-use crate::pass::{Input, Pass};
+use crate::pass::Input;
 use crate::{Agent, Batch, Cuda, CudaError, Replay, World};
 
 impl<M: Machine> Learn for Cuda<M> {
     fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Agent<M>, CudaError> {
-        Agent::new(&self.machine, learner, state)
+        self.agents += 1;
+        Agent::new(&self.machine, self.agents, learner, state)
     }
 
     fn act(&mut self, agent: &Agent<M>, batch: &mut Batch<M>, exploration: Option<Key>) -> Result<(), CudaError> {
-        let Self { machine, inference, .. } = self;
-        let (learner, kernels) = (&agent.learner, agent.kernels(machine));
-        let (actor, tile) = (actor(learner, &agent.flat), machine.tile());
-        let pass = match inference.take() {
-            Some((layout, pass)) if layout == learner.actor => pass,
-            _ => Pass::new(machine, &actor, tile, false)?,
-        };
-        machine.clear(&mut batch.counts)?;
-        let count = batch.users.len();
-        for row in (0..count).step_by(tile) {
-            // Always as many rows: what lies behind the last user is room of the batch's.
-            let input = Input { table: &batch.state, first: row * learner.state(), apart: learner.state() };
-            pass.evaluate(&kernels, &actor, &agent.networks, &input)?;
-            let output = Output { raw: pass.raw(), weights: &agent.networks };
-            let users = (batch.users.start + row, tile.min(count - row), row);
-            kernels.act(learner, &actor, &output, users, exploration, (&batch.action, &batch.counts))?;
+        let machine = &self.machine;
+        let Batch { users, state, action, acting, inference, .. } = batch;
+        let kernels = agent.kernels(machine);
+        kernels.explore(&agent.learner, exploration, acting)?;
+        let mut infer = || agent.infer(machine, users, state, (action, acting));
+        if users.len() <= RECORDED_TILES * machine.tile() {
+            inference.repeat(machine, vec![agent.number], &mut infer)?;
+        } else {
+            infer()?;
         }
-        batch.components = (count * learner.action()) as u64;
-        *inference = Some((learner.actor.clone(), pass));
-        Ok(())
+        batch.components = (users.len() * agent.learner.action()) as u64;
+        machine.mark(&mut batch.marks[1])
     }
 
     fn improve_critics(
@@ -55,10 +51,10 @@ impl<M: Machine> Learn for Cuda<M> {
         agent.kernels(&self.machine).tell(keys, replay.held(), &step, &agent.update)?;
         let tables =
             [&world.embedding, &replay.user, &replay.belief_before, &replay.belief, &replay.action, &replay.reward];
-        agent.keep_for(tables.map(|table| self.machine.address(table)).to_vec());
-        let mut kept = agent.kept[0].take();
-        let done = self.machine.repeat(&mut kept, &mut || agent.step_critics(&self.machine, world, replay));
-        agent.kept[0] = kept;
+        let addresses = tables.map(|table| self.machine.address(table)).to_vec();
+        let mut step = take(&mut agent.steps[0]);
+        let done = step.repeat(&self.machine, addresses, &mut || agent.step_critics(&self.machine, world, replay));
+        agent.steps[0] = step;
         done
     }
 
@@ -67,9 +63,9 @@ impl<M: Machine> Learn for Cuda<M> {
         agent.reported[1] += 1;
         let step = agent.learner.adam().step(agent.policy_updates, 1.0);
         agent.kernels(&self.machine).tell(keys, 0, &step, &agent.update)?;
-        let mut kept = agent.kept[1].take();
-        let done = self.machine.repeat(&mut kept, &mut || agent.step_actor(&self.machine));
-        agent.kept[1] = kept;
+        let mut step = take(&mut agent.steps[1]);
+        let done = step.repeat(&self.machine, Vec::new(), &mut || agent.step_actor(&self.machine));
+        agent.steps[1] = step;
         done
     }
 }
@@ -79,14 +75,28 @@ impl<M: Machine> Agent<M> {
         Kernels { machine, mlp: &self.mlp, td3: &self.td3, adam: &self.adam }
     }
 
-    /// What was recorded with other tables is recorded anew.
-    fn keep_for(&mut self, addresses: Vec<u64>) {
-        if self.kept_for != addresses {
-            (self.kept_for, self.kept) = (addresses, [None, None]);
+    /// The actions of a batch's users, tile by tile.
+    fn infer(
+        &self,
+        machine: &M,
+        users: &Range<usize>,
+        state: &M::Memory,
+        (action, acting): (&M::Memory, &M::Memory),
+    ) -> Result<(), CudaError> {
+        let (kernels, learner, tile) = (self.kernels(machine), &self.learner, machine.tile());
+        let actor = actor(learner, &self.flat);
+        for row in (0..users.len()).step_by(tile) {
+            // Always as many rows: what lies behind the last user is room of the batch's.
+            let input = Input { table: state, first: row * learner.state(), apart: learner.state() };
+            self.inference.evaluate(&kernels, &actor, &self.networks, &input)?;
+            let output = Output { raw: self.inference.raw(), weights: &self.networks };
+            let users = (users.start + row, tile.min(users.len() - row), row);
+            kernels.act(learner, &actor, &output, users, (action, acting))?;
         }
+        Ok(())
     }
 
-    fn step_critics(&mut self, machine: &M, world: &World<M>, replay: &Replay<M>) -> Result<(), CudaError> {
+    fn step_critics(&self, machine: &M, world: &World<M>, replay: &Replay<M>) -> Result<(), CudaError> {
         let kernels = Kernels { machine, mlp: &self.mlp, td3: &self.td3, adam: &self.adam };
         let Self { learner, flat, networks, targets, update, report, gradient, room, .. } = self;
         let (actor, critics) = (actor(learner, flat), critics(learner, flat));
@@ -110,14 +120,15 @@ impl<M: Machine> Agent<M> {
         room.critics.learn(&kernels, &critics, networks, &input, &room.scratch, (update, threshold))?;
         let due = Values { raw: room.target_critics.raw(), weights: targets };
         let values = Values { raw: room.critics.raw(), weights: networks };
-        let slope = &room.scratch.slopes[0];
-        kernels.criticise(rows, learner, &critics, [&due, &values], (&room.reward, slope, report))?;
+        let slopes = room.scratch.slopes.each_ref();
+        kernels.criticise(rows, learner, &critics, [&due, &values], (&room.reward, slopes[0], report))?;
         let boost = Some(dropout_boost(threshold) as f32);
-        room.critics.back(&kernels, &critics, networks, &input, &mut room.scratch, boost, Some(gradient), false)?;
+        let scratch = &room.scratch;
+        room.critics.back(&kernels, &critics, networks, &input, scratch, slopes, boost, Some(gradient), false)?;
         self.descend(machine, Network::Critic1)
     }
 
-    fn step_actor(&mut self, machine: &M) -> Result<(), CudaError> {
+    fn step_actor(&self, machine: &M) -> Result<(), CudaError> {
         let kernels = Kernels { machine, mlp: &self.mlp, td3: &self.td3, adam: &self.adam };
         let Self { learner, flat, networks, update, report, gradient, room, .. } = self;
         let (actor, critics) = (actor(learner, flat), critics(learner, flat));
@@ -131,15 +142,17 @@ impl<M: Machine> Agent<M> {
         kernels.propose(rows, learner, &actor, &output, &room.input)?;
         room.critics.evaluate(&kernels, &critic, networks, &input)?;
         let values = Values { raw: room.critics.raw(), weights: networks };
-        let seen = (&room.input, &room.scratch.slopes[0], &*report);
+        let slopes = room.scratch.slopes.each_ref();
+        let seen = (&room.input, slopes[0], report);
         let sums = (&room.scratch.partial, &room.scratch.done);
         kernels.appraise(rows, learner, &critic, &values, seen, sums)?;
-        room.critics.back(&kernels, &critic, networks, &input, &mut room.scratch, None, None, true)?;
-        let [by_input, slope] = &room.scratch.slopes;
+        let scratch = &room.scratch;
+        let [by_input, slope] =
+            room.critics.back(&kernels, &critic, networks, &input, scratch, slopes, None, None, true)?;
         kernels.back_to_policy(rows, learner, &actor, &output, (by_input, slope))?;
-        room.scratch.slopes.swap(0, 1);
         let boost = Some(dropout_boost(threshold) as f32);
-        room.actor.back(&kernels, &actor, networks, &input, &mut room.scratch, boost, Some(gradient), false)?;
+        let slopes = [slope, by_input];
+        room.actor.back(&kernels, &actor, networks, &input, scratch, slopes, boost, Some(gradient), false)?;
         self.descend(machine, Network::Actor)?;
         self.kernels(machine).follow(self.flat.len(), self.learner.tau, &self.networks, &self.targets)
     }
@@ -156,3 +169,6 @@ impl<M: Machine> Agent<M> {
         kernels.descend(&step, &group, (update, report), [gradient, networks, first, second])
     }
 }
+
+/// A batch of more tiles than these keeps the device busy while they are handed over one by one.
+const RECORDED_TILES: usize = 64;

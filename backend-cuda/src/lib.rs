@@ -5,7 +5,7 @@
 //! | the kernels, named after core's files | `kernels/` |
 //! | what is kept of a world, of a batch of users and of transitions | [`World`], [`Batch`], [`Replay`] |
 //! | the users' side | `simulate` |
-//! | the agent's side | `learn`, with `agent`, `flat` and `pass` |
+//! | the agent's side | `learn`, with `agent`, `flat`, `pass` and `recording` |
 //! | launching, memory, and all the unsafe code | `ffi` |
 //! | how the kernels run where there is no GPU | `host/cuda.h`, `ffi/host` |
 #![deny(unsafe_code)]
@@ -19,6 +19,7 @@ mod flat;
 mod inspect;
 mod learn;
 mod pass;
+mod recording;
 mod replay;
 mod simulate;
 mod sources;
@@ -35,17 +36,14 @@ pub use replay::Replay;
 pub use world::World;
 
 use recsim_core::backend::Backend;
-use recsim_core::net::Layout;
-
-use pass::Pass;
 
 /// An NVIDIA GPU, or another [`Machine`] that runs its kernels.
 pub struct Cuda<M: Machine = Gpu> {
     pub(crate) machine: M,
     /// `[batches, SUMS]`: where a round's tallies are brought together.
     pub(crate) tallies: Option<M::Memory>,
-    /// Room for a tile of users on their way through an actor of this layout.
-    inference: Option<(Layout, Pass<M>)>,
+    /// Agents made so far.
+    agents: u64,
 }
 
 impl Cuda {
@@ -66,7 +64,7 @@ impl Cuda {
 impl<M: Machine> Cuda<M> {
     /// The stages on a machine.
     pub fn on(machine: M) -> Self {
-        Self { machine, tallies: None, inference: None }
+        Self { machine, tallies: None, agents: 0 }
     }
 }
 

@@ -1,7 +1,5 @@
 //! A pass through networks, forwards and backwards: products of matrices by the machine's library, and kernels between them.
 
-use std::mem::swap;
-
 use crate::CudaError;
 use crate::ffi::kernels::WORD;
 use crate::ffi::learning::{Behind, Kernels, Stage};
@@ -99,22 +97,23 @@ impl<M: Machine> Pass<M> {
         Ok(())
     }
 
-    /// The way back from the slope by the last layer's sums, which lies in the first of `scratch.slopes`, to the gradient
-    /// of the parameters, if one is given, and to the slope by the input, if it is asked for: it then lies there.
-    /// `boost` is what kept units were multiplied by; none after an evaluation.
+    /// The way back from the slope by the last layer's sums, which lies in the first of `slopes`, to the gradient of the
+    /// parameters, if one is given, and to the slope by the input, if it is asked for: the first table of those returned,
+    /// which are the same two, then has it. `boost` is what kept units were multiplied by; none after an evaluation.
     #[expect(clippy::too_many_arguments, reason = "everything that a way back touches")]
-    pub(crate) fn back(
+    pub(crate) fn back<'a>(
         &self,
         kernels: &Kernels<'_, M>,
         group: &Group<'_>,
         weights: &M::Memory,
         input: &Input<'_, M>,
-        scratch: &mut Scratch<M>,
+        scratch: &Scratch<M>,
+        [mut slope, mut other]: [&'a M::Memory; 2],
         boost: Option<f32>,
         gradient: Option<&M::Memory>,
         to_input: bool,
-    ) -> Result<(), CudaError> {
-        let Scratch { slopes, partial, done } = scratch;
+    ) -> Result<[&'a M::Memory; 2], CudaError> {
+        let sums = (&scratch.partial, &scratch.done);
         for (depth, layer) in group.layout.layers().iter().enumerate().rev() {
             let stage = Stage { group, depth, rows: self.rows, weights };
             let output = if boost.is_some() { self.outputs.get(depth) } else { Some(&self.sums[depth]) };
@@ -125,13 +124,13 @@ impl<M: Machine> Pass<M> {
                 output: output.unwrap_or(&self.sums[depth]),
             };
             if let Some(gradient) = gradient {
-                kernels.back_to_column(&stage, &behind, &slopes[0], (partial, done), gradient)?;
+                kernels.back_to_column(&stage, &behind, slope, sums, gradient)?;
             }
             if depth + 1 < self.sums.len() {
-                kernels.back_to_sums(&stage, &behind, gradient, &slopes[0])?;
+                kernels.back_to_sums(&stage, &behind, gradient, slope)?;
             }
-            let slope = |turned| Matrix {
-                table: &slopes[0],
+            let by_output = |turned| Matrix {
+                table: slope,
                 first: 0,
                 row: layer.outputs,
                 apart: self.rows * layer.outputs,
@@ -145,7 +144,7 @@ impl<M: Machine> Pass<M> {
                 let out = Matrix { table: gradient, first: weight, row: layer.inputs, apart, turned: false };
                 kernels.machine.multiply(
                     &product,
-                    &slope(true),
+                    &by_output(true),
                     &self.input(input, layer.inputs, depth, boost.is_some()),
                     &out,
                 )?;
@@ -155,18 +154,17 @@ impl<M: Machine> Pass<M> {
                     Product { rows: self.rows, columns: layer.inputs, terms: layer.outputs, count: group.nets };
                 let right = Matrix { table: weights, first: weight, row: layer.inputs, apart, turned: false };
                 let out = Matrix {
-                    table: &slopes[1],
+                    table: other,
                     first: 0,
                     row: layer.inputs,
                     apart: self.rows * layer.inputs,
                     turned: false,
                 };
-                kernels.machine.multiply(&product, &slope(false), &right, &out)?;
-                let [first, second] = slopes;
-                swap(first, second);
+                kernels.machine.multiply(&product, &by_output(false), &right, &out)?;
+                (slope, other) = (other, slope);
             }
         }
-        Ok(())
+        Ok([slope, other])
     }
 
     /// A Linear layer without its bias.

@@ -26,6 +26,7 @@ impl<M: Machine> Simulate for Cuda<M> {
     }
 
     fn observe(&mut self, world: &World<M>, batch: &mut Batch<M>) -> Result<(), CudaError> {
+        self.machine.mark(&mut batch.marks[0])?;
         let users = (batch.users.start, batch.users.len());
         let site = world.site(&self.machine);
         site.observe(&world.observe, users, &batch.belief, &world.embedding, &mut batch.state)
@@ -34,7 +35,8 @@ impl<M: Machine> Simulate for Cuda<M> {
     fn recommend(&mut self, world: &World<M>, batch: &mut Batch<M>) -> Result<(), CudaError> {
         let (count, site) = (batch.users.len(), world.site(&self.machine));
         let Batch { action, lists, slate, parts, .. } = batch;
-        site.recommend(&world.recommend, (count, *parts), action, &world.catalogue(), lists, slate)
+        site.recommend(&world.recommend, (count, *parts), action, &world.catalogue(), lists, slate)?;
+        self.machine.mark(&mut batch.marks[2])
     }
 
     fn respond(
@@ -63,7 +65,9 @@ impl<M: Machine> Simulate for Cuda<M> {
             replay.suits(&world.shape);
         }
         let replay = replay.map(|replay| (replay.push(users.1), replay));
-        world.site(&self.machine).respond(&world.respond, users, &world.rules, &mut tables, replay, round.bits())
+        let site = world.site(&self.machine);
+        site.respond(&world.respond, users, &world.rules, &mut tables, replay, round.bits())?;
+        self.machine.mark(&mut batch.marks[3])
     }
 
     fn replay(

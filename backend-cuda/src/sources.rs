@@ -40,7 +40,10 @@ pub(crate) const UNITS: [(&str, &[&str]); 6] = [
     ("observe.cu", &["observe"]),
     ("recommend.cu", &["halve", "scan", "merge"]),
     ("respond.cu", &["respond"]),
-    ("td3.cu", &["act", "sample", "smooth_targets", "criticise", "propose", "appraise", "back_to_policy"]),
+    (
+        "td3.cu",
+        &["explore", "act", "sample", "smooth_targets", "criticise", "propose", "appraise", "back_to_policy"],
+    ),
 ];
 
 /// The kernels of a unit.

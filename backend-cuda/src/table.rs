@@ -1,6 +1,7 @@
 //! Tables of numbers to the device and back.
 
 use bytemuck::{NoUninit, Pod};
+use recsim_core::later::Later;
 
 use crate::CudaError;
 use crate::ffi::Machine;
@@ -26,4 +27,14 @@ pub(crate) fn numbers<M: Machine, T: Pod>(
     let mut numbers = vec![T::zeroed(); count];
     machine.read(table, 0, bytemuck::cast_slice_mut(&mut numbers))?;
     Ok(numbers)
+}
+
+/// The first `count` numbers of a table as they are now, on their way.
+pub(crate) fn later<M: Machine, T: Pod + Send>(
+    machine: &M,
+    table: &M::Memory,
+    count: usize,
+) -> Result<Later<Vec<T>, CudaError>, CudaError> {
+    let bytes = machine.fetch(table, 0, count * size_of::<T>())?;
+    Ok(bytes.map(|bytes| bytemuck::allocation::pod_collect_to_vec(&bytes)))
 }

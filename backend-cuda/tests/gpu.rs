@@ -104,7 +104,7 @@ fn learning_repeats_itself_at_full_size() {
             session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error:?}"));
         }
         assert!(session.progress().updates > 0, "a run that learns nothing would prove nothing");
-        session.agent().expect("the agent is sound")
+        session.agent().expect("a copy begins").wait().expect("the agent is sound")
     };
     assert!(learned() == learned());
 }

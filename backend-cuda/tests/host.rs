@@ -9,35 +9,35 @@ use recsim_conformance::{suite, td3};
 fn the_kernels_do_what_every_backend_does() {
     if compiler() {
         // One block searches the whole catalogue.
-        suite::all(|| Cuda::on(Host { backwards: false, blocks: 1 }));
+        suite::all(|| Cuda::on(Host::new(false, 1)));
     }
 }
 
 #[test]
 fn the_order_of_threads_and_blocks_changes_nothing() {
     if compiler() {
-        suite::all(|| Cuda::on(Host { backwards: true, blocks: 3 }));
+        suite::all(|| Cuda::on(Host::new(true, 3)));
     }
 }
 
 #[test]
 fn td3_is_pytorchs() {
     if compiler() {
-        td3::matches_pytorch(|| Cuda::on(Host { backwards: false, blocks: 1 }));
+        td3::matches_pytorch(|| Cuda::on(Host::new(false, 1)));
     }
 }
 
 #[test]
 fn states_are_what_core_says() {
     if compiler() {
-        common::states_are_beliefs_and_embeddings(&mut Cuda::on(Host::default()));
+        common::states_are_beliefs_and_embeddings(&mut Cuda::on(Host::new(false, 1)));
     }
 }
 
 #[test]
 fn a_spoilt_actor_is_noticed() {
     if compiler() {
-        common::a_spoilt_actor_is_noticed(&mut Cuda::on(Host::default()));
+        common::a_spoilt_actor_is_noticed(&mut Cuda::on(Host::new(false, 1)));
     }
 }
 

@@ -6,6 +6,7 @@ use recsim_conformance::compare::Difference;
 use recsim_conformance::shadow::{Shadow, ShadowError};
 use recsim_core::backend::{Backend, Inspect, Learn, Simulate, Snapshot};
 use recsim_core::config::{Config, Environment};
+use recsim_core::later::Later;
 use recsim_core::metrics::{Losses, Tally};
 use recsim_core::reference::Reference;
 use recsim_core::replay::Transitions;
@@ -227,15 +228,16 @@ impl Inspect for Broken {
     fn transitions(&mut self, replay: &Self::Replay) -> Result<Transitions, Self::Error> {
         self.inner.transitions(replay)
     }
-    fn export(&mut self, agent: &Self::Agent) -> Result<AgentState, Self::Error> {
-        let mut state = self.inner.export(agent)?;
-        if self.flaw == Flaw::TargetStatistics {
-            for target in &mut state.targets {
+    fn export(&mut self, agent: &Self::Agent) -> Result<Later<AgentState, Self::Error>, Self::Error> {
+        let flawed = self.flaw == Flaw::TargetStatistics;
+        let spoil = move |mut state: AgentState| {
+            for target in state.targets.iter_mut().filter(|_| flawed) {
                 let half = target.statistics.len() / 2;
                 target.statistics[..half].fill(0.0);
             }
-        }
-        Ok(state)
+            state
+        };
+        Ok(self.inner.export(agent)?.map(spoil))
     }
 }
 

@@ -10,7 +10,8 @@ use core::fmt;
 use core::ops::Range;
 
 use crate::config::Environment;
-use crate::metrics::{Losses, Tally};
+use crate::later::Later;
+use crate::metrics::{Losses, Seconds, Tally};
 use crate::replay::Transitions;
 use crate::rng::Key;
 use crate::td3::{AgentState, Learner, UpdateKeys};
@@ -107,11 +108,18 @@ pub trait Learn: Backend {
     fn improve_policy(&mut self, agent: &mut Self::Agent, keys: &UpdateKeys) -> Result<(), Self::Error>;
 }
 
-/// Looking at what a device holds, and putting it back. These wait for all work enqueued before.
+/// Looking at what a device holds, and putting it back. These wait for all work enqueued before; what they give
+/// [`Later`] need not be waited for.
 pub trait Inspect: Backend {
     /// Counts and sums over the batches, of the last round. Sums are exact ([`Fixed`](crate::metrics::Fixed)), so they
     /// do not depend on how users are batched.
     fn tally(&mut self, world: &Self::World, batches: &[Self::Batch]) -> Result<Tally, Self::Error>;
+
+    /// Where the time of the batches' last round went on the device: `policy`, `matching` and `step`. None of a device
+    /// whose stages are done when their calls return, as whoever calls can see the time itself.
+    fn seconds(&mut self, _batches: &[Self::Batch]) -> Result<Option<Seconds>, Self::Error> {
+        Ok(None)
+    }
 
     /// What the updates since the last call reported, summed in their order.
     fn losses(&mut self, agent: &mut Self::Agent) -> Result<Losses, Self::Error>;
@@ -120,8 +128,8 @@ pub trait Inspect: Backend {
     fn snapshot(&mut self, batch: &Self::Batch) -> Result<Snapshot, Self::Error>;
 
     /// The batch's beliefs now, `[users, K]`: what [`Inspect::snapshot`] has of them.
-    fn beliefs(&mut self, batch: &Self::Batch) -> Result<Vec<f32>, Self::Error> {
-        Ok(self.snapshot(batch)?.belief)
+    fn beliefs(&mut self, batch: &Self::Batch) -> Result<Later<Vec<f32>, Self::Error>, Self::Error> {
+        Ok(Later::of(self.snapshot(batch)?.belief))
     }
 
     /// Makes the batch's last round the one in `snapshot`, which has its users, and slates of the world's items.
@@ -134,7 +142,7 @@ pub trait Inspect: Backend {
     fn transitions(&mut self, replay: &Self::Replay) -> Result<Transitions, Self::Error>;
 
     /// The agent as it is.
-    fn export(&mut self, agent: &Self::Agent) -> Result<AgentState, Self::Error>;
+    fn export(&mut self, agent: &Self::Agent) -> Result<Later<AgentState, Self::Error>, Self::Error>;
 }
 
 /// Everything a loop needs.

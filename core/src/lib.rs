@@ -9,7 +9,7 @@
 //! | how a fast search may propose items | [`margin`](mod@margin) |
 //! | where a random number comes from | [`rng`] |
 //! | the agent | [`td3`], [`adam`], [`net`], [`replay`] |
-//! | what a device must do | [`backend`], done plainly by [`mod@reference`] |
+//! | what a device must do | [`backend`], with [`later`]; done plainly by [`mod@reference`] |
 //! | the experiment | [`session`], with its [`config`], its [`world`], its [`metrics`] and its [`checkpoint`] |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -35,6 +35,8 @@ pub mod backend;
 pub mod checkpoint;
 #[cfg(feature = "alloc")]
 pub mod config;
+#[cfg(feature = "alloc")]
+pub mod later;
 #[cfg(feature = "alloc")]
 pub mod metrics;
 #[cfg(feature = "alloc")]

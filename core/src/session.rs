@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{Device, Snapshot};
 use crate::belief::distance;
 use crate::config::{Plan, Schedule};
+use crate::later::Later;
 use crate::metrics::{Fixed, LearningReport, RoundReport, Seconds, Tally};
 use crate::replay::Transitions;
 use crate::rng::{Key, Purpose};
@@ -136,6 +137,9 @@ impl<B: Device> Session<B> {
         self.collect(episode, round, &mut watch)?;
         let tally = self.backend.tally(&self.world, &self.batches)?;
         watch.lap(|seconds| &mut seconds.step);
+        if let Some(seconds) = self.backend.seconds(&self.batches)? {
+            watch.seconds = Seconds { training: watch.seconds.training, ..seconds };
+        }
         self.progress.rounds += 1;
         self.progress.transitions += tally.users;
         self.progress.interactions += tally.shown;
@@ -264,19 +268,25 @@ impl<B: Device> Session<B> {
         self.batches.iter().map(move |batch| backend.snapshot(batch))
     }
 
-    /// Every user's beliefs now, `[users, K]`.
-    pub fn beliefs(&mut self) -> Result<Vec<f32>, B::Error> {
-        let mut all = Vec::new();
-        for batch in &self.batches {
-            all.extend(self.backend.beliefs(batch)?);
-        }
-        Ok(all)
+    /// Every user's beliefs as they are now, `[users, K]`.
+    pub fn beliefs(&mut self) -> Result<Later<Vec<f32>, B::Error>, B::Error> {
+        let parts = self.batches.iter().map(|batch| self.backend.beliefs(batch)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Later::new(move || {
+            let mut all = Vec::new();
+            for part in parts {
+                all.extend(part.wait()?);
+            }
+            Ok(all)
+        }))
     }
 
-    /// The agent as it is now; an agent with a number that is not finite is an error.
-    pub fn agent(&mut self) -> Result<AgentState, SessionError<B::Error>> {
-        let agent = self.backend.export(&self.agent)?;
-        if agent.is_finite() { Ok(agent) } else { Err(self.diverged()) }
+    /// The agent as it is now; whoever waits for an agent with a number that is not finite gets an error.
+    pub fn agent(&mut self) -> Result<Later<AgentState, SessionError<B::Error>>, B::Error> {
+        let (agent, diverged) = (self.backend.export(&self.agent)?, self.diverged());
+        Ok(Later::new(|| {
+            let agent = agent.wait()?;
+            if agent.is_finite() { Ok(agent) } else { Err(diverged) }
+        }))
     }
 }
 

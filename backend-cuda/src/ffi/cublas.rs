@@ -33,6 +33,18 @@ impl Cublas {
         Ok(())
     }
 
+    /// The version of what has been found, such as `(13, 1)`: its first number is CUDA's.
+    pub(super) fn version() -> Result<(i32, i32), CudaError> {
+        use sys::libraryPropertyType::{MAJOR_VERSION, MINOR_VERSION};
+        let number = |property| {
+            let mut number = 0;
+            // SAFETY: the function writes one number.
+            let asked = unsafe { sys::cublasGetProperty(property, &mut number) }.result();
+            asked.map(|()| number).map_err(failed("asking cuBLAS for its version"))
+        };
+        Ok((number(MAJOR_VERSION)?, number(MINOR_VERSION)?))
+    }
+
     /// cuBLAS, which has been found.
     pub(super) fn new(stream: &Arc<CudaStream>, precision: Precision) -> Result<Self, CudaError> {
         let blas = CudaBlas::new(Arc::clone(stream)).map_err(failed("starting cuBLAS"))?;
@@ -127,10 +139,11 @@ fn failed(doing: &'static str) -> impl Fn(result::CublasError) -> CudaError {
 /// Bytes of the memory that it is lent: what NVIDIA recommends for its largest GPUs.
 pub(super) const WORKSPACE: usize = 32 << 20;
 /// What is called in the library; cudarc panics where something is not there.
-const NEEDED: [&str; 5] = [
+const NEEDED: [&str; 6] = [
     "cublasCreate_v2",
     "cublasDestroy_v2",
     "cublasGemmStridedBatchedEx",
+    "cublasGetProperty",
     "cublasSetStream_v2",
     "cublasSetWorkspace_v2",
 ];

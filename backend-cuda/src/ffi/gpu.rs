@@ -5,9 +5,10 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys,
+    CudaContext, CudaEvent, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys,
 };
 use cudarc::nvrtc::Ptx;
+use recsim_core::later::Later;
 
 use super::cublas::{Cublas, WORKSPACE};
 use super::{Machine, Matrix, Nvrtc, Precision, Product};
@@ -21,6 +22,8 @@ pub struct Gpu {
     compiler: Nvrtc,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
+    /// Copies to the host go by it, beside what runs.
+    copies: Arc<CudaStream>,
     products: Cublas,
     /// What `products` was lent.
     _workspace: CudaSlice<u8>,
@@ -44,8 +47,14 @@ impl Gpu {
             return Err(CudaError::Missing { what });
         }
         let compiler = Nvrtc::find()?;
-        suits(compiler)?;
+        suits("NVRTC", compiler.version()?, "nvidia-cuda-nvrtc")?;
         Cublas::find()?;
+        suits("cuBLAS", Cublas::version()?, "nvidia-cublas")?;
+        if std::env::var_os("NVIDIA_TF32_OVERRIDE").is_some() {
+            let what = "the variable `NVIDIA_TF32_OVERRIDE` is set, by which cuBLAS multiplies in another precision than \
+                        it is told: unset it, and say --precision";
+            return Err(CudaError::Missing { what: what.to_owned() });
+        }
         if CudaContext::device_count().map_err(no_gpu)? < 1 {
             return Err(CudaError::Missing { what: "no GPU can be used: there is none".to_owned() });
         }
@@ -57,10 +66,12 @@ impl Gpu {
         let compiler = Self::find()?;
         let context = CudaContext::new(0).map_err(no_gpu)?;
         // One stream, in order: nothing has to be waited for between launches, and no event says when a table is free.
-        // SAFETY: no table is used on another stream.
+        // SAFETY: no table is used on another stream, but those of `fetch`, which says who waits for whom.
         unsafe { context.disable_event_tracking() };
         // Not the default one, of which nothing can be recorded.
-        let stream = context.new_stream().map_err(failed("making a stream"))?;
+        let [stream, copies] = [context.new_stream(), context.new_stream()];
+        let (stream, copies) =
+            (stream.map_err(failed("making a stream"))?, copies.map_err(failed("making a stream"))?);
         let (major, minor) = context.compute_capability().map_err(failed("asking for its capability"))?;
         let capability = 10 * major + minor;
         if capability < LEAST {
@@ -77,7 +88,7 @@ impl Gpu {
         let workspace = stream.alloc_zeros(WORKSPACE).map_err(failed("making a table"))?;
         products.lend(&workspace)?;
         let processors = usize::try_from(processors).unwrap_or(1);
-        Ok(Self { compiler, context, stream, products, _workspace: workspace, capability, processors })
+        Ok(Self { compiler, context, stream, copies, products, _workspace: workspace, capability, processors })
     }
 
     /// What learning's bits depend on: the GPU's kind, and the precision of products.
@@ -98,25 +109,24 @@ fn no_gpu(error: DriverError) -> CudaError {
     CudaError::Missing { what: format!("no GPU can be used: {}", said(&error)) }
 }
 
-/// Errs if the driver is of an older CUDA than the compiler, whose machine code it would not load.
-fn suits(compiler: Nvrtc) -> Result<(), CudaError> {
+/// Errs if the driver is of an older CUDA than a library, whose machine code it would not load.
+fn suits(library: &str, (major, minor): (i32, i32), package: &str) -> Result<(), CudaError> {
     let mut version = 0;
     // SAFETY: the function writes one number.
     unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(failed("asking for the driver's version"))?;
-    let (major, minor) = compiler.version()?;
     if major <= version / 1000 {
         return Ok(());
     }
     let (of_driver, minor_of_driver) = (version / 1000, version % 1000 / 10);
     let what = format!(
-        "the driver knows CUDA up to {of_driver}.{minor_of_driver}, and NVRTC is of CUDA {major}.{minor}: install a newer \
-         driver, or `pip install nvidia-cuda-nvrtc-cu{of_driver}`"
+        "the driver knows CUDA up to {of_driver}.{minor_of_driver}, and {library} is of CUDA {major}.{minor}: install a \
+         newer driver, or `pip install {package}-cu{of_driver}`"
     );
     Err(CudaError::Missing { what })
 }
 
 /// What cudarc calls in the driver, for what is done here; it panics where something is not there.
-const NEEDED: [&str; 38] = [
+const NEEDED: [&str; 41] = [
     "cuCtxGetCurrent",
     "cuCtxSetCurrent",
     "cuCtxSynchronize",
@@ -130,7 +140,9 @@ const NEEDED: [&str; 38] = [
     "cuDriverGetVersion",
     "cuEventCreate",
     "cuEventDestroy_v2",
+    "cuEventElapsedTime",
     "cuEventRecord",
+    "cuEventSynchronize",
     "cuGetErrorName",
     "cuGetErrorString",
     "cuGraphDestroy",
@@ -155,12 +167,14 @@ const NEEDED: [&str; 38] = [
     "cuStreamDestroy_v2",
     "cuStreamEndCapture",
     "cuStreamSynchronize",
+    "cuStreamWaitEvent",
 ];
 
 impl Machine for Gpu {
     type Memory = CudaSlice<u8>;
     type Module = HashMap<&'static str, CudaFunction>;
     type Sequence = Sequence;
+    type Mark = CudaEvent;
 
     fn blocks(&self) -> usize {
         // The largest kernel leaves room for two on each.
@@ -221,6 +235,26 @@ impl Machine for Gpu {
         self.stream.synchronize().map_err(failed("running a kernel"))
     }
 
+    fn fetch(
+        &self,
+        memory: &Self::Memory,
+        first: usize,
+        bytes: usize,
+    ) -> Result<Later<Vec<u8>, CudaError>, CudaError> {
+        let failed_here = failed("copying from it");
+        // Taken and given back in the order of copies: giving it back must not be recorded with launches.
+        let mut kept = self.copies.alloc_zeros::<u8>(bytes.max(1)).map_err(&failed_here)?;
+        self.stream.join(&self.copies).map_err(&failed_here)?;
+        self.copy(memory, first, &mut kept, 0, bytes)?;
+        self.copies.join(&self.stream).map_err(&failed_here)?;
+        Ok(Later::new(move || {
+            let mut copy = vec![0; bytes];
+            kept.stream().memcpy_dtoh(&kept.slice(..bytes), &mut copy).map_err(&failed_here)?;
+            kept.stream().synchronize().map_err(failed("running a kernel"))?;
+            Ok(copy)
+        }))
+    }
+
     fn clear(&self, memory: &mut Self::Memory) -> Result<(), CudaError> {
         self.stream.memset_zeros(memory).map_err(failed("clearing a table"))
     }
@@ -274,6 +308,30 @@ impl Machine for Gpu {
             Some(Sequence::Recorded(graph)) => graph.launch().map_err(failed("launching what was recorded")),
             _ => launches(),
         }
+    }
+
+    fn mark(&self, kept: &mut Option<CudaEvent>) -> Result<(), CudaError> {
+        if kept.is_none() {
+            let timed = sys::CUevent_flags::CU_EVENT_DEFAULT;
+            *kept = Some(self.context.new_event(Some(timed)).map_err(failed("making an event"))?);
+        }
+        kept.as_ref().map_or(Ok(()), |event| event.record(&self.stream)).map_err(failed("recording an event"))
+    }
+
+    fn between(&self, from: &CudaEvent, to: &CudaEvent) -> Result<f64, CudaError> {
+        // cudarc calls its second version, which drivers have from CUDA 12.8 on.
+        type Elapsed = unsafe extern "C" fn(*mut f32, sys::CUevent, sys::CUevent) -> sys::CUresult;
+        let failed = failed("asking for the time");
+        to.synchronize().map_err(&failed)?;
+        let mut milliseconds = 0.0;
+        // SAFETY: the driver's function, which is there, is of this type and writes one number; both events are alive.
+        unsafe {
+            let elapsed = sys::culib().get::<Elapsed>(b"cuEventElapsedTime").expect("it was looked for");
+            elapsed(&mut milliseconds, from.cu_event(), to.cu_event())
+        }
+        .result()
+        .map_err(&failed)?;
+        Ok(f64::from(milliseconds) / 1e3)
     }
 
     unsafe fn launch(

@@ -1,13 +1,16 @@
 //! The kernels on the host: the same sources, compiled by a C++ compiler against `host/cuda.h`, which runs a block's
 //! threads in lockstep. Slow, and everything is checked but what only a GPU can show.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_int, c_uint, c_void};
+use std::fmt;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use libloading::Library;
+use recsim_core::later::Later;
 
 use super::{Machine, Matrix, Product};
 use crate::CudaError;
@@ -16,18 +19,32 @@ use crate::CudaError;
 #[derive(Debug)]
 pub struct Host {
     /// Whether a block's threads, and blocks, take turns from the last to the first: a missing barrier then shows.
-    pub backwards: bool,
+    backwards: bool,
     /// Blocks it says it runs at a time: into how many a search is divided.
-    pub blocks: usize,
+    blocks: usize,
+    /// What is launched, with its arguments, while it is to be repeated later.
+    journal: RefCell<Option<Journal>>,
 }
 
-impl Default for Host {
-    fn default() -> Self {
-        Self { backwards: false, blocks: 1 }
-    }
-}
+type Journal = Vec<Vec<u8>>;
 
 impl Host {
+    /// The host, in this order and with so many blocks.
+    pub fn new(backwards: bool, blocks: usize) -> Self {
+        Self { backwards, blocks, journal: RefCell::new(None) }
+    }
+
+    fn journal(&self, call: impl FnOnce() -> Vec<u8>) {
+        if let Some(journal) = &mut *self.journal.borrow_mut() {
+            journal.push(call());
+        }
+    }
+
+    /// What repeats itself on a device may not ask the host.
+    fn is_asked(&self) {
+        assert!(self.journal.borrow().is_none(), "what is recorded touches no memory of the host's");
+    }
+
     /// Whether there is a C++ compiler: `c++`, or what the variable `CXX` names.
     pub fn is_available() -> bool {
         compiler().arg("--version").output().is_ok_and(|output| output.status.success())
@@ -39,10 +56,15 @@ fn compiler() -> Command {
 }
 
 /// A table on the host.
-#[derive(Debug)]
 pub struct Memory {
     words: Vec<Cell<u64>>,
     bytes: usize,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes at {:p}", self.bytes, self.words.as_ptr())
+    }
 }
 
 /// A unit of kernels.
@@ -66,7 +88,8 @@ type Launch = unsafe extern "C" fn(*const c_char, c_uint, c_uint, *mut *mut c_vo
 impl Machine for Host {
     type Memory = Memory;
     type Module = Module;
-    type Sequence = ();
+    type Sequence = Journal;
+    type Mark = Instant;
 
     fn blocks(&self) -> usize {
         self.blocks
@@ -100,16 +123,24 @@ impl Machine for Host {
     }
 
     fn write(&self, memory: &mut Memory, bytes: &[u8]) -> Result<(), CudaError> {
+        self.is_asked();
         memory.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
 
     fn read(&self, memory: &Memory, first: usize, bytes: &mut [u8]) -> Result<(), CudaError> {
+        self.is_asked();
         bytes.copy_from_slice(&memory.bytes()[first..first + bytes.len()]);
         Ok(())
     }
 
+    fn fetch(&self, memory: &Memory, first: usize, bytes: usize) -> Result<Later<Vec<u8>, CudaError>, CudaError> {
+        self.is_asked();
+        Ok(Later::of(memory.bytes()[first..first + bytes].to_vec()))
+    }
+
     fn clear(&self, memory: &mut Memory) -> Result<(), CudaError> {
+        self.journal(|| format!("clear {} {}", self.address(memory), memory.bytes).into());
         memory.bytes_mut().fill(0);
         Ok(())
     }
@@ -122,6 +153,8 @@ impl Machine for Host {
         place: usize,
         bytes: usize,
     ) -> Result<(), CudaError> {
+        let tables = (self.address(from), self.address(to));
+        self.journal(|| format!("copy {tables:?} {first} {place} {bytes}").into());
         to.bytes_mut()[place..place + bytes].copy_from_slice(&from.bytes()[first..first + bytes]);
         Ok(())
     }
@@ -133,6 +166,7 @@ impl Machine for Host {
         right: &Matrix<'_, Memory>,
         out: &Matrix<'_, Memory>,
     ) -> Result<(), CudaError> {
+        self.journal(|| format!("multiply {product:?} {left:?} {right:?} {out:?}").into());
         let &Product { rows, columns, terms, count } = product;
         let fits = |matrix: &Matrix<'_, Memory>, end: usize| assert!(4 * end <= matrix.table.bytes, "a table ends");
         fits(left, left.end(rows, terms, count));
@@ -162,10 +196,25 @@ impl Machine for Host {
 
     fn repeat(
         &self,
-        _kept: &mut Option<()>,
+        kept: &mut Option<Journal>,
         launches: &mut dyn FnMut() -> Result<(), CudaError>,
     ) -> Result<(), CudaError> {
-        launches()
+        *self.journal.borrow_mut() = Some(Journal::new());
+        let launched = launches();
+        let journal = self.journal.take();
+        launched?;
+        assert!(kept.is_none() || *kept == journal, "what is repeated is the same each time");
+        *kept = journal;
+        Ok(())
+    }
+
+    fn mark(&self, kept: &mut Option<Instant>) -> Result<(), CudaError> {
+        *kept = Some(Instant::now());
+        Ok(())
+    }
+
+    fn between(&self, from: &Instant, to: &Instant) -> Result<f64, CudaError> {
+        Ok(to.duration_since(*from).as_secs_f64())
     }
 
     unsafe fn launch(
@@ -176,6 +225,10 @@ impl Machine for Host {
         threads: u32,
         arguments: &[&[u8]],
     ) -> Result<(), CudaError> {
+        self.journal(|| {
+            let arguments = arguments.concat();
+            [format!("launch {kernel} {blocks} {threads}").into_bytes(), arguments].concat()
+        });
         let Unit { name: unit, source, options, library } = &*module.0;
         let mut library = library.lock().unwrap_or_else(PoisonError::into_inner);
         if library.is_none() {

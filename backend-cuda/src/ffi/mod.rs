@@ -18,6 +18,8 @@ pub use host::Host;
 pub use nvrtc::Nvrtc;
 pub use product::{Matrix, Precision, Product, UnknownPrecision};
 
+use recsim_core::later::Later;
+
 use crate::CudaError;
 
 /// A device that runs kernels, one after the other, in the order in which they are launched.
@@ -28,6 +30,8 @@ pub trait Machine {
     type Module;
     /// What was launched once, to be launched again.
     type Sequence;
+    /// When something was done.
+    type Mark;
 
     /// Blocks of threads that it runs at a time, or a few more: at least 1.
     fn blocks(&self) -> usize;
@@ -63,6 +67,18 @@ pub trait Machine {
     /// # Panics
     /// If the table ends before.
     fn read(&self, memory: &Self::Memory, first: usize, bytes: &mut [u8]) -> Result<(), CudaError>;
+
+    /// A copy of a table's bytes from `first` on, as they are when all work launched before is done. Whoever waits for it
+    /// holds up nobody else.
+    ///
+    /// # Panics
+    /// If the table ends before.
+    fn fetch(
+        &self,
+        memory: &Self::Memory,
+        first: usize,
+        bytes: usize,
+    ) -> Result<Later<Vec<u8>, CudaError>, CudaError>;
 
     /// Makes a table all zeros.
     fn clear(&self, memory: &mut Self::Memory) -> Result<(), CudaError>;
@@ -100,6 +116,12 @@ pub trait Machine {
         kept: &mut Option<Self::Sequence>,
         launches: &mut dyn FnMut() -> Result<(), CudaError>,
     ) -> Result<(), CudaError>;
+
+    /// Notes, in `kept`, when all work launched before is done.
+    fn mark(&self, kept: &mut Option<Self::Mark>) -> Result<(), CudaError>;
+
+    /// Seconds from one moment to another; waits until both have been.
+    fn between(&self, from: &Self::Mark, to: &Self::Mark) -> Result<f64, CudaError>;
 
     /// Launches a kernel with the bytes of its arguments.
     ///

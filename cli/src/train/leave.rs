@@ -102,15 +102,13 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     /// After every episode and on interruption: beliefs and models as they are now, written while the run goes on.
     pub(super) fn save<B: Device>(&mut self, episode: u32, session: &mut Session<B>) -> anyhow::Result<()> {
         let (folder, user_ids, target) = (self.folder, self.user_ids, self.target);
-        let users = session.beliefs()?;
-        let agent = session.agent();
-        let (learner, sound) = (session.plan().learner.clone(), agent.as_ref().ok().cloned());
+        let (users, agent) = (session.beliefs()?, session.agent()?);
+        let learner = session.plan().learner.clone();
         self.background.save(move || {
-            beliefs::write(&folder.join(names::BELIEFS), episode, user_ids, target, &users)?;
-            sound.map_or(Ok(()), |agent| models::write(&folder.join(names::MODELS), &learner, &agent))
-        })?;
-        // A spoilt agent is an error, and no file.
-        agent.map(drop).map_err(Into::into)
+            beliefs::write(&folder.join(names::BELIEFS), episode, user_ids, target, &users.wait()?)?;
+            // A spoilt agent is an error, and no file.
+            models::write(&folder.join(names::MODELS), &learner, &agent.wait()?)
+        })
     }
 
     /// After a failure: what is being written is written first. An error of that is told too.

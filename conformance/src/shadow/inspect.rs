@@ -3,6 +3,7 @@
 use std::slice::from_ref;
 
 use recsim_core::backend::{Device, Inspect, Snapshot};
+use recsim_core::later::Later;
 use recsim_core::metrics::{Losses, Tally};
 use recsim_core::replay::Transitions;
 use recsim_core::td3::AgentState;
@@ -29,8 +30,8 @@ impl<A: Device, B: Device> Inspect for Shadow<A, B> {
         let losses = self.first.losses(&mut agent.first).map_err(ShadowError::First)?;
         let others = self.second.losses(&mut agent.second).map_err(ShadowError::Second)?;
         self.tolerance.losses_agree(&losses, &others)?;
-        let first = self.first.export(&agent.first).map_err(ShadowError::First)?;
-        let second = self.second.export(&agent.second).map_err(ShadowError::Second)?;
+        let first = self.first.export(&agent.first).and_then(Later::wait).map_err(ShadowError::First)?;
+        let second = self.second.export(&agent.second).and_then(Later::wait).map_err(ShadowError::Second)?;
         self.tolerance.agents_agree(&agent.start, &first, &second)?;
         agent.second = self.second.agent(&agent.learner, &first).map_err(ShadowError::Second)?;
         agent.start = first;
@@ -41,8 +42,8 @@ impl<A: Device, B: Device> Inspect for Shadow<A, B> {
         self.first.snapshot(&batch.first).map_err(ShadowError::First)
     }
 
-    fn beliefs(&mut self, batch: &Self::Batch) -> Result<Vec<f32>, Self::Error> {
-        self.first.beliefs(&batch.first).map_err(ShadowError::First)
+    fn beliefs(&mut self, batch: &Self::Batch) -> Result<Later<Vec<f32>, Self::Error>, Self::Error> {
+        first_later(self.first.beliefs(&batch.first))
     }
 
     fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error> {
@@ -54,9 +55,17 @@ impl<A: Device, B: Device> Inspect for Shadow<A, B> {
         self.first.transitions(&replay.first).map_err(ShadowError::First)
     }
 
-    fn export(&mut self, agent: &Self::Agent) -> Result<AgentState, Self::Error> {
-        self.first.export(&agent.first).map_err(ShadowError::First)
+    fn export(&mut self, agent: &Self::Agent) -> Result<Later<AgentState, Self::Error>, Self::Error> {
+        first_later(self.first.export(&agent.first))
     }
+}
+
+/// What the first device has, with errors as a shadow's.
+fn first_later<T: Send + 'static, A: 'static, B: 'static>(
+    later: Result<Later<T, A>, A>,
+) -> Result<Later<T, ShadowError<A, B>>, ShadowError<A, B>> {
+    let later = later.map_err(ShadowError::First)?;
+    Ok(Later::new(|| later.wait().map_err(ShadowError::First)))
 }
 
 impl Tolerance {

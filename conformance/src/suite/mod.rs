@@ -31,8 +31,9 @@ pub use learning::{
 };
 pub use remembering::{a_ring_brought_back_goes_on, a_ring_holds_the_last_transitions_in_order};
 pub use session::{
-    a_session_does_not_depend_on_its_batches, a_session_repeats_itself, a_spoilt_agent_is_an_error,
-    an_episode_begins_afresh, updates_may_be_put_off,
+    a_round_knows_where_its_time_went, a_session_does_not_depend_on_its_batches, a_session_repeats_itself,
+    a_spoilt_agent_is_an_error, an_episode_begins_afresh, updates_may_be_put_off,
+    what_is_on_its_way_stays_as_it_was,
 };
 
 use recsim_core::backend::{Device, Inspect, Simulate};
@@ -53,6 +54,8 @@ pub fn all<B: Device>(new: impl Fn() -> B) {
     a_session_repeats_itself(&new);
     a_session_does_not_depend_on_its_batches(&new);
     updates_may_be_put_off(&new);
+    what_is_on_its_way_stays_as_it_was(&new);
+    a_round_knows_where_its_time_went(&new);
     a_spoilt_agent_is_an_error(&new);
 }
 

@@ -1,9 +1,13 @@
 //! Whole runs.
 
+use std::time::Instant;
+
 use recsim_core::backend::{Device, Snapshot};
 use recsim_core::config::Config;
+use recsim_core::later::Later;
 use recsim_core::metrics::{RoundReport, Seconds};
 use recsim_core::session::{Session, SessionError, Watcher};
+use recsim_core::td3::AgentState;
 
 use super::setup::{USERS, agent_bits, bits, plan, world};
 
@@ -53,7 +57,40 @@ pub fn updates_may_be_put_off<B: Device>(new: &impl Fn() -> B) {
     assert_eq!(put_off, 9, "three sessions of four updates, of which each made one at once");
     session.catch_up(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(session.progress().updates, whole.reports.last().expect("a run has rounds").updates);
-    assert_eq!(agent_bits(&session.agent().expect("the device shows its agent")), whole.agent);
+    assert_eq!(agent_bits(&agent(&mut session)), whole.agent);
+}
+
+/// What was asked for before a round, and is waited for after it, is what there was before.
+pub fn what_is_on_its_way_stays_as_it_was<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    let mut session = Session::new(new(), &world.view(), plan(&world, |_| ())).expect("a run begins");
+    while session.progress().updates == 0 {
+        session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let before = (bits(&beliefs(&mut session)), agent_bits(&agent(&mut session)));
+    let later = (session.beliefs().expect("a copy begins"), session.agent().expect("a copy begins"));
+    while !session.finished() {
+        session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let after = (bits(&beliefs(&mut session)), agent_bits(&agent(&mut session)));
+    assert!(before.0 != after.0 && before.1 != after.1, "rounds that change nothing would prove nothing");
+    let waited = std::thread::spawn(|| (later.0.wait().expect("beliefs"), later.1.wait().expect("an agent")));
+    let (users, agent) = waited.join().expect("no panic");
+    assert_eq!((bits(&users), agent_bits(&agent)), before);
+}
+
+/// The parts of a round take some time, and no more than the round.
+pub fn a_round_knows_where_its_time_went<B: Device>(new: &impl Fn() -> B) {
+    let (world, epoch) = (world(), Instant::now());
+    let mut session = Session::new(new(), &world.view(), plan(&world, |_| ())).expect("a run begins");
+    while !session.finished() {
+        let report = session.round(&mut || epoch.elapsed().as_secs_f64()).unwrap_or_else(|error| panic!("{error}"));
+        let Seconds { policy, matching, step, training, total } = report.seconds;
+        let parts = [policy, matching, step];
+        assert!(parts.iter().all(|&part| part > 0.0), "{parts:?}");
+        let sum = parts.iter().sum::<f64>() + training;
+        assert!(sum <= total * (1.0 + 1e-6), "{parts:?} and {training} are more than {total}");
+    }
 }
 
 /// Lets one update of a session be made.
@@ -77,10 +114,11 @@ pub fn a_spoilt_agent_is_an_error<B: Device>(new: &impl Fn() -> B) {
     plan.learner.learning_rate = f64::INFINITY;
     let mut session = Session::new(new(), &world.view(), plan).expect("a run begins");
     while session.progress().updates == 0 {
-        assert!(session.agent().is_ok());
+        drop(agent(&mut session));
         session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
     }
-    assert!(matches!(session.agent(), Err(SessionError::Diverged { updates: 1 })));
+    let agent = session.agent().expect("a copy begins").wait();
+    assert!(matches!(agent, Err(SessionError::Diverged { updates: 1 })));
 }
 
 #[derive(Debug, PartialEq)]
@@ -111,8 +149,16 @@ fn run<B: Device>(new: &impl Fn() -> B, change: impl FnOnce(&mut Config)) -> Out
         }
         users.push((bits(&all.action), all.slate, all.accepted, bits(&all.belief), bits(&all.reward)));
     }
-    let agent = agent_bits(&session.agent().expect("the device shows its agent"));
+    let agent = agent_bits(&agent(&mut session));
     Outcome { reports, users, agent }
+}
+
+fn agent<B: Device>(session: &mut Session<B>) -> AgentState {
+    session.agent().expect("a copy begins").wait().unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn beliefs<B: Device>(session: &mut Session<B>) -> Vec<f32> {
+    session.beliefs().and_then(Later::wait).expect("the device shows beliefs")
 }
 
 fn snapshots<B: Device>(session: &mut Session<B>) -> Vec<Snapshot> {

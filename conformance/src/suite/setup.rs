@@ -2,6 +2,7 @@
 
 use recsim_core::backend::Device;
 use recsim_core::config::{Config, Plan};
+use recsim_core::later::Later;
 use recsim_core::replay::Transitions;
 use recsim_core::rng::{Key, Purpose, normal_pair, uniform};
 use recsim_core::td3::{AgentState, Learner};
@@ -104,7 +105,7 @@ impl<B: Device> Stage<B> {
     }
 
     pub(super) fn export(&mut self) -> AgentState {
-        self.backend.export(&self.agent).expect("the device shows its agent")
+        self.backend.export(&self.agent).and_then(Later::wait).expect("the device shows its agent")
     }
 }
 

@@ -8,6 +8,7 @@ mod fixture;
 mod tolerance;
 
 use recsim_core::backend::Device;
+use recsim_core::later::Later;
 use recsim_core::metrics::Losses;
 use recsim_core::td3::{AgentState, UpdateKeys, policy_moves};
 
@@ -41,7 +42,7 @@ fn follow<B: Device>(backend: &mut B, case: &Case) {
             backend.improve_policy(&mut agent, &keys).expect(fine);
         }
         compare_losses(case, update, policy, &backend.losses(&mut agent).expect(fine), losses);
-        let after = backend.export(&agent).expect(fine);
+        let after = backend.export(&agent).and_then(Later::wait).expect(fine);
         moved.step(&after, policy);
         if case.shown.contains(&update) {
             compare_buffers(case, update, policy, [&before, &after], &moved);

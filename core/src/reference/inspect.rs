@@ -4,6 +4,7 @@ use nalgebra::DVectorView;
 
 use super::{Agent, Batch, Reference, Replay, World};
 use crate::backend::{Inspect, Snapshot};
+use crate::later::Later;
 use crate::math::Real;
 use crate::metrics::{Losses, Tally};
 use crate::replay::Transitions;
@@ -59,8 +60,8 @@ impl<T: Real> Inspect for Reference<T> {
         Ok(replay.transitions.clone())
     }
 
-    fn export(&mut self, agent: &Agent<T>) -> Result<AgentState, Self::Error> {
-        Ok(agent.export())
+    fn export(&mut self, agent: &Agent<T>) -> Result<Later<AgentState, Self::Error>, Self::Error> {
+        Ok(Later::of(agent.export()))
     }
 }
 

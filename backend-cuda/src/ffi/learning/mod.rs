@@ -48,6 +48,8 @@ pub(crate) struct Output<'a, M: Machine> {
     pub(crate) weights: &'a M::Memory,
 }
 
+/// Bytes of `td3.cu`'s `Acting`.
+pub(crate) const ACTING: usize = 32;
 /// Bytes of `update.cuh`'s structs.
 pub(crate) const UPDATE: usize = 40;
 pub(crate) const REPORT: usize = 56;

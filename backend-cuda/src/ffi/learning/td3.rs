@@ -4,7 +4,7 @@ use recsim_core::rng::Key;
 use recsim_core::td3::Learner;
 use recsim_core::world::Shape;
 
-use super::{Kernels, Output, REPORT, UPDATE, Values, long};
+use super::{ACTING, Kernels, Output, REPORT, UPDATE, Values, long};
 use crate::CudaError;
 use crate::ffi::Machine;
 use crate::ffi::kernels::{LONG, WORD};
@@ -12,6 +12,26 @@ use crate::flat::Group;
 use crate::replay::Replay;
 
 impl<M: Machine> Kernels<'_, M> {
+    /// Tells the kernels of a round what noise is on its actions, and that none is counted yet.
+    pub(crate) fn explore(
+        &self,
+        learner: &Learner,
+        exploration: Option<Key>,
+        acting: &M::Memory,
+    ) -> Result<(), CudaError> {
+        let deviation = match exploration {
+            Some(_) => (learner.exploration_noise * learner.max_action) as f32,
+            None => -1.0,
+        };
+        let arguments: [&[u8]; 3] = [
+            &exploration.map_or(0, Key::bits).to_ne_bytes(),
+            &deviation.to_ne_bytes(),
+            &self.bytes(acting, ACTING),
+        ];
+        // SAFETY: `td3.cu`'s arguments; every place lies in its table, as the functions here have seen.
+        unsafe { self.machine.launch(self.td3, "explore", 1, 32, &arguments) }
+    }
+
     /// Actions of the `count` users from `first` on, from their rows of the actor's output, into the rows from `row` on.
     pub(crate) fn act(
         &self,
@@ -19,26 +39,19 @@ impl<M: Machine> Kernels<'_, M> {
         actor: &Group<'_>,
         output: &Output<'_, M>,
         (first, count, row): (usize, usize, usize),
-        exploration: Option<Key>,
-        (action, counts): (&M::Memory, &M::Memory),
+        (action, acting): (&M::Memory, &M::Memory),
     ) -> Result<(), CudaError> {
         let width = learner.action();
-        let deviation = match exploration {
-            Some(_) => (learner.exploration_noise * learner.max_action) as f32,
-            None => -1.0,
-        };
-        let arguments: [&[u8]; 9] = [
+        let arguments: [&[u8]; 7] = [
             &long(first),
             &long(count),
             &self.numbers(output.raw, 0, count * width),
             &self.bias(actor, output.weights),
             &(learner.max_action as f32).to_ne_bytes(),
-            &deviation.to_ne_bytes(),
-            &exploration.map_or(0, Key::bits).to_ne_bytes(),
             &self.numbers(action, row * width, count * width),
-            &self.bytes(counts, 2 * LONG),
+            &self.bytes(acting, ACTING),
         ];
-        // SAFETY: `td3.cu`'s arguments; every place lies in its table, as the functions here have seen.
+        // SAFETY: as above.
         unsafe { self.machine.launch(self.td3, "act", self.threads(count * width.div_ceil(2)), 256, &arguments) }
     }
 
