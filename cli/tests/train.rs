@@ -238,6 +238,20 @@ fn learning_that_diverges_fails_and_says_what_may_help() {
     assert!(place.run(&["show", "run"]).status.success());
 }
 
+/// A first update whose losses are sound, but whose step is not.
+#[test]
+fn a_spoilt_agent_is_not_saved() {
+    let place = Place::new();
+    let wild = ["td3.learning_rate=1e38", "td3.gradient_steps=1", "training.episodes=1"];
+    let wild: Vec<&str> = wild.iter().flat_map(|setting| ["--set", setting]).collect();
+    let output = place
+        .run(&[&["train", "--config", "tiny.yaml", "--out", "run", "--backend", "reference"], &wild[..]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("diverged") && stderr(&output).contains("`td3.learning_rate`"));
+    let models = std::fs::read_dir(place.path("run/models")).map_or(0, Iterator::count);
+    assert_eq!(models, 0, "no model is left");
+}
+
 #[test]
 fn a_forced_run_replaces_the_old_one_whole() {
     let place = Place::new();

@@ -7,7 +7,7 @@ use recsim_conformance::shadow::{Shadow, ShadowError};
 use recsim_core::backend::{Backend, Inspect, Learn, Simulate, Snapshot};
 use recsim_core::config::{Config, Environment};
 use recsim_core::later::Later;
-use recsim_core::metrics::{Losses, Tally};
+use recsim_core::metrics::{Losses, Seconds, Tally};
 use recsim_core::reference::Reference;
 use recsim_core::replay::Transitions;
 use recsim_core::rng::Key;
@@ -77,6 +77,17 @@ fn statistics_left_behind_in_the_targets_are_named() {
     assert_eq!((found.stage, found.field, found.user), ("losses", "targets", None));
 }
 
+#[test]
+fn a_device_that_knows_its_seconds_is_believed() {
+    let recipe = Recipe { users: 20, items: 50, clusters: 3, dimensions: 5, list: 40, seed: 0 };
+    let generated = generate(&recipe, lists_by_brute_force);
+    let plan = Config::default().plan(&generated.view()).expect("the defaults suit");
+    let broken = Broken { inner: Reference::default(), flaw: Flaw::None };
+    let mut session = Session::new(broken, &generated.view(), plan).expect("a run begins");
+    let seconds = session.round(&mut || 0.0).expect("the reference never fails").seconds;
+    assert_eq!(Seconds { training: 0.0, total: 0.0, ..seconds }, SECONDS);
+}
+
 /// Where a shadowed run of two episodes stops, if it does.
 fn first_difference(flaw: Flaw) -> Option<Difference> {
     let recipe = Recipe { users: 20, items: 50, clusters: 3, dimensions: 5, list: 12, seed: 0 };
@@ -103,6 +114,8 @@ fn first_difference(flaw: Flaw) -> Option<Difference> {
 }
 
 const BROKEN_USER: usize = 13;
+/// What the broken one says of a round's time.
+const SECONDS: Seconds = Seconds { policy: 1.0, matching: 2.0, step: 4.0, training: 0.0, total: 0.0 };
 
 #[derive(Clone, Copy, PartialEq)]
 enum Flaw {
@@ -215,6 +228,9 @@ impl Inspect for Broken {
         let mut tally = self.inner.tally(world, batches)?;
         tally.accepted += u64::from(self.flaw == Flaw::Tally);
         Ok(tally)
+    }
+    fn seconds(&mut self, _: &[Self::Batch]) -> Result<Option<Seconds>, Self::Error> {
+        Ok(Some(SECONDS))
     }
     fn losses(&mut self, agent: &mut Self::Agent) -> Result<Losses, Self::Error> {
         self.inner.losses(agent)

@@ -136,8 +136,9 @@ impl<B: Device> Session<B> {
         }
         self.collect(episode, round, &mut watch)?;
         let tally = self.backend.tally(&self.world, &self.batches)?;
+        let on_device = self.backend.seconds(&self.batches)?;
         watch.lap(|seconds| &mut seconds.step);
-        if let Some(seconds) = self.backend.seconds(&self.batches)? {
+        if let Some(seconds) = on_device {
             watch.seconds = Seconds { training: watch.seconds.training, ..seconds };
         }
         self.progress.rounds += 1;

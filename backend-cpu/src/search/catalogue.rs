@@ -3,7 +3,11 @@
 use pulp::Arch;
 use recsim_core::slate::{Best, scattering_stride};
 
+use super::aligned::Aligned;
+use super::bytes::Bytes;
 use super::kernel::{PanelWidth, Search};
+use super::rough::Rough;
+use super::scan::Scan;
 
 /// Item rows in panels: `[panels, D, width]`, a panel being as many items as the kernel scores at a time. What is
 /// missing from the last items' panel is zeros.
@@ -19,26 +23,37 @@ pub(crate) struct Catalogue {
     width: usize,
     panels: usize,
     stride: usize,
-    storage: Vec<f32>,
-    start: usize,
+    storage: Aligned<f32>,
+    /// In bytes, where the machine multiplies them fast.
+    rough: Option<Rough>,
 }
 
 impl Catalogue {
     /// Lays out `rows` (`[I, D]`) for an instruction set.
-    pub(crate) fn new(arch: Arch, rows: &[f32], dimensions: usize) -> Self {
-        Self::with_width(arch, rows, dimensions, arch.dispatch(PanelWidth))
+    pub(crate) fn new(arch: Arch, rows: &[f32], dimensions: usize, group: impl Fn(usize) -> u32) -> Self {
+        let bytes = match arch {
+            #[cfg(target_arch = "x86_64")]
+            Arch::V4(simd) => items_of(simd),
+            #[cfg(target_arch = "x86_64")]
+            Arch::V3(simd) => items_of(simd),
+            _ => 0,
+        };
+        let rough = if bytes > 0 && dimensions <= MOST_DIMENSIONS {
+            Rough::new(bytes, rows, dimensions, group)
+        } else {
+            None
+        };
+        Self { rough, ..Self::with_width(arch, rows, dimensions, arch.dispatch(PanelWidth)) }
     }
 
     pub(super) fn with_width(arch: Arch, rows: &[f32], dimensions: usize, width: usize) -> Self {
         let items = rows.len() / dimensions;
         let panels = items.div_ceil(width);
-        let mut storage = vec![0.0; panels * width * dimensions + CACHE_LINE];
-        // A vector that lies across two cache lines costs two loads. The minimum only guards the slice below:
-        // `align_offset` may decline to answer.
-        let start = storage.as_ptr().align_offset(CACHE_LINE * size_of::<f32>()).min(CACHE_LINE);
+        let mut storage = Aligned::new(panels * width * dimensions);
         let stride = scattering_stride(panels);
-        let mut catalogue = Self { arch, items, dimensions, width, panels, stride, storage: Vec::new(), start };
-        for (place, panel) in storage[start..].chunks_exact_mut(width * dimensions).take(panels).enumerate() {
+        let mut catalogue =
+            Self { arch, items, dimensions, width, panels, stride, storage: Aligned::new(0), rough: None };
+        for (place, panel) in storage.chunks_exact_mut(width * dimensions).enumerate() {
             let (first, count) = catalogue.items_of(place);
             let rows = rows[first * dimensions..][..count * dimensions].chunks_exact(dimensions);
             for (lane, row) in rows.enumerate() {
@@ -55,14 +70,29 @@ impl Catalogue {
     /// (`[n, stride]`).
     pub(crate) fn best(&self, queries: &[f32], places: &mut [u32], stride: usize, list: usize) {
         let mut scores = vec![0.0; places.len() / stride * list];
-        let rows = places.chunks_exact_mut(stride).zip(scores.chunks_exact_mut(list));
-        let mut best: Vec<_> = rows.map(|(places, scores)| Best::new(&mut places[..list], scores)).collect();
-        self.arch.dispatch(Search { catalogue: self, queries, best: &mut best });
+        if list * FEW <= self.items
+            && let Some(rough) = &self.rough
+        {
+            let best = &mut lists(places, stride, &mut scores, list);
+            let most = self.items / SHARE;
+            let done = match self.arch {
+                #[cfg(target_arch = "x86_64")]
+                Arch::V4(bytes) => bytes.vectorize(Scan::<_, 12> { bytes, rough, queries, best, list, most }),
+                #[cfg(target_arch = "x86_64")]
+                Arch::V3(bytes) => bytes.vectorize(Scan::<_, 6> { bytes, rough, queries, best, list, most }),
+                _ => false,
+            };
+            if done {
+                return;
+            }
+        }
+        let best = &mut lists(places, stride, &mut scores, list);
+        self.arch.dispatch(Search { catalogue: self, queries, best });
     }
 
     /// Each panel with the index of its first item and its number of items.
     pub(super) fn panels(&self) -> impl Iterator<Item = (usize, usize, &[f32])> {
-        let panels = self.storage[self.start..].chunks_exact(self.width * self.dimensions).take(self.panels);
+        let panels = self.storage.chunks_exact(self.width * self.dimensions);
         panels.enumerate().map(|(place, panel)| {
             let (first, count) = self.items_of(place);
             (first, count, panel)
@@ -80,5 +110,22 @@ impl Catalogue {
     }
 }
 
-/// Numbers in a cache line.
-const CACHE_LINE: usize = 16;
+/// Empty lists in the first places of the rows.
+fn lists<'a>(places: &'a mut [u32], stride: usize, scores: &'a mut [f32], list: usize) -> Vec<Best<'a>> {
+    let rows = places.chunks_exact_mut(stride).zip(scores.chunks_exact_mut(list));
+    rows.map(|(places, scores)| Best::new(&mut places[..list], scores)).collect()
+}
+
+/// Items in a vector of bytes.
+#[cfg(target_arch = "x86_64")]
+fn items_of<B: Bytes>(_: B) -> usize {
+    B::ITEMS
+}
+
+/// The part of a catalogue's items of which scoring them one by one costs as much as scoring all together.
+const SHARE: usize = 16;
+/// Dimensions up to which scores of bytes are near enough to tell items apart.
+const MOST_DIMENSIONS: usize = 256;
+/// Lists of at most such a part of the catalogue are searched for in bytes: of longer ones too many items come to stand in
+/// them for a while.
+const FEW: usize = 256;

@@ -4,8 +4,12 @@
 //! the other. A vector's lanes are therefore *items*, each adding its own products in that order, and the search gives
 //! the same bits as plain loops, on every instruction set.
 
+mod aligned;
+mod bytes;
 mod catalogue;
 mod kernel;
+mod rough;
+mod scan;
 
 pub(crate) use catalogue::Catalogue;
 
@@ -41,7 +45,7 @@ pub fn best_items(
         "tables of whole rows"
     );
     assert!((1..=items.len() / dimensions).contains(&list), "a list of 1 to I items");
-    let catalogue = Catalogue::new(Arch::new(), items, dimensions);
+    let catalogue = Catalogue::new(Arch::new(), items, dimensions, |_| 0);
     let mut lists = table("lists", queries.len() / dimensions * list, 0)?;
     let tiles = lists.par_chunks_mut(TILE * list).zip(queries.par_chunks(TILE * dimensions));
     pool(threads)?.install(|| tiles.for_each(|(lists, queries)| catalogue.best(queries, lists, list, list)));
@@ -52,5 +56,7 @@ pub fn best_items(
 /// it: 12 KB at 64 dimensions. A multiple of both kernels' heights.
 pub(crate) const TILE: usize = 48;
 
+#[cfg(test)]
+mod rough_tests;
 #[cfg(test)]
 mod tests;

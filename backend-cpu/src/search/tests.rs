@@ -25,7 +25,7 @@ proptest! {
         let list = list.min(items.len() / dimensions);
         let plain = lists_by_brute_force(&items, &queries, dimensions, list);
         for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
-            let catalogue = Catalogue::new(arch, &items, dimensions);
+            let catalogue = Catalogue::new(arch, &items, dimensions, |_| 0);
             let mut places = vec![u32::MAX; plain.len()];
             catalogue.best(&queries, &mut places, list, list);
             prop_assert_eq!(&places, &plain, "{:?}", arch);

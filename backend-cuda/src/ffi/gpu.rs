@@ -205,10 +205,7 @@ impl Machine for Gpu {
 
     fn zeros(&self, table: &'static str, bytes: usize) -> Result<Self::Memory, CudaError> {
         // The driver knows no table of no bytes.
-        self.stream.alloc_zeros(bytes.max(1)).map_err(|error| match error.0 {
-            sys::cudaError_enum::CUDA_ERROR_OUT_OF_MEMORY => CudaError::Memory { table, bytes },
-            _ => failed("making a table")(error),
-        })
+        self.stream.alloc_zeros(bytes.max(1)).map_err(untaken(table, bytes))
     }
 
     fn length(&self, memory: &Self::Memory) -> usize {
@@ -243,7 +240,8 @@ impl Machine for Gpu {
     ) -> Result<Later<Vec<u8>, CudaError>, CudaError> {
         let failed_here = failed("copying from it");
         // Taken and given back in the order of copies: giving it back must not be recorded with launches.
-        let mut kept = self.copies.alloc_zeros::<u8>(bytes.max(1)).map_err(&failed_here)?;
+        let kept = self.copies.alloc_zeros::<u8>(bytes.max(1));
+        let mut kept = kept.map_err(untaken("copy of what an episode leaves", bytes))?;
         self.stream.join(&self.copies).map_err(&failed_here)?;
         self.copy(memory, first, &mut kept, 0, bytes)?;
         self.copies.join(&self.stream).map_err(&failed_here)?;
@@ -379,6 +377,14 @@ pub enum Sequence {
 
 /// The first capability whose tensor cores multiply halves as the kernels ask for.
 const LEAST: i32 = 75;
+
+/// Why there is no memory for a table.
+fn untaken(table: &'static str, bytes: usize) -> impl Fn(DriverError) -> CudaError {
+    move |error| match error.0 {
+        sys::cudaError_enum::CUDA_ERROR_OUT_OF_MEMORY => CudaError::Memory { table, bytes },
+        _ => failed("making a table")(error),
+    }
+}
 
 pub(super) fn failed(doing: &'static str) -> impl Fn(DriverError) -> CudaError {
     move |error| CudaError::Driver { doing, said: said(&error) }

@@ -40,16 +40,25 @@ pub(crate) fn a_spoilt_actor_is_noticed<M: Machine>(cuda: &mut Cuda<M>) {
     let world = generated.view();
     let plan = Config::default().plan(&world).expect("the defaults suit");
     let on_device = cuda.world(&world, &plan.environment).expect("a world");
-    let mut batch = cuda.batch(&on_device, 0..USERS).expect("a batch");
     let mut state = plan.learner.initial(0);
+    let sound = cuda.agent(&plan.learner, &state).expect("an agent");
     state.networks[0].parameters[5] = f32::NAN;
-    let agent = cuda.agent(&plan.learner, &state).expect("an agent");
-    cuda.observe(&on_device, &mut batch).expect("states");
-    cuda.act(&agent, &mut batch, None).expect("actions");
-    cuda.recommend(&on_device, &mut batch).expect("slates");
-    cuda.respond(&on_device, &mut batch, Key::new(0, Purpose::Acceptance), None).expect("a response");
-    let error = cuda.tally(&on_device, std::slice::from_ref(&batch)).expect_err("a spoilt actor is an error");
-    assert_eq!(error.kind(), ErrorKind::NotFinite);
+    let spoilt = cuda.agent(&plan.learner, &state).expect("an agent");
+    let noise = Some(Key::new(0, Purpose::Exploration));
+    for (exploration, spoils) in [(None, [true, false]), (noise, [true, false]), (noise, [false, true])] {
+        let mut batches =
+            [0..USERS - 3, USERS - 3..USERS].map(|users| cuda.batch(&on_device, users).expect("a batch"));
+        for (batch, spoilt_one) in batches.iter_mut().zip(spoils) {
+            cuda.observe(&on_device, batch).expect("states");
+            cuda.act(if spoilt_one { &spoilt } else { &sound }, batch, exploration).expect("actions");
+            cuda.recommend(&on_device, batch).expect("slates");
+            cuda.respond(&on_device, batch, Key::new(0, Purpose::Acceptance), None).expect("a response");
+            let action = cuda.snapshot(batch).expect("a snapshot").action;
+            assert!(action.iter().all(|component| component.is_finite()), "nothing leads the search astray");
+        }
+        let error = cuda.tally(&on_device, &batches).expect_err("a spoilt actor is an error");
+        assert_eq!(error.kind(), ErrorKind::NotFinite);
+    }
 }
 
 const USERS: usize = 300;

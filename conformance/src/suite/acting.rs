@@ -74,6 +74,29 @@ pub fn saturation_is_counted_before_noise<B: Device>(new: &impl Fn() -> B) {
     }
 }
 
+/// A batch that was served again and again, by one agent and then another, with noise and without, is served as a new one
+/// is, and counted afresh.
+pub fn a_batch_does_not_remember_who_served_it<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    let mut stage = Stage::new(new(), &world, plan(&world, |_| ()));
+    let learner = stage.plan.learner.clone();
+    let mut batch = stage.acted(0..USERS, None);
+    for seed in [1, 2] {
+        stage.agent = stage.backend.agent(&learner, &learner.initial(seed)).expect("the device takes an agent");
+        for exploration in [None, None, Some(noise_key()), Some(noise_key().with(3))] {
+            stage.backend.act(&stage.agent, &mut batch, exploration).expect("the device acts");
+            let fresh = stage.acted(0..USERS, exploration);
+            let [old, new] = [&batch, &fresh].map(|batch| {
+                let action = stage.backend.snapshot(batch).expect("the device shows a batch").action;
+                let tally =
+                    stage.backend.tally(&stage.world, std::slice::from_ref(batch)).expect("the device counts");
+                (bits(&action), tally.components, tally.saturated)
+            });
+            assert!(old == new, "agent {seed}, {exploration:?}");
+        }
+    }
+}
+
 /// Taking an agent to the device and back changes no bit, with normalisation and without.
 pub fn an_agent_comes_back_as_it_went<B: Device>(new: &impl Fn() -> B) {
     let world = world();

@@ -83,6 +83,51 @@ pub fn learning_repeats_itself_to_the_bit<B: Device>(new: &impl Fn() -> B) {
     assert_ne!(learned(1), learned(2));
 }
 
+/// An agent that has learned from one ring learns from another as one that never saw the first.
+pub fn an_agent_learns_from_the_ring_it_is_given<B: Device>(new: &impl Fn() -> B) {
+    let (mut stage, first) = ready(new, true);
+    let second = stage.replay(3..=4);
+    let learn = |stage: &mut Stage<B>, replay: &B::Replay, update| {
+        let keys = UpdateKeys::new(8, update);
+        stage.backend.improve_critics(&stage.world, replay, &mut stage.agent, &keys).expect("the device learns");
+        stage.backend.improve_policy(&mut stage.agent, &keys).expect("the device learns");
+    };
+    (1..=3).for_each(|update| learn(&mut stage, &first, update));
+    let between = stage.export();
+    (4..=6).for_each(|update| learn(&mut stage, &second, update));
+    let after = stage.export();
+    let go_on = |stage: &mut Stage<B>, replay| {
+        stage.agent = stage.backend.agent(&stage.plan.learner, &between).expect("the device takes an agent");
+        (4..=6).for_each(|update| learn(stage, replay, update));
+        let weights = |agent: &AgentState| agent.networks.clone().map(|network| network.parameters).concat();
+        weights(&stage.export()).iter().zip(weights(&after)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    // A device may have known its weights to more digits; a step of Adam's is a hundred times as long.
+    assert!(go_on(&mut stage, &second) < 3e-6);
+    assert!(go_on(&mut stage, &first) > 1e-4, "rings that are alike would prove nothing");
+}
+
+/// A number that is none, in any layer of a network, is one in what it reports: nothing on the way makes it another.
+pub fn what_is_no_number_shows_in_the_losses<B: Device>(new: &impl Fn() -> B) {
+    for (network, batch_norm) in [(0, true), (0, false), (1, true), (2, false)] {
+        let (mut stage, replay) = ready(new, batch_norm);
+        for layer in 0..stage.plan.learner.layouts()[network].layers().len() {
+            let mut state = worn(&stage.plan.learner);
+            let weight = stage.plan.learner.layouts()[network].layers()[layer].weight.start;
+            state.networks[network].parameters[weight] = f32::NAN;
+            stage.agent = stage.backend.agent(&stage.plan.learner, &state).expect("the device takes an agent");
+            let keys = UpdateKeys::new(8, 1);
+            stage
+                .backend
+                .improve_critics(&stage.world, &replay, &mut stage.agent, &keys)
+                .expect("the device learns");
+            stage.backend.improve_policy(&mut stage.agent, &keys).expect("the device learns");
+            let losses = stage.backend.losses(&mut stage.agent).expect("the device reports");
+            assert!(!losses.is_finite(), "network {network}, layer {layer}: {losses:?}");
+        }
+    }
+}
+
 /// A whole small run, shadowed by the plain backend in double precision: dropout, noise, both normalisations, a ring that
 /// wraps, no hidden layer at all, more rows than a device looks at in one piece.
 pub fn learning_agrees_with_the_reference<B: Device>(new: &impl Fn() -> B) {

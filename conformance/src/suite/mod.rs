@@ -17,8 +17,9 @@ mod session;
 mod setup;
 
 pub use acting::{
-    a_users_action_does_not_depend_on_the_batch, actions_stay_within_bounds, an_agent_comes_back_as_it_went,
-    exploration_is_normal_noise_of_its_key, saturation_is_counted_before_noise,
+    a_batch_does_not_remember_who_served_it, a_users_action_does_not_depend_on_the_batch,
+    actions_stay_within_bounds, an_agent_comes_back_as_it_went, exploration_is_normal_noise_of_its_key,
+    saturation_is_counted_before_noise,
 };
 pub use environment::{
     a_round_is_the_formulas_to_the_bit, a_tally_is_the_sum_over_users,
@@ -26,8 +27,8 @@ pub use environment::{
     reset_brings_the_initial_beliefs_back, what_is_restored_is_there,
 };
 pub use learning::{
-    an_update_moves_what_it_should, learning_agrees_with_the_reference, learning_repeats_itself_to_the_bit,
-    losses_are_handed_over_once,
+    an_agent_learns_from_the_ring_it_is_given, an_update_moves_what_it_should, learning_agrees_with_the_reference,
+    learning_repeats_itself_to_the_bit, losses_are_handed_over_once, what_is_no_number_shows_in_the_losses,
 };
 pub use remembering::{a_ring_brought_back_goes_on, a_ring_holds_the_last_transitions_in_order};
 pub use session::{
@@ -45,10 +46,13 @@ pub fn all<B: Device>(new: impl Fn() -> B) {
     actions_stay_within_bounds(&new);
     exploration_is_normal_noise_of_its_key(&new);
     saturation_is_counted_before_noise(&new);
+    a_batch_does_not_remember_who_served_it(&new);
     an_agent_comes_back_as_it_went(&new);
     an_update_moves_what_it_should(&new);
     losses_are_handed_over_once(&new);
     learning_repeats_itself_to_the_bit(&new);
+    an_agent_learns_from_the_ring_it_is_given(&new);
+    what_is_no_number_shows_in_the_losses(&new);
     learning_agrees_with_the_reference(&new);
     an_episode_begins_afresh(&new);
     a_session_repeats_itself(&new);

@@ -68,6 +68,8 @@ pub fn what_is_on_its_way_stays_as_it_was<B: Device>(new: &impl Fn() -> B) {
         session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
     }
     let before = (bits(&beliefs(&mut session)), agent_bits(&agent(&mut session)));
+    let shown: Vec<f32> = snapshots(&mut session).into_iter().flat_map(|batch| batch.belief).collect();
+    assert_eq!(before.0, bits(&shown));
     let later = (session.beliefs().expect("a copy begins"), session.agent().expect("a copy begins"));
     while !session.finished() {
         session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));

@@ -1,0 +1,293 @@
+//! The catalogue in bytes: scores at a fraction of the cost, and how far they can be off.
+//!
+//! An item of a group is its group's centre and a rest, `x = c + r`, and the rest is rounded to whole numbers `r'` of a
+//! step `s`; so is an action `q`, to whole numbers `q'` of a step `t`. By Cauchy and Schwarz
+//!
+//! `|q·x - (q·c + st q'·r')| <= |q - tq'| R + |tq'| E`,
+//!
+//! R being the length of the group's longest rest and E that of its largest `r - sr'`. The defined score is off by
+//! another `2^-23 D |q||x|`, and `2^-150` a dimension where numbers vanish ([`margin`](mod@recsim_core::margin)).
+//!
+//! Products are added up in 16 bits. Steps are such that no sum exceeds them, again by Cauchy and Schwarz: an item's whole
+//! numbers are [`LENGTH`] long, or a little more, and an action's no longer than leaves the product below 2^15.
+
+use recsim_core::slate::scattering_stride;
+
+use super::aligned::Aligned;
+use super::bytes::word_of;
+use super::scan::NO_SCORE;
+
+/// A catalogue in bytes.
+#[derive(Debug)]
+pub(super) struct Rough {
+    pub(super) dimensions: usize,
+    groups: Vec<Group>,
+    /// The longest row.
+    longest: f64,
+    /// The longest of the items' whole numbers.
+    length: f64,
+    /// Items in a panel.
+    width: usize,
+    /// Each panel's group, in the order in which they lie.
+    group_of: Vec<u32>,
+    /// `[panels, width]`: which items they are, [`NOBODY`] where there is none.
+    ids: Vec<u32>,
+    /// `[panels, width, D]`: their rows.
+    rows: Vec<f32>,
+    /// `[panels, 1 + D/4, width]`: what the sums begin with, and then four bytes of each item, four dimensions after the
+    /// other.
+    words: Aligned<u32>,
+}
+
+/// Items around a centre.
+#[derive(Debug)]
+struct Group {
+    centre: Vec<f64>,
+    step: f64,
+    /// The longest rest, and the most that rounding changes one.
+    longest: f64,
+    lost: f64,
+}
+
+/// An action in bytes.
+pub(super) struct Query {
+    /// For every four dimensions, four bytes.
+    pub(super) words: Vec<u32>,
+    /// For each group, what its items' scores are by those of bytes.
+    meanings: Vec<Meaning>,
+}
+
+/// A score is `centre + step * n`, `n` being the score of bytes, and off by no more than `margin`.
+#[derive(Clone, Copy, Debug)]
+struct Meaning {
+    centre: f64,
+    step: f64,
+    per_step: f64,
+    margin: f64,
+}
+
+impl Rough {
+    /// Lays out `rows` (`[I, D]`) in panels of two vectors, each of items of one group. None if a number is not finite.
+    pub(super) fn new(
+        items_of_vector: usize,
+        rows: &[f32],
+        dimensions: usize,
+        group: impl Fn(usize) -> u32,
+    ) -> Option<Self> {
+        if !rows.iter().all(|x| x.is_finite()) {
+            return None;
+        }
+        let (items, width) = (rows.len() / dimensions, 2 * items_of_vector);
+        let row = |item: u32| &rows[item as usize * dimensions..][..dimensions];
+        let members = members(items, group);
+        let groups: Vec<Group> = members
+            .iter()
+            .map(|members| Group::new(dimensions, || members.iter().map(|&item| row(item))))
+            .collect();
+        let panels: Vec<(u32, &[u32])> =
+            (0..).zip(&members).flat_map(|(n, members)| members.chunks(width).map(move |part| (n, part))).collect();
+        // Scattered: were later items systematically better, as where a catalogue is sorted, far more would enter.
+        let (count, stride) = (panels.len(), scattering_stride(panels.len()));
+        let order = (0..count).map(|place| panels[place * stride % count]);
+        let height = height(dimensions);
+        let mut rough = Self {
+            dimensions,
+            longest: (0..items as u32).map(|item| length(wide(row(item)))).fold(0.0, f64::max),
+            length: 0.0,
+            width,
+            group_of: Vec::new(),
+            ids: vec![NOBODY; count * width],
+            rows: vec![0.0; count * width * dimensions],
+            words: Aligned::new(count * height * width),
+            groups,
+        };
+        for (place, (n, members)) in order.enumerate() {
+            rough.group_of.push(n);
+            rough.ids[place * width..][..members.len()].copy_from_slice(members);
+            let words = &mut rough.words[place * height * width..][..height * width];
+            words[..width].fill(NO_SCORE);
+            for (lane, &item) in members.iter().enumerate() {
+                rough.rows[(place * width + lane) * dimensions..][..dimensions].copy_from_slice(row(item));
+                let whole = rough.groups[n as usize].whole(row(item));
+                rough.length = rough.length.max(length(whole.iter().copied()));
+                let column = words.iter_mut().skip(word_of(lane, items_of_vector)).step_by(width);
+                column.zip(item_words(&whole)).for_each(|(word, new)| *word = new);
+            }
+        }
+        Some(rough)
+    }
+
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Each panel's group, and its words.
+    pub(super) fn panels(&self) -> (&[u32], impl Iterator<Item = &[u32]>) {
+        (&self.group_of, self.words.chunks_exact(height(self.dimensions) * self.width))
+    }
+
+    /// The item at a place, if there is one.
+    pub(super) fn item(&self, place: usize) -> Option<u32> {
+        Some(self.ids[place]).filter(|&item| item != NOBODY)
+    }
+
+    /// The row of the item at a place.
+    pub(super) fn row(&self, place: usize) -> &[f32] {
+        &self.rows[place * self.dimensions..][..self.dimensions]
+    }
+
+    /// An action in bytes; none if scores may not be finite.
+    pub(super) fn query(&self, action: &[f32]) -> Option<Query> {
+        let size = length(wide(action));
+        let bounded = size * self.longest < MOST_SCORE;
+        if !bounded {
+            return None;
+        }
+        let mut step = step(wide(action), MOST_OF_ACTION).max(size * self.length / MOST_SUM);
+        let mut whole = whole(wide(action), step, MOST_OF_ACTION);
+        // Rounding may have made it longer.
+        while length(whole.iter().copied()) * self.length > MOST_SUM {
+            step *= 1.01;
+            whole = self::whole(wide(action), step, MOST_OF_ACTION);
+        }
+        let lost = length(wide(action).zip(&whole).map(|(x, n)| x - step * n));
+        let kept = step * length(whole.iter().copied());
+        let defined = self.dimensions as f64 * (size * self.longest / 8_388_608.0 + LEAST);
+        let meaning = |group: &Group| Meaning {
+            centre: wide(action).zip(&group.centre).map(|(q, c)| q * c).sum(),
+            step: step * group.step,
+            per_step: 1.0 / (step * group.step),
+            // Lengths, and this sum itself, are rounded.
+            margin: (lost * group.longest + kept * group.lost + defined) * (1.0 + 1e-6),
+        };
+        let words = whole.chunks(4).map(|four| word(four, |x| (x + BIAS) as u8));
+        Some(Query { words: words.collect(), meanings: self.groups.iter().map(meaning).collect() })
+    }
+}
+
+impl Group {
+    fn new<'a, I: Iterator<Item = &'a [f32]>>(dimensions: usize, rows: impl Fn() -> I) -> Self {
+        let mut centre = vec![0.0; dimensions];
+        let mut count = 0.0;
+        for row in rows() {
+            count += 1.0;
+            centre.iter_mut().zip(wide(row)).for_each(|(sum, x)| *sum += x);
+        }
+        centre.iter_mut().for_each(|sum| *sum /= f64::max(count, 1.0));
+        let mut group = Self { centre, step: 0.0, longest: 0.0, lost: 0.0 };
+        for row in rows() {
+            let size = length(group.rest(row));
+            group.longest = group.longest.max(size);
+            group.step = group.step.max(step(group.rest(row), MOST_OF_ITEM)).max(size / LENGTH);
+        }
+        for row in rows() {
+            let whole = group.whole(row);
+            let lost = length(group.rest(row).zip(whole).map(|(x, n)| x - group.step * n));
+            group.lost = group.lost.max(lost);
+        }
+        group
+    }
+
+    fn rest<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = f64> + 'a {
+        wide(row).zip(&self.centre).map(|(x, c)| x - c)
+    }
+
+    fn whole(&self, row: &[f32]) -> Vec<f64> {
+        whole(self.rest(row), self.step, MOST_OF_ITEM)
+    }
+}
+
+impl Query {
+    /// Scores of bytes in a group: one that all are above that may reach `threshold`, and one that none is above that may
+    /// not.
+    pub(super) fn bars(&self, group: usize, threshold: f64) -> (i16, i16) {
+        let Meaning { centre, per_step, margin, .. } = self.meanings[group];
+        // What reaches a whole number is above the one before: and one more, as this is rounded.
+        let bar = |least: f64| (least * per_step).floor();
+        let (may, must) = (bar(threshold - centre - margin) - 1.0, bar(threshold - centre + margin) + 1.0);
+        (if may.is_nan() { i16::MIN } else { may as i16 }, must as i16)
+    }
+
+    /// Whether an item of a group with this score of bytes may reach `threshold`.
+    pub(super) fn may_reach(&self, group: u32, score: i16, threshold: f64) -> bool {
+        score > self.bars(group as usize, threshold).0
+    }
+
+    /// What a score of bytes of an item of a group is at least; nothing where there is no item.
+    pub(super) fn at_least(&self, group: usize, score: i16) -> f64 {
+        let Meaning { centre, step, margin, .. } = self.meanings[group];
+        if score == i16::MIN { f64::NEG_INFINITY } else { centre + step * f64::from(score) - margin }
+    }
+}
+
+/// The items of each group.
+fn members(items: usize, group: impl Fn(usize) -> u32) -> Vec<Vec<u32>> {
+    let mut members = Vec::new();
+    for item in 0..items {
+        let group = group(item) as usize;
+        if members.len() <= group {
+            members.resize(group + 1, Vec::new());
+        }
+        members[group].push(item as u32);
+    }
+    members
+}
+
+fn wide(row: &[f32]) -> impl Iterator<Item = f64> {
+    row.iter().map(|&x| f64::from(x))
+}
+
+/// The step of which the largest number is `most`.
+fn step(numbers: impl Iterator<Item = f64>, most: f64) -> f64 {
+    numbers.fold(0.0_f64, |largest, x| largest.max(x.abs())) / most
+}
+
+/// Numbers in whole steps.
+fn whole(numbers: impl Iterator<Item = f64>, step: f64, most: f64) -> Vec<f64> {
+    let steps = if step > 0.0 { 1.0 / step } else { 0.0 };
+    numbers.map(|x| (x * steps).round().clamp(-most, most)).collect()
+}
+
+fn length(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// Words of an item in a panel.
+fn height(dimensions: usize) -> usize {
+    1 + dimensions.div_ceil(4)
+}
+
+/// An item's words: first what takes away again what is added to an action's numbers.
+fn item_words(whole: &[f64]) -> impl Iterator<Item = u32> {
+    let mut added = [0_i16; 2];
+    for (n, x) in whole.iter().enumerate() {
+        let half = &mut added[n / 2 % 2];
+        *half = half.wrapping_sub((BIAS * x) as i16);
+    }
+    let [low, high] = added.map(|half| u32::from(half.cast_unsigned()));
+    std::iter::once(low | high << 16).chain(whole.chunks(4).map(|four| word(four, |x| (x as i8).cast_unsigned())))
+}
+
+/// Four numbers, or the last few, as the bytes of a word.
+fn word(four: &[f64], byte: impl Fn(f64) -> u8) -> u32 {
+    u32::from_le_bytes([0, 1, 2, 3].map(|n| byte(four.get(n).copied().unwrap_or(0.0))))
+}
+
+/// The most steps of an item and of an action: two products of an item's and of an action's with [`BIAS`] on it, so that
+/// none is below 0, fit into 16 bits.
+const MOST_OF_ITEM: f64 = 127.0;
+const MOST_OF_ACTION: f64 = 63.0;
+const BIAS: f64 = 64.0;
+/// The most that a sum may be, and about its root.
+const MOST_SUM: f64 = 32_767.0;
+const LENGTH: f64 = 181.0;
+/// Scores below this are finite in whatever order they are added up.
+const MOST_SCORE: f64 = 1e37;
+/// 2^-150
+const LEAST: f64 = 7.006_492_321_624_085e-46;
+/// In the place of an item where a panel has none.
+const NOBODY: u32 = u32::MAX;
