@@ -14,7 +14,7 @@ use recsim_core::net::Weights;
 use recsim_core::td3::{AgentState, Learner, Moments, Network, UpdateKeys, smooth, target_value};
 
 use crate::elementary::{normal_pairs, tanh};
-use crate::mlp::{Dropout, Host, Net, ROWS, Room, Tape, squash, table, value, vectorised};
+use crate::mlp::{Dropout, Host, Net, Room, Tape, squash, table, value, vectorised};
 use crate::optimizer::{descend, follow, square};
 use crate::replay::{Replay, Sample};
 use crate::{CpuError, World};
@@ -73,7 +73,7 @@ impl Agent {
         Ok(())
     }
 
-    /// What the critics should say, `[rows]`: tiles of rows go through all three targets.
+    /// What the critics should say, `[rows]`: tiles of them go through all three targets.
     fn target_values(&self, world: &World, replay: &Replay, keys: &UpdateKeys) -> Result<Vec<f32>, CpuError> {
         let Self { arch, learner, targets, sample, .. } = self;
         let [actor, critics @ ..] = targets;
@@ -81,14 +81,14 @@ impl Agent {
         let deviation = (learner.policy_noise * learner.max_action) as f32;
         let limit = (learner.noise_clip * learner.max_action) as f32;
         let mut values = crate::error::table("target values", sample.rows, 0.0)?;
-        let tiles = values.par_chunks_mut(ROWS).enumerate();
+        let tiles = values.par_chunks_mut(TILE).enumerate();
         tiles.for_each_init(
             || [Room::new(*arch), Room::new(*arch)],
             |[policy, critic], (tile, values)| {
-                let (first, width) = (tile * ROWS, values.len());
+                let (first, width) = (tile * TILE, values.len());
                 sample.next_states(world, replay, first, policy.input(&learner.actor, width));
                 let action = policy.evaluate(&learner.actor, actor, width);
-                let (mut bits, mut noise) = ([0; ROWS], [[0.0; ROWS]; 2]);
+                let (mut bits, mut noise) = ([0; TILE], [[0.0; TILE]; 2]);
                 for (pair, actions) in action.chunks_mut(2 * width).enumerate() {
                     for (row, bits) in bits[..width].iter_mut().enumerate() {
                         *bits = keys.noise.with((first + row) as u64).with(pair as u64).bits();
@@ -211,3 +211,6 @@ impl Agent {
 fn mean(values: &[f32]) -> f64 {
     values.iter().copied().map(f64::from).sum::<f64>() / values.len() as f64
 }
+
+/// Rows of an update that go through the targets together: an update of 512 is two such tiles.
+const TILE: usize = 256;
