@@ -3,6 +3,9 @@
 //! The score's order of operations is defined ([`score`](recsim_core::slate::score)): over the dimensions, one after
 //! the other. A vector's lanes are therefore *items*, each adding its own products in that order, and the search gives
 //! the same bits as plain loops, on every instruction set.
+//!
+//! Short lists are searched for in bytes where the machine multiplies them fast (`rough`, `scan`): a rough score tells which
+//! items may be among the best, and those alone are scored in the defined order. What is found is the same.
 
 mod aligned;
 mod bytes;
