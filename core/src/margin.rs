@@ -22,7 +22,7 @@ pub fn exponent(largest: f32) -> i32 {
 ///   `x = uX + v√D`, and the exact sum of products, by Cauchy and Schwarz, by `aX + Ax + ax`;
 /// - adding at most 2D numbers, each sum off by at most `2^-22` of all magnitudes added (a tensor core cuts sums off
 ///   that single precision would round), takes `2^-21 D (A + a)(X + x)`;
-/// - the defined order rounds D times: `2^-23 D A X`, and at the end of single precision's range `2^-150` each time.
+/// - the defined order rounds too ([`defined`]).
 ///
 /// ```
 /// // Nearly all of it is the rounding of both tables to 11 bits.
@@ -35,9 +35,21 @@ pub fn margin(dimensions: usize, action: f64, row: f64, exponents: i32) -> f64 {
     let (action_off, row_off) = (UNIT * action + tiny, UNIT * row + tiny);
     let rounded = action_off * row + action * row_off + action_off * row_off;
     let summed = terms * SUM * (action + action_off) * (row + row_off);
-    let defined = terms * (SCORE * action * row + libm::ldexp(1.0, exponents - 150));
     // Lengths, and this sum itself, are rounded.
-    (rounded + summed + defined) * (1.0 + 1e-9)
+    (rounded + summed + defined(dimensions, action, row, exponents)) * (1.0 + 1e-9)
+}
+
+/// The most by which the [`score`](crate::slate::score) times `2^exponents` differs from the exact one, for a scaled action
+/// and a scaled row of at most these lengths: it is rounded D times, `2^-23 D A X`, and at the end of single precision's
+/// range by `2^-150` each time.
+///
+/// ```
+/// // The range's end matters to products that vanish, and to no others.
+/// use recsim_core::margin::defined;
+/// assert_eq!([defined(64, 1.0, 1.0, 0), defined(1, 1e-30, 1e-30, 0)], [2.0_f64.powi(-17), 2.0_f64.powi(-150)]);
+/// ```
+pub fn defined(dimensions: usize, action: f64, row: f64, exponents: i32) -> f64 {
+    dimensions as f64 * (SCORE * action * row + libm::ldexp(1.0, exponents - 150))
 }
 
 /// 2^-11, 2^-24, 2^-21 and 2^-23: what is lost to rounding a half, to a half that is tiny, to a step of summing, and to a

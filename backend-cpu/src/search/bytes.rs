@@ -1,6 +1,10 @@
 //! Products of bytes, on machines that have them.
 
+use std::arch::x86_64::{__m256i, __m512i};
+
 use pulp::bytemuck::Pod;
+use pulp::cast;
+use pulp::x86::{V3, V4};
 
 /// Vectors of bytes, four for each item: of four dimensions.
 pub(super) trait Bytes: Copy {
@@ -32,7 +36,10 @@ pub(super) trait Bytes: Copy {
     fn greater(self, a: Self::Scores, b: Self::Scores) -> Self::Scores;
 
     /// Whether any of the scores is above the bar in its place.
-    fn any_above<const Q: usize>(self, scores: &[Self::Scores; Q], bars: &[i16; Q]) -> bool;
+    #[inline(always)]
+    fn any_above<const Q: usize>(self, scores: &[Self::Scores; Q], bars: &[i16; Q]) -> bool {
+        scores.iter().zip(bars).fold(0, |any, (&scores, &bar)| any | self.above(scores, bar)) != 0
+    }
 
     /// A mask of the scores above `bar`: the lowest bit of those that an item has.
     fn above(self, scores: Self::Scores, bar: i16) -> u32;
@@ -43,107 +50,92 @@ pub(super) fn word_of(place: usize, items_of_vector: usize) -> usize {
     place / 4 % 2 * items_of_vector + place / 8 * 4 + place % 4
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::{__m256i, __m512i};
+impl Bytes for V3 {
+    type Vector = __m256i;
+    type Words = [u32; 8];
+    type Scores = [i16; 16];
+    const ITEMS: usize = 8;
+    const BITS: usize = 2;
 
-    use pulp::cast;
-    use pulp::x86::{V3, V4};
-
-    use super::Bytes;
-
-    impl Bytes for V3 {
-        type Vector = __m256i;
-        type Words = [u32; 8];
-        type Scores = [i16; 16];
-        const ITEMS: usize = 8;
-        const BITS: usize = 2;
-
-        #[inline(always)]
-        fn load(self, words: &[u32; 8]) -> __m256i {
-            cast(*words)
-        }
-
-        #[inline(always)]
-        fn splat(self, word: u32) -> __m256i {
-            self.avx._mm256_set1_epi32(word.cast_signed())
-        }
-
-        #[inline(always)]
-        fn multiply_add(self, unsigned: __m256i, signed: __m256i, sums: __m256i) -> __m256i {
-            self.avx2._mm256_add_epi16(sums, self.avx2._mm256_maddubs_epi16(unsigned, signed))
-        }
-
-        #[inline(always)]
-        fn scores(self, sums: [__m256i; 2]) -> [i16; 16] {
-            let [first, second] = sums.map(|sums| self.avx2._mm256_madd_epi16(sums, self.avx._mm256_set1_epi16(1)));
-            cast(self.avx2._mm256_packs_epi32(first, second))
-        }
-
-        #[inline(always)]
-        fn greater(self, a: [i16; 16], b: [i16; 16]) -> [i16; 16] {
-            cast(self.avx2._mm256_max_epi16(cast(a), cast(b)))
-        }
-
-        #[inline(always)]
-        fn any_above<const Q: usize>(self, scores: &[[i16; 16]; Q], bars: &[i16; Q]) -> bool {
-            let mut any = self.avx._mm256_setzero_si256();
-            for (&scores, &bar) in scores.iter().zip(bars) {
-                let above = self.avx2._mm256_cmpgt_epi16(cast(scores), self.avx._mm256_set1_epi16(bar));
-                any = self.avx2._mm256_or_si256(any, above);
-            }
-            self.avx2._mm256_movemask_epi8(any) != 0
-        }
-
-        #[inline(always)]
-        fn above(self, scores: [i16; 16], bar: i16) -> u32 {
-            let above = self.avx2._mm256_cmpgt_epi16(cast(scores), self.avx._mm256_set1_epi16(bar));
-            self.avx2._mm256_movemask_epi8(above).cast_unsigned() & 0x5555_5555
-        }
+    #[inline(always)]
+    fn load(self, words: &[u32; 8]) -> __m256i {
+        cast(*words)
     }
 
-    impl Bytes for V4 {
-        type Vector = __m512i;
-        type Words = [u32; 16];
-        type Scores = [i16; 32];
-        const ITEMS: usize = 16;
-        const BITS: usize = 1;
+    #[inline(always)]
+    fn splat(self, word: u32) -> __m256i {
+        self.avx._mm256_set1_epi32(word.cast_signed())
+    }
 
-        #[inline(always)]
-        fn load(self, words: &[u32; 16]) -> __m512i {
-            cast(*words)
-        }
+    #[inline(always)]
+    fn multiply_add(self, unsigned: __m256i, signed: __m256i, sums: __m256i) -> __m256i {
+        self.avx2._mm256_add_epi16(sums, self.avx2._mm256_maddubs_epi16(unsigned, signed))
+    }
 
-        #[inline(always)]
-        fn splat(self, word: u32) -> __m512i {
-            self.avx512f._mm512_set1_epi32(word.cast_signed())
-        }
+    #[inline(always)]
+    fn scores(self, sums: [__m256i; 2]) -> [i16; 16] {
+        let [first, second] = sums.map(|sums| self.avx2._mm256_madd_epi16(sums, self.avx._mm256_set1_epi16(1)));
+        cast(self.avx2._mm256_packs_epi32(first, second))
+    }
 
-        #[inline(always)]
-        fn multiply_add(self, unsigned: __m512i, signed: __m512i, sums: __m512i) -> __m512i {
-            self.avx512bw._mm512_add_epi16(sums, self.avx512bw._mm512_maddubs_epi16(unsigned, signed))
-        }
+    #[inline(always)]
+    fn greater(self, a: [i16; 16], b: [i16; 16]) -> [i16; 16] {
+        cast(self.avx2._mm256_max_epi16(cast(a), cast(b)))
+    }
 
-        #[inline(always)]
-        fn scores(self, sums: [__m512i; 2]) -> [i16; 32] {
-            let ones = self.avx512f._mm512_set1_epi16(1);
-            let [first, second] = sums.map(|sums| self.avx512bw._mm512_madd_epi16(sums, ones));
-            cast(self.avx512bw._mm512_packs_epi32(first, second))
+    #[inline(always)]
+    fn any_above<const Q: usize>(self, scores: &[[i16; 16]; Q], bars: &[i16; Q]) -> bool {
+        let mut any = self.avx._mm256_setzero_si256();
+        for (&scores, &bar) in scores.iter().zip(bars) {
+            let above = self.avx2._mm256_cmpgt_epi16(cast(scores), self.avx._mm256_set1_epi16(bar));
+            any = self.avx2._mm256_or_si256(any, above);
         }
+        self.avx2._mm256_movemask_epi8(any) != 0
+    }
 
-        #[inline(always)]
-        fn greater(self, a: [i16; 32], b: [i16; 32]) -> [i16; 32] {
-            cast(self.avx512bw._mm512_max_epi16(cast(a), cast(b)))
-        }
+    #[inline(always)]
+    fn above(self, scores: [i16; 16], bar: i16) -> u32 {
+        let above = self.avx2._mm256_cmpgt_epi16(cast(scores), self.avx._mm256_set1_epi16(bar));
+        self.avx2._mm256_movemask_epi8(above).cast_unsigned() & 0x5555_5555
+    }
+}
 
-        #[inline(always)]
-        fn any_above<const Q: usize>(self, scores: &[[i16; 32]; Q], bars: &[i16; Q]) -> bool {
-            scores.iter().zip(bars).fold(0, |any, (&scores, &bar)| any | self.above(scores, bar)) != 0
-        }
+impl Bytes for V4 {
+    type Vector = __m512i;
+    type Words = [u32; 16];
+    type Scores = [i16; 32];
+    const ITEMS: usize = 16;
+    const BITS: usize = 1;
 
-        #[inline(always)]
-        fn above(self, scores: [i16; 32], bar: i16) -> u32 {
-            self.avx512bw._mm512_cmpgt_epi16_mask(cast(scores), self.avx512f._mm512_set1_epi16(bar))
-        }
+    #[inline(always)]
+    fn load(self, words: &[u32; 16]) -> __m512i {
+        cast(*words)
+    }
+
+    #[inline(always)]
+    fn splat(self, word: u32) -> __m512i {
+        self.avx512f._mm512_set1_epi32(word.cast_signed())
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, unsigned: __m512i, signed: __m512i, sums: __m512i) -> __m512i {
+        self.avx512bw._mm512_add_epi16(sums, self.avx512bw._mm512_maddubs_epi16(unsigned, signed))
+    }
+
+    #[inline(always)]
+    fn scores(self, sums: [__m512i; 2]) -> [i16; 32] {
+        let ones = self.avx512f._mm512_set1_epi16(1);
+        let [first, second] = sums.map(|sums| self.avx512bw._mm512_madd_epi16(sums, ones));
+        cast(self.avx512bw._mm512_packs_epi32(first, second))
+    }
+
+    #[inline(always)]
+    fn greater(self, a: [i16; 32], b: [i16; 32]) -> [i16; 32] {
+        cast(self.avx512bw._mm512_max_epi16(cast(a), cast(b)))
+    }
+
+    #[inline(always)]
+    fn above(self, scores: [i16; 32], bar: i16) -> u32 {
+        self.avx512bw._mm512_cmpgt_epi16_mask(cast(scores), self.avx512f._mm512_set1_epi16(bar))
     }
 }

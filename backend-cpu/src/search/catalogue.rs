@@ -4,10 +4,8 @@ use pulp::Arch;
 use recsim_core::slate::{Best, scattering_stride};
 
 use super::aligned::Aligned;
-use super::bytes::Bytes;
+use super::in_bytes::InBytes;
 use super::kernel::{PanelWidth, Search};
-use super::rough::Rough;
-use super::scan::Scan;
 
 /// Item rows in panels: `[panels, D, width]`, a panel being as many items as the kernel scores at a time. What is
 /// missing from the last items' panel is zeros.
@@ -24,26 +22,15 @@ pub(crate) struct Catalogue {
     panels: usize,
     stride: usize,
     storage: Aligned<f32>,
-    /// In bytes, where the machine multiplies them fast.
-    rough: Option<Rough>,
+    in_bytes: Option<InBytes>,
 }
 
 impl Catalogue {
-    /// Lays out `rows` (`[I, D]`) for an instruction set.
+    /// Lays out `rows` (`[I, D]`) for an instruction set. Items of a `group` are like each other: what is searched does not
+    /// depend on it, only how fast.
     pub(crate) fn new(arch: Arch, rows: &[f32], dimensions: usize, group: impl Fn(usize) -> u32) -> Self {
-        let bytes = match arch {
-            #[cfg(target_arch = "x86_64")]
-            Arch::V4(simd) => items_of(simd),
-            #[cfg(target_arch = "x86_64")]
-            Arch::V3(simd) => items_of(simd),
-            _ => 0,
-        };
-        let rough = if bytes > 0 && dimensions <= MOST_DIMENSIONS {
-            Rough::new(bytes, rows, dimensions, group)
-        } else {
-            None
-        };
-        Self { rough, ..Self::with_width(arch, rows, dimensions, arch.dispatch(PanelWidth)) }
+        let in_bytes = InBytes::new(arch, rows, dimensions, group);
+        Self { in_bytes, ..Self::with_width(arch, rows, dimensions, arch.dispatch(PanelWidth)) }
     }
 
     pub(super) fn with_width(arch: Arch, rows: &[f32], dimensions: usize, width: usize) -> Self {
@@ -52,7 +39,7 @@ impl Catalogue {
         let mut storage = Aligned::new(panels * width * dimensions);
         let stride = scattering_stride(panels);
         let mut catalogue =
-            Self { arch, items, dimensions, width, panels, stride, storage: Aligned::new(0), rough: None };
+            Self { arch, items, dimensions, width, panels, stride, storage: Aligned::new(0), in_bytes: None };
         for (place, panel) in storage.chunks_exact_mut(width * dimensions).enumerate() {
             let (first, count) = catalogue.items_of(place);
             let rows = rows[first * dimensions..][..count * dimensions].chunks_exact(dimensions);
@@ -70,21 +57,10 @@ impl Catalogue {
     /// (`[n, stride]`).
     pub(crate) fn best(&self, queries: &[f32], places: &mut [u32], stride: usize, list: usize) {
         let mut scores = vec![0.0; places.len() / stride * list];
-        if list * FEW <= self.items
-            && let Some(rough) = &self.rough
+        if let Some(in_bytes) = &self.in_bytes
+            && in_bytes.best(self.arch, queries, &mut lists(places, stride, &mut scores, list), list)
         {
-            let best = &mut lists(places, stride, &mut scores, list);
-            let most = self.items / SHARE;
-            let done = match self.arch {
-                #[cfg(target_arch = "x86_64")]
-                Arch::V4(bytes) => bytes.vectorize(Scan::<_, 12> { bytes, rough, queries, best, list, most }),
-                #[cfg(target_arch = "x86_64")]
-                Arch::V3(bytes) => bytes.vectorize(Scan::<_, 6> { bytes, rough, queries, best, list, most }),
-                _ => false,
-            };
-            if done {
-                return;
-            }
+            return;
         }
         let best = &mut lists(places, stride, &mut scores, list);
         self.arch.dispatch(Search { catalogue: self, queries, best });
@@ -115,17 +91,3 @@ fn lists<'a>(places: &'a mut [u32], stride: usize, scores: &'a mut [f32], list: 
     let rows = places.chunks_exact_mut(stride).zip(scores.chunks_exact_mut(list));
     rows.map(|(places, scores)| Best::new(&mut places[..list], scores)).collect()
 }
-
-/// Items in a vector of bytes.
-#[cfg(target_arch = "x86_64")]
-fn items_of<B: Bytes>(_: B) -> usize {
-    B::ITEMS
-}
-
-/// The part of a catalogue's items of which scoring them one by one costs as much as scoring all together.
-const SHARE: usize = 16;
-/// Dimensions up to which scores of bytes are near enough to tell items apart.
-const MOST_DIMENSIONS: usize = 256;
-/// Lists of at most such a part of the catalogue are searched for in bytes: of longer ones too many items come to stand in
-/// them for a while.
-const FEW: usize = 256;

@@ -4,14 +4,19 @@
 //! the other. A vector's lanes are therefore *items*, each adding its own products in that order, and the search gives
 //! the same bits as plain loops, on every instruction set.
 //!
-//! Short lists are searched for in bytes where the machine multiplies them fast (`rough`, `scan`): a rough score tells which
+//! Short lists are searched for in bytes where the machine multiplies them fast (`in_bytes`): a rough score tells which
 //! items may be among the best, and those alone are scored in the defined order. What is found is the same.
 
 mod aligned;
+#[cfg(target_arch = "x86_64")]
 mod bytes;
 mod catalogue;
+#[cfg_attr(not(target_arch = "x86_64"), path = "no_bytes.rs")]
+mod in_bytes;
 mod kernel;
+#[cfg(target_arch = "x86_64")]
 mod rough;
+#[cfg(target_arch = "x86_64")]
 mod scan;
 
 pub(crate) use catalogue::Catalogue;
@@ -59,7 +64,7 @@ pub fn best_items(
 /// it: 12 KB at 64 dimensions. A multiple of both kernels' heights.
 pub(crate) const TILE: usize = 48;
 
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 mod rough_tests;
 #[cfg(test)]
 mod tests;

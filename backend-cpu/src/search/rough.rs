@@ -6,21 +6,22 @@
 //! `|q·x - (q·c + st q'·r')| <= |q - tq'| R + |tq'| E`,
 //!
 //! R being the length of the group's longest rest and E that of its largest `r - sr'`. The defined score is off by
-//! another `2^-23 D |q||x|`, and `2^-150` a dimension where numbers vanish ([`margin`](mod@recsim_core::margin)).
+//! its own rounding besides ([`defined`]).
 //!
 //! Products are added up in 16 bits. Steps are such that no sum exceeds them, again by Cauchy and Schwarz: an item's whole
 //! numbers are [`LENGTH`] long, or a little more, and an action's no longer than leaves the product below 2^15.
 
+use recsim_core::margin::defined;
 use recsim_core::slate::scattering_stride;
 
 use super::aligned::Aligned;
 use super::bytes::word_of;
-use super::scan::NO_SCORE;
 
 /// A catalogue in bytes.
 #[derive(Debug)]
 pub(super) struct Rough {
     pub(super) dimensions: usize,
+    items: usize,
     groups: Vec<Group>,
     /// The longest row.
     longest: f64,
@@ -92,6 +93,7 @@ impl Rough {
         let height = height(dimensions);
         let mut rough = Self {
             dimensions,
+            items,
             longest: (0..items as u32).map(|item| length(wide(row(item)))).fold(0.0, f64::max),
             length: 0.0,
             width,
@@ -115,6 +117,11 @@ impl Rough {
             }
         }
         Some(rough)
+    }
+
+    /// Items there are.
+    pub(super) fn items(&self) -> usize {
+        self.items
     }
 
     pub(super) fn groups(&self) -> usize {
@@ -156,7 +163,7 @@ impl Rough {
         }
         let lost = length(wide(action).zip(&whole).map(|(x, n)| x - step * n));
         let kept = step * length(whole.iter().copied());
-        let defined = self.dimensions as f64 * (size * self.longest / 8_388_608.0 + LEAST);
+        let defined = defined(self.dimensions, size, self.longest, 0);
         let meaning = |group: &Group| Meaning {
             centre: wide(action).zip(&group.centre).map(|(q, c)| q * c).sum(),
             step: step * group.step,
@@ -287,7 +294,7 @@ const MOST_SUM: f64 = 32_767.0;
 const LENGTH: f64 = 181.0;
 /// Scores below this are finite in whatever order they are added up.
 const MOST_SCORE: f64 = 1e37;
-/// 2^-150
-const LEAST: f64 = 7.006_492_321_624_085e-46;
-/// In the place of an item where a panel has none.
+/// In the place of an item where a panel has none, and what its sums begin with: the two halves of -2^15, which is less than
+/// any item's score.
 const NOBODY: u32 = u32::MAX;
+pub(super) const NO_SCORE: u32 = 0xc000_c000;

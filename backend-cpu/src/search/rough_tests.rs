@@ -1,12 +1,12 @@
 //! The search in bytes against plain loops, and its margin against the scores that it must hold.
 
 use proptest::prelude::*;
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use recsim_core::rng::{Key, Purpose, index, normal_pair};
 use recsim_core::slate::{Best, score};
 use recsim_core::world::lists_by_brute_force;
 
-use super::bytes::word_of;
+use super::bytes::{Bytes, word_of};
 use super::rough::Rough;
 use super::scan::Scan;
 use crate::InstructionSet;
@@ -25,6 +25,7 @@ proptest! {
                 prop_assert_eq!(&places, &plain, "{:?}", arch);
             }
         }
+        prop_assert_eq!(&found_plainly(&tables, list), &plain);
     }
 
     #[test]
@@ -106,6 +107,66 @@ fn numbers_that_are_not_finite_or_too_large_are_left_to_plain_loops() {
     for action in [1e17, f32::INFINITY, f32::NAN] {
         assert!(rough.query(&[action]).is_none());
     }
+}
+
+/// Sums on plain numbers, in the shape of AVX-512: most machines cannot run that.
+#[derive(Clone, Copy)]
+struct Plain;
+
+impl Bytes for Plain {
+    type Vector = [u32; 16];
+    type Words = [u32; 16];
+    type Scores = [i16; 32];
+    const ITEMS: usize = 16;
+    const BITS: usize = 1;
+
+    fn load(self, words: &[u32; 16]) -> [u32; 16] {
+        *words
+    }
+
+    fn splat(self, word: u32) -> [u32; 16] {
+        [word; 16]
+    }
+
+    fn multiply_add(self, unsigned: [u32; 16], signed: [u32; 16], sums: [u32; 16]) -> [u32; 16] {
+        std::array::from_fn(|item| {
+            let (a, b) = (unsigned[item].to_le_bytes(), signed[item].to_le_bytes());
+            let product = |n: usize| i32::from(a[n]) * i32::from(b[n].cast_signed());
+            let half = |n: usize| i16::try_from(product(2 * n) + product(2 * n + 1)).expect("two products fit");
+            let [low, high] = [0, 1].map(|n| half(n).wrapping_add(halves(sums[item])[n]));
+            u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16
+        })
+    }
+
+    fn scores(self, sums: [[u32; 16]; 2]) -> [i16; 32] {
+        std::array::from_fn(|place| {
+            let [low, high] = halves(sums.as_flattened()[word_of(place, 16)]);
+            low.saturating_add(high)
+        })
+    }
+
+    fn greater(self, a: [i16; 32], b: [i16; 32]) -> [i16; 32] {
+        std::array::from_fn(|place| a[place].max(b[place]))
+    }
+
+    fn above(self, scores: [i16; 32], bar: i16) -> u32 {
+        scores.iter().rev().fold(0, |bits, &score| bits << 1 | u32::from(score > bar))
+    }
+}
+
+fn halves(word: u32) -> [i16; 2] {
+    [word as u16, (word >> 16) as u16].map(u16::cast_signed)
+}
+
+/// The search on plain numbers.
+fn found_plainly(tables: &Tables, list: usize) -> Vec<u32> {
+    let Tables { dimensions, queries, .. } = tables;
+    let (rough, mut places) = (&tables.rough_of(16), vec![u32::MAX; queries.len() / dimensions * list]);
+    let mut scores = vec![0.0; places.len()];
+    let rows = places.chunks_exact_mut(list).zip(scores.chunks_exact_mut(list));
+    let best = &mut rows.map(|(places, scores)| Best::new(places, scores)).collect::<Vec<_>>();
+    assert!(Scan::<_, 12> { bytes: Plain, rough, queries, best, list, most: usize::MAX }.call());
+    places
 }
 
 /// Whether the search was done, and what it found; none where the machine multiplies no bytes.

@@ -8,7 +8,7 @@ use pulp::bytemuck::{Zeroable, cast_slice};
 use recsim_core::slate::Best;
 
 use super::bytes::Bytes;
-use super::rough::{Query, Rough};
+use super::rough::{NO_SCORE, Query, Rough};
 
 /// Enters the items of a catalogue into each query's best, `Q` queries at a time. Gives up, and says so, where too many
 /// items would have to be scored in the defined order.
@@ -241,5 +241,3 @@ fn interleave<const Q: usize>(queries: &[Query]) -> Vec<[u32; Q]> {
 const SEGMENT: usize = 16_384;
 /// Candidates that are scored together.
 const TOGETHER: usize = 8;
-/// The two halves of -2^15: less than any item's score.
-pub(super) const NO_SCORE: u32 = 0xc000_c000;

@@ -57,7 +57,7 @@ fn the_tables_tell_another_order_of_operations() {
 
 #[test]
 fn a_tile_is_whole_blocks() {
-    assert!(TILE.is_multiple_of(6) && TILE.is_multiple_of(8));
+    assert!(TILE.is_multiple_of(6) && TILE.is_multiple_of(8) && TILE.is_multiple_of(12));
 }
 
 /// A block shape that the machine's registers may not ask for.

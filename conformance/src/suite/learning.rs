@@ -70,12 +70,7 @@ pub fn learning_repeats_itself_to_the_bit<B: Device>(new: &impl Fn() -> B) {
     let learned = |seed| {
         let (mut stage, replay) = ready(new, true);
         for update in 1..=4 {
-            let keys = UpdateKeys::new(seed, update);
-            stage
-                .backend
-                .improve_critics(&stage.world, &replay, &mut stage.agent, &keys)
-                .expect("the device learns");
-            stage.backend.improve_policy(&mut stage.agent, &keys).expect("the device learns");
+            stage.update(&replay, &UpdateKeys::new(seed, update));
         }
         agent_bits(&stage.export())
     };
@@ -87,18 +82,13 @@ pub fn learning_repeats_itself_to_the_bit<B: Device>(new: &impl Fn() -> B) {
 pub fn an_agent_learns_from_the_ring_it_is_given<B: Device>(new: &impl Fn() -> B) {
     let (mut stage, first) = ready(new, true);
     let second = stage.replay(3..=4);
-    let learn = |stage: &mut Stage<B>, replay: &B::Replay, update| {
-        let keys = UpdateKeys::new(8, update);
-        stage.backend.improve_critics(&stage.world, replay, &mut stage.agent, &keys).expect("the device learns");
-        stage.backend.improve_policy(&mut stage.agent, &keys).expect("the device learns");
-    };
-    (1..=3).for_each(|update| learn(&mut stage, &first, update));
+    (1..=3).for_each(|update| stage.update(&first, &UpdateKeys::new(8, update)));
     let between = stage.export();
-    (4..=6).for_each(|update| learn(&mut stage, &second, update));
+    (4..=6).for_each(|update| stage.update(&second, &UpdateKeys::new(8, update)));
     let after = stage.export();
     let go_on = |stage: &mut Stage<B>, replay| {
         stage.agent = stage.backend.agent(&stage.plan.learner, &between).expect("the device takes an agent");
-        (4..=6).for_each(|update| learn(stage, replay, update));
+        (4..=6).for_each(|update| stage.update(replay, &UpdateKeys::new(8, update)));
         let weights = |agent: &AgentState| agent.networks.clone().map(|network| network.parameters).concat();
         weights(&stage.export()).iter().zip(weights(&after)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
     };
@@ -116,12 +106,7 @@ pub fn what_is_no_number_shows_in_the_losses<B: Device>(new: &impl Fn() -> B) {
             let weight = stage.plan.learner.layouts()[network].layers()[layer].weight.start;
             state.networks[network].parameters[weight] = f32::NAN;
             stage.agent = stage.backend.agent(&stage.plan.learner, &state).expect("the device takes an agent");
-            let keys = UpdateKeys::new(8, 1);
-            stage
-                .backend
-                .improve_critics(&stage.world, &replay, &mut stage.agent, &keys)
-                .expect("the device learns");
-            stage.backend.improve_policy(&mut stage.agent, &keys).expect("the device learns");
+            stage.update(&replay, &UpdateKeys::new(8, 1));
             let losses = stage.backend.losses(&mut stage.agent).expect("the device reports");
             assert!(!losses.is_finite(), "network {network}, layer {layer}: {losses:?}");
         }

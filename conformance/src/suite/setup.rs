@@ -5,7 +5,7 @@ use recsim_core::config::{Config, Plan};
 use recsim_core::later::Later;
 use recsim_core::replay::Transitions;
 use recsim_core::rng::{Key, Purpose, normal_pair, uniform};
-use recsim_core::td3::{AgentState, Learner};
+use recsim_core::td3::{AgentState, Learner, UpdateKeys};
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
 
 pub(super) const USERS: usize = 37;
@@ -102,6 +102,12 @@ impl<B: Device> Stage<B> {
     pub(super) fn actions(&mut self, users: core::ops::Range<usize>, exploration: Option<Key>) -> Vec<f32> {
         let batch = self.acted(users, exploration);
         self.backend.snapshot(&batch).expect("the device shows a batch").action
+    }
+
+    /// An update of critics and policy.
+    pub(super) fn update(&mut self, replay: &B::Replay, keys: &UpdateKeys) {
+        self.backend.improve_critics(&self.world, replay, &mut self.agent, keys).expect("the device learns");
+        self.backend.improve_policy(&mut self.agent, keys).expect("the device learns");
     }
 
     pub(super) fn export(&mut self) -> AgentState {
