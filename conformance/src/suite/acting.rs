@@ -2,7 +2,7 @@
 
 use recsim_core::backend::Device;
 use recsim_core::rng::{Key, Purpose, normal_pair};
-use recsim_core::td3::saturated;
+use recsim_core::td3::{AgentState, Learner, saturated};
 
 use super::setup::{Stage, USERS, agent_bits, bits, plan, world, worn};
 
@@ -60,9 +60,7 @@ pub fn exploration_is_normal_noise_of_its_key<B: Device>(new: &impl Fn() -> B) {
 pub fn saturation_is_counted_before_noise<B: Device>(new: &impl Fn() -> B) {
     let world = world();
     let mut stage = Stage::new(new(), &world, plan(&world, |_| ()));
-    let mut agent = worn(&stage.plan.learner);
-    let last = stage.plan.learner.actor.layers().last().expect("a network has layers").weight.clone();
-    agent.networks[0].parameters[last].iter_mut().for_each(|weight| *weight *= 200.0);
+    let agent = excited(worn(&stage.plan.learner), &stage.plan.learner);
     stage.agent = stage.backend.agent(&stage.plan.learner, &agent).expect("the device takes an agent");
     let plain = stage.actions(0..USERS, None);
     let due = plain.iter().filter(|&&component| saturated(component, 1.0)).count();
@@ -82,7 +80,8 @@ pub fn a_batch_does_not_remember_who_served_it<B: Device>(new: &impl Fn() -> B) 
     let learner = stage.plan.learner.clone();
     let mut batch = stage.acted(0..USERS, None);
     for seed in [1, 2] {
-        stage.agent = stage.backend.agent(&learner, &learner.initial(seed)).expect("the device takes an agent");
+        let agent = excited(learner.initial(seed), &learner);
+        stage.agent = stage.backend.agent(&learner, &agent).expect("the device takes an agent");
         for exploration in [None, None, Some(noise_key()), Some(noise_key().with(3))] {
             stage.backend.act(&stage.agent, &mut batch, exploration).expect("the device acts");
             let fresh = stage.acted(0..USERS, exploration);
@@ -93,6 +92,7 @@ pub fn a_batch_does_not_remember_who_served_it<B: Device>(new: &impl Fn() -> B) 
                 (bits(&action), tally.components, tally.saturated)
             });
             assert!(old == new, "agent {seed}, {exploration:?}");
+            assert!(old.2 > 0, "an agent that saturates nothing would prove nothing");
         }
     }
 }
@@ -108,6 +108,13 @@ pub fn an_agent_comes_back_as_it_went<B: Device>(new: &impl Fn() -> B) {
         assert_eq!(agent_bits(&came), agent_bits(&went));
         assert_eq!((came.critic_updates, came.policy_updates), (went.critic_updates, went.policy_updates));
     }
+}
+
+/// An agent many components of whose actions are saturated.
+fn excited(mut agent: AgentState, learner: &Learner) -> AgentState {
+    let last = learner.actor.layers().last().expect("a network has layers").weight.clone();
+    agent.networks[0].parameters[last].iter_mut().for_each(|weight| *weight *= 200.0);
+    agent
 }
 
 fn noise_key() -> Key {
