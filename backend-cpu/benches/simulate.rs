@@ -34,6 +34,10 @@ fn benchmarks(criterion: &mut Criterion) {
     group.bench_function("recommend_4000", |bencher| {
         bencher.iter(|| cpu.recommend(&world, &mut batch).expect("slates"));
     });
+    let (_, mut near) = trained(&mut cpu, &generated);
+    group.bench_function("recommend_4000_as_a_trained_agent", |bencher| {
+        bencher.iter(|| cpu.recommend(&world, &mut near).expect("slates"));
+    });
     let view = generated.view();
     let (items, users) = (view.parts().item_embedding, view.parts().user_embedding);
     let items = Matrix::new(items, DIMENSIONS).transposed();
@@ -71,13 +75,35 @@ fn benchmarks(criterion: &mut Criterion) {
 
 /// A batch with normal actions.
 fn acted(cpu: &mut Cpu, generated: &GeneratedWorld) -> (World, Batch) {
+    given(cpu, generated, |_, normal| normal)
+}
+
+/// A batch whose actions lie about the centre of the largest cluster, as a trained agent's do, and more than they: many items'
+/// scores are nearly the same.
+fn trained(cpu: &mut Cpu, generated: &GeneratedWorld) -> (World, Batch) {
+    let view = generated.view();
+    let parts = view.parts();
+    let mut centre = [0.0; DIMENSIONS];
+    let rows =
+        parts.item_embedding.chunks_exact(DIMENSIONS).zip(parts.item_cluster).filter(|(_, cluster)| **cluster == 0);
+    let count = rows.clone().count() as f32;
+    for (row, _) in rows {
+        centre.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / count);
+    }
+    given(cpu, generated, |column, normal| 5.0 * centre[column] + 0.3 * normal)
+}
+
+/// A batch with actions made of normal numbers.
+fn given(cpu: &mut Cpu, generated: &GeneratedWorld, action: impl Fn(usize, f32) -> f32) -> (World, Batch) {
     let view = generated.view();
     let plan = Config::default().plan(&view).expect("the default configuration fits");
     let world = cpu.world(&view, &plan.environment).expect("a world");
     let mut batch = cpu.batch(&world, 0..USERS).expect("a batch");
     let mut round = cpu.snapshot(&batch).expect("a snapshot");
     for (n, pair) in (0..).zip(round.action.chunks_exact_mut(2)) {
-        pair.copy_from_slice(&normal_pair(Key::new(0, Purpose::Exploration).with(n)));
+        let normal = normal_pair(Key::new(0, Purpose::Exploration).with(n));
+        let column = 2 * n as usize % DIMENSIONS;
+        pair.copy_from_slice(&[action(column, normal[0]), action(column + 1, normal[1])]);
     }
     cpu.restore(&mut batch, &round).expect("a restored batch");
     (world, batch)

@@ -29,13 +29,13 @@ pub struct World {
 impl World {
     pub(crate) fn new(world: &HostWorld<'_>, environment: &Environment, arch: pulp::Arch) -> Self {
         let (shape, parts) = (world.shape(), world.parts());
-        let group = |item: usize| if shape.clusters <= MOST_GROUPS { parts.item_cluster[item] } else { 0 };
+        let cluster = |item: usize| parts.item_cluster[item];
         let catalogue = match environment.similarity {
-            Similarity::Dot => Catalogue::new(arch, parts.item_embedding, shape.dimensions, group),
+            Similarity::Dot => Catalogue::new(arch, parts.item_embedding, shape.dimensions, cluster),
             Similarity::Cosine => {
                 let mut rows = parts.item_embedding.to_vec();
                 rows.chunks_exact_mut(shape.dimensions).for_each(normalise);
-                Catalogue::new(arch, &rows, shape.dimensions, group)
+                Catalogue::new(arch, &rows, shape.dimensions, cluster)
             }
         };
         Self {
@@ -69,6 +69,3 @@ impl World {
 fn rows<'a, T>(table: &'a [T], rows: &Range<usize>, width: usize) -> &'a [T] {
     &table[rows.start * width..rows.end * width]
 }
-
-/// The most clusters that the search takes for groups of like items: for each of them a user's scores have another bar.
-const MOST_GROUPS: usize = 64;

@@ -38,7 +38,11 @@ pub(super) trait Bytes: Copy {
     /// Whether any of the scores is above the bar in its place.
     #[inline(always)]
     fn any_above<const Q: usize>(self, scores: &[Self::Scores; Q], bars: &[i16; Q]) -> bool {
-        scores.iter().zip(bars).fold(0, |any, (&scores, &bar)| any | self.above(scores, bar)) != 0
+        let mut any = 0;
+        for (&scores, &bar) in scores.iter().zip(bars) {
+            any |= self.above(scores, bar);
+        }
+        any != 0
     }
 
     /// A mask of the scores above `bar`: the lowest bit of those that an item has.
@@ -74,7 +78,9 @@ impl Bytes for V3 {
 
     #[inline(always)]
     fn scores(self, sums: [__m256i; 2]) -> [i16; 16] {
-        let [first, second] = sums.map(|sums| self.avx2._mm256_madd_epi16(sums, self.avx._mm256_set1_epi16(1)));
+        let ones = self.avx._mm256_set1_epi16(1);
+        let (first, second) =
+            (self.avx2._mm256_madd_epi16(sums[0], ones), self.avx2._mm256_madd_epi16(sums[1], ones));
         cast(self.avx2._mm256_packs_epi32(first, second))
     }
 
@@ -125,7 +131,8 @@ impl Bytes for V4 {
     #[inline(always)]
     fn scores(self, sums: [__m512i; 2]) -> [i16; 32] {
         let ones = self.avx512f._mm512_set1_epi16(1);
-        let [first, second] = sums.map(|sums| self.avx512bw._mm512_madd_epi16(sums, ones));
+        let (first, second) =
+            (self.avx512bw._mm512_madd_epi16(sums[0], ones), self.avx512bw._mm512_madd_epi16(sums[1], ones));
         cast(self.avx512bw._mm512_packs_epi32(first, second))
     }
 

@@ -26,10 +26,10 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    /// Lays out `rows` (`[I, D]`) for an instruction set. Items of a `group` are like each other: what is searched does not
-    /// depend on it, only how fast.
-    pub(crate) fn new(arch: Arch, rows: &[f32], dimensions: usize, group: impl Fn(usize) -> u32) -> Self {
-        let in_bytes = InBytes::new(arch, rows, dimensions, group);
+    /// Lays out `rows` (`[I, D]`) for an instruction set. Items of a `cluster` are like each other: what is found does
+    /// not depend on it, only how fast.
+    pub(crate) fn new(arch: Arch, rows: &[f32], dimensions: usize, cluster: impl Fn(usize) -> u32) -> Self {
+        let in_bytes = InBytes::new(arch, rows, dimensions, cluster);
         Self { in_bytes, ..Self::with_width(arch, rows, dimensions, arch.dispatch(PanelWidth)) }
     }
 

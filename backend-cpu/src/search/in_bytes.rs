@@ -12,9 +12,9 @@ use super::scan::Scan;
 pub(super) struct InBytes(Rough);
 
 impl InBytes {
-    /// `rows` (`[I, D]`) of items, each of a group of like ones. None where such a search would not pay, or a number is not
+    /// `rows` (`[I, D]`) of items, each of a cluster. None where such a search would not pay, or a number is not
     /// finite.
-    pub(super) fn new(arch: Arch, rows: &[f32], dimensions: usize, group: impl Fn(usize) -> u32) -> Option<Self> {
+    pub(super) fn new(arch: Arch, rows: &[f32], dimensions: usize, cluster: impl Fn(usize) -> u32) -> Option<Self> {
         fn items_of_vector<B: Bytes>(_: B) -> usize {
             B::ITEMS
         }
@@ -24,7 +24,7 @@ impl InBytes {
             _ => return None,
         };
         (dimensions <= MOST_DIMENSIONS)
-            .then(|| Rough::new(items_of_vector, rows, dimensions, group))
+            .then(|| Rough::new(items_of_vector, rows, dimensions, cluster))
             .flatten()
             .map(Self)
     }

@@ -1,7 +1,9 @@
 //! The catalogue in bytes: scores at a fraction of the cost, and how far they can be off.
 //!
-//! An item of a group is its group's centre and a rest, `x = c + r`, and the rest is rounded to whole numbers `r'` of a
-//! step `s`; so is an action `q`, to whole numbers `q'` of a step `t`. By Cauchy and Schwarz
+//! An item of a cluster is its cluster's centre and a rest, `x = c + r`, and the rest is rounded to whole numbers `r'` of a
+//! step `s`; so is an action `q`, to whole numbers `q'` of a step `t`. Items are grouped by cluster and length of the rest,
+//! each group with a step of its own: a trained agent's actions lie where items are near a centre, and must be told apart
+//! finely. By Cauchy and Schwarz
 //!
 //! `|q·x - (q·c + st q'·r')| <= |q - tq'| R + |tq'| E`,
 //!
@@ -22,6 +24,8 @@ use super::bytes::word_of;
 pub(super) struct Rough {
     pub(super) dimensions: usize,
     items: usize,
+    /// `[clusters]`
+    centres: Vec<Vec<f64>>,
     groups: Vec<Group>,
     /// The longest row.
     longest: f64,
@@ -40,10 +44,11 @@ pub(super) struct Rough {
     words: Aligned<u32>,
 }
 
-/// Items around a centre.
+/// Items about as far from a centre.
 #[derive(Debug)]
 struct Group {
-    centre: Vec<f64>,
+    /// The centre's cluster.
+    cluster: usize,
     step: f64,
     /// The longest rest, and the most that rounding changes one.
     longest: f64,
@@ -68,25 +73,33 @@ struct Meaning {
 }
 
 impl Rough {
-    /// Lays out `rows` (`[I, D]`) in panels of two vectors, each of items of one group. None if a number is not finite.
+    /// Lays out `rows` (`[I, D]`) of items, each of a cluster, in panels of two vectors, each of items of one group. None if a
+    /// number is not finite.
     pub(super) fn new(
         items_of_vector: usize,
         rows: &[f32],
         dimensions: usize,
-        group: impl Fn(usize) -> u32,
+        cluster: impl Fn(usize) -> u32,
     ) -> Option<Self> {
         if !rows.iter().all(|x| x.is_finite()) {
             return None;
         }
         let (items, width) = (rows.len() / dimensions, 2 * items_of_vector);
         let row = |item: u32| &rows[item as usize * dimensions..][..dimensions];
-        let members = members(items, group);
-        let groups: Vec<Group> = members
-            .iter()
-            .map(|members| Group::new(dimensions, || members.iter().map(|&item| row(item))))
-            .collect();
-        let panels: Vec<(u32, &[u32])> =
-            (0..).zip(&members).flat_map(|(n, members)| members.chunks(width).map(move |part| (n, part))).collect();
+        let mut clusters = members(items, cluster);
+        let centres: Vec<Vec<f64>> = clusters.iter().map(|members| centre(dimensions, members, row)).collect();
+        for (members, centre) in clusters.iter_mut().zip(&centres) {
+            members.sort_by_cached_key(|&item| length(rest(row(item), centre)).to_bits());
+        }
+        let shells = (MOST_GROUPS / clusters.len().max(1)).clamp(1, MOST_SHELLS);
+        let (mut groups, mut panels) = (Vec::new(), Vec::new());
+        for (cluster, members) in clusters.iter().enumerate() {
+            for members in members.chunks(members.len().div_ceil(shells).max(width)) {
+                let rests = members.iter().map(|&item| rest(row(item), &centres[cluster]).collect());
+                panels.extend(members.chunks(width).map(|part| (groups.len(), part)));
+                groups.push(Group::new(cluster, &rests.collect::<Vec<_>>()));
+            }
+        }
         // Scattered: were later items systematically better, as where a catalogue is sorted, far more would enter.
         let (count, stride) = (panels.len(), scattering_stride(panels.len()));
         let order = (0..count).map(|place| panels[place * stride % count]);
@@ -101,16 +114,18 @@ impl Rough {
             ids: vec![NOBODY; count * width],
             rows: vec![0.0; count * width * dimensions],
             words: Aligned::new(count * height * width),
+            centres,
             groups,
         };
         for (place, (n, members)) in order.enumerate() {
-            rough.group_of.push(n);
+            rough.group_of.push(n as u32);
             rough.ids[place * width..][..members.len()].copy_from_slice(members);
             let words = &mut rough.words[place * height * width..][..height * width];
             words[..width].fill(NO_SCORE);
             for (lane, &item) in members.iter().enumerate() {
                 rough.rows[(place * width + lane) * dimensions..][..dimensions].copy_from_slice(row(item));
-                let whole = rough.groups[n as usize].whole(row(item));
+                let group = &rough.groups[n];
+                let whole = group.whole(rest(row(item), &rough.centres[group.cluster]));
                 rough.length = rough.length.max(length(whole.iter().copied()));
                 let column = words.iter_mut().skip(word_of(lane, items_of_vector)).step_by(width);
                 column.zip(item_words(&whole)).for_each(|(word, new)| *word = new);
@@ -164,8 +179,10 @@ impl Rough {
         let lost = length(wide(action).zip(&whole).map(|(x, n)| x - step * n));
         let kept = step * length(whole.iter().copied());
         let defined = defined(self.dimensions, size, self.longest, 0);
+        let by_centre = |centre: &Vec<f64>| wide(action).zip(centre).map(|(q, c)| q * c).sum();
+        let by_centre: Vec<f64> = self.centres.iter().map(by_centre).collect();
         let meaning = |group: &Group| Meaning {
-            centre: wide(action).zip(&group.centre).map(|(q, c)| q * c).sum(),
+            centre: by_centre[group.cluster],
             step: step * group.step,
             per_step: 1.0 / (step * group.step),
             // Lengths, and this sum itself, are rounded.
@@ -177,40 +194,30 @@ impl Rough {
 }
 
 impl Group {
-    fn new<'a, I: Iterator<Item = &'a [f32]>>(dimensions: usize, rows: impl Fn() -> I) -> Self {
-        let mut centre = vec![0.0; dimensions];
-        let mut count = 0.0;
-        for row in rows() {
-            count += 1.0;
-            centre.iter_mut().zip(wide(row)).for_each(|(sum, x)| *sum += x);
-        }
-        centre.iter_mut().for_each(|sum| *sum /= f64::max(count, 1.0));
-        let mut group = Self { centre, step: 0.0, longest: 0.0, lost: 0.0 };
-        for row in rows() {
-            let size = length(group.rest(row));
+    fn new(cluster: usize, rests: &[Vec<f64>]) -> Self {
+        let mut group = Self { cluster, step: 0.0, longest: 0.0, lost: 0.0 };
+        for rest in rests {
+            let size = length(rest.iter().copied());
             group.longest = group.longest.max(size);
-            group.step = group.step.max(step(group.rest(row), MOST_OF_ITEM)).max(size / LENGTH);
+            group.step = group.step.max(step(rest.iter().copied(), MOST_OF_ITEM)).max(size / LENGTH);
         }
-        for row in rows() {
-            let whole = group.whole(row);
-            let lost = length(group.rest(row).zip(whole).map(|(x, n)| x - group.step * n));
+        for rest in rests {
+            let whole = group.whole(rest.iter().copied());
+            let lost = length(rest.iter().zip(whole).map(|(x, n)| x - group.step * n));
             group.lost = group.lost.max(lost);
         }
         group
     }
 
-    fn rest<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = f64> + 'a {
-        wide(row).zip(&self.centre).map(|(x, c)| x - c)
-    }
-
-    fn whole(&self, row: &[f32]) -> Vec<f64> {
-        whole(self.rest(row), self.step, MOST_OF_ITEM)
+    fn whole(&self, rest: impl Iterator<Item = f64>) -> Vec<f64> {
+        whole(rest, self.step, MOST_OF_ITEM)
     }
 }
 
 impl Query {
     /// Scores of bytes in a group: one that all are above that may reach `threshold`, and one that none is above that may
     /// not.
+    #[inline(always)]
     pub(super) fn bars(&self, group: usize, threshold: f64) -> (i16, i16) {
         let Meaning { centre, per_step, margin, .. } = self.meanings[group];
         // What reaches a whole number is above the one before: and one more, as this is rounded.
@@ -219,29 +226,39 @@ impl Query {
         (if may.is_nan() { i16::MIN } else { may as i16 }, must as i16)
     }
 
-    /// Whether an item of a group with this score of bytes may reach `threshold`.
-    pub(super) fn may_reach(&self, group: u32, score: i16, threshold: f64) -> bool {
-        score > self.bars(group as usize, threshold).0
-    }
-
     /// What a score of bytes of an item of a group is at least; nothing where there is no item.
+    #[inline(always)]
     pub(super) fn at_least(&self, group: usize, score: i16) -> f64 {
         let Meaning { centre, step, margin, .. } = self.meanings[group];
         if score == i16::MIN { f64::NEG_INFINITY } else { centre + step * f64::from(score) - margin }
     }
 }
 
-/// The items of each group.
-fn members(items: usize, group: impl Fn(usize) -> u32) -> Vec<Vec<u32>> {
-    let mut members = Vec::new();
+/// The items of each cluster; all in one, if there are more clusters than groups can be.
+fn members(items: usize, cluster: impl Fn(usize) -> u32) -> Vec<Vec<u32>> {
+    let clusters = (0..items).map(&cluster).max().map_or(0, |last| last as usize + 1);
+    if clusters > MOST_GROUPS {
+        return vec![(0..items as u32).collect()];
+    }
+    let mut members = vec![Vec::new(); clusters];
     for item in 0..items {
-        let group = group(item) as usize;
-        if members.len() <= group {
-            members.resize(group + 1, Vec::new());
-        }
-        members[group].push(item as u32);
+        members[cluster(item) as usize].push(item as u32);
     }
     members
+}
+
+/// The mean of items.
+fn centre<'a>(dimensions: usize, members: &[u32], row: impl Fn(u32) -> &'a [f32]) -> Vec<f64> {
+    let mut centre = vec![0.0; dimensions];
+    for &item in members {
+        centre.iter_mut().zip(wide(row(item))).for_each(|(sum, x)| *sum += x);
+    }
+    centre.iter_mut().for_each(|sum| *sum /= members.len().max(1) as f64);
+    centre
+}
+
+fn rest(row: &[f32], centre: &[f64]) -> impl Iterator<Item = f64> {
+    wide(row).zip(centre).map(|(x, c)| x - c)
 }
 
 fn wide(row: &[f32]) -> impl Iterator<Item = f64> {
@@ -294,6 +311,9 @@ const MOST_SUM: f64 = 32_767.0;
 const LENGTH: f64 = 181.0;
 /// Scores below this are finite in whatever order they are added up.
 const MOST_SCORE: f64 = 1e37;
+/// Groups, each of which gives a query another bar, and those that are made of a cluster.
+const MOST_GROUPS: usize = 64;
+const MOST_SHELLS: usize = 8;
 /// In the place of an item where a panel has none, and what its sums begin with: the two halves of -2^15, which is less than
 /// any item's score.
 const NOBODY: u32 = u32::MAX;

@@ -32,8 +32,13 @@ impl<B: Bytes, const Q: usize> NullaryFnOnce for Scan<'_, '_, B, Q> {
     fn call(self) -> bool {
         let Self { bytes, rough, queries, best, list, most } = self;
         let mut room = Room::<B, Q>::new(rough, list, most);
-        let queries = queries.chunks(Q * rough.dimensions);
-        queries.zip(best.chunks_mut(Q)).all(|(queries, best)| room.search(bytes, queries, best))
+        // Loops, here and below: a closure that an iterator calls may be compiled by itself, and then without the vectors.
+        for (queries, best) in queries.chunks(Q * rough.dimensions).zip(best.chunks_mut(Q)) {
+            if !room.search(bytes, queries, best) {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -102,13 +107,17 @@ impl<'a, B: Bytes, const Q: usize> Room<'a, B, Q> {
             }
             self.collect(bytes, n * self.scores.len(), groups);
             for (m, ((query, action), best)) in prepared.iter().zip(actions()).zip(&mut *best).enumerate() {
-                let (first, then) = (&mut self.first[m], &mut self.then[m]);
-                let Some(rest) = left.checked_sub(first.len() + then.len()) else { return false };
+                for some in self.first[m].chunks(TOGETHER) {
+                    enter(rough, action, some, best);
+                }
+                self.set_bars(m, query, best.threshold().into());
+                let Self { first, then, may, .. } = self;
+                then[m].retain(|candidate| candidate.score > may[candidate.group as usize][m]);
+                let Some(rest) = left.checked_sub(first[m].len() + then[m].len()) else { return false };
                 left = rest;
-                first.chunks(TOGETHER).for_each(|some| enter(rough, action, some, best));
-                let threshold = f64::from(best.threshold());
-                then.retain(|candidate| query.may_reach(candidate.group, candidate.score, threshold));
-                then.chunks(TOGETHER).for_each(|some| enter(rough, action, some, best));
+                for some in then[m].chunks(TOGETHER) {
+                    enter(rough, action, some, best);
+                }
             }
         }
         true
@@ -131,10 +140,9 @@ impl<'a, B: Bytes, const Q: usize> Room<'a, B, Q> {
         for ((scores, &group), panel) in self.scores.iter_mut().zip(groups).zip(panels) {
             let panel: &[[B::Words; 2]] = cast_slice::<u32, B::Words>(panel).as_chunks().0;
             let Some((begin, steps)) = panel.split_first() else { return };
-            let begin: [_; 2] = from_fn(|v| bytes.load(&begin[v]));
-            let mut sums = [begin; Q];
+            let mut sums = [[bytes.load(&begin[0]), bytes.load(&begin[1])]; Q];
             for (queries, items) in queries.iter().zip(steps) {
-                let items: [_; 2] = from_fn(|v| bytes.load(&items[v]));
+                let items = [bytes.load(&items[0]), bytes.load(&items[1])];
                 for (sums, &query) in sums.iter_mut().zip(queries) {
                     let query = bytes.splat(query);
                     for (sum, &item) in sums.iter_mut().zip(&items) {
@@ -156,16 +164,23 @@ impl<'a, B: Bytes, const Q: usize> Room<'a, B, Q> {
     }
 
     /// What the last score of a query's list is at least, by the first segment.
+    #[inline(always)]
     fn least(&self, n: usize, query: &Query) -> f64 {
-        let mut least = Vec::new();
-        for (place, scores) in self.greatest.iter().enumerate() {
-            let scores: &[i16] = cast_slice(std::slice::from_ref(&scores[n]));
-            least.extend(scores.iter().map(|&score| query.at_least(place % self.may.len(), score)));
+        let mut parts = vec![f64::NEG_INFINITY; self.sections * self.rough.width()];
+        let sections = parts.chunks_exact_mut(self.rough.width());
+        for (parts, groups) in sections.zip(self.greatest.chunks_exact(self.may.len())) {
+            for (group, scores) in groups.iter().enumerate() {
+                let scores: &[i16] = cast_slice(std::slice::from_ref(&scores[n]));
+                for (part, &score) in parts.iter_mut().zip(scores) {
+                    *part = part.max(query.at_least(group, score));
+                }
+            }
         }
-        let (_, &mut least, _) = least.select_nth_unstable_by(self.list - 1, |a, b| b.total_cmp(a));
+        let (_, &mut least, _) = parts.select_nth_unstable_by(self.list - 1, |a, b| b.total_cmp(a));
         least
     }
 
+    #[inline(always)]
     fn set_bars(&mut self, n: usize, query: &Query, threshold: f64) {
         for (group, (may, must)) in self.may.iter_mut().zip(&mut self.must).enumerate() {
             (may[n], must[n]) = query.bars(group, threshold);
