@@ -45,7 +45,7 @@ impl Agent {
             moments: state.moments.clone(),
             policy_updates: state.policy_updates,
             critic_updates: state.critic_updates,
-            losses: Losses::default(),
+            losses: state.losses,
             sample: Sample::default(),
         }
     }
@@ -204,6 +204,7 @@ impl Agent {
             moments: self.moments.clone(),
             policy_updates: self.policy_updates,
             critic_updates: self.critic_updates,
+            losses: self.losses,
         }
     }
 }

@@ -52,8 +52,8 @@ impl Inspect for Cpu {
         Ok(())
     }
 
-    fn transitions(&mut self, replay: &Replay) -> Result<Transitions, CpuError> {
-        Ok(replay.transitions())
+    fn transitions(&mut self, replay: &Replay, count: usize) -> Result<Later<Transitions, CpuError>, CpuError> {
+        Ok(Later::of(replay.transitions(count)))
     }
 
     fn export(&mut self, agent: &Agent) -> Result<Later<AgentState, CpuError>, CpuError> {

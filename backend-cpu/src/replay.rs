@@ -54,15 +54,17 @@ pub(crate) struct Sample {
 impl Replay {
     pub(crate) fn new(world: &World, capacity: usize, transitions: &Transitions) -> Result<Self, CpuError> {
         let Shape { clusters, dimensions, .. } = world.shape;
+        let mut ring = Ring::before(capacity, transitions);
+        let span = ring.push(transitions.user.len());
         Ok(Self {
-            ring: Ring::holding(capacity, transitions),
+            ring,
             clusters,
             dimensions,
-            user: column(capacity, 1, &transitions.user)?,
-            belief_before: column(capacity, clusters, &transitions.belief_before)?,
-            belief: column(capacity, clusters, &transitions.belief)?,
-            action: column(capacity, dimensions, &transitions.action)?,
-            reward: column(capacity, 1, &transitions.reward)?,
+            user: column(capacity, 1, &span, &transitions.user)?,
+            belief_before: column(capacity, clusters, &span, &transitions.belief_before)?,
+            belief: column(capacity, clusters, &span, &transitions.belief)?,
+            action: column(capacity, dimensions, &span, &transitions.action)?,
+            reward: column(capacity, 1, &span, &transitions.reward)?,
         })
     }
 
@@ -81,15 +83,15 @@ impl Replay {
         (0..skipped).into_par_iter().map(|_| None).chain(places)
     }
 
-    pub(crate) fn transitions(&self) -> Transitions {
-        let held = self.ring.held();
+    pub(crate) fn transitions(&self, count: usize) -> Transitions {
+        let ring = &self.ring;
         Transitions {
-            next: self.ring.next_place(),
-            user: self.user[..held].to_vec(),
-            belief_before: self.belief_before[..held * self.clusters].to_vec(),
-            belief: self.belief[..held * self.clusters].to_vec(),
-            action: self.action[..held * self.dimensions].to_vec(),
-            reward: self.reward[..held].to_vec(),
+            brought: ring.brought(),
+            user: ring.last_of(&self.user, 1, count),
+            belief_before: ring.last_of(&self.belief_before, self.clusters, count),
+            belief: ring.last_of(&self.belief, self.clusters, count),
+            action: ring.last_of(&self.action, self.dimensions, count),
+            reward: ring.last_of(&self.reward, 1, count),
         }
     }
 }
@@ -161,9 +163,9 @@ fn around<T: Send>(column: &mut [T], width: usize, first: usize) -> impl Indexed
     sooner.par_chunks_exact_mut(width).chain(later.par_chunks_exact_mut(width))
 }
 
-/// A column for `capacity` rows, which begins with those that are held.
-fn column<T: Clone + Default>(capacity: usize, width: usize, held: &[T]) -> Result<Vec<T>, CpuError> {
+/// A column for `capacity` rows, which holds `rows` in their places.
+fn column<T: Copy + Default>(capacity: usize, width: usize, span: &Span, rows: &[T]) -> Result<Vec<T>, CpuError> {
     let mut column = zeroed("replay ring", capacity.saturating_mul(width))?;
-    column[..held.len()].clone_from_slice(held);
+    span.write(rows, &mut column, width);
     Ok(column)
 }

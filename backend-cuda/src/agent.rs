@@ -84,9 +84,9 @@ impl<M: Machine> Agent<M> {
             gradient: machine.zeros("gradients", parameters)?,
             policy_updates: state.policy_updates,
             critic_updates: state.critic_updates,
-            reported: [0; 2],
+            reported: [state.losses.critic_updates, state.losses.policy_updates],
             update: machine.zeros("an update", UPDATE)?,
-            report: machine.zeros("losses", REPORT)?,
+            report: table(machine, "losses", &report(&state.losses))?,
             inference: Pass::new(machine, &actor(learner, &flat), machine.tile(), false)?,
             room: Room::new(machine, learner, &flat)?,
             steps: [Recording::default(), Recording::default()],
@@ -97,33 +97,20 @@ impl<M: Machine> Agent<M> {
 
     /// What the updates since the last call reported.
     pub(crate) fn losses(&mut self, machine: &M) -> Result<Losses, CudaError> {
-        let sums: Vec<f64> = numbers(machine, &self.report, REPORT / 8 - 1)?;
+        let sums = numbers(machine, &self.report, NUMBERS)?;
         machine.clear(&mut self.report)?;
-        let [critic_updates, policy_updates] = std::mem::take(&mut self.reported);
-        let &[critic_loss, actor_loss, q_value, target_value, critic_gradient_norm, actor_gradient_norm] =
-            &sums[..]
-        else {
-            unreachable!("a report has six sums")
-        };
-        Ok(Losses {
-            critic_updates,
-            policy_updates,
-            critic_loss,
-            actor_loss,
-            q_value,
-            target_value,
-            critic_gradient_norm,
-            actor_gradient_norm,
-        })
+        Ok(losses(std::mem::take(&mut self.reported), &sums))
     }
 
     pub(crate) fn export(&self, machine: &M) -> Result<Later<AgentState, CudaError>, CudaError> {
         let [first, second] = &self.moments;
         let parameters = self.flat.all_parameters();
-        let (first, second) = (later(machine, first, parameters)?, later(machine, second, parameters)?);
-        let networks = later(machine, &self.networks, self.flat.len())?;
-        let targets = later(machine, &self.targets, self.flat.len())?;
+        let (first, second) = (later(machine, first, 0..parameters)?, later(machine, second, 0..parameters)?);
+        let networks = later(machine, &self.networks, 0..self.flat.len())?;
+        let targets = later(machine, &self.targets, 0..self.flat.len())?;
+        let report = later(machine, &self.report, 0..NUMBERS)?;
         let (policy_updates, critic_updates, flat) = (self.policy_updates, self.critic_updates, self.flat.clone());
+        let reported = self.reported;
         Ok(Later::new(move || {
             let (first, second): (Vec<f32>, Vec<f32>) = (first.wait()?, second.wait()?);
             let moments = [0, 1, 2].map(|n| {
@@ -137,10 +124,38 @@ impl<M: Machine> Agent<M> {
                 })
             };
             let (networks, targets) = (split(networks.wait()?), split(targets.wait()?));
-            Ok(AgentState { networks, targets, moments, policy_updates, critic_updates })
+            let losses = losses(reported, &report.wait()?);
+            Ok(AgentState { networks, targets, moments, policy_updates, critic_updates, losses })
         }))
     }
 }
+
+/// `update.cuh`'s `Report`.
+fn report(losses: &Losses) -> [f64; NUMBERS + 1] {
+    let &Losses { critic_loss, actor_loss, q_value, target_value, .. } = losses;
+    let norms = [losses.critic_gradient_norm, losses.actor_gradient_norm];
+    [critic_loss, actor_loss, q_value, target_value, norms[0], norms[1], 0.0]
+}
+
+/// What so many updates of critics and policy reported.
+fn losses([critic_updates, policy_updates]: [u64; 2], sums: &[f64]) -> Losses {
+    let &[critic_loss, actor_loss, q_value, target_value, critic_gradient_norm, actor_gradient_norm] = sums else {
+        unreachable!("a report has six sums")
+    };
+    Losses {
+        critic_updates,
+        policy_updates,
+        critic_loss,
+        actor_loss,
+        q_value,
+        target_value,
+        critic_gradient_norm,
+        actor_gradient_norm,
+    }
+}
+
+/// Sums in a report; what the gradient is multiplied by follows.
+const NUMBERS: usize = REPORT / 8 - 1;
 
 impl<M: Machine> Room<M> {
     fn new(machine: &M, learner: &Learner, flat: &Flat) -> Result<Self, CudaError> {

@@ -90,7 +90,7 @@ impl<M: Machine> Inspect for Cuda<M> {
     }
 
     fn beliefs(&mut self, batch: &Batch<M>) -> Result<Later<Vec<f32>, CudaError>, CudaError> {
-        later(&self.machine, &batch.belief, self.machine.length(&batch.belief) / WORD)
+        later(&self.machine, &batch.belief, 0..self.machine.length(&batch.belief) / WORD)
     }
 
     fn restore(&mut self, batch: &mut Batch<M>, snapshot: &Snapshot) -> Result<(), CudaError> {
@@ -106,8 +106,12 @@ impl<M: Machine> Inspect for Cuda<M> {
         machine.write(&mut batch.reward, bytemuck::cast_slice(&snapshot.reward))
     }
 
-    fn transitions(&mut self, replay: &Replay<M>) -> Result<Transitions, CudaError> {
-        replay.transitions(&self.machine)
+    fn transitions(
+        &mut self,
+        replay: &Replay<M>,
+        count: usize,
+    ) -> Result<Later<Transitions, CudaError>, CudaError> {
+        replay.transitions(&self.machine, count)
     }
 
     fn export(&mut self, agent: &Agent<M>) -> Result<Later<AgentState, CudaError>, CudaError> {

@@ -1,12 +1,15 @@
 //! The ring of transitions on the device.
 
+use std::ops::Range;
+
 use bytemuck::Pod;
+use recsim_core::later::Later;
 use recsim_core::replay::{Ring, Span, Transitions};
 use recsim_core::world::Shape;
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::WORD;
-use crate::table::numbers;
+use crate::table::later;
 use crate::{CudaError, World};
 
 /// Transitions, oldest overwritten first. A user's embedding is not stored again: the world has it.
@@ -38,24 +41,29 @@ impl<M: Machine> Replay<M> {
             machine: &M,
             rows: usize,
             width: usize,
-            held: &[T],
+            span: &Span,
+            transitions: &[T],
         ) -> Result<M::Memory, CudaError> {
             let mut column = machine.zeros("replay ring", rows * width * WORD)?;
-            machine.write(&mut column, bytemuck::cast_slice(held))?;
+            let mut held = vec![T::zeroed(); transitions.len().min(rows * width)];
+            span.write(transitions, &mut held, width);
+            machine.write(&mut column, bytemuck::cast_slice(&held))?;
             Ok(column)
         }
         let (clusters, dimensions) = (world.shape.clusters, world.shape.dimensions);
         // The kernels look users up without asking.
         let users = transitions.user.iter().all(|&user| (user as usize) < world.shape.users);
         assert!(users, "transitions are of users of the world");
+        let mut ring = Ring::before(capacity, transitions);
+        let span = ring.push(transitions.user.len());
         Ok(Self {
             shape: world.shape,
-            ring: Ring::holding(capacity, transitions),
-            user: column(machine, capacity, 1, &transitions.user)?,
-            belief_before: column(machine, capacity, clusters, &transitions.belief_before)?,
-            belief: column(machine, capacity, clusters, &transitions.belief)?,
-            action: column(machine, capacity, dimensions, &transitions.action)?,
-            reward: column(machine, capacity, 1, &transitions.reward)?,
+            ring,
+            user: column(machine, capacity, 1, &span, &transitions.user)?,
+            belief_before: column(machine, capacity, clusters, &span, &transitions.belief_before)?,
+            belief: column(machine, capacity, clusters, &span, &transitions.belief)?,
+            action: column(machine, capacity, dimensions, &span, &transitions.action)?,
+            reward: column(machine, capacity, 1, &span, &transitions.reward)?,
         })
     }
 
@@ -79,17 +87,38 @@ impl<M: Machine> Replay<M> {
         self.ring.push(count)
     }
 
-    pub(crate) fn transitions(&self, machine: &M) -> Result<Transitions, CudaError> {
-        let held = self.ring.held();
-        let width = |column: &M::Memory| machine.length(column) / WORD / self.ring.capacity();
-        let floats = |column: &M::Memory| numbers(machine, column, held * width(column));
-        Ok(Transitions {
-            next: self.ring.next_place(),
-            user: numbers(machine, &self.user, held)?,
-            belief_before: floats(&self.belief_before)?,
-            belief: floats(&self.belief)?,
-            action: floats(&self.action)?,
-            reward: floats(&self.reward)?,
-        })
+    /// The last `count` of them, on their way.
+    pub(crate) fn transitions(
+        &self,
+        machine: &M,
+        count: usize,
+    ) -> Result<Later<Transitions, CudaError>, CudaError> {
+        fn column<M: Machine, T: Pod + Send>(
+            machine: &M,
+            column: &M::Memory,
+            places: &[Range<usize>; 2],
+            capacity: usize,
+        ) -> Result<Later<Vec<T>, CudaError>, CudaError> {
+            let width = machine.length(column) / WORD / capacity;
+            let range = |places: &Range<usize>| places.start * width..places.end * width;
+            let [sooner, after] = places;
+            let (sooner, after) = (later(machine, column, range(sooner))?, later(machine, column, range(after))?);
+            Ok(Later::new(|| Ok([sooner.wait()?, after.wait()?].concat())))
+        }
+        let (places, capacity, brought) = (self.ring.last(count), self.ring.capacity(), self.ring.brought());
+        let floats = |table: &M::Memory| column::<M, f32>(machine, table, &places, capacity);
+        let user = column::<M, u32>(machine, &self.user, &places, capacity)?;
+        let (belief_before, belief) = (floats(&self.belief_before)?, floats(&self.belief)?);
+        let (action, reward) = (floats(&self.action)?, floats(&self.reward)?);
+        Ok(Later::new(move || {
+            Ok(Transitions {
+                brought,
+                user: user.wait()?,
+                belief_before: belief_before.wait()?,
+                belief: belief.wait()?,
+                action: action.wait()?,
+                reward: reward.wait()?,
+            })
+        }))
     }
 }

@@ -1,5 +1,7 @@
 //! Tables of numbers to the device and back.
 
+use std::ops::Range;
+
 use bytemuck::{NoUninit, Pod};
 use recsim_core::later::Later;
 
@@ -29,12 +31,12 @@ pub(crate) fn numbers<M: Machine, T: Pod>(
     Ok(numbers)
 }
 
-/// The first `count` numbers of a table as they are now, on their way.
+/// Numbers of a table as they are now, on their way.
 pub(crate) fn later<M: Machine, T: Pod + Send>(
     machine: &M,
     table: &M::Memory,
-    count: usize,
+    range: Range<usize>,
 ) -> Result<Later<Vec<T>, CudaError>, CudaError> {
-    let bytes = machine.fetch(table, 0, count * size_of::<T>())?;
+    let bytes = machine.fetch(table, range.start * size_of::<T>(), range.len() * size_of::<T>())?;
     Ok(bytes.map(|bytes| bytemuck::allocation::pod_collect_to_vec(&bytes)))
 }

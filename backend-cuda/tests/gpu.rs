@@ -14,7 +14,7 @@ use recsim_core::world::{GeneratedWorld, Recipe, generate};
 #[test]
 fn a_gpu_does_what_every_backend_does() {
     if gpu().is_some() {
-        suite::all(|| gpu().expect("the GPU was there a moment ago"));
+        suite::in_float32(|| gpu().expect("the GPU was there a moment ago"));
     }
 }
 

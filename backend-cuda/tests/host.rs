@@ -9,14 +9,14 @@ use recsim_conformance::{suite, td3};
 fn the_kernels_do_what_every_backend_does() {
     if compiler() {
         // One block searches the whole catalogue.
-        suite::all(|| Cuda::on(Host::new(false, 1)));
+        suite::in_float32(|| Cuda::on(Host::new(false, 1)));
     }
 }
 
 #[test]
 fn the_order_of_threads_and_blocks_changes_nothing() {
     if compiler() {
-        suite::all(|| Cuda::on(Host::new(true, 3)));
+        suite::in_float32(|| Cuda::on(Host::new(true, 3)));
     }
 }
 

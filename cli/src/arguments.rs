@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use serde_json::Value;
 
 use crate::config::Overrides;
+use crate::files::names;
 
 /// Simulate the users of a recommender, and train an agent that steers their beliefs towards a target.
 #[derive(Debug, Parser)]
@@ -65,6 +66,12 @@ pub(crate) struct Train {
     /// Use the folder even if it holds a run, which is replaced, or a world
     #[arg(long)]
     pub(crate) force: bool,
+    /// Go on with the run in this folder, from its last checkpoint and with its own settings
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "force", "config"])]
+    pub(crate) resume: Option<PathBuf>,
+    /// Of a run gone on with: a setting that may be another than it was begun with; may be repeated
+    #[arg(long, value_name = "KEY", requires = "resume")]
+    pub(crate) may_change: Vec<String>,
     /// Have every stage checked against another backend: slow
     #[arg(long, value_name = "BACKEND")]
     pub(crate) shadow: Option<Shadow>,
@@ -200,6 +207,7 @@ impl Train {
         flag("training.episodes", "--episodes", self.episodes.map(Value::from));
         flag("training.rounds_per_episode", "--rounds", self.rounds.map(Value::from));
         flag("experiment.output", "--out", self.out.clone().map(Value::from));
+        overrides.file = self.resume.as_ref().map(|run| run.join(names::CONFIG)).or(overrides.file);
         overrides
     }
 }

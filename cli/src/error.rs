@@ -29,8 +29,11 @@ impl fmt::Display for BadInput {
 }
 
 /// A person or a supervisor asked the run to stop, and it did, having saved what it had.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Interrupted;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interrupted {
+    /// The code to exit with: 128 and the signal's number.
+    pub(crate) code: u8,
+}
 
 impl std::error::Error for Interrupted {}
 
@@ -40,14 +43,15 @@ impl fmt::Display for Interrupted {
     }
 }
 
-/// The exit code for an error: 2 for usage and input, 130 for an interrupt, 1 for the rest.
+/// The exit code for an error: 2 for usage and input, 130 for an interrupt, 143 for termination, 1 for the rest.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     if error.chain().any(<dyn std::error::Error>::is::<BadInput>) {
         2
-    } else if error.chain().any(<dyn std::error::Error>::is::<Interrupted>) {
-        130
     } else {
-        1
+        error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<Interrupted>())
+            .map_or(1, |interrupted| interrupted.code)
     }
 }
 

@@ -2,7 +2,7 @@
 //! to a program and to its group, as `timeout` does, sends two, and means one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -10,9 +10,11 @@ use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// Whether somebody has asked the run to stop.
+use crate::error::Interrupted;
+
+/// Whether somebody has asked the run to stop: the code to exit with then, or 0.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Interrupt(Arc<AtomicBool>);
+pub(crate) struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
     /// Listens from now on, and when the first signal comes, calls `heard` from another thread.
@@ -20,14 +22,15 @@ impl Interrupt {
         let asked = Self::default();
         let impatient = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&impatient))
-                .and_then(|_| flag::register(signal, Arc::clone(&asked.0)))
+            let code = BY_SIGNAL + signal;
+            flag::register_conditional_shutdown(signal, code, Arc::clone(&impatient))
+                .and_then(|_| flag::register_usize(signal, Arc::clone(&asked.0), code as usize))
                 .context("could not listen for signals")?;
         }
         let listener = asked.clone();
         // A signal's handler may not print. The thread ends with the program.
         thread::spawn(move || {
-            while !listener.asked() {
+            while listener.asked().is_none() {
                 thread::sleep(BETWEEN_LOOKS);
             }
             heard();
@@ -37,13 +40,15 @@ impl Interrupt {
         Ok(asked)
     }
 
-    /// Whether a signal has come.
-    pub(crate) fn asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// If a signal has come, what the program should exit with.
+    pub(crate) fn asked(&self) -> Option<Interrupted> {
+        let code = self.0.load(Ordering::Relaxed);
+        (code != 0).then_some(Interrupted { code: code as u8 })
     }
 }
 
 /// A signal that follows sooner is the same one.
 const ECHO: Duration = Duration::from_millis(500);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
-const EXIT_CODE: i32 = 130;
+/// Programs that a signal ends exit with this and its number.
+const BY_SIGNAL: i32 = 128;

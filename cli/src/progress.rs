@@ -14,6 +14,8 @@ pub(crate) struct Progress {
     style: Style,
     schedule: Schedule,
     began: Instant,
+    /// Rounds that had been done before, and by now.
+    before: u64,
     rounds: u64,
     round: Part,
 }
@@ -31,23 +33,24 @@ enum Style {
 }
 
 impl Progress {
-    /// Nothing is shown if `quiet`.
-    pub(crate) fn new(schedule: Schedule, quiet: bool) -> Self {
+    /// So many rounds were done before. Nothing is shown if `quiet`.
+    pub(crate) fn new(schedule: Schedule, before: u64, quiet: bool) -> Self {
         let style = match (quiet, io::stderr().is_terminal()) {
             (true, _) => Style::Quiet,
             (false, false) => Style::Lines { last: None },
             (false, true) => Style::Bar(ProgressBar::hidden()),
         };
         let began = Instant::now();
-        Self { style, schedule, began, rounds: 0, round: Part { name: SERVING, began } }
+        Self { style, schedule, began, before, rounds: before, round: Part { name: SERVING, began } }
     }
 
     /// A round begins.
     pub(crate) fn begin(&mut self, (episode, round): (u32, u32)) {
-        if round == 1
-            && let Style::Bar(bar) = &mut self.style
+        if let Style::Bar(bar) = &mut self.style
+            && (round == 1 || bar.is_hidden())
         {
             *bar = episode_bar(episode, self.schedule);
+            bar.set_position(u64::from(round) - 1);
         }
         self.round = Part { name: SERVING, began: Instant::now() };
     }
@@ -94,7 +97,8 @@ impl Progress {
     pub(crate) fn round(&mut self, report: &RoundReport) {
         self.rounds += 1;
         let total = u64::from(self.schedule.episodes) * u64::from(self.schedule.rounds);
-        let left = self.began.elapsed().as_secs_f64() / self.rounds as f64 * (total - self.rounds) as f64;
+        let pace = self.began.elapsed().as_secs_f64() / (self.rounds - self.before) as f64;
+        let left = pace * (total - self.rounds) as f64;
         let left = if total > self.rounds { format!("{} left, ", duration(left)) } else { String::new() };
         let pace = format!("{left}{} user-steps/s", thousands(report.user_steps_per_second as u64));
         let state = format!(

@@ -1,4 +1,4 @@
-//! Ctrl-C and termination finish the round, save, and exit with 130.
+//! Ctrl-C and termination finish the round or suspend it, save, and exit with 130 or 143.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![cfg(unix)]
 
@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use common::{Place, json, json_lines, stderr, stdout, tensor};
 
 #[test]
-fn a_signal_leaves_every_file_whole_and_exits_with_130() {
+fn a_signal_leaves_every_file_whole_and_exits_with_its_code() {
     for signal in ["INT", "TERM"] {
         let place = Place::new();
         let run = start(&place, &["--trace", "trace.safetensors", "--trace-users", "3"], 5);
         send(&run, signal);
         let output = run.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(if signal == "TERM" { 143 } else { 130 }), "{}", stderr(&output));
         let told = stderr(&output);
-        assert!(told.contains("stopped after the round; beliefs, models and metrics are in run"), "{told}");
+        assert!(told.contains("go on with: recsim train --resume run"), "{told}");
 
         let rounds = json_lines(&place.path("run/rounds.jsonl"));
         assert!(!rounds.is_empty());
@@ -46,7 +46,7 @@ fn two_signals_at_once_are_one_and_a_later_one_ends_the_program() {
     send(&run, "TERM");
     send(&run, "TERM");
     let output = run.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
     assert_eq!(json(&place.path("run/summary.json"))["status"], "interrupted");
 
     // A round of a million users takes longer than anybody waits who sends another one.
@@ -61,7 +61,7 @@ fn two_signals_at_once_are_one_and_a_later_one_ends_the_program() {
     std::thread::sleep(Duration::from_secs(1));
     let ended = Instant::now();
     send(&run, "TERM");
-    assert_eq!(run.wait_with_output().unwrap().status.code(), Some(130));
+    assert_eq!(run.wait_with_output().unwrap().status.code(), Some(143));
     assert!(ended.elapsed() < Duration::from_secs(20) && !place.path("run/summary.json").exists());
 }
 
@@ -73,10 +73,13 @@ fn a_signal_is_heard_in_the_midst_of_learning() {
     std::thread::sleep(Duration::from_millis(300));
     send(&run, "TERM");
     let output = run.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
     let rounds = json_lines(&place.path("run/rounds.jsonl"));
-    let updates = rounds.last().unwrap()["updates"].as_u64().unwrap();
-    assert!(updates > 0 && rounds.last().unwrap()["learning"]["critic_updates"] == updates, "{rounds:?}");
+    let progress = json(&place.path("run/checkpoints/000001/checkpoint.json"))["header"]["progress"].clone();
+    let [updates, left] = [&progress["updates"], &progress["suspended"]["updates"]].map(|n| n.as_u64().unwrap());
+    assert!(updates > 0 && updates + left == 4_294_967_295, "{progress}");
+    assert_eq!((rounds.len(), &progress["rounds"]), (2, &3.into()), "a round is reported when it is done");
+    assert!(stderr(&output).contains("before episode 1 round 3, of which"), "{}", stderr(&output));
 }
 
 /// A run that would take for ever, some rounds in.

@@ -84,8 +84,8 @@ fn a_device_that_knows_its_seconds_is_believed() {
     let plan = Config::default().plan(&generated.view()).expect("the defaults suit");
     let broken = Broken { inner: Reference::default(), flaw: Flaw::None };
     let mut session = Session::new(broken, &generated.view(), plan).expect("a run begins");
-    let seconds = session.round(&mut || 0.0).expect("the reference never fails").seconds;
-    assert_eq!(Seconds { training: 0.0, total: 0.0, ..seconds }, SECONDS);
+    let report = session.round(&mut || 0.0).expect("the reference never fails").expect("nobody suspends it");
+    assert_eq!(Seconds { training: 0.0, total: 0.0, ..report.seconds }, SECONDS);
 }
 
 /// Where a shadowed run of two episodes stops, if it does.
@@ -241,8 +241,12 @@ impl Inspect for Broken {
     fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error> {
         self.inner.restore(batch, snapshot)
     }
-    fn transitions(&mut self, replay: &Self::Replay) -> Result<Transitions, Self::Error> {
-        self.inner.transitions(replay)
+    fn transitions(
+        &mut self,
+        replay: &Self::Replay,
+        count: usize,
+    ) -> Result<Later<Transitions, Self::Error>, Self::Error> {
+        self.inner.transitions(replay, count)
     }
     fn export(&mut self, agent: &Self::Agent) -> Result<Later<AgentState, Self::Error>, Self::Error> {
         let flawed = self.flaw == Flaw::TargetStatistics;

@@ -61,11 +61,11 @@ pub trait Simulate: Backend {
         replay: Option<&mut Self::Replay>,
     ) -> Result<(), Self::Error>;
 
-    /// A ring for up to `capacity` of this world's transitions, which begins with `transitions`: none, or what
+    /// A ring for up to `capacity` of this world's transitions, which begins with `transitions`: none, or all that
     /// [`Inspect::transitions`] showed of a ring of the same capacity.
     ///
     /// # Panics
-    /// It may, where `transitions` are not of this world.
+    /// It may, where `transitions` are not of this world, or not all that the ring would hold.
     fn replay(
         &mut self,
         world: &Self::World,
@@ -76,7 +76,7 @@ pub trait Simulate: Backend {
 
 /// The agent's side: reproducible on one backend and instruction set, close between backends.
 pub trait Learn: Backend {
-    /// Brings an agent to the device.
+    /// Brings an agent to the device, as [`Inspect::export`] has it.
     fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Self::Agent, Self::Error>;
 
     /// Fills the batch's actions, `[users, D]`: the actor in evaluation mode, times `max_action`, and if `exploration`
@@ -138,10 +138,14 @@ pub trait Inspect: Backend {
     /// It may, where `snapshot` has another batch's sizes, or items that are not there.
     fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error>;
 
-    /// What the ring holds.
-    fn transitions(&mut self, replay: &Self::Replay) -> Result<Transitions, Self::Error>;
+    /// The last `count` transitions that the ring was brought, or all it holds if those are fewer.
+    fn transitions(
+        &mut self,
+        replay: &Self::Replay,
+        count: usize,
+    ) -> Result<Later<Transitions, Self::Error>, Self::Error>;
 
-    /// The agent as it is.
+    /// The agent as it is, with the losses that [`Inspect::losses`] would give.
     fn export(&mut self, agent: &Self::Agent) -> Result<Later<AgentState, Self::Error>, Self::Error>;
 }
 

@@ -12,6 +12,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::Losses;
 use crate::net::{Buffer, Layout, NamedTensor};
 use crate::session::Progress;
 use crate::td3::{AgentState, Learner};
@@ -20,7 +21,7 @@ use crate::td3::{AgentState, Learner};
 pub const FORMAT_VERSION: u32 = 1;
 
 /// What a checkpoint holds besides tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
     /// [`FORMAT_VERSION`] when it was written.
@@ -31,6 +32,8 @@ pub struct Header {
     pub policy_updates: u64,
     /// Optimizer steps of the critics.
     pub critic_updates: u64,
+    /// What the updates of a suspended round reported.
+    pub losses: Losses,
 }
 
 /// A named table, row-major.
@@ -77,8 +80,8 @@ pub enum CheckpointError {
 impl Header {
     /// The header of an agent at this point of its run.
     pub fn new(progress: Progress, agent: &AgentState) -> Self {
-        let AgentState { policy_updates, critic_updates, .. } = *agent;
-        Self { format_version: FORMAT_VERSION, progress, policy_updates, critic_updates }
+        let AgentState { policy_updates, critic_updates, losses, .. } = *agent;
+        Self { format_version: FORMAT_VERSION, progress, policy_updates, critic_updates, losses }
     }
 }
 
@@ -133,6 +136,7 @@ pub fn restore<'a>(
     }
     let mut agent = learner.initial(0);
     (agent.policy_updates, agent.critic_updates) = (header.policy_updates, header.critic_updates);
+    agent.losses = header.losses;
     for (n, layout) in learner.layouts().into_iter().enumerate() {
         let AgentState { networks, targets, moments, .. } = &mut agent;
         let (network, target, moments) = (&mut networks[n], &mut targets[n], &mut moments[n]);
@@ -221,6 +225,7 @@ mod tests {
             *value = number;
         }
         (agent.policy_updates, agent.critic_updates) = (3, 7);
+        agent.losses = Losses { critic_updates: 2, critic_loss: 0.1, ..Losses::default() };
         agent
     }
 

@@ -10,7 +10,7 @@
 //! | where a random number comes from | [`rng`] |
 //! | the agent | [`td3`], [`adam`], [`net`], [`replay`] |
 //! | what a device must do | [`backend`], with [`later`]; done plainly by [`mod@reference`] |
-//! | the experiment | [`session`], with its [`config`], its [`world`], its [`metrics`] and its [`checkpoint`] |
+//! | the experiment | [`session`], with its [`config`], [`world`], [`metrics`] and [`state`], and what a [`checkpoint`] calls them |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -47,5 +47,7 @@ pub mod reference;
 pub mod replay;
 #[cfg(feature = "alloc")]
 pub mod session;
+#[cfg(feature = "alloc")]
+pub mod state;
 #[cfg(feature = "alloc")]
 pub mod td3;

@@ -1,5 +1,6 @@
 //! The loop, written once for every backend (`spec` section 3).
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -13,6 +14,7 @@ use crate::later::Later;
 use crate::metrics::{Fixed, LearningReport, RoundReport, Seconds, Tally};
 use crate::replay::Transitions;
 use crate::rng::{Key, Purpose};
+use crate::state::{State, StateError};
 use crate::td3::{AgentState, UpdateKeys, policy_moves};
 use crate::world::World;
 
@@ -29,8 +31,12 @@ use crate::world::World;
 /// config.recommendation.total_recommendations = 4;
 /// let plan = config.plan(&world)?;
 /// let mut session = Session::new(Reference::<f32>::default(), &world, plan)?;
-/// let report = session.round(&mut || 0.0)?;
+/// let report = session.round(&mut || 0.0)?.expect("nobody puts updates off");
 /// assert_eq!((report.episode, report.round, report.users), (1, 1, 20));
+/// // What it leaves goes on elsewhere, to the same bits.
+/// let state = session.state()?;
+/// let again = Session::resume(Reference::<f32>::default(), &world, session.plan().clone(), &state)?;
+/// assert_eq!(again.next_round(), (1, 2));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 pub struct Session<B: Device> {
@@ -42,15 +48,13 @@ pub struct Session<B: Device> {
     replay: B::Replay,
     progress: Progress,
     initial_distance: f64,
-    /// The mean reward of the episode's first round.
-    first_reward: f64,
 }
 
 /// How far a run has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// Rounds finished in the whole run.
+    /// Rounds served in the whole run.
     pub rounds: u64,
     /// Transitions brought to the ring.
     pub transitions: u64,
@@ -58,8 +62,22 @@ pub struct Progress {
     pub updates: u64,
     /// Items shown.
     pub interactions: u64,
-    /// Updates that are due and were put off.
-    pub pending: u32,
+    /// The mean reward of the episode's first round.
+    pub first_reward: f64,
+    /// The last round, if it is not done.
+    pub suspended: Option<Suspended>,
+}
+
+/// A round whose users have been served, and whose updates have not all been made.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspended {
+    /// Updates that are left.
+    pub updates: u32,
+    /// What serving the users came to.
+    pub tally: Tally,
+    /// What it has taken so far.
+    pub seconds: Seconds,
 }
 
 /// Whoever watches a round. A closure that gives seconds is one.
@@ -70,7 +88,7 @@ pub trait Watcher {
     /// So many of the round's users have been served.
     fn served(&mut self, _users: usize) {}
 
-    /// So many updates of a learning session are left; whether to put them off.
+    /// So many updates of a learning session are left; whether to put them off, and suspend the round.
     fn puts_off(&mut self, _left: u32) -> bool {
         false
     }
@@ -93,64 +111,122 @@ pub enum SessionError<E> {
         /// Updates made so far in the run.
         updates: u64,
     },
+    /// What a session is to go on from cannot be.
+    State(StateError),
 }
 
 impl<B: Device> Session<B> {
     /// Brings the world and the agent that `plan.seed` begins with to the device.
-    pub fn new(mut backend: B, world: &World<'_>, plan: Plan) -> Result<Self, SessionError<B::Error>> {
+    pub fn new(backend: B, world: &World<'_>, plan: Plan) -> Result<Self, SessionError<B::Error>> {
+        let agent = plan.learner.initial(plan.seed);
+        Self::begin(backend, world, plan, Progress::default(), &agent, &Transitions::default())
+    }
+
+    /// A session that goes on from where another one of this world was, and does what that would have done: to the bit on
+    /// the same kind of device, whatever the batches. `plan` is the other's but for what may change.
+    ///
+    /// # Errors
+    /// If the device fails, or `state` is not one of such a session: see [`State::check`].
+    pub fn resume(
+        backend: B,
+        world: &World<'_>,
+        plan: Plan,
+        state: &State,
+    ) -> Result<Self, SessionError<B::Error>> {
+        state.check(&plan, world).map_err(SessionError::State)?;
+        let (environment, shape) = (plan.environment, world.shape());
+        let mut session = Self::begin(backend, world, plan, state.progress, &state.agent, &state.transitions)?;
+        for (batch, users) in session.batches.iter_mut().zip(batches(&session.plan.schedule)) {
+            let beliefs = &state.beliefs[users.start * shape.clusters..users.end * shape.clusters];
+            let count = users.len();
+            // Of a round that is over, only the beliefs go into the next.
+            let snapshot = Snapshot {
+                users,
+                action: vec![0.0; count * shape.dimensions],
+                slate: vec![0; count * environment.shown],
+                accepted: vec![false; count * environment.shown],
+                belief_before: beliefs.to_vec(),
+                belief: beliefs.to_vec(),
+                reward: vec![0.0; count],
+            };
+            session.backend.restore(batch, &snapshot)?;
+        }
+        Ok(session)
+    }
+
+    fn begin(
+        mut backend: B,
+        world: &World<'_>,
+        plan: Plan,
+        progress: Progress,
+        agent: &AgentState,
+        transitions: &Transitions,
+    ) -> Result<Self, SessionError<B::Error>> {
         let served = world.first_users(plan.schedule.users);
         let on_device = backend.world(&served, &plan.environment)?;
         let batches =
             batches(&plan.schedule).map(|users| backend.batch(&on_device, users)).collect::<Result<_, _>>()?;
-        let agent = backend.agent(&plan.learner, &plan.learner.initial(plan.seed))?;
-        let replay = backend.replay(&on_device, plan.learner.replay_capacity, &Transitions::default())?;
+        let agent = backend.agent(&plan.learner, agent)?;
+        let replay = backend.replay(&on_device, plan.learner.replay_capacity, transitions)?;
         let initial_distance = mean_initial_distance(&served);
-        let progress = Progress::default();
-        Ok(Self {
-            backend,
-            plan,
-            world: on_device,
-            batches,
-            agent,
-            replay,
-            progress,
-            initial_distance,
-            first_reward: 0.0,
-        })
+        Ok(Self { backend, plan, world: on_device, batches, agent, replay, progress, initial_distance })
     }
 
     /// Serves every user once, learns if it is time to, and reports. The first round of an episode begins with the
-    /// users' initial beliefs. Updates that the last round put off are made first, and cannot be put off again.
-    pub fn round(&mut self, watcher: &mut dyn Watcher) -> Result<RoundReport, SessionError<B::Error>> {
+    /// users' initial beliefs.
+    ///
+    /// None if the watcher puts updates off: then the round is suspended, and the next call goes on with it, to the same
+    /// numbers as if it had never been.
+    pub fn round(&mut self, watcher: &mut dyn Watcher) -> Result<Option<RoundReport>, SessionError<B::Error>> {
         let (episode, round) = self.next_round();
-        let updates = self.progress.updates;
         let mut watch = Watch::start(watcher);
-        while self.progress.pending > 0 {
+        let (tally, mut updates) = match self.progress.suspended.take() {
+            Some(Suspended { updates, tally, seconds }) => {
+                watch.seconds = seconds;
+                (tally, updates)
+            }
+            None => self.serve(episode, round, &mut watch)?,
+        };
+        let learns = updates > 0;
+        while updates > 0 {
+            if watch.watcher.puts_off(updates) {
+                watch.lap(|seconds| &mut seconds.training);
+                self.progress.suspended = Some(Suspended { updates, tally, seconds: watch.seconds() });
+                return Ok(None);
+            }
+            updates -= 1;
             self.update()?;
         }
+        let learning = if learns { self.learned()? } else { None };
         watch.lap(|seconds| &mut seconds.training);
+        Ok(Some(self.report(episode, round, &tally, learning, watch.seconds())))
+    }
+
+    /// Serves every user once: what it came to, and the updates that are due.
+    fn serve(
+        &mut self,
+        episode: u32,
+        round: u32,
+        watch: &mut Watch<'_>,
+    ) -> Result<(Tally, u32), SessionError<B::Error>> {
         if round == 1 {
             for batch in &mut self.batches {
                 self.backend.reset(&self.world, batch)?;
             }
         }
-        self.collect(episode, round, &mut watch)?;
+        self.collect(episode, round, watch)?;
         let tally = self.backend.tally(&self.world, &self.batches)?;
         let on_device = self.backend.seconds(&self.batches)?;
         watch.lap(|seconds| &mut seconds.step);
         if let Some(seconds) = on_device {
-            watch.seconds = Seconds { training: watch.seconds.training, ..seconds };
+            watch.seconds = seconds;
         }
         self.progress.rounds += 1;
         self.progress.transitions += tally.users;
         self.progress.interactions += tally.shown;
-        if self.plan.schedule.learns_after(self.progress.rounds, self.progress.transitions, &self.plan) {
-            self.progress.pending = self.plan.schedule.gradient_steps;
-        }
-        self.catch_up(watch.watcher)?;
-        let learning = if self.progress.updates > updates { self.learned()? } else { None };
-        watch.lap(|seconds| &mut seconds.training);
-        Ok(self.report(episode, round, &tally, learning, watch.finish()))
+        let Schedule { gradient_steps, .. } = self.plan.schedule;
+        let learns = self.plan.schedule.learns_after(self.progress.rounds, self.progress.transitions, &self.plan);
+        Ok((tally, if learns { gradient_steps } else { 0 }))
     }
 
     /// Observe, act, recommend and respond, batch by batch.
@@ -170,18 +246,7 @@ impl<B: Device> Session<B> {
         Ok(())
     }
 
-    /// Makes the updates that are due, unless the watcher puts them off. Whether none is left.
-    ///
-    /// Putting them off changes no number, so long as they are made before the next round: only when they are made.
-    pub fn catch_up(&mut self, watcher: &mut dyn Watcher) -> Result<bool, SessionError<B::Error>> {
-        while self.progress.pending > 0 && !watcher.puts_off(self.progress.pending) {
-            self.update()?;
-        }
-        Ok(self.progress.pending == 0)
-    }
-
     fn update(&mut self) -> Result<(), SessionError<B::Error>> {
-        self.progress.pending -= 1;
         self.progress.updates += 1;
         let keys = UpdateKeys::new(self.plan.seed, self.progress.updates);
         self.backend.improve_critics(&self.world, &self.replay, &mut self.agent, &keys)?;
@@ -191,7 +256,7 @@ impl<B: Device> Session<B> {
         Ok(())
     }
 
-    /// What the updates made since it was last asked reported.
+    /// What the round's updates reported.
     fn learned(&mut self) -> Result<Option<LearningReport>, SessionError<B::Error>> {
         let losses = self.backend.losses(&mut self.agent)?;
         if losses.is_finite() { Ok(LearningReport::of(&losses)) } else { Err(self.diverged()) }
@@ -212,7 +277,7 @@ impl<B: Device> Session<B> {
         let total_reward = tally.total_reward(&self.plan.environment.rules.reward);
         let average_reward = tally.per_user(total_reward);
         if round == 1 {
-            self.first_reward = average_reward;
+            self.progress.first_reward = average_reward;
         }
         RoundReport {
             episode,
@@ -222,7 +287,7 @@ impl<B: Device> Session<B> {
             improved: tally.improved,
             improved_share: tally.per_user(tally.improved as f64),
             average_reward,
-            reward_trend: average_reward - self.first_reward,
+            reward_trend: average_reward - self.progress.first_reward,
             total_reward,
             mean_distance: tally.per_user(tally.distance.value()),
             engagement: tally.per_user(tally.engagement.value()),
@@ -237,10 +302,11 @@ impl<B: Device> Session<B> {
         }
     }
 
-    /// The episode and the round in it, both from 1, that [`Session::round`] serves next.
+    /// The episode and the round in it, both from 1, that [`Session::round`] serves next, or goes on with.
     pub fn next_round(&self) -> (u32, u32) {
         let rounds = u64::from(self.plan.schedule.rounds);
-        ((self.progress.rounds / rounds) as u32 + 1, (self.progress.rounds % rounds) as u32 + 1)
+        let done = self.progress.done();
+        ((done / rounds) as u32 + 1, (done % rounds) as u32 + 1)
     }
 
     /// Whether every round of every episode is done.
@@ -281,6 +347,21 @@ impl<B: Device> Session<B> {
         }))
     }
 
+    /// The last `count` transitions, or all that the ring holds if those are fewer.
+    pub fn transitions(&mut self, count: usize) -> Result<Later<Transitions, B::Error>, B::Error> {
+        self.backend.transitions(&self.replay, count)
+    }
+
+    /// All that is needed to go on from here: see [`Session::resume`].
+    pub fn state(&mut self) -> Result<State, SessionError<B::Error>> {
+        Ok(State {
+            progress: self.progress,
+            agent: self.agent()?.wait()?,
+            beliefs: self.beliefs()?.wait()?,
+            transitions: self.transitions(self.plan.learner.replay_capacity)?.wait()?,
+        })
+    }
+
     /// The agent as it is now; whoever waits for an agent with a number that is not finite gets an error.
     pub fn agent(&mut self) -> Result<Later<AgentState, SessionError<B::Error>>, B::Error> {
         let (agent, diverged) = (self.backend.export(&self.agent)?, self.diverged());
@@ -288,6 +369,13 @@ impl<B: Device> Session<B> {
             let agent = agent.wait()?;
             if agent.is_finite() { Ok(agent) } else { Err(diverged) }
         }))
+    }
+}
+
+impl Progress {
+    /// Rounds that have been reported.
+    pub fn done(&self) -> u64 {
+        self.rounds - u64::from(self.suspended.is_some())
     }
 }
 
@@ -334,8 +422,9 @@ impl<'a> Watch<'a> {
         self.last = now;
     }
 
-    fn finish(self) -> Seconds {
-        Seconds { total: self.last - self.began, ..self.seconds }
+    /// What has been timed.
+    fn seconds(&self) -> Seconds {
+        Seconds { total: self.seconds.total + (self.last - self.began), ..self.seconds }
     }
 }
 
@@ -348,6 +437,7 @@ impl<E> From<E> for SessionError<E> {
 impl<E: fmt::Display> fmt::Display for SessionError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::State(_) => f.write_str("the session cannot go on from there"),
             Self::Backend(_) => f.write_str("the backend failed"),
             Self::Diverged { updates } => write!(
                 f,
@@ -362,6 +452,7 @@ impl<E: core::error::Error + 'static> core::error::Error for SessionError<E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Backend(error) => Some(error),
+            Self::State(error) => Some(error),
             Self::Diverged { .. } => None,
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::adam::Adam;
 use crate::math::Real;
+use crate::metrics::Losses;
 use crate::net::{Layout, Weights};
 use crate::rng::{Key, Purpose};
 use alloc::vec::Vec;
@@ -75,6 +76,7 @@ impl Learner {
             networks,
             policy_updates: 0,
             critic_updates: 0,
+            losses: Losses::default(),
         }
     }
 }
@@ -104,14 +106,16 @@ pub struct AgentState {
     pub policy_updates: u64,
     /// Optimizer steps of the critics so far.
     pub critic_updates: u64,
+    /// What its updates reported and nobody has asked for yet.
+    pub losses: Losses,
 }
 
 impl AgentState {
-    /// Whether every weight, statistic and moment is a finite number.
+    /// Whether every weight, statistic, moment and loss is a finite number.
     pub fn is_finite(&self) -> bool {
         let weights = self.networks.iter().chain(&self.targets).flat_map(|net| [&net.parameters, &net.statistics]);
         let moments = self.moments.iter().flat_map(|moments| [&moments.first, &moments.second]);
-        weights.chain(moments).flatten().all(|x| x.is_finite())
+        weights.chain(moments).flatten().all(|x| x.is_finite()) && self.losses.is_finite()
     }
 }
 

@@ -71,7 +71,7 @@ fn serve(world: &World<'_>, users: usize) {
     let plan = config.plan(world).expect("a valid world takes the smallest plan");
     let mut session = Session::new(Reference::<f32>::default(), world, plan).expect("the reference never fails");
     for _ in 0..2 {
-        let report = session.round(&mut || 0.0).expect("a round of a valid world");
+        let report = session.round(&mut || 0.0).expect("a round of a valid world").expect("nobody suspends it");
         assert!((0.0..=1.0).contains(&report.acceptance_rate) && report.mean_distance <= 1.0 + 1e-6);
     }
     for snapshot in session.snapshots() {

@@ -56,7 +56,7 @@ mod with_alloc {
         let world = generated.view();
         let Ok(plan) = Config::default().plan(&world) else { return false };
         let Ok(mut session) = Session::new(Reference::<f32>::default(), &world, plan) else { return false };
-        session.round(&mut || 0.0).is_ok()
+        session.round(&mut || 0.0).is_ok_and(|report| report.is_some())
     }
 
     /// An allocator that never has memory: enough to build, and nothing here is run.

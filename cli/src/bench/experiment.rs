@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use anyhow::Context;
+
 use recsim_core::backend::Device;
 use recsim_core::config::Plan;
 use recsim_core::session::Session;
@@ -24,7 +26,7 @@ pub(super) fn run<B: Device>(
     let mut clock = || began.elapsed().as_secs_f64();
     let (mut rounds, mut sessions, mut acceptance) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds_run {
-        let report = session.round(&mut clock)?;
+        let report = session.round(&mut clock)?.context("nobody puts updates off")?;
         rounds.push(report.seconds.total - report.seconds.training);
         sessions.extend(report.learning.map(|_| report.seconds.training));
         acceptance.push(report.acceptance_rate);

@@ -116,6 +116,7 @@ pub(super) const COMMENTS: &[(&str, &str)] = &[
         "instruction set of cpu: avx512, avx2, neon, portable; on one of them a run has the same bits anywhere",
     ),
     ("experiment.precision", "of cuda's products of matrices: float32, tf32 or bf16"),
+    ("experiment.checkpoint_every", "rounds between checkpoints; auto: an episode; 0: none, unless interrupted"),
     ("experiment.output", "the folder for the results; auto: runs/<date in UTC>-<seed>"),
     ("world.path", "a world's folder; auto: the built-in one, as the keys below say"),
     ("world.users", "users of the built-in world"),

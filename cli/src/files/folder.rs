@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::{names, tensorboard};
+use crate::checkpoint;
 use crate::error::BadInput;
 
 /// `runs/<date in UTC>-<seed>`, with a number behind it where that is taken.
@@ -49,16 +50,18 @@ pub(crate) fn writable(path: &Path) -> Result<(), BadInput> {
     }
 }
 
-/// Makes the folder and clears it of what a former run left: of the files that a run writes, and of no other. Without
-/// `force` there may be none: another run may have come since [`check`]. The folder is this run's while what is returned
-/// lives.
+/// Makes the folder. It is this run's while what is returned lives. Without `force` there may be no run in it: another may
+/// have come since [`check`].
 pub(crate) fn prepare(path: &Path, force: bool) -> anyhow::Result<Option<File>> {
-    let failed = || format!("could not make the folder {}", path.display());
-    fs::create_dir_all(path).with_context(failed)?;
+    fs::create_dir_all(path).with_context(|| format!("could not make the folder {}", path.display()))?;
     let claim = claim(path)?;
     check(path, force)?;
-    clear(path).with_context(failed)?;
     Ok(claim)
+}
+
+/// Clears the folder of what a former run left: of the files that a run writes, and of no other.
+pub(crate) fn clear(path: &Path) -> anyhow::Result<()> {
+    try_clear(path).with_context(|| format!("could not clear the folder {}", path.display()))
 }
 
 /// Locks a folder or a file, where the system can; refuses one that somebody else has locked.
@@ -74,8 +77,8 @@ pub(crate) fn claim(path: &Path) -> Result<Option<File>, BadInput> {
     }
 }
 
-fn clear(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)?;
+fn try_clear(path: &Path) -> io::Result<()> {
+    checkpoint::clear(&path.join(names::CHECKPOINTS))?;
     let models = names::MODEL_FILES.map(|file| path.join(names::MODELS).join(file));
     let named = OF_A_RUN.map(|file| path.join(file));
     named.into_iter().chain(models).try_for_each(|file| unless_missing(fs::remove_file(file)))?;

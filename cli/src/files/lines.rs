@@ -2,34 +2,26 @@
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::log::Log;
 use crate::error::BadInput;
 
 /// A file that grows by a line at a time.
 #[derive(Debug)]
-pub(crate) struct JsonLines {
-    file: File,
-    path: PathBuf,
-}
+pub(crate) struct JsonLines(pub(crate) Log);
 
 impl JsonLines {
-    /// An empty file.
-    pub(crate) fn create(path: PathBuf) -> anyhow::Result<Self> {
-        let file = File::create(&path).with_context(|| format!("could not write {}", path.display()))?;
-        Ok(Self { file, path })
-    }
-
     /// Adds a line, in one write.
     pub(crate) fn push(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(value)?;
         line.push(b'\n');
-        self.file.write_all(&line).with_context(|| format!("could not write {}", self.path.display()))
+        self.0.push(&line)
     }
 }
 

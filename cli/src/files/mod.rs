@@ -4,7 +4,9 @@ pub(crate) mod atomic;
 pub(crate) mod background;
 pub(crate) mod beliefs;
 pub(crate) mod folder;
+pub(crate) mod hash;
 pub(crate) mod lines;
+pub(crate) mod log;
 pub(crate) mod models;
 pub(crate) mod tensorboard;
 pub(crate) mod trace;
@@ -20,8 +22,9 @@ pub(crate) mod names {
     pub(crate) const BELIEFS: &str = "results/current_user_beliefs.json";
     pub(crate) const MODELS: &str = "models";
     pub(crate) const TENSORBOARD: &str = "tensorboard";
+    pub(crate) const CHECKPOINTS: &str = "checkpoints";
     /// All that lies below a run's folder lies in these.
-    pub(crate) const FOLDERS: [&str; 3] = [RESULTS, MODELS, TENSORBOARD];
+    pub(crate) const FOLDERS: [&str; 4] = [RESULTS, MODELS, TENSORBOARD, CHECKPOINTS];
     /// In the folder of models.
     pub(crate) const MODEL_FILES: [&str; 6] = [
         "actor.safetensors",

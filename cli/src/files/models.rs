@@ -43,7 +43,7 @@ fn metadata(layout: &Layout, learner: &Learner) -> HashMap<String, String> {
 }
 
 /// A table as safetensors wants it.
-struct Tensor<'a>(&'a Table<'a>);
+pub(crate) struct Tensor<'a>(pub(crate) &'a Table<'a>);
 
 impl View for Tensor<'_> {
     fn dtype(&self) -> Dtype {

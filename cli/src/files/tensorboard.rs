@@ -2,8 +2,7 @@
 //!
 //! The messages are the few fields of TensorFlow's `event.proto` and `summary.proto` that scalars need.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,11 +11,11 @@ use prost::Message;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::log::Log;
+
 /// A folder's event file.
 #[derive(Debug)]
-pub(crate) struct Events {
-    file: File,
-}
+pub(crate) struct Events(pub(crate) Log);
 
 #[derive(Clone, PartialEq, Message)]
 struct Event {
@@ -48,8 +47,8 @@ impl Events {
     /// A new event file in `folder`, which is made.
     pub(crate) fn create(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join(format!("{PREFIX}{}{SUFFIX}", since_1970().as_secs()));
-        let file = fs::create_dir_all(folder).and_then(|()| File::create(&path));
-        let mut events = Self { file: file.with_context(|| format!("could not write {}", path.display()))? };
+        fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
+        let mut events = Self(Log::create(path)?);
         events.push(0, Some("brain.Event:2".to_owned()), None)?;
         Ok(events)
     }
@@ -64,7 +63,7 @@ impl Events {
     fn push(&mut self, step: i64, file_version: Option<String>, summary: Option<Summary>) -> anyhow::Result<()> {
         let wall_time = since_1970().as_secs_f64();
         let event = Event { wall_time, step, file_version, summary }.encode_to_vec();
-        self.file.write_all(&framed(&event)).context("could not write TensorBoard's event file")
+        self.0.push(&framed(&event))
     }
 }
 

@@ -1,127 +1,194 @@
 //! What a run leaves, as it goes.
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use recsim_core::backend::Device;
-use recsim_core::config::Plan;
 use recsim_core::metrics::{EpisodeReport, RoundReport};
 use recsim_core::session::Session;
-use recsim_core::world::World;
 use serde::Serialize;
 
-use super::options::Options;
-use super::record::{End, Run, Status};
+use super::logs::Logs;
+use super::options::{Options, Start};
+use super::record::{End, Resumption, Run, Status};
+use super::summary::Summary;
+use crate::checkpoint::{Closed, Found, Subject, Writer};
 use crate::config;
 use crate::files::background::Background;
-use crate::files::lines::JsonLines;
-use crate::files::tensorboard::Events;
 use crate::files::trace::Trace;
-use crate::files::{atomic, beliefs, folder, models, names, timestamp};
+use crate::files::{atomic, beliefs, folder, lines, models, names, timestamp};
+use crate::output::note;
 
 /// The open files of a run.
 pub(super) struct Leavings<'scope, 'a> {
     folder: &'a Path,
-    user_ids: &'a [String],
-    target: &'a [f32],
-    rounds: JsonLines,
-    episodes: JsonLines,
-    tensorboard: Events,
+    users: Users<'a>,
+    logs: Logs,
     trace: Option<Trace>,
-    rounds_done: u64,
     background: Background<'scope, 'a>,
+    checkpoints: Writer,
+    /// The checkpoint that the run went on from.
+    found: Option<&'a Path>,
+    began: Instant,
+    /// What the run had taken before it was gone on with.
+    before: Duration,
     /// Keeps other runs out of the folder.
     _claim: Option<File>,
 }
 
+/// The users, as a run's files tell of them.
+#[derive(Clone, Copy)]
+pub(super) struct Users<'a> {
+    pub(super) ids: &'a [String],
+    /// `[K]`: what they are steered towards.
+    pub(super) target: &'a [f32],
+}
+
 impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
-    /// Makes the folder and writes what is known: the configuration first.
-    pub(super) fn begin(
+    /// Makes the folder, or takes up the one there is, and writes what is known: the configuration first.
+    pub(super) fn begin<B: Device>(
         options: &'a Options,
-        run: &Run,
-        plan: &Plan,
+        mut run: Run,
+        subject: Subject,
         trace: Option<(PathBuf, usize)>,
-        user_ids: &'a [String],
-        world: &World<'a>,
+        users: Users<'a>,
+        session: &Session<B>,
         background: Background<'scope, 'a>,
     ) -> anyhow::Result<Self> {
-        let target = world.target();
         let folder = &*options.output;
-        let (shown, dimensions) = (plan.environment.shown, plan.learner.action());
-        let trace = trace.map(|(path, users)| {
+        let (shown, dimensions) = (session.plan().environment.shown, session.plan().learner.action());
+        let trace = trace.map(|(path, traced)| {
             let above = atomic::folder_of(&path);
-            std::fs::create_dir_all(above).with_context(|| format!("could not make {}", above.display()))?;
-            Trace::create(path, users, dimensions, shown, target.len())
+            fs::create_dir_all(above).with_context(|| format!("could not make {}", above.display()))?;
+            Trace::create(path, traced, dimensions, shown, users.target.len())
         });
         // What refuses the run must do so while the old one is there.
         let trace = trace.transpose()?;
-        let claim = folder::prepare(folder, options.force)?;
-        let mut config = options.settings.config.settled(plan, &world.shape());
-        run.device.settle(&mut config);
-        let config = config::plain(&config);
+        let (claim, found) = match &options.start {
+            Start::Afresh { force } => (folder::prepare(folder, *force)?, None),
+            Start::Over { .. } | Start::Finished => (None, None),
+            Start::Resumed(resumed) => (None, Some(&**resumed)),
+        };
+        let every = subject.config.experiment.checkpoint_every.or(session.plan().schedule.rounds);
+        let config = config::plain(&subject.config);
+        if let Some(resumed) = found {
+            unless_missing(fs::remove_file(folder.join(names::SUMMARY)))
+                .context("could not remove the old summary")?;
+            let (rounds, changes) = (session.progress().done(), resumed.changes.clone());
+            let again = Resumption { at: timestamp(), rounds, device: run.device.clone(), changes };
+            run = Run { episodes: run.episodes, ..Summary::run_of(folder).unwrap_or(run) };
+            run.resumed.push(again);
+        } else {
+            folder::clear(folder)?;
+        }
+        // Without its settings a run cannot even be begun again.
         atomic::replace(&folder.join(names::CONFIG), |file| file.write_all(config.as_bytes()))?;
-        write_json(&folder.join(names::RUN), run)?;
+        write_json(&folder.join(names::RUN), &run)?;
+        let logs = match found {
+            Some(resumed) => Logs::resume(folder, &resumed.found.about.logs)?,
+            None => Logs::create(folder)?,
+        };
+        let found = found.map(|resumed| &resumed.found);
+        let checkpoints = Writer::begin(folder.join(names::CHECKPOINTS), subject, every, session, found);
         Ok(Self {
             folder,
-            user_ids,
-            target,
-            rounds: JsonLines::create(folder.join(names::ROUNDS))?,
-            episodes: JsonLines::create(folder.join(names::EPISODES))?,
-            tensorboard: Events::create(&folder.join(names::TENSORBOARD))?,
+            users,
+            logs,
             trace,
-            rounds_done: 0,
             background,
+            checkpoints,
+            found: found.map(|found| &*found.path),
+            began: Instant::now(),
+            before: found.map_or(Duration::ZERO, Found::wall),
             _claim: claim,
         })
     }
 
-    /// After every round.
+    /// The rounds of an episode that the run had begun before it was gone on with.
+    pub(super) fn rounds_of(&self, episode: u32) -> anyhow::Result<Vec<RoundReport>> {
+        let mut rounds: Vec<RoundReport> = lines::read(&self.folder.join(names::ROUNDS))?;
+        rounds.retain(|round| round.episode == episode);
+        Ok(rounds)
+    }
+
+    /// After every round, with the episode if it was its last.
     pub(super) fn round<B: Device>(
         &mut self,
         report: &RoundReport,
+        episode: Option<&EpisodeReport>,
         session: &mut Session<B>,
     ) -> anyhow::Result<()> {
         self.background.look()?;
-        self.rounds_done += 1;
-        self.rounds.push(report)?;
-        self.tensorboard.report("round", self.rounds_done, report)?;
-        match &mut self.trace {
-            Some(trace) => trace.round(session.snapshots()),
-            None => Ok(()),
+        self.logs.round(session.progress().done(), report)?;
+        if let Some(trace) = &mut self.trace {
+            trace.round(session.snapshots())?;
         }
-    }
-
-    /// After every episode.
-    pub(super) fn episode(&mut self, report: &EpisodeReport) -> anyhow::Result<()> {
-        self.episodes.push(report)?;
-        self.tensorboard.report("episode", u64::from(report.episode), report)
+        if let Some(episode) = episode {
+            self.logs.episode(episode)?;
+            self.save(episode.episode, session)?;
+        }
+        if self.checkpoints.round(session)? { self.checkpoint(session) } else { Ok(()) }
     }
 
     /// After every episode and on interruption: beliefs and models as they are now, written while the run goes on.
     pub(super) fn save<B: Device>(&mut self, episode: u32, session: &mut Session<B>) -> anyhow::Result<()> {
-        let (folder, user_ids, target) = (self.folder, self.user_ids, self.target);
-        let (users, agent) = (session.beliefs()?, session.agent()?);
+        let (folder, users) = (self.folder, self.users);
+        let (now, agent) = (session.beliefs()?, session.agent()?);
         let learner = session.plan().learner.clone();
         self.background.save(move || {
-            beliefs::write(&folder.join(names::BELIEFS), episode, user_ids, target, &users.wait()?)?;
+            beliefs::write(&folder.join(names::BELIEFS), episode, users.ids, users.target, &now.wait()?)?;
             // A spoilt agent is an error, and no file.
             models::write(&folder.join(names::MODELS), &learner, &agent.wait()?)
         })
     }
 
-    /// After a failure: what is being written is written first. An error of that is told too.
-    pub(super) fn abandon(mut self, why: anyhow::Error) -> anyhow::Error {
+    /// Makes a checkpoint of the session as it is.
+    pub(super) fn checkpoint<B: Device>(&mut self, session: &mut Session<B>) -> anyhow::Result<()> {
+        let (marks, wall) = (self.logs.marks(self.folder)?, self.wall());
+        self.checkpoints.save(session, wall, marks)
+    }
+
+    /// When the last round is done: a checkpoint, unless none are wanted or the last one is it.
+    pub(super) fn conclude<B: Device>(&mut self, session: &mut Session<B>) -> anyhow::Result<()> {
+        if self.checkpoints.are_wanted() { self.checkpoint(session) } else { Ok(()) }
+    }
+
+    /// After a failure: what is being written is written first, and what is left to go on from is named. An error of that
+    /// is told too.
+    pub(super) fn abandon(mut self, mut why: anyhow::Error) -> anyhow::Error {
+        let last = match self.checkpoints.finish() {
+            Ok(kept) => kept.last,
+            Err(error) if why.is::<Closed>() => {
+                why = error;
+                None
+            }
+            Err(error) => {
+                why = why.context(format!("a checkpoint failed: {error:#}; and then the run"));
+                None
+            }
+        };
         match self.background.wait() {
-            Ok(()) => why,
-            Err(error) => why.context(format!("the last save failed: {error:#}; and then the run")),
+            // The same agent was to be saved and to be trained.
+            Err(error) if format!("{error:#}") != format!("{why:#}") => {
+                why = why.context(format!("the last save failed: {error:#}; and then the run"));
+            }
+            _ => {}
         }
+        if let Some(last) = last.as_deref().or(self.found) {
+            let (last, folder) = (last.display(), self.folder.display());
+            note(&format!("the last checkpoint is {last}; go on from there with: recsim train --resume {folder}"));
+        }
+        why
     }
 
     /// At the end: the trace, and how it ended.
-    pub(super) fn finish(mut self, status: Status, wall_seconds: f64) -> anyhow::Result<()> {
+    pub(super) fn finish(mut self, status: Status) -> anyhow::Result<()> {
         self.background.wait()?;
+        let wall = self.wall();
+        let checkpoints = self.checkpoints.finish()?;
         let in_folder = [
             names::CONFIG,
             names::RUN,
@@ -131,16 +198,26 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
             names::TENSORBOARD,
             names::BELIEFS,
             names::MODELS,
+            names::CHECKPOINTS,
         ];
-        let files = in_folder.map(str::to_owned).into();
+        let files = in_folder.into_iter().filter(|name| *name == names::SUMMARY || self.folder.join(name).exists());
+        let files = files.map(str::to_owned).collect();
         let trace = self.trace.as_ref().map(|trace| trace.path().display().to_string());
         self.trace.map_or(Ok(()), Trace::finish)?;
-        let end = End { status, ended: timestamp(), wall_seconds, files, trace };
+        let end = End { status, ended: timestamp(), wall_seconds: wall.as_secs_f64(), checkpoints, files, trace };
         write_json(&self.folder.join(names::SUMMARY), &end)
+    }
+
+    fn wall(&self) -> Duration {
+        self.before + self.began.elapsed()
     }
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value)? + "\n";
     atomic::replace(path, |file| file.write_all(text.as_bytes()))
+}
+
+fn unless_missing(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }

@@ -1,8 +1,10 @@
 //! `recsim train` and `recsim show`.
 
 mod leave;
+mod logs;
 mod options;
 mod record;
+mod resume;
 mod summary;
 
 use std::time::Instant;
@@ -12,6 +14,7 @@ use recsim_core::metrics::EpisodeReport;
 use recsim_core::session::{Session, Watcher};
 
 use crate::arguments::{Show, Train};
+use crate::checkpoint::{self, Subject};
 use crate::device::{About, Job};
 use crate::error::Interrupted;
 use crate::files::background::Background;
@@ -20,14 +23,23 @@ use crate::output;
 use crate::progress::Progress;
 use crate::source;
 use crate::world::WorldFile;
-use leave::Leavings;
-use options::Options;
+use leave::{Leavings, Users};
+use options::{Options, Start};
 use record::{Run, Status};
 use summary::Summary;
 
 /// Runs the experiment. Whatever can be refused is refused before anything is written.
 pub(crate) fn run(arguments: &Train) -> anyhow::Result<()> {
     let options = Options::of(arguments)?;
+    if let Start::Finished = options.start {
+        if !options.quiet {
+            output::note(&format!(
+                "the run in {} has come to its end: nothing is left to do",
+                options.output.display()
+            ));
+        }
+        return tell(&options);
+    }
     options.device.look()?;
     let world = source::world(&options.settings, options.device.threads(), options.quiet)?;
     options.device.clone().run(Experiment { options: &options, world: &world })
@@ -69,35 +81,53 @@ impl<'a> Experiment<'a> {
         let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
         let trace = options.trace(plan.schedule.users)?;
         let quiet = options.quiet;
+        let mut config = settings.config.settled(&plan, &view.shape());
+        about.settle(&mut config);
+        let subject = Subject { device: about.clone(), config, world: checkpoint::fingerprint(&view) };
         let interrupt = Interrupt::listen(move || {
             if !quiet {
                 output::note("\nfinishing what was begun, then saving; once more ends at once");
             }
         })?;
         let run = Run::new(about, source::provenance(&settings.config, world, view.shape()), &plan);
-        let mut progress = Progress::new(plan.schedule, options.quiet);
         // Before the old run, if there is one, is replaced: a device may lack the memory.
-        let mut session = Session::new(backend, &view, plan)?;
-        let mut leavings =
-            Leavings::begin(options, &run, session.plan(), trace, world.user_ids(), &view, background)?;
+        let mut session = match &options.start {
+            Start::Resumed(resumed) => resumed.session(backend, &view, plan, &subject, quiet)?,
+            _ => Session::new(backend, &view, plan)?,
+        };
+        let mut progress = Progress::new(session.plan().schedule, session.progress().done(), quiet);
+        let users = Users { ids: world.user_ids(), target: view.target() };
+        let mut leavings = Leavings::begin(options, run, subject, trace, users, &session, background)?;
 
-        let epoch = Instant::now();
-        let status = match follow(&mut session, &mut leavings, &mut progress, &interrupt, epoch) {
-            Ok(status) => status,
+        let outcome = follow(&mut session, &mut leavings, &mut progress, &interrupt);
+        let interrupted = match outcome {
+            Ok(interrupted) => interrupted,
             Err(error) => return Err(leavings.abandon(error)),
         };
-        leavings.finish(status, epoch.elapsed().as_secs_f64())?;
-        if status == Status::Interrupted {
-            let folder = options.output.display();
-            progress.say(&format!("stopped after the round; beliefs, models and metrics are in {folder}"));
-            return Err(Interrupted.into());
+        leavings.finish(if interrupted.is_some() { Status::Interrupted } else { Status::Finished })?;
+        let folder = options.output.display();
+        if let Some(interrupted) = interrupted {
+            let (episode, round) = session.next_round();
+            let left =
+                session.progress().suspended.map(|round| format!(", of which {} updates are left", round.updates));
+            let left = left.unwrap_or_default();
+            progress.say(&format!(
+                "stopped before episode {episode} round {round}{left}; what there is lies in {folder}"
+            ));
+            progress.say(&format!("go on with: recsim train --resume {folder}"));
+            return Err(interrupted.into());
         }
-        let summary = Summary::read(&options.output)?;
-        match (options.json, options.quiet) {
-            (true, _) => output::json(&summary),
-            (false, true) => Ok(()),
-            (false, false) => output::text(&format!("\n{summary}")),
-        }
+        tell(options)
+    }
+}
+
+/// Prints the summary of a run that has come to its end.
+fn tell(options: &Options) -> anyhow::Result<()> {
+    let summary = Summary::read(&options.output)?;
+    match (options.json, options.quiet) {
+        (true, _) => output::json(&summary),
+        (false, true) => Ok(()),
+        (false, false) => output::text(&format!("\n{summary}")),
     }
 }
 
@@ -107,30 +137,36 @@ fn follow<B: Device>(
     leavings: &mut Leavings<'_, '_>,
     progress: &mut Progress,
     interrupt: &Interrupt,
-    epoch: Instant,
-) -> anyhow::Result<Status> {
-    let mut rounds = Vec::new();
+) -> anyhow::Result<Option<Interrupted>> {
+    let epoch = Instant::now();
+    let (episode, _) = session.next_round();
+    let mut rounds = leavings.rounds_of(episode)?;
+    if session.finished() {
+        // Its last results may not have been written.
+        leavings.save(session.plan().schedule.episodes, session)?;
+    }
     while !session.finished() {
-        progress.begin(session.next_round());
-        let report = session.round(&mut Attendant { epoch, interrupt, progress })?;
-        progress.round(&report);
-        leavings.round(&report, session)?;
-        rounds.push(report);
-        let complete = rounds.len() == session.plan().schedule.rounds as usize;
-        if complete && let Some(episode) = EpisodeReport::of(&rounds, session.initial_distance()) {
-            progress.episode(&episode);
-            leavings.episode(&episode)?;
+        let next = session.next_round();
+        progress.begin(next);
+        if let Some(report) = session.round(&mut Attendant { epoch, interrupt, progress })? {
+            progress.round(&report);
+            rounds.push(report);
+            let complete = rounds.len() == session.plan().schedule.rounds as usize;
+            let episode = complete.then(|| EpisodeReport::of(&rounds, session.initial_distance())).flatten();
+            leavings.round(&rounds[rounds.len() - 1], episode.as_ref(), session)?;
+            if let Some(episode) = episode {
+                progress.episode(&episode);
+                rounds.clear();
+            }
         }
-        let interrupted = interrupt.asked() && !(session.finished() && session.progress().pending == 0);
-        if complete || interrupted {
-            leavings.save(rounds[0].episode, session)?;
-            rounds.clear();
-        }
-        if interrupted {
-            return Ok(Status::Interrupted);
+        if let Some(interrupted) = interrupt.asked().filter(|_| !session.finished()) {
+            leavings.save(next.0, session)?;
+            leavings.checkpoint(session)?;
+            return Ok(Some(interrupted));
         }
     }
-    Ok(Status::Finished)
+    leavings.conclude(session)?;
+    Ok(None)
 }
 
 /// Shows how far a round is, and puts its updates off when asked to stop.
@@ -151,6 +187,6 @@ impl Watcher for Attendant<'_> {
 
     fn puts_off(&mut self, left: u32) -> bool {
         self.progress.learning(left);
-        self.interrupt.asked()
+        self.interrupt.asked().is_some()
     }
 }

@@ -1,5 +1,6 @@
 //! What `recsim train` was asked to do, as meant.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::arguments::Train;
@@ -7,6 +8,24 @@ use crate::config::{AUTO, Settings};
 use crate::device::Choice;
 use crate::error::BadInput;
 use crate::files::{folder, names};
+
+use super::resume::{self, Resumed};
+
+/// How a run begins.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// In a folder of its own, or in place of another run.
+    Afresh {
+        /// Whether that may be.
+        force: bool,
+    },
+    /// In the folder of a run that left no checkpoint, which is locked while the lock lives.
+    Over { _claim: Option<File> },
+    /// Where the run in the folder, which is locked likewise, was.
+    Resumed(Box<Resumed>),
+    /// Not at all: the run has come to its end.
+    Finished,
+}
 
 /// Everything a run needs to know, except its world.
 pub(super) struct Options {
@@ -16,38 +35,51 @@ pub(super) struct Options {
     pub(super) output: PathBuf,
     /// Where the first users' steps are written to, and how many users were asked for.
     trace: Option<(PathBuf, Option<usize>)>,
-    /// Whether a former run there may be replaced.
-    pub(super) force: bool,
+    pub(super) start: Start,
     pub(super) quiet: bool,
     pub(super) json: bool,
 }
 
 impl Options {
     /// Settles the arguments, and refuses what can be refused without a world.
-    pub(super) fn of(arguments: &Train) -> Result<Self, BadInput> {
+    pub(super) fn of(arguments: &Train) -> anyhow::Result<Self> {
+        if let Some(run) = &arguments.resume {
+            resume::check(run)?;
+        }
         let settings = Settings::load(&arguments.overrides())?;
         let experiment = &settings.config.experiment;
         let device = Choice::of(&settings, arguments.shadow.is_some())?;
-        let output = match &*experiment.output {
-            AUTO => folder::default_path(experiment.seed),
-            "" => return Err(settings.refuse_value("experiment.output", "`experiment.output` is empty")),
-            path => PathBuf::from(path),
-        };
-        folder::check(&output, arguments.force)?;
         let file = arguments.overrides().file;
-        if let Some(file) = &file
-            && folder::is_same(file, &output.join(names::CONFIG))
-        {
-            let problem = "the run would replace this file of settings by its own";
-            return Err(BadInput::new(file.display(), problem, "give another folder with --out, or move the file"));
-        }
+        let (output, start) = match &arguments.resume {
+            Some(run) => (run.clone(), resume::start(run, &settings, &arguments.may_change)?),
+            None => {
+                let output = match &*experiment.output {
+                    AUTO => folder::default_path(experiment.seed),
+                    "" => {
+                        return Err(settings
+                            .refuse_value("experiment.output", "`experiment.output` is empty")
+                            .into());
+                    }
+                    path => PathBuf::from(path),
+                };
+                folder::check(&output, arguments.force)?;
+                if let Some(file) = &file
+                    && folder::is_same(file, &output.join(names::CONFIG))
+                {
+                    let problem = "the run would replace this file of settings by its own";
+                    let remedy = "give another folder with --out, or move the file; --resume goes on with the run";
+                    return Err(BadInput::new(file.display(), problem, remedy).into());
+                }
+                (output, Start::Afresh { force: arguments.force })
+            }
+        };
         let trace = arguments.trace.clone().map(|path| (path, arguments.trace_users.map(|users| users as usize)));
         if let Some((path, _)) = &trace {
             let world = Some(&*settings.config.world.path).filter(|path| *path != AUTO).map(Path::new);
             check_trace_file(path, &output, world, file.as_deref(), arguments.force)?;
         }
         let (quiet, json) = (arguments.quiet, arguments.json);
-        Ok(Self { settings, device, output, trace, force: arguments.force, quiet, json })
+        Ok(Self { settings, device, output, trace, start, quiet, json })
     }
 
     /// The file of the trace, and of how many users it is. Refuses more than are served.

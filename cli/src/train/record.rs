@@ -3,6 +3,7 @@
 use recsim_core::config::Plan;
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Kept;
 use crate::device::About;
 use crate::files::timestamp;
 use crate::source::Provenance;
@@ -22,6 +23,22 @@ pub(super) struct Run {
     /// Users served in a round.
     pub(super) users_per_round: usize,
     pub(super) world: Provenance,
+    /// Where it was gone on with after a stop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) resumed: Vec<Resumption>,
+}
+
+/// A run gone on with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Resumption {
+    /// UTC.
+    pub(super) at: String,
+    /// Rounds that were done.
+    pub(super) rounds: u64,
+    #[serde(flatten)]
+    pub(super) device: About,
+    /// Settings that are other than they were.
+    pub(super) changes: Vec<String>,
 }
 
 /// How a run ended.
@@ -38,8 +55,11 @@ pub(super) struct End {
     pub(super) status: Status,
     /// UTC.
     pub(super) ended: String,
-    /// From the first round to the last file.
+    /// From the first round to the last file, without the time between a stop and going on.
     pub(super) wall_seconds: f64,
+    /// What checkpoints came to since it was last begun or gone on with.
+    #[serde(default)]
+    pub(super) checkpoints: Kept,
     /// In the run's folder.
     pub(super) files: Vec<String>,
     /// As it was given to `--trace`.
@@ -58,6 +78,7 @@ impl Run {
             rounds_per_episode: plan.schedule.rounds,
             users_per_round: plan.schedule.users,
             world,
+            resumed: Vec::new(),
         }
     }
 }

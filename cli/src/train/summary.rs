@@ -5,11 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use indicatif::HumanBytes;
 use recsim_core::metrics::{EpisodeReport, RoundReport};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::record::{End, Run, Status};
+use crate::checkpoint::Kept;
 use crate::error::BadInput;
 use crate::files::{lines, names};
 use crate::output::{duration, percent, table, thousands};
@@ -44,6 +46,21 @@ impl Summary {
         })
     }
 
+    /// How the run in a folder ended, if it did and could say so.
+    pub(super) fn status_of(folder: &Path) -> Option<Status> {
+        read_json(&folder.join(names::SUMMARY)).ok().map(|end: End| end.status)
+    }
+
+    /// What the run in a folder says of itself, if it can be read.
+    pub(super) fn run_of(folder: &Path) -> Option<Run> {
+        read_json(&folder.join(names::RUN)).ok()
+    }
+
+    /// Rounds that the run in a folder has reported.
+    pub(super) fn rounds_of(folder: &Path) -> anyhow::Result<u64> {
+        Ok(lines::read::<IgnoredAny>(&folder.join(names::ROUNDS))?.len() as u64)
+    }
+
     fn facts(&self) -> Vec<Vec<String>> {
         let Self { run, .. } = self;
         let mut facts = vec![
@@ -56,8 +73,16 @@ impl Summary {
             let shown = thousands(round.total_interactions);
             facts.push(("interactions", format!("{shown} items shown, {} updates", thousands(round.updates))));
         }
+        let resumed: Vec<String> =
+            run.resumed.iter().map(|again| format!("after {} rounds", again.rounds)).collect();
+        if !resumed.is_empty() {
+            facts.push(("gone on with", resumed.join(", ")));
+        }
         if let Some(end) = &self.end {
             facts.push(("time", self.time(end)));
+            if let Some(last) = &end.checkpoints.last {
+                facts.push(("checkpoint", checkpoint(last, &end.checkpoints)));
+            }
         }
         facts.into_iter().map(|(name, fact)| vec![name.to_owned(), fact]).collect()
     }
@@ -153,6 +178,17 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
+}
+
+fn checkpoint(last: &Path, kept: &Kept) -> String {
+    format!(
+        "{} ({}); {} written, the last in {}, all in {} beside the run",
+        last.display(),
+        HumanBytes(kept.bytes),
+        kept.written,
+        duration(kept.seconds),
+        duration(kept.seconds_of_all),
+    )
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {

@@ -8,8 +8,9 @@ use recsim_core::world::Shape;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::file::{checksum, hexadecimal};
+use super::file::checksum;
 use crate::error::BadInput;
+use crate::files::hash;
 
 /// The file's name in a world's folder.
 pub(super) const FILE: &str = "world.json";
@@ -168,8 +169,8 @@ fn is_sealed(bytes: &[u8]) -> bool {
     let Some(seal) = seal_at(bytes) else { return false };
     let (before, rest) = bytes.split_at(seal);
     let Some((found, after)) = rest.split_at_checked(NO_CHECKSUM.len()) else { return false };
-    let hash = Sha256::new().chain_update(before).chain_update(NO_CHECKSUM).chain_update(after).finalize();
-    hexadecimal(&hash).as_bytes() == found
+    let hash = Sha256::new().chain_update(before).chain_update(NO_CHECKSUM).chain_update(after);
+    hash::text(hash).as_bytes() == found
 }
 
 /// Where the file's own checksum begins: behind the first occurrence of its key.

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::about::{self, About};
 use crate::error::BadInput;
+use crate::files::hash;
 
 /// The tensors' file in a world's folder.
 pub(super) const FILE: &str = "world.safetensors";
@@ -153,11 +154,7 @@ fn numbers<'a, T: AnyBitPattern>(bytes: &'a [u8], range: &Range<usize>) -> &'a [
 
 /// The SHA-256 of a file's bytes, in hexadecimal.
 pub(super) fn checksum(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash::text(Sha256::new_with_prefix(bytes))
 }
 
 /// The names of a world's tensors in their order in [`Mapped::ranges`], with their types and shapes.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::file::{checksum, tensors};
 use super::{WorldFile, about, file};
-use crate::error::{self, BadInput, Interrupted};
+use crate::error::{self, BadInput};
 use crate::files::folder::claim;
 use crate::interrupt::Interrupt;
 
@@ -66,7 +66,7 @@ impl Folder {
                 Err(other) => other,
             }
         });
-        written.and_then(|()| if interrupt.asked() { Err(Interrupted.into()) } else { Ok(()) })
+        written.and_then(|()| interrupt.asked().map_or(Ok(()), |interrupted| Err(interrupted.into())))
     }
 }
 

@@ -51,8 +51,12 @@ impl<A: Device, B: Device> Inspect for Shadow<A, B> {
         self.second.restore(&mut batch.second, snapshot).map_err(ShadowError::Second)
     }
 
-    fn transitions(&mut self, replay: &Self::Replay) -> Result<Transitions, Self::Error> {
-        self.first.transitions(&replay.first).map_err(ShadowError::First)
+    fn transitions(
+        &mut self,
+        replay: &Self::Replay,
+        count: usize,
+    ) -> Result<Later<Transitions, Self::Error>, Self::Error> {
+        first_later(self.first.transitions(&replay.first, count))
     }
 
     fn export(&mut self, agent: &Self::Agent) -> Result<Later<AgentState, Self::Error>, Self::Error> {

@@ -1,10 +1,11 @@
 //! The facts that hold of any backend, each a function over it that panics where it does not hold.
 //!
-//! A backend's tests call [`all`] with a way to make it:
+//! A backend's tests call [`in_float32`] with a way to make it, or [`all`] if it keeps its agents in numbers of more digits
+//! than it hands over:
 //!
 //! ```
 //! use recsim_core::reference::Reference;
-//! recsim_conformance::suite::all(Reference::<f32>::default);
+//! recsim_conformance::suite::in_float32(Reference::<f32>::default);
 //! ```
 
 mod acting;
@@ -32,14 +33,21 @@ pub use learning::{
 };
 pub use remembering::{a_ring_brought_back_goes_on, a_ring_holds_the_last_transitions_in_order};
 pub use session::{
-    a_round_knows_where_its_time_went, a_session_does_not_depend_on_its_batches, a_session_repeats_itself,
+    a_round_knows_where_its_time_went, a_session_does_not_depend_on_its_batches,
+    a_session_goes_on_from_another_backends_state, a_session_goes_on_from_its_state, a_session_repeats_itself,
     a_spoilt_agent_is_an_error, an_episode_begins_afresh, updates_may_be_put_off,
     what_is_on_its_way_stays_as_it_was,
 };
 
 use recsim_core::backend::{Device, Inspect, Simulate};
 
-/// Every fact, of fresh backends from `new`.
+/// Every fact of backends whose agents are handed over to the bit.
+pub fn in_float32<B: Device>(new: impl Fn() -> B) {
+    all(&new);
+    a_session_goes_on_from_its_state(&new);
+}
+
+/// Every fact that holds whatever agents are kept in, of fresh backends from `new`.
 pub fn all<B: Device>(new: impl Fn() -> B) {
     users(&new);
     a_users_action_does_not_depend_on_the_batch(&new);
@@ -58,6 +66,7 @@ pub fn all<B: Device>(new: impl Fn() -> B) {
     a_session_repeats_itself(&new);
     a_session_does_not_depend_on_its_batches(&new);
     updates_may_be_put_off(&new);
+    a_session_goes_on_from_another_backends_state(&new);
     what_is_on_its_way_stays_as_it_was(&new);
     a_round_knows_where_its_time_went(&new);
     a_spoilt_agent_is_an_error(&new);

@@ -2,37 +2,40 @@
 
 use recsim_core::backend::{Inspect, Simulate};
 use recsim_core::config::Config;
-use recsim_core::replay::{Ring, Transitions};
+use recsim_core::later::Later;
+use recsim_core::replay::Transitions;
 use recsim_core::rng::{Key, Purpose, uniform};
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
 
 /// Three rounds of two batches, for rings that they fill, overflow at a batch's end or in its midst, or are larger than:
-/// every transition is the one that the batch shows, in the place that [`Ring`] gives it.
+/// every transition is the one that the batch shows, and however many are asked for, they are the last.
 pub fn a_ring_holds_the_last_transitions_in_order<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     let world = world();
     for capacity in CAPACITIES {
         let mut run = Run::new(new(), &world);
-        let (mut ring, mut due) = (Ring::new(capacity), Transitions::default());
-        let mut replay = run.replay(capacity, &due);
+        let mut all = Transitions::default();
+        let mut replay = run.replay(capacity, &all);
         for round in 1..=3 {
             for batch in 0..2 {
                 run.serve(batch, round, Some(&mut replay));
                 let shown = run.backend.snapshot(&run.batches[batch]).expect("the device shows a batch");
-                for (n, place) in ring.push(shown.users.len()).places().enumerate() {
-                    let Some(place) = place else { continue };
-                    put(&mut due.user, place, &[(shown.users.start + n) as u32], 0, 1);
-                    put(&mut due.belief_before, place, &shown.belief_before, n, CLUSTERS);
-                    put(&mut due.belief, place, &shown.belief, n, CLUSTERS);
-                    put(&mut due.action, place, &shown.action, n, DIMENSIONS);
-                    put(&mut due.reward, place, &shown.reward, n, 1);
+                all.brought += shown.users.len() as u64;
+                all.user.extend(shown.users.map(|user| user as u32));
+                all.belief_before.extend(shown.belief_before);
+                all.belief.extend(shown.belief);
+                all.action.extend(shown.action);
+                all.reward.extend(shown.reward);
+                for count in [0, 1, 2, 99, capacity, capacity + 1] {
+                    let found = run.transitions(&replay, count);
+                    assert_eq!(found.user.len(), count.min(capacity).min(all.user.len()), "a ring of {capacity}");
+                    assert!(
+                        found == last(&all, found.user.len()),
+                        "a ring of {capacity}, {count} after batch {batch} of round {round}"
+                    );
                 }
-                due.next = ring.next_place();
-                let found = run.backend.transitions(&replay).expect("the device shows a ring");
-                assert_eq!(found.user.len(), ring.held(), "a ring of {capacity}");
-                assert!(found == due, "a ring of {capacity}, batch {batch} of round {round}");
             }
         }
-        assert_ne!(due.belief, due.belief_before, "a round that changes nothing would prove nothing");
+        assert_ne!(all.belief, all.belief_before, "a round that changes nothing would prove nothing");
     }
 }
 
@@ -46,17 +49,14 @@ pub fn a_ring_brought_back_goes_on<B: Simulate + Inspect>(new: &impl Fn() -> B) 
             run.serve(batch, 1, Some(&mut replay));
             other.serve(batch, 1, None);
         }
-        let shown = run.backend.transitions(&replay).expect("the device shows a ring");
+        let shown = run.transitions(&replay, capacity);
         let mut again = other.replay(capacity, &shown);
-        assert!(
-            other.backend.transitions(&again).expect("the device shows a ring") == shown,
-            "a ring of {capacity}"
-        );
+        assert!(other.transitions(&again, capacity) == shown, "a ring of {capacity}");
         for batch in 0..2 {
             run.serve(batch, 2, Some(&mut replay));
             other.serve(batch, 2, Some(&mut again));
-            let [due, found] = [(&mut run, &replay), (&mut other, &again)]
-                .map(|(run, replay)| run.backend.transitions(replay).expect("the device shows a ring"));
+            let [due, found] =
+                [(&mut run, &replay), (&mut other, &again)].map(|(run, replay)| run.transitions(replay, capacity));
             assert!(found == due && found != shown, "a ring of {capacity}, batch {batch}");
         }
     }
@@ -82,6 +82,10 @@ impl<B: Simulate + Inspect> Run<B> {
         self.backend.replay(&self.world, capacity, transitions).expect("the device takes a ring")
     }
 
+    fn transitions(&mut self, replay: &B::Replay, count: usize) -> Transitions {
+        self.backend.transitions(replay, count).and_then(Later::wait).expect("the device shows a ring")
+    }
+
     /// One round of a batch, with actions that are its and the round's own.
     fn serve(&mut self, batch: usize, round: u64, replay: Option<&mut B::Replay>) {
         let Self { backend, world, batches } = self;
@@ -99,10 +103,19 @@ impl<B: Simulate + Inspect> Run<B> {
     }
 }
 
-/// Makes row `n` of `from` row `place` of `table`.
-fn put<T: Copy + Default>(table: &mut Vec<T>, place: usize, from: &[T], n: usize, width: usize) {
-    table.resize(table.len().max((place + 1) * width), T::default());
-    table[place * width..][..width].copy_from_slice(&from[n * width..][..width]);
+/// The last `count` transitions.
+fn last(all: &Transitions, count: usize) -> Transitions {
+    fn rows<T: Clone>(table: &[T], count: usize) -> Vec<T> {
+        table[table.len() - count..].to_vec()
+    }
+    Transitions {
+        brought: all.brought,
+        user: rows(&all.user, count),
+        belief_before: rows(&all.belief_before, count * CLUSTERS),
+        belief: rows(&all.belief, count * CLUSTERS),
+        action: rows(&all.action, count * DIMENSIONS),
+        reward: rows(&all.reward, count),
+    }
 }
 
 /// More users than a tile, in sizes that no tile divides.

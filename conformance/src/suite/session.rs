@@ -6,6 +6,7 @@ use recsim_core::backend::{Device, Snapshot};
 use recsim_core::config::Config;
 use recsim_core::later::Later;
 use recsim_core::metrics::{RoundReport, Seconds};
+use recsim_core::reference::Reference;
 use recsim_core::session::{Session, SessionError, Watcher};
 use recsim_core::td3::AgentState;
 
@@ -34,30 +35,86 @@ pub fn an_episode_begins_afresh<B: Device>(new: &impl Fn() -> B) {
     let mut session = Session::new(new(), &world.view(), plan(&world, |_| ())).expect("a run begins");
     while !session.finished() {
         let (_, round) = session.next_round();
-        session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+        reported(session.round(&mut || 0.0));
         let before: Vec<f32> = snapshots(&mut session).into_iter().flat_map(|s| s.belief_before).collect();
         assert_eq!(bits(&before) == bits(world.view().parts().user_belief), round == 1, "round {round}");
     }
 }
 
-/// Updates that are put off and made before the next round leave the agent that they would have left.
+/// A round whose updates are put off, once or again, is the one that it would have been.
 pub fn updates_may_be_put_off<B: Device>(new: &impl Fn() -> B) {
     let whole = run(new, |_| ());
     let world = world();
     let mut session = Session::new(new(), &world.view(), plan(&world, |_| ())).expect("a run begins");
-    let mut put_off = 0;
+    let (mut suspended, mut reports) = (0, Vec::new());
     while !session.finished() {
-        session.round(&mut Hasty).unwrap_or_else(|error| panic!("{error}"));
-        put_off += session.progress().pending;
-        // Every other time it is the next round that makes them.
-        if session.progress().rounds.is_multiple_of(4) {
-            assert!(session.catch_up(&mut || 0.0).unwrap_or_else(|error| panic!("{error}")));
+        let next = session.next_round();
+        match session.round(&mut Hasty::default()).unwrap_or_else(|error| panic!("{error}")) {
+            Some(report) => reports.push(RoundReport { seconds: Seconds::default(), ..report }),
+            None => {
+                suspended += 1;
+                assert_eq!(session.next_round(), next);
+                // Every other time the rest is made at once.
+                if suspended % 2 == 0 {
+                    let report = reported(session.round(&mut || 0.0));
+                    reports.push(RoundReport { seconds: Seconds::default(), ..report });
+                }
+            }
         }
     }
-    assert_eq!(put_off, 9, "three sessions of four updates, of which each made one at once");
-    session.catch_up(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(session.progress().updates, whole.reports.last().expect("a run has rounds").updates);
+    assert_eq!(suspended, 6, "each of three sessions twice");
+    assert_eq!(reports, whole.reports);
     assert_eq!(agent_bits(&agent(&mut session)), whole.agent);
+}
+
+/// A session that is taken up after every round, and in the midst of learning, in other batches and by a device that knows
+/// nothing of it, is the one that it would have been.
+pub fn a_session_goes_on_from_its_state<B: Device>(new: &impl Fn() -> B) {
+    let whole = run(new, |_| ());
+    let world = world();
+    let plan = |batch_size| plan(&world, |config| config.training.batch_size = batch_size);
+    let mut session = Session::new(new(), &world.view(), plan(10)).expect("a run begins");
+    let (mut reports, mut taken_up) = (Vec::new(), 0);
+    while !session.finished() {
+        let report = session.round(&mut Hasty::default()).unwrap_or_else(|error| panic!("{error}"));
+        reports.extend(report.map(|report| RoundReport { seconds: Seconds::default(), ..report }));
+        let state = session.state().unwrap_or_else(|error| panic!("{error}"));
+        taken_up += 1;
+        session = Session::resume(new(), &world.view(), plan(1 + 7 * taken_up), &state)
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert!(session.state().is_ok_and(|again| again == state), "it is taken up as it was left");
+    }
+    assert!(taken_up > reports.len() as u32, "a session that is never suspended would prove too little");
+    assert_eq!(reports, whole.reports);
+    assert_eq!(agent_bits(&agent(&mut session)), whole.agent);
+    let last = whole.users.last().expect("a run has rounds");
+    assert_eq!(bits(&beliefs(&mut session)), last.3);
+}
+
+/// What another backend began is taken up as it was left, and can be finished.
+pub fn a_session_goes_on_from_another_backends_state<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    let view = world.view();
+    let mut begun = Session::new(Reference::<f32>::default(), &view, plan(&world, |_| ())).expect("a run begins");
+    while begun.progress().updates == 0 {
+        begun.round(&mut Hasty::default()).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let state = begun.state().expect("the reference does not fail");
+    assert!(state.progress.suspended.is_some() && state.agent.losses.critic_updates == 1);
+    let mut session =
+        Session::resume(new(), &view, plan(&world, |_| ()), &state).unwrap_or_else(|error| panic!("{error}"));
+    assert!(session.state().is_ok_and(|again| again == state), "it is taken up as it was left");
+    let [theirs, ours] = [reported(begun.round(&mut || 0.0)), reported(session.round(&mut || 0.0))];
+    let learned = |report: &RoundReport| report.learning.expect("the round learns").critic_updates;
+    assert_eq!((learned(&ours), ours.mean_distance), (learned(&theirs), theirs.mean_distance));
+    while !session.finished() {
+        reported(session.round(&mut || 0.0));
+    }
+    // And back again.
+    let state = session.state().unwrap_or_else(|error| panic!("{error}"));
+    let mut back = Session::resume(Reference::<f32>::default(), &view, plan(&world, |_| ()), &state)
+        .expect("a state of a session");
+    assert!(back.finished() && back.state().is_ok_and(|again| again == state));
 }
 
 /// What was asked for before a round, and is waited for after it, is what there was before.
@@ -65,14 +122,14 @@ pub fn what_is_on_its_way_stays_as_it_was<B: Device>(new: &impl Fn() -> B) {
     let world = world();
     let mut session = Session::new(new(), &world.view(), plan(&world, |_| ())).expect("a run begins");
     while session.progress().updates == 0 {
-        session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+        reported(session.round(&mut || 0.0));
     }
     let before = (bits(&beliefs(&mut session)), agent_bits(&agent(&mut session)));
     let shown: Vec<f32> = snapshots(&mut session).into_iter().flat_map(|batch| batch.belief).collect();
     assert_eq!(before.0, bits(&shown));
     let later = (session.beliefs().expect("a copy begins"), session.agent().expect("a copy begins"));
     while !session.finished() {
-        session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+        reported(session.round(&mut || 0.0));
     }
     let after = (bits(&beliefs(&mut session)), agent_bits(&agent(&mut session)));
     assert!(before.0 != after.0 && before.1 != after.1, "rounds that change nothing would prove nothing");
@@ -86,7 +143,7 @@ pub fn a_round_knows_where_its_time_went<B: Device>(new: &impl Fn() -> B) {
     let (world, epoch) = (world(), Instant::now());
     let mut session = Session::new(new(), &world.view(), plan(&world, |_| ())).expect("a run begins");
     while !session.finished() {
-        let report = session.round(&mut || epoch.elapsed().as_secs_f64()).unwrap_or_else(|error| panic!("{error}"));
+        let report = reported(session.round(&mut || epoch.elapsed().as_secs_f64()));
         let Seconds { policy, matching, step, training, total } = report.seconds;
         let parts = [policy, matching, step];
         assert!(parts.iter().all(|&part| part > 0.0), "{parts:?}");
@@ -95,16 +152,24 @@ pub fn a_round_knows_where_its_time_went<B: Device>(new: &impl Fn() -> B) {
     }
 }
 
-/// Lets one update of a session be made.
-struct Hasty;
+/// The report of a round that nobody suspends.
+fn reported<E: std::error::Error>(round: Result<Option<RoundReport>, SessionError<E>>) -> RoundReport {
+    round.unwrap_or_else(|error| panic!("{error}")).expect("nobody puts updates off")
+}
+
+/// Lets one update be made at a time.
+#[derive(Default)]
+struct Hasty {
+    made: bool,
+}
 
 impl Watcher for Hasty {
     fn seconds(&mut self) -> f64 {
         0.0
     }
 
-    fn puts_off(&mut self, left: u32) -> bool {
-        left < 4
+    fn puts_off(&mut self, _left: u32) -> bool {
+        std::mem::replace(&mut self.made, true)
     }
 }
 
@@ -117,7 +182,7 @@ pub fn a_spoilt_agent_is_an_error<B: Device>(new: &impl Fn() -> B) {
     let mut session = Session::new(new(), &world.view(), plan).expect("a run begins");
     while session.progress().updates == 0 {
         drop(agent(&mut session));
-        session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+        reported(session.round(&mut || 0.0));
     }
     let agent = session.agent().expect("a copy begins").wait();
     assert!(matches!(agent, Err(SessionError::Diverged { updates: 1 })));
@@ -139,7 +204,7 @@ fn run<B: Device>(new: &impl Fn() -> B, change: impl FnOnce(&mut Config)) -> Out
     let mut session = Session::new(new(), &world.view(), plan(&world, change)).expect("a run begins");
     let (mut reports, mut users) = (Vec::new(), Vec::new());
     while !session.finished() {
-        let report = session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error}"));
+        let report = reported(session.round(&mut || 0.0));
         reports.push(RoundReport { seconds: Seconds::default(), ..report });
         let mut all = Snapshot::default();
         for batch in snapshots(&mut session) {

@@ -94,7 +94,7 @@ impl Case {
         let Self { users, clusters, dimensions, .. } = *self;
         let scaled = |key| symmetric(key) * self.max_action as f32;
         Transitions {
-            next: 0,
+            brought: users as u64,
             user: (0..users as u32).collect(),
             belief_before: self.draws(1, users * clusters, uniform),
             belief: self.draws(2, users * clusters, uniform),

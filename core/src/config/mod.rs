@@ -188,6 +188,9 @@ pub struct Experiment {
     /// How the CUDA backend multiplies matrices: `float32`, or, less exactly and faster, `tf32` or `bf16`. Actions, losses and
     /// weights depend on it, and no response to a given action does.
     pub precision: String,
+    /// Rounds from one checkpoint to the next, counted through the run; `auto` is an episode, 0 is none but the one that
+    /// an interruption leaves.
+    pub checkpoint_every: Auto,
     /// The folder for the results; `auto` is `runs/<date>-<seed>`, with a number behind it where that is taken.
     pub output: String,
 }
@@ -292,6 +295,7 @@ impl Default for Experiment {
             threads: Auto::Auto,
             isa: "auto".into(),
             precision: "float32".into(),
+            checkpoint_every: Auto::Auto,
             output: "auto".into(),
         }
     }

@@ -3,6 +3,8 @@
 use core::iter::Sum;
 use core::ops::{Add, AddAssign};
 
+use serde::{Deserialize, Serialize};
+
 /// A sum of numbers in `[-2, 2]`, each rounded to a multiple of `2^-32` and then added exactly.
 ///
 /// Integers add in any order to the same sum, so a total is the same for every batch size, thread count and device.
@@ -13,7 +15,7 @@ use core::ops::{Add, AddAssign};
 /// let sum: Fixed = [0.1, 0.2, 0.3].map(Fixed::of).into_iter().sum();
 /// assert!((sum.value() - 0.6).abs() < 1e-9);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fixed(pub i64);
 
 impl Fixed {

@@ -2,10 +2,13 @@
 
 use core::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 use super::LearningReport;
 
 /// Sums over updates, in their order; see [`LearningReport`](super::LearningReport) for the means.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Losses {
     /// Updates of the critics.
     pub critic_updates: u64,

@@ -3,13 +3,15 @@
 use core::ops::AddAssign;
 
 use nalgebra::{Dim, Storage, Vector};
+use serde::{Deserialize, Serialize};
 
 use super::Fixed;
 use crate::belief::distance;
 use crate::reward::{Reward, alignment, engagement};
 
 /// Counts and sums over users, of one round. Tallies of different users add up, in any order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tally {
     /// Users served.
     pub users: u64,

@@ -56,8 +56,22 @@ impl<T: Real> Inspect for Reference<T> {
         Ok(())
     }
 
-    fn transitions(&mut self, replay: &Replay) -> Result<Transitions, Self::Error> {
-        Ok(replay.transitions.clone())
+    fn transitions(
+        &mut self,
+        replay: &Replay,
+        count: usize,
+    ) -> Result<Later<Transitions, Self::Error>, Self::Error> {
+        let Replay { ring, user, belief_before, belief, action, reward } = replay;
+        let count = count.min(ring.held());
+        let floats = |column: &[f32]| ring.last_of(column, column.len() / ring.held().max(1), count);
+        Ok(Later::of(Transitions {
+            brought: ring.brought(),
+            user: ring.last_of(user, 1, count),
+            belief_before: floats(belief_before),
+            belief: floats(belief),
+            action: floats(action),
+            reward: floats(reward),
+        }))
     }
 
     fn export(&mut self, agent: &Agent<T>) -> Result<Later<AgentState, Self::Error>, Self::Error> {

@@ -10,7 +10,6 @@ use crate::backend::Learn;
 use crate::math::Real;
 use crate::metrics::Losses;
 use crate::net::{Layout, Weights};
-use crate::replay::Transitions;
 use crate::rng::{Key, index, normal_pair};
 use crate::td3::{
     AgentState, Learner, Moments, Network, UpdateKeys, perturb, saturated, smooth, soft_update, target_value,
@@ -40,7 +39,7 @@ impl<T: Real> Learn for Reference<T> {
             moments: state.moments.each_ref().map(convert_moments),
             policy_updates: state.policy_updates,
             critic_updates: state.critic_updates,
-            losses: Losses::default(),
+            losses: state.losses,
             sampled: Vec::new(),
         })
     }
@@ -104,8 +103,7 @@ impl<T: Real> Sample<T> {
         let mut sample = Self { state: vec![], action: vec![], reward: vec![], next_state: vec![] };
         for n in 0..rows {
             let place = index(keys.sample.with(n as u64), replay.ring.held() as u64);
-            let (place, Transitions { user, belief_before, belief, action, reward, .. }) =
-                (place as usize, &replay.transitions);
+            let (place, Replay { user, belief_before, belief, action, reward, .. }) = (place as usize, replay);
             let embedding = &world.user_embedding[row(user[place] as usize, dimensions)];
             let state = |beliefs: &[f32]| -> Vec<T> {
                 [&beliefs[row(place, clusters)], embedding].concat().into_iter().map(convert).collect()
@@ -239,6 +237,7 @@ impl<T: Real> Agent<T> {
             moments: self.moments.each_ref().map(convert_moments),
             policy_updates: self.policy_updates,
             critic_updates: self.critic_updates,
+            losses: self.losses,
         }
     }
 }

@@ -148,18 +148,18 @@ impl<T: Real> Simulate for Reference<T> {
             );
         }
         if let Some(replay) = replay {
-            replay.push(world, batch);
+            let users: Vec<u32> = batch.users.clone().map(|user| user as u32).collect();
+            let Batch { belief_before, belief, action, reward, .. } = batch;
+            replay.push(&world.shape, &users, [belief_before, belief, action, reward]);
         }
         Ok(())
     }
 
-    fn replay(
-        &mut self,
-        _world: &World,
-        capacity: usize,
-        transitions: &Transitions,
-    ) -> Result<Replay, Self::Error> {
-        Ok(Replay { ring: Ring::holding(capacity, transitions), transitions: transitions.clone() })
+    fn replay(&mut self, world: &World, capacity: usize, transitions: &Transitions) -> Result<Replay, Self::Error> {
+        let mut replay = Replay::before(capacity, transitions);
+        let Transitions { user, belief_before, belief, action, reward, .. } = transitions;
+        replay.push(&world.shape, user, [belief_before, belief, action, reward]);
+        Ok(replay)
     }
 }
 
@@ -167,29 +167,39 @@ impl<T: Real> Simulate for Reference<T> {
 #[derive(Clone, Debug)]
 pub struct Replay {
     pub(super) ring: Ring,
-    pub(super) transitions: Transitions,
+    /// `[held]`
+    pub(super) user: Vec<u32>,
+    /// `[held, K]`
+    pub(super) belief_before: Vec<f32>,
+    /// `[held, K]`
+    pub(super) belief: Vec<f32>,
+    /// `[held, D]`
+    pub(super) action: Vec<f32>,
+    /// `[held]`
+    pub(super) reward: Vec<f32>,
 }
 
 impl Replay {
-    /// Appends a batch's last round, in user order.
-    fn push(&mut self, world: &World, batch: &Batch) {
-        let Shape { clusters, dimensions, .. } = world.shape;
-        let span = self.ring.push(batch.users.len());
-        let Transitions { next, user, belief_before, belief, action, reward } = &mut self.transitions;
-        *next = self.ring.next_place();
-        user.resize(self.ring.held(), 0);
-        for (table, from, width) in [
-            (belief_before, &batch.belief_before, clusters),
-            (belief, &batch.belief, clusters),
-            (action, &batch.action, dimensions),
-            (reward, &batch.reward, 1),
+    /// An empty ring, or the one before `transitions` were brought to it.
+    fn before(capacity: usize, transitions: &Transitions) -> Self {
+        let ring = Ring::before(capacity, transitions);
+        Self { ring, user: vec![], belief_before: vec![], belief: vec![], action: vec![], reward: vec![] }
+    }
+
+    /// Appends transitions: their users, beliefs before and after, actions and rewards.
+    fn push(&mut self, shape: &Shape, users: &[u32], [belief_before, belief, action, reward]: [&[f32]; 4]) {
+        let span = self.ring.push(users.len());
+        let held = self.ring.held();
+        self.user.resize(held, 0);
+        span.write(users, &mut self.user, 1);
+        for (column, rows, width) in [
+            (&mut self.belief_before, belief_before, shape.clusters),
+            (&mut self.belief, belief, shape.clusters),
+            (&mut self.action, action, shape.dimensions),
+            (&mut self.reward, reward, 1),
         ] {
-            table.resize(self.ring.held() * width, 0.0);
-            for (n, place) in span.places().enumerate() {
-                let Some(place) = place else { continue };
-                user[place] = (batch.users.start + n) as u32;
-                table[row(place, width)].copy_from_slice(&from[row(n, width)]);
-            }
+            column.resize(held * width, 0.0);
+            span.write(rows, column, width);
         }
     }
 }

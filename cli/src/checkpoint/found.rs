@@ -1,0 +1,149 @@
+//! A checkpoint on the disk.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use recsim_core::checkpoint::{Table, restore};
+use recsim_core::replay::Transitions;
+use recsim_core::state::State;
+use recsim_core::td3::Learner;
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+
+use super::draft::Written;
+use super::rows::Layout;
+use super::sums::Sums;
+use super::{ABOUT, AGENT, About, BELIEFS, FORMAT, USERS, VERSION, numbered};
+use crate::error::BadInput;
+use crate::files::names;
+
+/// A checkpoint that is as it was written.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    pub(crate) about: About,
+    /// Its files of transitions.
+    pub(super) parts: Vec<Written>,
+}
+
+/// The newest checkpoint of the run in `run` that is as it was written, if there is any, and what is wrong with newer ones.
+///
+/// # Errors
+/// If there are checkpoints, and none is sound.
+pub(crate) fn newest(run: &Path) -> anyhow::Result<(Option<Found>, Vec<String>)> {
+    let folder = run.join(names::CHECKPOINTS);
+    let numbered = numbered(&folder).with_context(|| format!("could not read {}", folder.display()))?;
+    let mut damaged = Vec::new();
+    for (_, path) in numbered.into_iter().rev() {
+        match Found::open(run, &path) {
+            Ok(found) => return Ok((Some(found), damaged)),
+            Err(problem) => damaged.push(format!("{}: {problem}", path.display())),
+        }
+    }
+    match damaged.first() {
+        None => Ok((None, damaged)),
+        Some(first) => {
+            let remedy = "restore it from a copy, or begin the run anew in another folder";
+            Err(BadInput::new(first, "and no other checkpoint is left to go on from", remedy).into())
+        }
+    }
+}
+
+impl Found {
+    /// The problem found, if any, in words that follow the folder's name.
+    fn open(run: &Path, path: &Path) -> Result<Self, String> {
+        let sums = Sums::check(path)?;
+        let in_about = |error| format!("`{ABOUT}` does not describe a checkpoint: {error}");
+        let text = fs::read(path.join(ABOUT)).map_err(|error| format!("`{ABOUT}` cannot be read: {error}"))?;
+        let Head { format, version } = serde_json::from_slice(&text).map_err(in_about)?;
+        if (&*format, version) != (FORMAT, VERSION) {
+            return Err(format!("is of format `{format}` {version}, and this recsim reads `{FORMAT}` {VERSION}"));
+        }
+        let about: About = serde_json::from_slice(&text).map_err(in_about)?;
+        for (name, mark) in &about.logs {
+            mark.check(&run.join(name)).map_err(|problem| format!("the run's `{name}` {problem}"))?;
+        }
+        let missing = [AGENT, USERS].into_iter().find(|name| !sums.0.contains_key(*name));
+        if let Some(name) = missing {
+            return Err(format!("holds no `{name}`"));
+        }
+        let parts = about.replay.iter().map(|part| {
+            let hash = sums.0.get(&part.name()).ok_or_else(|| format!("holds no `{}`", part.name()))?;
+            Ok(Written { part: part.clone(), hash: hash.clone() })
+        });
+        Ok(Self { path: path.to_owned(), parts: parts.collect::<Result<_, String>>()?, about })
+    }
+
+    /// What the run had taken.
+    pub(crate) fn wall(&self) -> Duration {
+        Duration::try_from_secs_f64(self.about.wall_seconds).unwrap_or_default()
+    }
+
+    /// What a session goes on from. It is checked against its own sums, and not yet against the session's plan.
+    pub(crate) fn state(&self, learner: &Learner) -> Result<State, BadInput> {
+        self.try_state(learner).map_err(|problem| {
+            BadInput::new(self.path.display(), problem, "restore it from a copy, or begin the run anew")
+        })
+    }
+
+    fn try_state(&self, learner: &Learner) -> Result<State, String> {
+        let header = &self.about.header;
+        let tables = self.tables(AGENT)?;
+        let find = |name: &str| {
+            let (shape, values) = tables.get(name)?;
+            Some(Table { name: name.to_owned(), shape: shape.clone(), values })
+        };
+        let agent = restore(header, learner, find).map_err(|error| format!("`{AGENT}`: {error}"))?;
+        let beliefs = self.tables(USERS)?.remove(BELIEFS).ok_or_else(|| format!("`{USERS}` has no `{BELIEFS}`"))?.1;
+        let transitions = self.transitions(learner)?;
+        Ok(State { progress: header.progress, agent, beliefs, transitions })
+    }
+
+    fn transitions(&self, learner: &Learner) -> Result<Transitions, String> {
+        let dimensions = learner.action();
+        let layout = Layout { clusters: learner.state() - dimensions, dimensions };
+        let brought = self.about.header.progress.transitions;
+        // Of the first file some may be in the ring no longer.
+        let gone = brought.saturating_sub(learner.replay_capacity as u64);
+        let mut transitions = Transitions { brought, ..Transitions::default() };
+        let mut next = gone;
+        for Written { part, .. } in &self.parts {
+            let name = part.name();
+            let bytes =
+                fs::read(self.path.join(&name)).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+            let rows = (bytes.len() / layout.bytes()) as u64;
+            let follows = part.first <= next && next < part.end();
+            if rows != part.rows || rows as usize * layout.bytes() != bytes.len() || !follows {
+                return Err(format!("`{name}` holds other transitions than `{ABOUT}` says"));
+            }
+            layout.decode(&bytes[(next - part.first) as usize * layout.bytes()..], &mut transitions);
+            next = part.end();
+        }
+        if next == brought { Ok(transitions) } else { Err("lacks the last transitions".to_owned()) }
+    }
+
+    /// A file's tables of `f32`, by name.
+    fn tables(&self, name: &str) -> Result<HashMap<String, (Vec<usize>, Vec<f32>)>, String> {
+        let bytes = fs::read(self.path.join(name)).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("`{name}`: {error}"))?;
+        let mut tables = HashMap::new();
+        for (table, view) in file.tensors() {
+            if view.dtype() != Dtype::F32 {
+                return Err(format!("`{name}` holds `{table}` in {}, not F32", view.dtype()));
+            }
+            let values = view.data().as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
+            tables.insert(table, (view.shape().to_vec(), values));
+        }
+        Ok(tables)
+    }
+}
+
+/// What tells whether the rest can be understood.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
+}

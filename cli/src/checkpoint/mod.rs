@@ -1,0 +1,148 @@
+//! Checkpoints: all that a run needs to go on, in numbered folders below `checkpoints/`, of which the last two are kept.
+//!
+//! | in a checkpoint's folder | |
+//! |---|---|
+//! | `checkpoint.json` | [`About`]: what it is of, how far it had come, how long the run's growing files were |
+//! | `agent.safetensors` | networks, targets and moments, by the names that [`recsim_core::checkpoint`] gives them |
+//! | `users.safetensors` | `beliefs`, `[users, K]` |
+//! | `replay-N.rows` | transitions from the run's `N`-th on, counted from 0: see [`rows`] |
+//! | `SHA256SUMS` | checksums of these, as `sha256sum -c` reads them; last written |
+//!
+//! A checkpoint grows in `checkpoints/.next` as its transitions come, and gets its number when all of it is on the disk.
+//! Transitions that the one before it has too are the same files under two names, where the file system has links.
+
+mod draft;
+mod found;
+mod rows;
+mod sums;
+mod writer;
+
+pub(crate) use found::{Found, newest};
+pub(crate) use writer::{Closed, Kept, Writer};
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use recsim_core::checkpoint::Header;
+use recsim_core::config::Config;
+use recsim_core::world::World;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::device;
+use crate::files::hash;
+use crate::files::log::Mark;
+
+/// What a checkpoint says of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct About {
+    /// [`FORMAT`].
+    format: String,
+    /// [`VERSION`] when it was written.
+    version: u32,
+    /// Of recsim.
+    recsim: String,
+    /// UTC.
+    written: String,
+    /// What the run has taken so far.
+    pub(crate) wall_seconds: f64,
+    pub(crate) device: device::About,
+    pub(crate) config: Config,
+    /// [`fingerprint`] of the world.
+    pub(crate) world: String,
+    pub(crate) header: Header,
+    /// The run's files that grow, by their names in its folder.
+    pub(crate) logs: Vec<(String, Mark)>,
+    replay: Vec<Part>,
+}
+
+/// What does not change from one checkpoint of a run to the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    pub(crate) device: device::About,
+    pub(crate) config: Config,
+    /// [`fingerprint`] of the world.
+    pub(crate) world: String,
+}
+
+/// A file of transitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    /// The number of the first, counted from 0 through the run.
+    first: u64,
+    rows: u64,
+}
+
+impl Part {
+    fn name(&self) -> String {
+        format!("replay-{:012}.rows", self.first)
+    }
+
+    fn end(&self) -> u64 {
+        self.first.saturating_add(self.rows)
+    }
+}
+
+/// The SHA-256 of a world's numbers, in hexadecimal: of its tensors' elements in little-endian order, items first.
+pub(crate) fn fingerprint(world: &World<'_>) -> String {
+    let parts = world.parts();
+    let hash = [parts.item_embedding, parts.item_distance, parts.user_belief, parts.user_embedding, parts.target]
+        .into_iter()
+        .fold(Sha256::new(), |hash, numbers| update(hash, numbers, |x| x.to_le_bytes()));
+    let hash = [parts.item_cluster, parts.user_pretrained]
+        .into_iter()
+        .fold(hash, |hash, numbers| update(hash, numbers, |x| x.to_le_bytes()));
+    hash::text(hash)
+}
+
+fn update<T: Copy>(mut hash: Sha256, numbers: &[T], bytes: impl Fn(T) -> [u8; 4]) -> Sha256 {
+    let mut piece = Vec::with_capacity(PIECE * 4);
+    for numbers in numbers.chunks(PIECE) {
+        piece.clear();
+        numbers.iter().for_each(|&number| piece.extend(bytes(number)));
+        hash.update(&piece);
+    }
+    hash
+}
+
+/// The checkpoints' folders, by their numbers in rising order.
+fn numbered(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_str().filter(|name| name.bytes().all(|digit| digit.is_ascii_digit()));
+        found.extend(number.and_then(|name| name.parse().ok()).map(|number: u64| (number, entry.path())));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Removes all checkpoints of a run, and what one that was being written left. Files of others stay.
+pub(crate) fn clear(folder: &Path) -> io::Result<()> {
+    let unfinished = [NEXT, OLD].map(|name| folder.join(name)).into_iter().filter(|path| path.exists());
+    let numbered = numbered(folder)?.into_iter().map(|(_, path)| path);
+    numbered.chain(unfinished).try_for_each(fs::remove_dir_all)
+}
+
+const FORMAT: &str = "recsim-checkpoint";
+/// Raised when files change their meaning.
+const VERSION: u32 = 1;
+const ABOUT: &str = "checkpoint.json";
+const AGENT: &str = "agent.safetensors";
+const USERS: &str = "users.safetensors";
+const BELIEFS: &str = "beliefs";
+/// What will be the next checkpoint.
+const NEXT: &str = ".next";
+/// What was one, and is being removed.
+const OLD: &str = ".old";
+/// Numbers hashed at a time.
+const PIECE: usize = 1 << 14;

@@ -1,0 +1,353 @@
+//! A run that was stopped, by whatever and wherever, goes on and ends as one that never was.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![cfg(unix)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::{Place, json, json_lines, stderr, stdout};
+use serde_json::Value;
+
+/// Some checkpoints fall on an episode's end, some in its midst; the ring overflows.
+const EVERY: [&str; 6] = [
+    "--set",
+    "experiment.checkpoint_every=3",
+    "--set",
+    "td3.replay_capacity=100",
+    "--set",
+    "training.warmup_transitions=40",
+];
+
+#[test]
+fn a_run_killed_anywhere_ends_as_if_it_never_was() {
+    // More of them with RECSIM_SOAK=200, as docs/reliability.md has it.
+    let kills = std::env::var("RECSIM_SOAK").map_or(6, |number| number.parse().unwrap());
+    let place = Place::new();
+    let long = [&EVERY[..], &["--episodes", "12"]].concat();
+    place.train("whole", &long);
+    let took = json(&place.path("whole/summary.json"))["wall_seconds"].as_f64().unwrap();
+    let whole = what_is_left(&place.path("whole"));
+    let (mut number, mut killed, mut damaged) = (9_u64, 0, 0);
+    while killed < kills {
+        let begin = [&["train", "--config", "tiny.yaml", "--out", "run"], &long[..]].concat();
+        let mut arguments = begin.clone();
+        loop {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let share = (number >> 40) as f64 / f64::from(1 << 24);
+            let mut run = place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            sleep(Duration::from_secs_f64(1.5 * took * share));
+            if let Some(status) = run.try_wait().unwrap() {
+                assert!(status.success());
+                break;
+            }
+            run.kill().unwrap();
+            run.wait().unwrap();
+            killed += 1;
+            damaged += u64::from(place.path("run/checkpoints/.next").exists());
+            let [threads, batch] = [1 + number % 3, 1 + number % 50].map(|number| number.to_string());
+            let batch = format!("training.batch_size={batch}");
+            let resume = ["train", "--resume", "run", "--threads", &threads, "--set", &batch].map(str::to_owned);
+            // Killed before its settings were written, nothing is there to go on with.
+            arguments = if place.path("run/config.yaml").exists() {
+                Vec::leak(resume.into()).iter().map(|argument| &**argument).collect()
+            } else {
+                begin.clone()
+            };
+        }
+        assert_eq!(what_is_left(&place.path("run")), whole, "after {killed} kills");
+        fs::remove_dir_all(place.path("run")).unwrap();
+    }
+    println!("{killed} kills, {damaged} of them while a checkpoint was being written");
+}
+
+#[test]
+fn a_run_interrupted_anywhere_ends_as_if_it_never_was() {
+    let place = Place::new();
+    let whole_run = ["--set", "td3.gradient_steps=1500", "--episodes", "3"];
+    place.train("whole", &whole_run);
+    let whole = what_is_left(&place.path("whole"));
+    let begin = [&["train", "--config", "tiny.yaml", "--out", "run"], &whole_run[..]].concat();
+    let (mut arguments, mut suspended, mut stops) = (begin, 0, 0);
+    loop {
+        let mut run = place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        sleep(Duration::from_millis(40 + 13 * stops));
+        let signal = if stops % 2 == 0 { "TERM" } else { "INT" };
+        let sent = std::process::Command::new("kill").args([&format!("-{signal}"), &run.id().to_string()]).output();
+        assert!(sent.is_ok());
+        let finished = run.wait().unwrap();
+        if finished.success() {
+            break;
+        }
+        if place.path("run/summary.json").exists() {
+            stops += 1;
+            assert_eq!(finished.code(), Some(if signal == "TERM" { 143 } else { 130 }));
+            let last = newest_checkpoint(&place.path("run"));
+            let progress = json(&last.join("checkpoint.json"))["header"]["progress"].clone();
+            suspended += i32::from(!progress["suspended"].is_null());
+            arguments = vec!["train", "--resume", "run"];
+        }
+    }
+    assert_eq!(what_is_left(&place.path("run")), whole);
+    assert_eq!(json(&place.path("run/run.json"))["resumed"].as_array().unwrap().len() as u64, stops);
+    println!("{stops} stops, {suspended} in the midst of learning");
+}
+
+#[test]
+fn a_finished_run_says_so_and_can_be_made_longer() {
+    let place = Place::new();
+    place.train("whole", &["--episodes", "3"]);
+    place.train("run", &[]);
+    let before = tree(&place.path("run"));
+    let again = place.run(&["train", "--resume", "run"]);
+    assert!(again.status.success() && stderr(&again).contains("has come to its end"), "{}", stderr(&again));
+    assert!(stdout(&again).contains("run (finished)"));
+    assert_eq!(tree(&place.path("run")), before, "nothing is touched");
+    expect(&place.run(&["train", "--resume", "run", "--episodes", "3"]), 0, &[]);
+    assert_eq!(what_is_left(&place.path("run")), what_is_left(&place.path("whole")));
+}
+
+#[test]
+fn checkpoints_can_be_had_on_interruption_only() {
+    let place = Place::new();
+    let none = ["--set", "experiment.checkpoint_every=0"];
+    place.train("whole", &none);
+    assert!(!place.path("whole/checkpoints").exists());
+    expect(&place.run(&["train", "--resume", "whole"]), 0, &["has come to its end"]);
+    let longer = place.run(&["train", "--resume", "whole", "--episodes", "3"]);
+    expect(&longer, 2, &["whole: this run was ended, and left no checkpoint to go on from"]);
+    // Killed without a word, it has nothing to lose.
+    fs::remove_file(place.path("whole/summary.json")).unwrap();
+    let whole = what_is_left(&place.path("whole"));
+    expect(&place.run(&["train", "--resume", "whole"]), 0, &[]);
+    assert_eq!(what_is_left(&place.path("whole")), whole);
+}
+
+#[test]
+fn what_changes_is_refused_or_named() {
+    let place = Place::new();
+    place.train("run", &["--episodes", "1"]);
+    let resume = |more: &[&str]| place.run(&[&["train", "--resume", "run", "--episodes", "2"], more].concat());
+    let before = tree(&place.path("run"));
+    let tau = ["--set", "td3.tau=0.25"];
+    expect(&resume(&tau), 2, &["`td3.tau` is 0.25, and the run was begun with 0.005", "--may-change td3.tau"]);
+    let hidden = ["--set", "td3.hidden=[12, 9]", "--may-change", "td3.hidden"];
+    expect(&resume(&hidden), 2, &["`td3.hidden` is [12,9]", "cannot change in its midst"]);
+    let unknown = [&tau[..], &["--may-change", "td3.tua"]].concat();
+    expect(&resume(&unknown), 2, &["there is no setting `td3.tua`"]);
+    let world = ["--set", "world.seed=7", "--may-change", "world.seed"];
+    expect(&resume(&world), 2, &["`world.seed` is 7"]);
+    let edited = fs::read_to_string(place.path("run/config.yaml")).unwrap();
+    fs::write(place.path("run/config.yaml"), edited.replace("discount: 0.95", "discount: 0.5")).unwrap();
+    expect(&resume(&[]), 2, &["config.yaml:", "`td3.discount` is 0.5, and the run was begun with 0.95"]);
+    fs::write(place.path("run/config.yaml"), edited).unwrap();
+    assert_eq!(tree(&place.path("run")), before, "what is refused changes nothing");
+
+    let changed = [&tau[..], &["--may-change", "td3.tau", "--backend", "reference", "--threads", "1"]].concat();
+    let output = resume(&changed);
+    expect(&output, 0, &["going on with td3.tau: 0.005 -> 0.25", "going on with reference (portable) after cpu"]);
+    let resumed = json(&place.path("run/run.json"))["resumed"][0].clone();
+    assert_eq!(
+        (&resumed["backend"], &resumed["changes"][0]),
+        (&"reference".into(), &"td3.tau: 0.005 -> 0.25".into())
+    );
+    // The change is the run's from now on.
+    expect(&place.run(&["train", "--resume", "run", "--episodes", "3"]), 0, &[]);
+}
+
+#[test]
+fn another_world_is_refused_wherever_it_lies() {
+    let place = Place::new();
+    let make = |name: &str, seed: &str| {
+        let world = ["world", "new", name, "--users", "40", "--items", "120", "--clusters", "3", "--dim", "6"];
+        assert!(place.run(&[&world[..], &["--list", "16", "--seed", seed]].concat()).status.success());
+    };
+    ["a", "b"].into_iter().zip(["0", "1"]).for_each(|(name, seed)| make(name, seed));
+    place.train("run", &["--world", "a", "--episodes", "1"]);
+    let resume = |world| place.run(&["train", "--resume", "run", "--episodes", "2", "--world", world]);
+    expect(&resume("b"), 2, &["b: this is another world than the run's", "give the run's own world"]);
+    fs::rename(place.path("a"), place.path("moved")).unwrap();
+    expect(&resume("moved"), 0, &[]);
+}
+
+#[test]
+fn no_damaged_checkpoint_is_gone_on_from() {
+    let place = Place::new();
+    place.train("whole", &EVERY);
+    place.train("run", &EVERY);
+    let whole = what_is_left(&place.path("whole"));
+    // As if it had been killed before its end: two checkpoints, of which the older is in the midst of an episode.
+    fs::remove_file(place.path("run/summary.json")).unwrap();
+    let newest = newest_checkpoint(&place.path("run"));
+    let kept = tree(&place.path("run"));
+    let restore = || {
+        fs::remove_dir_all(place.path("run")).unwrap();
+        for (name, bytes) in &kept {
+            let path = place.path("run").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+    };
+    let within = |name: &str| newest.strip_prefix(place.path("run")).unwrap().join(name);
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(&newest).unwrap().map(|entry| within(&entry.unwrap().file_name().to_string_lossy())).collect();
+    files.sort();
+    assert!(files.len() >= 5);
+    for file in &files {
+        let length = kept[file].len();
+        // A bit of every region, and cut off anywhere.
+        for (n, at) in
+            [0, length / 7, length / 3, length / 2, length - length / 5, length - 1].into_iter().enumerate()
+        {
+            let mut bytes = kept[file].clone();
+            bytes[at] ^= 1 << (n + 1);
+            fs::write(place.path("run").join(file), bytes).unwrap();
+            let output = place.run(&["train", "--resume", "run"]);
+            expect(
+                &output,
+                0,
+                &["warning: ", "differs from its checksum", "going on from the checkpoint before it"],
+            );
+            assert_eq!(what_is_left(&place.path("run")), whole, "{} at {at}", file.display());
+            restore();
+            if n < 4 {
+                fs::write(place.path("run").join(file), &kept[file][..at]).unwrap();
+                expect(&place.run(&["train", "--resume", "run"]), 0, &["going on from the checkpoint before it"]);
+                restore();
+            }
+        }
+    }
+    // Without any sound one nothing is done.
+    for entry in fs::read_dir(place.path("run/checkpoints")).unwrap() {
+        fs::write(entry.unwrap().path().join("users.safetensors"), b"").unwrap();
+    }
+    let before = tree(&place.path("run"));
+    let output = place.run(&["train", "--resume", "run"]);
+    expect(
+        &output,
+        2,
+        &["`users.safetensors` is missing, was changed or is damaged", "no other checkpoint is left"],
+    );
+    assert_eq!(tree(&place.path("run")), before);
+    restore();
+    // Nor is a record of rounds that is not what it was, however far back.
+    for log in ["rounds.jsonl", "episodes.jsonl"] {
+        let path = place.path("run").join(log);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[20] ^= 4;
+        fs::write(&path, bytes).unwrap();
+        expect(&place.run(&["train", "--resume", "run"]), 2, &[log, "differ from their checksum"]);
+        restore();
+    }
+    // Whoever knows the sums can lie, and is refused by what does not fit.
+    for name in ["000001", "000002", "000003"] {
+        let path = place.path("run/checkpoints").join(name);
+        if path.exists() {
+            let text = fs::read_to_string(path.join("checkpoint.json")).unwrap();
+            fs::write(path.join("checkpoint.json"), text.replace("\"version\": 1,", "\"version\": 99,")).unwrap();
+            let sums = "sha256sum $(ls | grep -v SHA) > SHA256SUMS";
+            assert!(
+                std::process::Command::new("sh").args(["-c", sums]).current_dir(&path).status().unwrap().success()
+            );
+        }
+    }
+    expect(&place.run(&["train", "--resume", "run"]), 2, &["is of format `recsim-checkpoint` 99"]);
+}
+
+#[test]
+fn two_programs_do_not_go_on_with_one_run() {
+    let place = Place::new();
+    let long =
+        ["train", "--config", "tiny.yaml", "--out", "run", "--rounds", "100000000", "--backend", "reference"];
+    let mut run = place.command(&long).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !place.path("run/rounds.jsonl").exists() {
+        sleep(Duration::from_millis(5));
+    }
+    expect(&place.run(&["train", "--resume", "run"]), 2, &["run: another program is writing here"]);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    expect(&place.run(&["train", "--resume", "nowhere"]), 2, &["nowhere/config.yaml", "no run was begun here"]);
+}
+
+#[test]
+fn a_full_disk_ends_the_run_and_loses_nothing_older() {
+    let place = Place::new();
+    place.train("whole", &EVERY);
+    place.train("run", &[&EVERY[..], &["--episodes", "1"]].concat());
+    let newest = tree(&newest_checkpoint(&place.path("run")));
+    // Files of more than 4 blocks of 512 bytes cannot be written; the signal that says so is ignored.
+    let full = "trap '' XFSZ; ulimit -f 4; exec \"$0\" train --resume run --episodes 2";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", full, env!("CARGO_BIN_EXE_recsim")]).current_dir(place.path("."));
+    let output = command.output().unwrap();
+    expect(&output, 1, &["File too large", "free some space", "the last checkpoint is run/checkpoints/"]);
+    assert_eq!(tree(&newest_checkpoint(&place.path("run"))), newest);
+    assert!(!place.path("run/checkpoints/.next").exists(), "what could not be finished is gone");
+    expect(&place.run(&["train", "--resume", "run", "--episodes", "2"]), 0, &[]);
+    assert_eq!(what_is_left(&place.path("run")), what_is_left(&place.path("whole")));
+}
+
+fn expect(output: &Output, code: i32, told: &[&str]) {
+    let all = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{all}");
+    told.iter().for_each(|words| assert!(all.contains(words), "{words} in: {all}"));
+}
+
+/// What must not depend on whether a run was stopped: models, beliefs, metrics without times, the last checkpoint's tables.
+fn what_is_left(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut left = BTreeMap::new();
+    for (name, bytes) in tree(&run.join("models")) {
+        left.insert(name.display().to_string(), bytes);
+    }
+    let mut beliefs = json(&run.join("results/current_user_beliefs.json"));
+    beliefs["timestamp"] = Value::Null;
+    left.insert("beliefs".to_owned(), beliefs.to_string().into());
+    for log in ["rounds.jsonl", "episodes.jsonl"] {
+        let mut lines = json_lines(&run.join(log));
+        for line in &mut lines {
+            (line["seconds"], line["user_steps_per_second"]) = (Value::Null, Value::Null);
+        }
+        left.insert(log.to_owned(), Value::from(lines).to_string().into());
+    }
+    if run.join("checkpoints").exists() {
+        let last = newest_checkpoint(run);
+        let count = fs::read_dir(run.join("checkpoints")).unwrap().count();
+        assert!(count <= 2, "two checkpoints are kept, not {count}");
+        let rows = tree(&last).into_iter().filter(|(name, _)| name.extension().is_some_and(|rows| rows == "rows"));
+        // How transitions are cut into files depends on when they came; the last of them do not.
+        let rows: Vec<u8> = rows.flat_map(|(_, bytes)| bytes).collect();
+        let held = 100 * 4 * (2 * 3 + 6 + 2);
+        left.insert("ring".to_owned(), rows[rows.len().saturating_sub(held)..].to_vec());
+        for name in ["agent.safetensors", "users.safetensors"] {
+            left.insert(name.to_owned(), fs::read(last.join(name)).unwrap());
+        }
+    }
+    left
+}
+
+fn newest_checkpoint(run: &Path) -> PathBuf {
+    let entries = fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| !path.ends_with(".next") && !path.ends_with(".old")).max().unwrap()
+}
+
+/// Every file below a folder.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}

@@ -1,0 +1,180 @@
+//! All that a session needs to go on.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::config::Plan;
+use crate::replay::Transitions;
+use crate::session::Progress;
+use crate::td3::AgentState;
+use crate::world::World;
+
+/// Where a session is, in no unit that shows its device, batches or threads: [`Session::resume`] goes on from it.
+///
+/// [`Session::resume`]: crate::session::Session::resume
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// How far it has come.
+    pub progress: Progress,
+    /// Its agent.
+    pub agent: AgentState,
+    /// `[users, K]`: where every user served stands.
+    pub beliefs: Vec<f32>,
+    /// All that its ring holds.
+    pub transitions: Transitions,
+}
+
+/// Why a [`State`] cannot be one of a session of this plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StateError {
+    /// A table has another length than the plan and the progress ask for.
+    Length {
+        /// Which.
+        table: &'static str,
+        /// How many numbers it should hold.
+        expected: usize,
+        /// How many it holds.
+        found: usize,
+    },
+    /// A table holds a number that cannot stand there: not finite, no belief, no user.
+    Value {
+        /// Which table.
+        table: &'static str,
+        /// Where in it.
+        place: usize,
+    },
+    /// The counts of the progress contradict each other, or the plan.
+    Progress,
+}
+
+impl State {
+    /// Whether a session of `plan` on `world` can have come to this.
+    ///
+    /// # Errors
+    /// Tables must have the lengths that the plan gives and numbers that can stand in them: finite ones, beliefs between 0
+    /// and the target, users that are served. Counts must agree with each other.
+    pub fn check(&self, plan: &Plan, world: &World<'_>) -> Result<(), StateError> {
+        let Self { progress, agent, beliefs, transitions } = self;
+        let users = plan.schedule.users;
+        let suspended = progress.suspended.as_ref();
+        let agrees = progress.transitions == progress.rounds.saturating_mul(users as u64)
+            && transitions.brought == progress.transitions
+            && progress.interactions == progress.transitions.saturating_mul(plan.environment.shown as u64)
+            && progress.first_reward.is_finite()
+            && suspended.is_none_or(|round| progress.rounds > 0 && round.tally.users == users as u64);
+        if !agrees {
+            return Err(StateError::Progress);
+        }
+        check_agent(agent, plan)?;
+        check_beliefs("beliefs", beliefs, users, world.target())?;
+        let Transitions { user, belief_before, belief, action, reward, .. } = transitions;
+        let held = progress.transitions.min(plan.learner.replay_capacity as u64) as usize;
+        length("transitions.user", user.len(), held)?;
+        value("transitions.user", user, |&user| (user as usize) < users)?;
+        check_beliefs("transitions.belief_before", belief_before, held, world.target())?;
+        check_beliefs("transitions.belief", belief, held, world.target())?;
+        length("transitions.action", action.len(), held * plan.learner.action())?;
+        value("transitions.action", action, |action| action.is_finite())?;
+        length("transitions.reward", reward.len(), held)?;
+        value("transitions.reward", reward, |reward| reward.is_finite())
+    }
+}
+
+fn check_agent(agent: &AgentState, plan: &Plan) -> Result<(), StateError> {
+    for (n, layout) in plan.learner.layouts().into_iter().enumerate() {
+        for weights in [&agent.networks[n], &agent.targets[n]] {
+            length("agent's parameters", weights.parameters.len(), layout.parameters())?;
+            length("agent's statistics", weights.statistics.len(), layout.statistics())?;
+        }
+        for moments in [&agent.moments[n].first, &agent.moments[n].second] {
+            length("agent's moments", moments.len(), layout.parameters())?;
+        }
+    }
+    if agent.is_finite() { Ok(()) } else { Err(StateError::Value { table: "agent", place: 0 }) }
+}
+
+fn check_beliefs(table: &'static str, beliefs: &[f32], rows: usize, target: &[f32]) -> Result<(), StateError> {
+    length(table, beliefs.len(), rows * target.len())?;
+    let most = target.iter().cycle();
+    let wrong = beliefs.iter().zip(most).position(|(belief, most)| !(0.0..=*most).contains(belief));
+    wrong.map_or(Ok(()), |place| Err(StateError::Value { table, place }))
+}
+
+fn length(table: &'static str, found: usize, expected: usize) -> Result<(), StateError> {
+    if found == expected { Ok(()) } else { Err(StateError::Length { table, expected, found }) }
+}
+
+fn value<T>(table: &'static str, values: &[T], may_be: impl Fn(&T) -> bool) -> Result<(), StateError> {
+    let wrong = values.iter().position(|value| !may_be(value));
+    wrong.map_or(Ok(()), |place| Err(StateError::Value { table, place }))
+}
+
+impl core::error::Error for StateError {}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length { table, expected, found } => {
+                write!(f, "the {table} are {found} numbers, where the configuration asks for {expected}")
+            }
+            Self::Value { table, place } => write!(f, "the {table} hold a number that cannot be, at place {place}"),
+            Self::Progress => f.write_str("its counts contradict each other or the configuration"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::reference::Reference;
+    use crate::session::Session;
+    use crate::world::{Recipe, generate, lists_by_brute_force};
+
+    #[test]
+    fn what_no_session_can_have_come_to_is_refused() {
+        let recipe = Recipe { users: 3, items: 30, clusters: 2, dimensions: 2, list: 8, seed: 0 };
+        let generated = generate(&recipe, lists_by_brute_force);
+        let world = generated.view();
+        let mut config = Config::default();
+        (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (2, 4);
+        (config.td3.hidden, config.td3.replay_capacity) = (alloc::vec![3], 5);
+        config.training.warmup_transitions = 5;
+        let plan = config.plan(&world).unwrap();
+        let mut session = Session::new(Reference::<f32>::default(), &world, plan.clone()).unwrap();
+        (0..2).for_each(|_| drop(session.round(&mut || 0.0).unwrap()));
+        let state = session.state().unwrap();
+        assert_eq!(state.check(&plan, &world), Ok(()));
+
+        let of = |spoil: fn(&mut State)| {
+            let mut state = state.clone();
+            spoil(&mut state);
+            state.check(&plan, &world).unwrap_err()
+        };
+        let counts: [fn(&mut State); 5] = [
+            |state| state.progress.rounds += 1,
+            |state| state.progress.transitions += 1,
+            |state| state.progress.interactions -= 1,
+            |state| state.transitions.brought += 1,
+            |state| state.progress.first_reward = f64::NAN,
+        ];
+        counts.into_iter().for_each(|spoil| assert_eq!(of(spoil), StateError::Progress));
+        let short = |table, expected, found| StateError::Length { table, expected, found };
+        assert_eq!(of(|state| state.beliefs.truncate(5)), short("beliefs", 6, 5));
+        assert_eq!(of(|state| state.transitions.user.truncate(4)), short("transitions.user", 5, 4));
+        assert_eq!(of(|state| state.transitions.belief.truncate(9)), short("transitions.belief", 10, 9));
+        assert_eq!(of(|state| state.transitions.action.truncate(9)), short("transitions.action", 10, 9));
+        assert_eq!(of(|state| state.transitions.reward.truncate(4)), short("transitions.reward", 5, 4));
+        let agent = of(|state| state.agent.moments[2].second.truncate(1));
+        assert!(matches!(agent, StateError::Length { table: "agent's moments", .. }));
+        let wrong = |table, place| StateError::Value { table, place };
+        assert_eq!(of(|state| state.beliefs[3] = -0.1), wrong("beliefs", 3));
+        assert_eq!(of(|state| state.beliefs[3] = 0.99), wrong("beliefs", 3));
+        assert_eq!(of(|state| state.transitions.user[4] = 3), wrong("transitions.user", 4));
+        assert_eq!(of(|state| state.transitions.belief_before[1] = 1.0), wrong("transitions.belief_before", 1));
+        assert_eq!(of(|state| state.transitions.action[7] = f32::NAN), wrong("transitions.action", 7));
+        assert_eq!(of(|state| state.transitions.reward[0] = f32::INFINITY), wrong("transitions.reward", 0));
+        assert_eq!(of(|state| state.agent.targets[1].parameters[0] = f32::NAN), wrong("agent", 0));
+    }
+}
