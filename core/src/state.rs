@@ -143,7 +143,9 @@ mod tests {
         config.training.warmup_transitions = 5;
         let plan = config.plan(&world).unwrap();
         let mut session = Session::new(Reference::<f32>::default(), &world, plan.clone()).unwrap();
-        (0..2).for_each(|_| drop(session.round(&mut || 0.0).unwrap()));
+        for _ in 0..2 {
+            session.round(&mut || 0.0).unwrap();
+        }
         let state = session.state().unwrap();
         assert_eq!(state.check(&plan, &world), Ok(()));
 

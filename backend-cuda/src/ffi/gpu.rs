@@ -22,8 +22,10 @@ pub struct Gpu {
     compiler: Nvrtc,
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
-    /// Copies to the host go by it, beside what runs.
+    /// Room for copies is taken and given back by it.
     copies: Arc<CudaStream>,
+    /// Copies go to the host by it, beside what runs: nothing that runs waits for one.
+    home: Arc<CudaStream>,
     products: Cublas,
     /// What `products` was lent.
     _workspace: CudaSlice<u8>,
@@ -69,9 +71,8 @@ impl Gpu {
         // SAFETY: no table is used on another stream, but those of `fetch`, which says who waits for whom.
         unsafe { context.disable_event_tracking() };
         // Not the default one, of which nothing can be recorded.
-        let [stream, copies] = [context.new_stream(), context.new_stream()];
-        let (stream, copies) =
-            (stream.map_err(failed("making a stream"))?, copies.map_err(failed("making a stream"))?);
+        let new = || context.new_stream().map_err(failed("making a stream"));
+        let (stream, copies, home) = (new()?, new()?, new()?);
         let (major, minor) = context.compute_capability().map_err(failed("asking for its capability"))?;
         let capability = 10 * major + minor;
         if capability < LEAST {
@@ -88,7 +89,17 @@ impl Gpu {
         let workspace = stream.alloc_zeros(WORKSPACE).map_err(failed("making a table"))?;
         products.lend(&workspace)?;
         let processors = usize::try_from(processors).unwrap_or(1);
-        Ok(Self { compiler, context, stream, copies, products, _workspace: workspace, capability, processors })
+        Ok(Self {
+            compiler,
+            context,
+            stream,
+            copies,
+            home,
+            products,
+            _workspace: workspace,
+            capability,
+            processors,
+        })
     }
 
     /// What learning's bits depend on: the GPU's kind, and the precision of products.
@@ -241,14 +252,16 @@ impl Machine for Gpu {
         let failed_here = failed("copying from it");
         // Taken and given back in the order of copies: giving it back must not be recorded with launches.
         let kept = self.copies.alloc_zeros::<u8>(bytes.max(1));
-        let mut kept = kept.map_err(untaken("copy of what an episode leaves", bytes))?;
+        let mut kept = kept.map_err(untaken("copy of what a run leaves", bytes))?;
         self.stream.join(&self.copies).map_err(&failed_here)?;
         self.copy(memory, first, &mut kept, 0, bytes)?;
         self.copies.join(&self.stream).map_err(&failed_here)?;
+        self.home.join(&self.stream).map_err(&failed_here)?;
+        let home = Arc::clone(&self.home);
         Ok(Later::new(move || {
             let mut copy = vec![0; bytes];
-            kept.stream().memcpy_dtoh(&kept.slice(..bytes), &mut copy).map_err(&failed_here)?;
-            kept.stream().synchronize().map_err(failed("running a kernel"))?;
+            home.memcpy_dtoh(&kept.slice(..bytes), &mut copy).map_err(&failed_here)?;
+            home.synchronize().map_err(failed("running a kernel"))?;
             Ok(copy)
         }))
     }

@@ -126,7 +126,7 @@ impl Found {
     }
 
     /// A file's tables of `f32`, by name.
-    fn tables(&self, name: &str) -> Result<HashMap<String, (Vec<usize>, Vec<f32>)>, String> {
+    fn tables(&self, name: &str) -> Result<Tables, String> {
         let bytes = fs::read(self.path.join(name)).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("`{name}`: {error}"))?;
         let mut tables = HashMap::new();
@@ -140,6 +140,9 @@ impl Found {
         Ok(tables)
     }
 }
+
+/// Shapes and numbers by name.
+type Tables = HashMap<String, (Vec<usize>, Vec<f32>)>;
 
 /// What tells whether the rest can be understood.
 #[derive(Deserialize)]

@@ -91,10 +91,10 @@ pub(crate) fn fingerprint(world: &World<'_>) -> String {
     let parts = world.parts();
     let hash = [parts.item_embedding, parts.item_distance, parts.user_belief, parts.user_embedding, parts.target]
         .into_iter()
-        .fold(Sha256::new(), |hash, numbers| update(hash, numbers, |x| x.to_le_bytes()));
+        .fold(Sha256::new(), |hash, numbers| update(hash, numbers, f32::to_le_bytes));
     let hash = [parts.item_cluster, parts.user_pretrained]
         .into_iter()
-        .fold(hash, |hash, numbers| update(hash, numbers, |x| x.to_le_bytes()));
+        .fold(hash, |hash, numbers| update(hash, numbers, u32::to_le_bytes));
     hash::text(hash)
 }
 
