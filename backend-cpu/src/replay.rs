@@ -126,7 +126,7 @@ impl Sample {
             let place = index(keys.sample.with(n as u64), held) as usize;
             (*sampled, *reward) = (place, replay.reward[place]);
             let action = &replay.action[row(place, replay.dimensions)];
-            let features = state(world, replay, &replay.belief_before, place).chain(action);
+            let features = state(world, replay, &replay.belief_before, place).chain(action.iter().copied());
             fill_column(&mut self.input, rows, n, features);
         }
         Ok(())
@@ -146,13 +146,15 @@ impl Sample {
     }
 }
 
-fn state<'a>(world: &'a World, replay: &Replay, beliefs: &'a [f32], place: usize) -> impl Iterator<Item = &'a f32> {
+fn state(world: &World, replay: &Replay, beliefs: &[f32], place: usize) -> impl Iterator<Item = f32> {
     let user = replay.user[place] as usize;
-    beliefs[row(place, replay.clusters)].iter().chain(&world.user_embedding[row(user, replay.dimensions)])
+    let seen = beliefs[row(place, replay.clusters)].iter().zip(&world.belief_scale);
+    let embedding = world.user_embedding[row(user, replay.dimensions)].iter().copied();
+    seen.map(|(belief, scale)| belief * scale).chain(embedding)
 }
 
-fn fill_column<'a>(table: &mut [f32], columns: usize, column: usize, features: impl Iterator<Item = &'a f32>) {
-    for (place, &feature) in table[column..].iter_mut().step_by(columns).zip(features) {
+fn fill_column(table: &mut [f32], columns: usize, column: usize, features: impl Iterator<Item = f32>) {
+    for (place, feature) in table[column..].iter_mut().step_by(columns).zip(features) {
         *place = feature;
     }
 }

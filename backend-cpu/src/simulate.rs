@@ -7,6 +7,7 @@ use nalgebra::{Const, Dim, Dyn, VectorView, VectorViewMut};
 use rayon::prelude::*;
 use recsim_core::backend::Simulate;
 use recsim_core::config::Environment;
+use recsim_core::explore::{Trial, aim, item};
 use recsim_core::replay::Transitions;
 use recsim_core::rng::Key;
 use recsim_core::slate::fill;
@@ -42,9 +43,27 @@ impl Simulate for Cpu {
         let rows = batch.belief.par_chunks_exact(clusters).zip(embeddings).with_min_len(TILE);
         self.pool.install(|| {
             batch.state.par_chunks_exact_mut(width).zip(rows).for_each(|(state, (belief, embedding))| {
-                state[..clusters].copy_from_slice(belief);
+                let seen = belief.iter().zip(&world.belief_scale);
+                state.iter_mut().zip(seen).for_each(|(feature, (belief, scale))| *feature = belief * scale);
                 state[clusters..].copy_from_slice(embedding);
             });
+        });
+        Ok(())
+    }
+
+    fn explore(&mut self, world: &World, batch: &mut Batch, trial: &Trial) -> Result<(), CpuError> {
+        let (dimensions, items, first) = (world.shape.dimensions, world.item.len() as u64, batch.users.start);
+        let actions = batch.action.par_chunks_exact_mut(dimensions).enumerate().with_min_len(TILE);
+        self.pool.install(|| {
+            actions.for_each_init(
+                || vec![0.0; dimensions],
+                |row, (n, action)| {
+                    if let Some(item) = item(trial.key.with((first + n) as u64), trial.share, items) {
+                        world.catalogue.row(item as usize, row);
+                        aim(row, trial.max_action, action);
+                    }
+                },
+            );
         });
         Ok(())
     }

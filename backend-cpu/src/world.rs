@@ -17,6 +17,8 @@ pub struct World {
     pub(crate) user_embedding: Vec<f32>,
     /// `[K]`
     pub(crate) target: Vec<f32>,
+    /// `[K]`: what beliefs are multiplied by in states
+    pub(crate) belief_scale: Vec<f32>,
     /// `[U, K]`
     initial_belief: Vec<f32>,
     /// `[U, L]`
@@ -43,6 +45,7 @@ impl World {
             environment: *environment,
             user_embedding: parts.user_embedding.to_vec(),
             target: parts.target.to_vec(),
+            belief_scale: environment.belief_scales(parts.target),
             initial_belief: parts.user_belief.to_vec(),
             pretrained: parts.user_pretrained.to_vec(),
             item: parts.item_cluster.iter().copied().zip(parts.item_distance.iter().copied()).collect(),

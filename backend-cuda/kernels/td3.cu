@@ -80,8 +80,8 @@ act(
 // The transitions of an update: states and actions, the states they led to, and rewards.
 extern "C" __global__ void __launch_bounds__(256)
 sample(
-    unsigned long long rows, recsim::Transitions held, float const* embedding, recsim::Update const* update,
-    float* input, float* next, float* reward
+    unsigned long long rows, recsim::Transitions held, float const* scale, float const* embedding,
+    recsim::Update const* update, float* input, float* next, float* reward
 ) {
     using namespace recsim;
     for (size_t row = blockIdx.x; row < rows; row += gridDim.x) {
@@ -91,8 +91,8 @@ sample(
             float& is = input[row * INPUT + feature];
             float& becomes = next[row * INPUT + feature];
             if (feature < K) {
-                is = held.belief_before[place * K + feature];
-                becomes = held.belief[place * K + feature];
+                is = held.belief_before[place * K + feature] * scale[feature];
+                becomes = held.belief[place * K + feature] * scale[feature];
             } else if (feature < STATE) {
                 is = becomes = embedding[user * D + feature - K];
             } else {

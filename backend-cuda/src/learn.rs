@@ -51,7 +51,8 @@ impl<M: Machine> Learn for Cuda<M> {
         agent.kernels(&self.machine).tell(keys, replay.held(), &step, &agent.update)?;
         let tables =
             [&world.embedding, &replay.user, &replay.belief_before, &replay.belief, &replay.action, &replay.reward];
-        let addresses = tables.map(|table| self.machine.address(table)).to_vec();
+        let tables = tables.into_iter().chain([&world.belief_scale]);
+        let addresses = tables.map(|table| self.machine.address(table)).collect();
         let mut step = take(&mut agent.steps[0]);
         let done = step.repeat(&self.machine, addresses, &mut || agent.step_critics(&self.machine, world, replay));
         agent.steps[0] = step;
@@ -108,7 +109,7 @@ impl<M: Machine> Agent<M> {
             rows,
             &world.shape,
             replay,
-            (&world.embedding, update),
+            (&world.belief_scale, &world.embedding, update),
             (&room.input, &room.next, &room.reward),
         )?;
         room.actor.evaluate(&kernels, &actor, targets, &rows_of(&room.next))?;

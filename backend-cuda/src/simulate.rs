@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use recsim_core::backend::Simulate;
 use recsim_core::config::Environment;
+use recsim_core::explore::Trial;
 use recsim_core::replay::Transitions;
 use recsim_core::rng::Key;
 use recsim_core::world::World as HostWorld;
@@ -29,7 +30,20 @@ impl<M: Machine> Simulate for Cuda<M> {
         self.machine.mark(&mut batch.marks[0])?;
         let users = (batch.users.start, batch.users.len());
         let site = world.site(&self.machine);
-        site.observe(&world.observe, users, &batch.belief, &world.embedding, &mut batch.state)
+        site.observe(
+            &world.observe,
+            users,
+            (&batch.belief, &world.belief_scale),
+            &world.embedding,
+            &mut batch.state,
+        )
+    }
+
+    fn explore(&mut self, world: &World<M>, batch: &mut Batch<M>, trial: &Trial) -> Result<(), CudaError> {
+        let users = (batch.users.start, batch.users.len());
+        let site = world.site(&self.machine);
+        site.explore_items(&world.observe, users, trial, &world.rows, &mut batch.action)?;
+        self.machine.mark(&mut batch.marks[1])
     }
 
     fn recommend(&mut self, world: &World<M>, batch: &mut Batch<M>) -> Result<(), CudaError> {

@@ -37,7 +37,7 @@ fn append<'a>(name: &'a str, seen: &mut Vec<&'a str>, text: &mut String) {
 pub(crate) const UNITS: [(&str, &[&str]); 6] = [
     ("adam.cu", &["tell", "measure", "descend", "follow"]),
     ("mlp.cu", &["evaluate", "moments", "activate", "back_to_column", "back_to_sums"]),
-    ("observe.cu", &["observe"]),
+    ("observe.cu", &["observe", "explore_items"]),
     ("recommend.cu", &["halve", "scan", "merge"]),
     ("respond.cu", &["respond"]),
     (

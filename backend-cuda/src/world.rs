@@ -36,6 +36,8 @@ pub struct World<M: Machine> {
     pub(crate) pretrained: M::Memory,
     /// `[K]`
     pub(crate) target: M::Memory,
+    /// `[K]`: what beliefs are multiplied by in states
+    pub(crate) belief_scale: M::Memory,
     pub(crate) observe: M::Module,
     pub(crate) recommend: M::Module,
     pub(crate) respond: M::Module,
@@ -78,6 +80,7 @@ impl<M: Machine> World<M> {
             embedding: table(machine, "users' embeddings", parts.user_embedding)?,
             pretrained: table(machine, "pre-trained lists", parts.user_pretrained)?,
             target: table(machine, "target", parts.target)?,
+            belief_scale: table(machine, "scales of beliefs", &environment.belief_scales(parts.target))?,
             observe: module("observe.cu")?,
             recommend,
             respond: module("respond.cu")?,

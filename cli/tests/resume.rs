@@ -143,8 +143,8 @@ fn what_changes_is_refused_or_named() {
     let world = ["--set", "world.seed=7", "--may-change", "world.seed"];
     expect(&resume(&world), 2, &["`world.seed` is 7"]);
     let edited = fs::read_to_string(place.path("run/config.yaml")).unwrap();
-    fs::write(place.path("run/config.yaml"), edited.replace("discount: 0.95", "discount: 0.5")).unwrap();
-    expect(&resume(&[]), 2, &["config.yaml:", "`td3.discount` is 0.5, and the run was begun with 0.95"]);
+    fs::write(place.path("run/config.yaml"), edited.replace("discount: 0.5", "discount: 0.75")).unwrap();
+    expect(&resume(&[]), 2, &["config.yaml:", "`td3.discount` is 0.75, and the run was begun with 0.5"]);
     fs::write(place.path("run/config.yaml"), edited).unwrap();
     assert_eq!(tree(&place.path("run")), before, "what is refused changes nothing");
 

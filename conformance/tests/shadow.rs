@@ -6,6 +6,7 @@ use recsim_conformance::compare::Difference;
 use recsim_conformance::shadow::{Shadow, ShadowError};
 use recsim_core::backend::{Backend, Inspect, Learn, Simulate, Snapshot};
 use recsim_core::config::{Config, Environment};
+use recsim_core::explore::Trial;
 use recsim_core::later::Later;
 use recsim_core::metrics::{Losses, Seconds, Tally};
 use recsim_core::reference::Reference;
@@ -24,6 +25,12 @@ fn a_sound_backend_goes_through() {
 fn an_action_off_by_a_thousandth_is_named() {
     let found = first_difference(Flaw::Action).expect("the actions differ");
     assert_eq!((found.stage, found.field, found.user, found.place), ("act", "action", Some(BROKEN_USER), 2));
+}
+
+#[test]
+fn an_explored_item_missed_by_an_ulp_is_named() {
+    let found = first_difference(Flaw::Explored).expect("the actions differ");
+    assert_eq!((found.stage, found.field, found.user, found.place), ("explore", "action", Some(BROKEN_USER), 1));
 }
 
 #[test]
@@ -121,6 +128,7 @@ const SECONDS: Seconds = Seconds { policy: 1.0, matching: 2.0, step: 4.0, traini
 enum Flaw {
     None,
     Action,
+    Explored,
     Slate,
     Acceptance,
     Belief,
@@ -171,6 +179,11 @@ impl Simulate for Broken {
     }
     fn observe(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
         self.inner.observe(world, batch)
+    }
+    fn explore(&mut self, world: &Self::World, batch: &mut Self::Batch, trial: &Trial) -> Result<(), Self::Error> {
+        self.inner.explore(world, batch, trial)?;
+        self.spoil(Flaw::Explored, batch, |snapshot, row| next_up(&mut snapshot.action[5 * row + 1]));
+        Ok(())
     }
     fn recommend(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
         self.inner.recommend(world, batch)?;

@@ -10,6 +10,7 @@ use core::fmt;
 use core::ops::Range;
 
 use crate::config::Environment;
+use crate::explore::Trial;
 use crate::later::Later;
 use crate::metrics::{Losses, Seconds, Tally};
 use crate::replay::Transitions;
@@ -42,8 +43,13 @@ pub trait Simulate: Backend {
     /// Sets the beliefs to their initial values.
     fn reset(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error>;
 
-    /// Lays out the states, `[users, K + D]`: beliefs, then the user's embedding.
+    /// Lays out the states, `[users, K + D]`: beliefs, each multiplied by its
+    /// [scale](crate::config::Environment::belief_scales), then the user's embedding.
     fn observe(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error>;
+
+    /// Replaces the actions of the users that explore an item ([`explore::item`](crate::explore::item)) by the one that
+    /// aims at it ([`explore::aim`](crate::explore::aim)): at its row as it is scored.
+    fn explore(&mut self, world: &Self::World, batch: &mut Self::Batch, trial: &Trial) -> Result<(), Self::Error>;
 
     /// Chooses the first `chosen` items of the slates: those with the best [`score`](crate::slate::score) for the
     /// batch's action, ties to the lower index, best first. The rest is filled from the pre-trained list as
@@ -94,7 +100,7 @@ pub trait Learn: Backend {
         exploration: Option<Key>,
     ) -> Result<(), Self::Error>;
 
-    /// One step of both critics: sample, target, loss, gradients, clip, Adam (`spec` section 4).
+    /// One step of both critics: sample (states as [`Simulate::observe`] lays them out), target, loss, gradients, clip, Adam (`spec` section 4).
     fn improve_critics(
         &mut self,
         world: &Self::World,

@@ -4,6 +4,19 @@ use nalgebra::{Dim, Storage, StorageMut, Vector};
 
 use crate::math::Real;
 
+/// What a belief is multiplied by so that networks see the share of its `target` that is reached, 0 to 1: beliefs begin
+/// around `1e-4`, and clusters' targets are as unlike as their sizes. 0 where the target is (as good as) 0.
+///
+/// ```
+/// assert_eq!(recsim_core::belief::scale(0.25), 4.0);
+/// assert_eq!(recsim_core::belief::scale(0.0), 0.0);
+/// ```
+#[inline]
+pub fn scale(target: f32) -> f32 {
+    // The inverse of a subnormal number may be none.
+    if target >= f32::MIN_POSITIVE { 1.0 / target } else { 0.0 }
+}
+
 /// Moves `beliefs` (`[K]`) by what a user accepted on one slate.
 ///
 /// `accepted[c]` is the number of items of cluster `c` that were taken (a fraction, where an expectation is wanted).

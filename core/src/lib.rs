@@ -8,7 +8,7 @@
 //! | a formula of one user's step | [`accept`], [`belief`], [`reward`], [`slate`], together in [`user`] |
 //! | how a fast search may propose items | [`margin`](mod@margin) |
 //! | where a random number comes from | [`rng`] |
-//! | the agent | [`td3`], [`adam`], [`net`], [`replay`] |
+//! | the agent | [`td3`], [`adam`], [`net`], [`replay`], [`explore`] |
 //! | what a device must do | [`backend`], with [`later`]; done plainly by [`mod@reference`] |
 //! | the experiment | [`session`], with its [`config`], [`world`], [`metrics`] and [`state`], and what a [`checkpoint`] calls them |
 #![no_std]
@@ -19,6 +19,7 @@ extern crate alloc;
 
 pub mod accept;
 pub mod belief;
+pub mod explore;
 pub mod margin;
 pub mod math;
 pub mod reward;

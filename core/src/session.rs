@@ -233,9 +233,13 @@ impl<B: Device> Session<B> {
     fn collect(&mut self, episode: u32, round: u32, watch: &mut Watch<'_>) -> Result<(), SessionError<B::Error>> {
         let key = |purpose| Key::new(self.plan.seed, purpose).with(u64::from(episode)).with(u64::from(round));
         let (luck, exploration) = (key(Purpose::Acceptance), key(Purpose::Exploration));
+        let trial = self.plan.learner.trial(key(Purpose::ExplorationItem));
         for (batch, users) in self.batches.iter_mut().zip(batches(&self.plan.schedule)) {
             self.backend.observe(&self.world, batch)?;
             self.backend.act(&self.agent, batch, Some(exploration))?;
+            if let Some(trial) = &trial {
+                self.backend.explore(&self.world, batch, trial)?;
+            }
             watch.lap(|seconds| &mut seconds.policy);
             self.backend.recommend(&self.world, batch)?;
             watch.lap(|seconds| &mut seconds.matching);

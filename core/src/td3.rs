@@ -2,6 +2,7 @@
 //! here; what is a product of matrices is a backend's.
 
 use crate::adam::Adam;
+use crate::explore::Trial;
 use crate::math::Real;
 use crate::metrics::Losses;
 use crate::net::{Layout, Weights};
@@ -37,6 +38,8 @@ pub struct Learner {
     pub dropout: f64,
     /// Standard deviation of the noise on actions while collecting, in units of `max_action`; at least 0.
     pub exploration_noise: f64,
+    /// Share of users that explore an item while collecting, in `[0, 1]`.
+    pub exploration_items: f64,
     /// Actions lie in plus or minus this; above 0.
     pub max_action: f64,
     /// Transitions the ring holds; at least 1.
@@ -57,6 +60,12 @@ impl Learner {
     /// Length of a state.
     pub fn state(&self) -> usize {
         self.actor.inputs()
+    }
+
+    /// How users explore items in the round of this key, if any do.
+    pub fn trial(&self, key: Key) -> Option<Trial> {
+        let (share, max_action) = (self.exploration_items as f32, self.max_action as f32);
+        (share > 0.0).then_some(Trial { key, share, max_action })
     }
 
     /// Length of an action.

@@ -22,6 +22,8 @@ pub(crate) struct Catalogue {
     panels: usize,
     stride: usize,
     storage: Aligned<f32>,
+    /// Where each panel of items lies, in their order.
+    place: Vec<usize>,
     in_bytes: Option<InBytes>,
 }
 
@@ -38,10 +40,12 @@ impl Catalogue {
         let panels = items.div_ceil(width);
         let mut storage = Aligned::new(panels * width * dimensions);
         let stride = scattering_stride(panels);
+        let (place, none) = (vec![0; panels], Aligned::new(0));
         let mut catalogue =
-            Self { arch, items, dimensions, width, panels, stride, storage: Aligned::new(0), in_bytes: None };
+            Self { arch, items, dimensions, width, panels, stride, storage: none, place, in_bytes: None };
         for (place, panel) in storage.chunks_exact_mut(width * dimensions).enumerate() {
             let (first, count) = catalogue.items_of(place);
+            catalogue.place[first / width] = place;
             let rows = rows[first * dimensions..][..count * dimensions].chunks_exact(dimensions);
             for (lane, row) in rows.enumerate() {
                 for (scores, &x) in panel.chunks_exact_mut(width).zip(row) {
@@ -79,6 +83,14 @@ impl Catalogue {
     fn items_of(&self, place: usize) -> (usize, usize) {
         let first = place * self.stride % self.panels * self.width;
         (first, self.width.min(self.items - first))
+    }
+
+    /// Writes an item's row, `[D]`.
+    pub(crate) fn row(&self, item: usize, row: &mut [f32]) {
+        let panel = &self.storage[self.place[item / self.width] * self.width * self.dimensions..];
+        for (x, lanes) in row.iter_mut().zip(panel.chunks_exact(self.width)) {
+            *x = lanes[item % self.width];
+        }
     }
 
     pub(super) fn dimensions(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Every kernel as a function that checks the tables it is given.
 
 use recsim_core::config::Environment;
+use recsim_core::explore::Trial;
 use recsim_core::replay::Span;
 use recsim_core::slate::scattering_stride;
 use recsim_core::world::Shape;
@@ -71,24 +72,51 @@ impl<'a, M: Machine> Site<'a, M> {
         &self,
         module: &M::Module,
         (first, count): (usize, usize),
-        belief: &M::Memory,
+        (belief, scale): (&M::Memory, &M::Memory),
         embedding: &M::Memory,
         state: &mut M::Memory,
     ) -> Result<(), CudaError> {
         let width = self.clusters + self.dimensions;
         self.holds(belief, count * self.clusters * WORD);
+        self.holds(scale, self.clusters * WORD);
         self.holds(embedding, self.users * self.dimensions * WORD);
         self.holds(state, count * width * WORD);
         assert!(first + count <= self.users, "users of the world");
-        let arguments: [&[u8]; 5] = [
+        let arguments: [&[u8]; 6] = [
             &word(first),
             &word(count),
             &self.machine.address(belief).to_ne_bytes(),
+            &self.machine.address(scale).to_ne_bytes(),
             &self.machine.address(embedding).to_ne_bytes(),
             &self.machine.address(state).to_ne_bytes(),
         ];
         // SAFETY: `observe.cu`'s arguments; by the assertions every place it touches lies in its table.
         unsafe { self.machine.launch(module, "observe", (count * width).div_ceil(256), 256, &arguments) }
+    }
+
+    /// Has users explore items, whose `rows` are `[I, D]`: their actions are replaced.
+    pub(crate) fn explore_items(
+        &self,
+        module: &M::Module,
+        (first, count): (usize, usize),
+        trial: &Trial,
+        rows: &M::Memory,
+        action: &mut M::Memory,
+    ) -> Result<(), CudaError> {
+        self.holds(rows, self.items * self.dimensions * WORD);
+        self.holds(action, count * self.dimensions * WORD);
+        let arguments: [&[u8]; 8] = [
+            &word(first),
+            &word(count),
+            &trial.key.bits().to_ne_bytes(),
+            &trial.share.to_ne_bytes(),
+            &trial.max_action.to_ne_bytes(),
+            &(self.items as u64).to_ne_bytes(),
+            &self.machine.address(rows).to_ne_bytes(),
+            &self.machine.address(action).to_ne_bytes(),
+        ];
+        // SAFETY: `observe.cu`'s arguments; by the assertions every place the kernel touches lies in its table.
+        unsafe { self.machine.launch(module, "explore_items", count.div_ceil(256), 256, &arguments) }
     }
 
     /// The rows of a catalogue as halves, for [`Site::recommend`].

@@ -20,15 +20,18 @@ pub(crate) fn states_are_beliefs_and_embeddings<M: Machine>(cuda: &mut Cuda<M>) 
     let generated = world();
     let world = generated.view();
     let environment = Config::default().plan(&world).expect("the defaults suit").environment;
+    let scales = environment.belief_scales(world.target());
     let on_device = cuda.world(&world, &environment).expect("a world");
     let mut batch = cuda.batch(&on_device, 3..USERS).expect("a batch");
     for round in 0..2 {
         cuda.observe(&on_device, &mut batch).expect("states");
         let (states, shown) =
             (cuda.states(&on_device, &batch).expect("states"), cuda.snapshot(&batch).expect("a snapshot"));
-        let due =
-            shown.belief.chunks(3).zip(3..USERS).flat_map(|(belief, user)| [belief, world.user_embedding(user)]);
-        assert!(due.flatten().copied().map(f32::to_bits).eq(states.into_iter().map(f32::to_bits)), "round {round}");
+        let due = shown.belief.chunks(3).zip(3..USERS).flat_map(|(belief, user)| {
+            let seen: Vec<f32> = belief.iter().zip(&scales).map(|(belief, scale)| belief * scale).collect();
+            [&seen, world.user_embedding(user)].concat()
+        });
+        assert!(due.map(f32::to_bits).eq(states.into_iter().map(f32::to_bits)), "round {round}");
         cuda.recommend(&on_device, &mut batch).expect("slates");
         cuda.respond(&on_device, &mut batch, Key::new(0, Purpose::Acceptance), None).expect("a response");
     }

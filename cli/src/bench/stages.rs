@@ -54,14 +54,18 @@ impl<B: Device> Stages<B> {
         Ok(Timing::new(phase, self.plan.schedule.users, gigaflop, &seconds))
     }
 
-    /// Observe and act.
+    /// Observe, act and explore.
     pub(super) fn actor(&mut self) -> Result<(), B::Error> {
+        (0..self.batches.len()).try_for_each(|batch| self.act(batch))
+    }
+
+    fn act(&mut self, batch: usize) -> Result<(), B::Error> {
         let exploration = self.key(Purpose::Exploration);
-        for batch in &mut self.batches {
-            self.backend.observe(&self.world, batch)?;
-            self.backend.act(&self.agent, batch, Some(exploration))?;
-        }
-        Ok(())
+        let trial = self.plan.learner.trial(self.key(Purpose::ExplorationItem));
+        let batch = &mut self.batches[batch];
+        self.backend.observe(&self.world, batch)?;
+        self.backend.act(&self.agent, batch, Some(exploration))?;
+        trial.map_or(Ok(()), |trial| self.backend.explore(&self.world, batch, &trial))
     }
 
     /// Fill the slates.
@@ -82,10 +86,10 @@ impl<B: Device> Stages<B> {
 
     /// A round as the loop has it, batch by batch and counted, without learning.
     pub(super) fn round(&mut self) -> Result<(), B::Error> {
-        let (luck, exploration) = (self.key(Purpose::Acceptance), self.key(Purpose::Exploration));
-        for batch in &mut self.batches {
-            self.backend.observe(&self.world, batch)?;
-            self.backend.act(&self.agent, batch, Some(exploration))?;
+        let luck = self.key(Purpose::Acceptance);
+        for n in 0..self.batches.len() {
+            self.act(n)?;
+            let batch = &mut self.batches[n];
             self.backend.recommend(&self.world, batch)?;
             self.backend.respond(&self.world, batch, luck, Some(&mut self.replay))?;
         }

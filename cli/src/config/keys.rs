@@ -82,6 +82,8 @@ pub(super) const COMMENTS: &[(&str, &str)] = &[
     ("td3.learning_rate", "Adam's step size, for all networks"),
     ("td3.gradient_steps", "updates in a learning session"),
     ("td3.exploration_noise", "deviation of the noise on actions, in units of max_action"),
+    ("td3.exploration_items", "share of users that explore an item of the catalogue instead, 0 to 1"),
+    ("td3.scale_beliefs", "whether networks see beliefs as shares of their targets"),
     ("td3.replay_capacity", "transitions the replay ring holds"),
     ("td3.grad_clip_norm", "gradients are scaled down to this global norm"),
     ("td3.action_l2", "weight of the mean squared action in the actor's loss: keeps tanh out of saturation"),

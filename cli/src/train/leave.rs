@@ -137,11 +137,11 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     pub(super) fn save<B: Device>(&mut self, episode: u32, session: &mut Session<B>) -> anyhow::Result<()> {
         let (folder, users) = (self.folder, self.users);
         let (now, agent) = (session.beliefs()?, session.agent()?);
-        let learner = session.plan().learner.clone();
+        let plan = session.plan().clone();
         self.background.save(move || {
             beliefs::write(&folder.join(names::BELIEFS), episode, users.ids, users.target, &now.wait()?)?;
             // A spoilt agent is an error, and no file.
-            models::write(&folder.join(names::MODELS), &learner, &agent.wait()?)
+            models::write(&folder.join(names::MODELS), &plan, &agent.wait()?)
         })
     }
 

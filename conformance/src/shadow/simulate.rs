@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use recsim_core::backend::{Backend, Device, Simulate};
 use recsim_core::config::Environment;
+use recsim_core::explore::Trial;
 use recsim_core::replay::Transitions;
 use recsim_core::rng::Key;
 use recsim_core::world::World;
@@ -38,6 +39,12 @@ impl<A: Device, B: Device> Simulate for Shadow<A, B> {
     fn observe(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
         self.first.observe(&world.first, &mut batch.first).map_err(ShadowError::First)?;
         self.second.observe(&world.second, &mut batch.second).map_err(ShadowError::Second)
+    }
+
+    fn explore(&mut self, world: &Self::World, batch: &mut Self::Batch, trial: &Trial) -> Result<(), Self::Error> {
+        self.first.explore(&world.first, &mut batch.first, trial).map_err(ShadowError::First)?;
+        self.second.explore(&world.second, &mut batch.second, trial).map_err(ShadowError::Second)?;
+        self.agree("explore", Filled::Slates(0), batch)
     }
 
     fn recommend(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {

@@ -115,7 +115,7 @@ fn environment(chosen: usize, shown: usize) -> Environment {
         Reward { kind: HYBRID, score: Score::Combined, scale: 100.0, max: 100.0, improvement_threshold: 0.01 };
     let acceptance = Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 1e4, baseline: 0.1 };
     let rules = Rules { acceptance, belief_increment: 0.01, reward };
-    Environment { rules, similarity: Similarity::Cosine, chosen, shown }
+    Environment { rules, similarity: Similarity::Cosine, chosen, shown, scale_beliefs: true }
 }
 
 /// A world without structure; beliefs are none, small or full.

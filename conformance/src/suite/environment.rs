@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use nalgebra::DVectorView;
 use recsim_core::backend::{BackendError, ErrorKind, Inspect, Simulate, Snapshot};
+use recsim_core::explore::{Trial, aim, item};
 use recsim_core::metrics::Tally;
 use recsim_core::rng::{Key, Purpose};
-use recsim_core::world::row;
+use recsim_core::world::{Shape, row};
 
 use super::cases::{Case, cases};
 use super::plain;
@@ -29,6 +30,33 @@ pub fn batches_change_no_response<B: Simulate + Inspect>(new: &impl Fn() -> B) {
         let batches: Vec<_> = split.windows(2).map(|w| w[0]..w[1].min(users)).filter(|b| !b.is_empty()).collect();
         check(&case, &rounds(&mut new(), &case, &batches), &batches);
     }
+}
+
+/// Users that explore an item are aimed at it, to the bit, whatever batches they come in; others' actions stay.
+pub fn explored_items_are_aimed_at<B: Simulate + Inspect>(new: &impl Fn() -> B) {
+    let mut explored = 0;
+    for case in cases() {
+        let (world, mut backend) = (case.world(), new());
+        let Shape { users, items, dimensions, .. } = world.shape();
+        let (mut due, rows) = (case.actions(1), plain::rows(&world, &case.environment));
+        let trial = Trial { key: Key::new(3, Purpose::ExplorationItem).with(1), share: 0.3, max_action: 1.25 };
+        for user in 0..users {
+            if let Some(item) = item(trial.key.with(user as u64), trial.share, items as u64) {
+                aim(&rows[row(item as usize, dimensions)], 1.25, &mut due[row(user, dimensions)]);
+                explored += 1;
+            }
+        }
+        let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
+        for batch in [0..users / 3, users / 3..users].into_iter().filter(|batch| !batch.is_empty()) {
+            let due = &due[batch.start * dimensions..batch.end * dimensions];
+            let mut batch = backend.batch(&on_device, batch).expect("the device takes a batch");
+            given(&mut backend, &mut batch, &case, 1);
+            backend.explore(&on_device, &mut batch, &trial).expect("users explore");
+            let found = backend.snapshot(&batch).expect("the device shows a batch").action;
+            assert!(found.iter().map(|x| x.to_bits()).eq(due.iter().map(|x| x.to_bits())), "{}", case.name);
+        }
+    }
+    assert!(explored > 0, "a trial of nobody would prove nothing");
 }
 
 /// A tally's counts and sums are its users', whatever batches they come in.
@@ -134,15 +162,20 @@ fn serve<B: Simulate + Inspect>(
     case: &Case,
     round: u32,
 ) -> Snapshot {
-    let dimensions = case.world().shape().dimensions;
     backend.observe(world, batch).expect("the device observes");
+    given(backend, batch, case, round);
+    backend.recommend(world, batch).expect("the device recommends");
+    backend.respond(world, batch, luck(round), None).expect("users respond");
+    backend.snapshot(batch).expect("the device shows a batch")
+}
+
+/// Gives a batch's users the case's actions.
+fn given<B: Simulate + Inspect>(backend: &mut B, batch: &mut B::Batch, case: &Case, round: u32) {
+    let dimensions = case.world().shape().dimensions;
     let mut snapshot = backend.snapshot(batch).expect("the device shows a batch");
     let users = &snapshot.users;
     snapshot.action = case.actions(round)[users.start * dimensions..users.end * dimensions].to_vec();
     backend.restore(batch, &snapshot).expect("the device restores");
-    backend.recommend(world, batch).expect("the device recommends");
-    backend.respond(world, batch, luck(round), None).expect("users respond");
-    backend.snapshot(batch).expect("the device shows a batch")
 }
 
 fn check(case: &Case, found: &[Vec<Snapshot>], users: &[Range<usize>]) {

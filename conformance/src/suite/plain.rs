@@ -20,10 +20,7 @@ pub(super) fn round(
     round: Key,
 ) -> Snapshot {
     let (shape, parts) = (world.shape(), world.parts());
-    let mut rows = parts.item_embedding.to_vec();
-    if environment.similarity == Similarity::Cosine {
-        rows.chunks_exact_mut(shape.dimensions).for_each(normalise);
-    }
+    let rows = rows(world, environment);
     let items = |item: u32| (parts.item_cluster[item as usize] as usize, parts.item_distance[item as usize]);
     let target = DVector::from_column_slice(world.target());
     let mut snapshot = Snapshot {
@@ -54,6 +51,15 @@ pub(super) fn round(
         snapshot.reward.push(reward);
     }
     snapshot
+}
+
+/// Items' rows as they are scored, `[I, D]`.
+pub(super) fn rows(world: &World<'_>, environment: &Environment) -> Vec<f32> {
+    let mut rows = world.parts().item_embedding.to_vec();
+    if environment.similarity == Similarity::Cosine {
+        rows.chunks_exact_mut(world.shape().dimensions).for_each(normalise);
+    }
+    rows
 }
 
 fn slate(rows: &[f32], action: &[f32], environment: &Environment, list: &[u32]) -> Vec<u32> {

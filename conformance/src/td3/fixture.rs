@@ -82,6 +82,8 @@ impl Case {
     pub(super) fn plan(&self) -> Plan {
         let mut config = Config { td3: self.td3.clone(), ..Config::default() };
         config.td3.replay_capacity = self.users as u64;
+        // PyTorch was given beliefs as they are.
+        config.td3.scale_beliefs = false;
         config.training.warmup_transitions = self.users as u64;
         config.environment.max_action = self.max_action;
         config.recommendation.rl_list_size = 1;

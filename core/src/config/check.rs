@@ -86,6 +86,7 @@ fn td3(config: &Config) -> Result<(), Invalid> {
     not_negative("td3.policy_noise", td3.policy_noise)?;
     not_negative("td3.noise_clip", td3.noise_clip)?;
     not_negative("td3.exploration_noise", td3.exploration_noise)?;
+    within("td3.exploration_items", td3.exploration_items, 0.0, 1.0)?;
     not_negative("td3.action_l2", td3.action_l2)?;
     positive("td3.learning_rate", td3.learning_rate)?;
     positive("td3.grad_clip_norm", td3.grad_clip_norm)?;

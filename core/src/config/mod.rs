@@ -80,6 +80,10 @@ pub struct Td3 {
     pub gradient_steps: u32,
     /// Standard deviation of the noise on actions while collecting, in units of `max_action`.
     pub exploration_noise: f64,
+    /// Share of users that, while collecting, explore an item of the catalogue in place of what the policy says.
+    pub exploration_items: f64,
+    /// Whether networks see beliefs as shares of their targets.
+    pub scale_beliefs: bool,
     /// Transitions the replay ring holds.
     pub replay_capacity: u64,
     /// Gradients are scaled down to this global norm.
@@ -231,15 +235,17 @@ impl Default for Training {
 impl Default for Td3 {
     fn default() -> Self {
         Self {
-            discount: 0.95,
+            discount: 0.5,
             tau: 0.005,
             policy_noise: 0.2,
             noise_clip: 0.5,
             policy_freq: 2,
             batch_size: 512,
             learning_rate: 3e-4,
-            gradient_steps: 10,
+            gradient_steps: 50,
             exploration_noise: 0.1,
+            exploration_items: 0.2,
+            scale_beliefs: true,
             replay_capacity: 1_000_000,
             grad_clip_norm: 1.0,
             action_l2: 0.01,

@@ -2,10 +2,12 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::check::{Invalid, Legible, check, must, must_suit};
 use super::{Auto, Config, RewardConfig, RewardKind, Similarity};
 use crate::accept::Acceptance;
+use crate::belief::scale;
 use crate::net::Layout;
 use crate::reward::{Kind, Reward, Score};
 use crate::td3::Learner;
@@ -36,6 +38,15 @@ pub struct Environment {
     pub chosen: usize,
     /// Items shown; at least `chosen`, at most the world's list and items.
     pub shown: usize,
+    /// Whether networks see beliefs as shares of their targets.
+    pub scale_beliefs: bool,
+}
+
+impl Environment {
+    /// What each belief is multiplied by in a state, `[K]`.
+    pub fn belief_scales(&self, target: &[f32]) -> Vec<f32> {
+        target.iter().map(|&target| if self.scale_beliefs { scale(target) } else { 1.0 }).collect()
+    }
 }
 
 /// When what happens.
@@ -92,6 +103,7 @@ impl Config {
                 action_l2: self.td3.action_l2,
                 dropout: self.td3.dropout,
                 exploration_noise: self.td3.exploration_noise,
+                exploration_items: self.td3.exploration_items,
                 max_action: self.environment.max_action,
                 replay_capacity: self.td3.replay_capacity as usize,
             },
@@ -178,6 +190,7 @@ impl Config {
             similarity: self.recommendation.similarity_metric,
             chosen: self.recommendation.rl_list_size as usize,
             shown: self.recommendation.total_recommendations as usize,
+            scale_beliefs: self.td3.scale_beliefs,
         }
     }
 }

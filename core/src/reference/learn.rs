@@ -106,7 +106,7 @@ impl<T: Real> Sample<T> {
             let (place, Replay { user, belief_before, belief, action, reward, .. }) = (place as usize, replay);
             let embedding = &world.user_embedding[row(user[place] as usize, dimensions)];
             let state = |beliefs: &[f32]| -> Vec<T> {
-                [&beliefs[row(place, clusters)], embedding].concat().into_iter().map(convert).collect()
+                [&world.seen(&beliefs[row(place, clusters)]), embedding].concat().into_iter().map(convert).collect()
             };
             sample.state.extend(state(belief_before));
             sample.next_state.extend(state(belief));

@@ -9,6 +9,7 @@ use nalgebra::{DVectorView, DVectorViewMut};
 use super::Reference;
 use crate::backend::Simulate;
 use crate::config::{Environment, Similarity};
+use crate::explore::{Trial, aim, item};
 use crate::math::Real;
 use crate::replay::{Ring, Transitions};
 use crate::rng::Key;
@@ -29,6 +30,8 @@ pub struct World {
     pub(super) user_embedding: Vec<f32>,
     user_pretrained: Vec<u32>,
     pub(super) target: Vec<f32>,
+    /// `[K]`
+    belief_scale: Vec<f32>,
 }
 
 /// Some users and their last round.
@@ -70,6 +73,7 @@ impl<T: Real> Simulate for Reference<T> {
             user_embedding: parts.user_embedding.to_vec(),
             user_pretrained: parts.user_pretrained.to_vec(),
             target: parts.target.to_vec(),
+            belief_scale: environment.belief_scales(parts.target),
         })
     }
 
@@ -100,8 +104,19 @@ impl<T: Real> Simulate for Reference<T> {
         let Shape { clusters, dimensions, .. } = world.shape;
         for (n, user) in batch.users.clone().enumerate() {
             let (beliefs, embedding) = batch.state[row(n, clusters + dimensions)].split_at_mut(clusters);
-            beliefs.copy_from_slice(&batch.belief[row(n, clusters)]);
+            beliefs.copy_from_slice(&world.seen(&batch.belief[row(n, clusters)]));
             embedding.copy_from_slice(&world.user_embedding[row(user, dimensions)]);
+        }
+        Ok(())
+    }
+
+    fn explore(&mut self, world: &World, batch: &mut Batch, trial: &Trial) -> Result<(), Self::Error> {
+        let Shape { items, dimensions, .. } = world.shape;
+        for (n, user) in batch.users.clone().enumerate() {
+            if let Some(item) = item(trial.key.with(user as u64), trial.share, items as u64) {
+                let item = &world.item_row[row(item as usize, dimensions)];
+                aim(item, trial.max_action, &mut batch.action[row(n, dimensions)]);
+            }
         }
         Ok(())
     }
@@ -201,6 +216,13 @@ impl Replay {
             column.resize(held * width, 0.0);
             span.write(rows, column, width);
         }
+    }
+}
+
+impl World {
+    /// Beliefs as networks see them.
+    pub(super) fn seen(&self, beliefs: &[f32]) -> Vec<f32> {
+        beliefs.iter().zip(&self.belief_scale).map(|(belief, scale)| belief * scale).collect()
     }
 }
 

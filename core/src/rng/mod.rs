@@ -44,6 +44,8 @@ pub enum Purpose {
     World = 7,
     /// As [`Purpose::Acceptance`], in evaluations.
     EvaluationAcceptance = 8,
+    /// Does the user explore an item, and which? Coordinates: episode, round, user.
+    ExplorationItem = 9,
 }
 
 impl Key {

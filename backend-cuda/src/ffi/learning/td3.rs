@@ -61,7 +61,7 @@ impl<M: Machine> Kernels<'_, M> {
         rows: usize,
         shape: &Shape,
         replay: &Replay<M>,
-        (embedding, update): (&M::Memory, &M::Memory),
+        (scale, embedding, update): (&M::Memory, &M::Memory, &M::Memory),
         (input, next, reward): (&M::Memory, &M::Memory, &M::Memory),
     ) -> Result<(), CudaError> {
         let (capacity, width) = (replay.capacity(), shape.state() + shape.dimensions);
@@ -75,9 +75,10 @@ impl<M: Machine> Kernels<'_, M> {
         ] {
             held.extend(self.numbers(table, 0, capacity * width));
         }
-        let arguments: [&[u8]; 7] = [
+        let arguments: [&[u8]; 8] = [
             &long(rows),
             &held,
+            &self.numbers(scale, 0, shape.clusters),
             &self.numbers(embedding, 0, shape.users * shape.dimensions),
             &self.bytes(update, UPDATE),
             &self.numbers(input, 0, rows * width),
