@@ -44,9 +44,10 @@ pub(crate) struct About {
 impl About {
     /// Records what was left to the device, and matters to whoever wants the same numbers again.
     pub(crate) fn settle(&self, config: &mut Config) {
-        // Of GPUs it is no setting: there is one for each.
-        let set = if self.backend == "cuda" { "auto" } else { &self.instruction_set };
-        set.clone_into(&mut config.experiment.isa);
+        // Others have none to choose from; what a run was begun with on the CPU it may go on with there.
+        if self.backend == "cpu" {
+            self.instruction_set.clone_into(&mut config.experiment.isa);
+        }
     }
 }
 

@@ -379,7 +379,7 @@ impl<B: Device> Session<B> {
 impl Progress {
     /// Rounds that have been reported.
     pub fn done(&self) -> u64 {
-        self.rounds - u64::from(self.suspended.is_some())
+        self.rounds.saturating_sub(u64::from(self.suspended.is_some()))
     }
 }
 

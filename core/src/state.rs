@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::config::Plan;
+use crate::metrics::Losses;
 use crate::replay::Transitions;
-use crate::session::Progress;
+use crate::session::{Progress, Suspended};
 use crate::td3::AgentState;
 use crate::world::World;
 
@@ -57,13 +58,14 @@ impl State {
     pub fn check(&self, plan: &Plan, world: &World<'_>) -> Result<(), StateError> {
         let Self { progress, agent, beliefs, transitions } = self;
         let users = plan.schedule.users;
-        let suspended = progress.suspended.as_ref();
         let agrees = progress.transitions == progress.rounds.saturating_mul(users as u64)
             && transitions.brought == progress.transitions
             && progress.interactions == progress.transitions.saturating_mul(plan.environment.shown as u64)
             && progress.first_reward.is_finite()
-            && suspended.is_none_or(|round| progress.rounds > 0 && round.tally.users == users as u64);
-        if !agrees {
+            && agent.critic_updates == progress.updates
+            && agent.policy_updates <= agent.critic_updates
+            && progress.updates <= progress.rounds.saturating_mul(u64::from(u32::MAX));
+        if !(agrees && suspended(progress, agent, plan)) {
             return Err(StateError::Progress);
         }
         check_agent(agent, plan)?;
@@ -81,6 +83,23 @@ impl State {
     }
 }
 
+/// Whether the last round can have been suspended so, if it was, and has left nothing to report if it was not.
+fn suspended(progress: &Progress, agent: &AgentState, plan: &Plan) -> bool {
+    let Losses { critic_updates, policy_updates, .. } = agent.losses;
+    let Some(Suspended { updates, tally, .. }) = progress.suspended else {
+        return critic_updates == 0 && policy_updates == 0;
+    };
+    let (users, shown) = (plan.schedule.users as u64, plan.environment.shown as u64);
+    progress.rounds > 0
+        && updates > 0
+        && critic_updates <= progress.updates
+        && policy_updates <= critic_updates
+        && (tally.users, tally.shown) == (users, users * shown)
+        && tally.accepted <= tally.shown
+        && tally.improved <= users
+        && tally.saturated <= tally.components
+}
+
 fn check_agent(agent: &AgentState, plan: &Plan) -> Result<(), StateError> {
     for (n, layout) in plan.learner.layouts().into_iter().enumerate() {
         for weights in [&agent.networks[n], &agent.targets[n]] {
@@ -91,7 +110,19 @@ fn check_agent(agent: &AgentState, plan: &Plan) -> Result<(), StateError> {
             length("agent's moments", moments.len(), layout.parameters())?;
         }
     }
-    if agent.is_finite() { Ok(()) } else { Err(StateError::Value { table: "agent", place: 0 }) }
+    let squares = agent.moments.iter().flat_map(|moments| &moments.second);
+    // Means and variances stand layer by layer in the statistics; the latter are squares too.
+    let layers = plan.learner.layouts().into_iter().enumerate();
+    let variances = layers.flat_map(|(n, layout)| {
+        let norms = layout.layers().iter().filter_map(|layer| layer.norm.as_ref());
+        norms.flat_map(move |norm| {
+            [&agent.networks[n], &agent.targets[n]]
+                .into_iter()
+                .flat_map(|net| &net.statistics[norm.variance.clone()])
+        })
+    });
+    let sound = agent.is_finite() && squares.chain(variances).all(|&square| square >= 0.0);
+    if sound { Ok(()) } else { Err(StateError::Value { table: "agent", place: 0 }) }
 }
 
 fn check_beliefs(table: &'static str, beliefs: &[f32], rows: usize, target: &[f32]) -> Result<(), StateError> {
@@ -128,6 +159,7 @@ impl fmt::Display for StateError {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::metrics::{Seconds, Tally};
     use crate::reference::Reference;
     use crate::session::Session;
     use crate::world::{Recipe, generate, lists_by_brute_force};
@@ -154,7 +186,11 @@ mod tests {
             spoil(&mut state);
             state.check(&plan, &world).unwrap_err()
         };
-        let counts: [fn(&mut State); 5] = [
+        let counts: [fn(&mut State); 9] = [
+            |state| state.progress.updates += 1,
+            |state| state.agent.critic_updates = u64::MAX,
+            |state| state.agent.policy_updates = 1,
+            |state| state.agent.losses.critic_updates = 1,
             |state| state.progress.rounds += 1,
             |state| state.progress.transitions += 1,
             |state| state.progress.interactions -= 1,
@@ -178,5 +214,25 @@ mod tests {
         assert_eq!(of(|state| state.transitions.action[7] = f32::NAN), wrong("transitions.action", 7));
         assert_eq!(of(|state| state.transitions.reward[0] = f32::INFINITY), wrong("transitions.reward", 0));
         assert_eq!(of(|state| state.agent.targets[1].parameters[0] = f32::NAN), wrong("agent", 0));
+        assert_eq!(of(|state| state.agent.moments[0].second[0] = -1.0), wrong("agent", 0));
+        assert_eq!(of(|state| *state.agent.targets[0].statistics.last_mut().unwrap() = -1.0), wrong("agent", 0));
+
+        let tally = Tally { users: 3, shown: 12, ..Tally::default() };
+        let round = Suspended { updates: 1, tally, seconds: Seconds::default() };
+        let suspended = |round| {
+            let progress = Progress { suspended: Some(round), ..state.progress };
+            State { progress, ..state.clone() }.check(&plan, &world)
+        };
+        assert_eq!(suspended(round), Ok(()));
+        for wrong in [
+            Suspended { updates: 0, ..round },
+            Suspended { tally: Tally { users: 2, ..tally }, ..round },
+            Suspended { tally: Tally { shown: 0, ..tally }, ..round },
+            Suspended { tally: Tally { accepted: 13, ..tally }, ..round },
+            Suspended { tally: Tally { improved: 4, ..tally }, ..round },
+            Suspended { tally: Tally { saturated: 1, ..tally }, ..round },
+        ] {
+            assert_eq!(suspended(wrong), Err(StateError::Progress), "{wrong:?}");
+        }
     }
 }

@@ -9,17 +9,18 @@ use recsim_core::replay::Transitions;
 use recsim_core::td3::{AgentState, Learner};
 use sha2::{Digest, Sha256};
 
-use super::rows::Layout;
+use super::rows::Row;
 use super::sums::{self, Sums};
-use super::{ABOUT, AGENT, About, BELIEFS, NEXT, OLD, Part, USERS, numbered};
-use crate::files::atomic::folder_of;
+use super::{ABOUT, AGENT, About, BELIEFS, NEXT, OLD, Part, USERS, numbered, numeral};
+use crate::files::atomic::{folder_of, sync_folder};
 use crate::files::models::Tensor;
+use crate::files::unless_missing;
 
 /// The folder of a run's checkpoints, and what will be the next.
 #[derive(Debug)]
 pub(super) struct Draft {
     folder: PathBuf,
-    layout: Layout,
+    row: Row,
     capacity: u64,
     /// Files of transitions, in their order; none lacks any that stand between them.
     parts: Vec<Written>,
@@ -40,17 +41,17 @@ impl Draft {
     /// The first checkpoint of a run, or the one after `last`, which holds `parts`.
     pub(super) fn new(
         folder: PathBuf,
-        layout: Layout,
+        row: Row,
         capacity: usize,
         last: Option<PathBuf>,
         parts: Vec<Written>,
     ) -> Self {
-        Self { folder, layout, capacity: capacity as u64, parts, begun: false, last }
+        Self { folder, row, capacity: capacity as u64, parts, begun: false, last }
     }
 
     /// Removes what a program that was killed left half done.
     pub(super) fn tidy(&self) -> io::Result<()> {
-        [NEXT, OLD].iter().try_for_each(|name| remove(&self.folder.join(name)))?;
+        [NEXT, OLD].iter().try_for_each(|name| unless_missing(fs::remove_dir_all(self.folder.join(name))))?;
         let older = numbered(&self.folder)?.into_iter().map(|(_, path)| path);
         let older: Vec<_> = older.take_while(|path| Some(path) != self.last.as_ref()).collect();
         older.iter().rev().skip(1).try_for_each(|path| self.retire(path))
@@ -71,13 +72,13 @@ impl Draft {
             let part = Part { first: first + skipped, rows: 0 };
             self.parts.push(Written { part, hash: Sha256::new() });
         }
-        let bytes = self.layout.encode(transitions, skipped as usize);
+        let bytes = self.row.encode(transitions, skipped as usize);
         let last = self.parts.last_mut().expect("one was just added, if there was none");
         let path = self.folder.join(NEXT).join(last.part.name());
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         file.write_all(&bytes)?;
         last.hash.update(&bytes);
-        last.part.rows += (bytes.len() / self.layout.bytes()) as u64;
+        last.part.rows += (bytes.len() / self.row.bytes()) as u64;
         let gone = transitions.brought.saturating_sub(self.capacity);
         self.keep(|part| part.end() > gone)
     }
@@ -104,17 +105,18 @@ impl Draft {
             write_synced(&next.join(name), bytes)
         };
         write(AGENT, &serialized(&tables(learner, agent))?)?;
-        let shape = vec![beliefs.len() / self.layout.clusters, self.layout.clusters];
+        let shape = vec![beliefs.len() / self.row.clusters, self.row.clusters];
         write(USERS, &serialized(&[Table { name: BELIEFS.to_owned(), shape, values: beliefs }])?)?;
         write(ABOUT, &serde_json::to_vec_pretty(about)?)?;
         write_synced(&next.join(sums::FILE), sums.text().as_bytes())?;
         sync_folder(&next);
         logs.iter().try_for_each(File::sync_all)?;
 
-        let number = numbered(&self.folder)?.last().map_or(1, |(number, _)| number + 1);
-        let path = self.folder.join(format!("{number:06}"));
+        let number = numbered(&self.folder)?.last().map_or(1, |(number, _)| number.saturating_add(1));
+        let path = self.folder.join(numeral(number));
         fs::rename(&next, &path)?;
         sync_folder(&self.folder);
+        sync_folder(folder_of(&self.folder));
         self.begun = false;
         let before = self.last.replace(path.clone());
         self.remove_all_but([before.as_deref(), Some(&path)])?;
@@ -199,19 +201,6 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
-}
-
-/// Has names reach the disk; a platform that cannot open a folder needs no such thing.
-fn sync_folder(path: &Path) {
-    let _ = File::open(path).and_then(|folder| folder.sync_all());
-    let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
-}
-
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// A ring of transitions is kept in about so many files: each checkpoint names them all, and rewrites one.

@@ -1,7 +1,8 @@
 //! A checkpoint on the disk.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,11 +15,11 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use super::draft::Written;
-use super::rows::Layout;
+use super::rows::Row;
 use super::sums::Sums;
 use super::{ABOUT, AGENT, About, BELIEFS, FORMAT, USERS, VERSION, numbered};
 use crate::error::BadInput;
-use crate::files::names;
+use crate::files::{names, tensorboard};
 
 /// A checkpoint that is as it was written.
 #[derive(Debug)]
@@ -63,13 +64,11 @@ impl Found {
             return Err(format!("is of format `{format}` {version}, and this recsim reads `{FORMAT}` {VERSION}"));
         }
         let about: About = serde_json::from_slice(&text).map_err(in_about)?;
-        for (name, mark) in &about.logs {
-            mark.check(&run.join(name)).map_err(|problem| format!("the run's `{name}` {problem}"))?;
-        }
-        let missing = [AGENT, USERS].into_iter().find(|name| !sums.0.contains_key(*name));
+        let missing = [ABOUT, AGENT, USERS].into_iter().find(|name| !sums.0.contains_key(*name));
         if let Some(name) = missing {
-            return Err(format!("holds no `{name}`"));
+            return Err(format!("`{name}` is not in its sums"));
         }
+        check_logs(run, &about)?;
         let parts = about.replay.iter().map(|part| {
             let hash = sums.0.get(&part.name()).ok_or_else(|| format!("holds no `{}`", part.name()))?;
             Ok(Written { part: part.clone(), hash: hash.clone() })
@@ -97,14 +96,19 @@ impl Found {
             Some(Table { name: name.to_owned(), shape: shape.clone(), values })
         };
         let agent = restore(header, learner, find).map_err(|error| format!("`{AGENT}`: {error}"))?;
-        let beliefs = self.tables(USERS)?.remove(BELIEFS).ok_or_else(|| format!("`{USERS}` has no `{BELIEFS}`"))?.1;
+        let beliefs = self.tables(USERS)?.remove(BELIEFS).ok_or_else(|| format!("`{USERS}` has no `{BELIEFS}`"))?;
+        let clusters = learner.state() - learner.action();
+        if beliefs.0.len() != 2 || beliefs.0[1] != clusters {
+            return Err(format!("`{USERS}` holds beliefs of shape {:?}, not [users, {clusters}]", beliefs.0));
+        }
+        let beliefs = beliefs.1;
         let transitions = self.transitions(learner)?;
         Ok(State { progress: header.progress, agent, beliefs, transitions })
     }
 
     fn transitions(&self, learner: &Learner) -> Result<Transitions, String> {
         let dimensions = learner.action();
-        let layout = Layout { clusters: learner.state() - dimensions, dimensions };
+        let row = Row { clusters: learner.state() - dimensions, dimensions };
         let brought = self.about.header.progress.transitions;
         // Of the first file some may be in the ring no longer.
         let gone = brought.saturating_sub(learner.replay_capacity as u64);
@@ -114,12 +118,12 @@ impl Found {
             let name = part.name();
             let bytes =
                 fs::read(self.path.join(&name)).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
-            let rows = (bytes.len() / layout.bytes()) as u64;
+            let rows = (bytes.len() / row.bytes()) as u64;
             let follows = part.first <= next && next < part.end();
-            if rows != part.rows || rows as usize * layout.bytes() != bytes.len() || !follows {
+            if rows != part.rows || rows as usize * row.bytes() != bytes.len() || !follows {
                 return Err(format!("`{name}` holds other transitions than `{ABOUT}` says"));
             }
-            layout.decode(&bytes[(next - part.first) as usize * layout.bytes()..], &mut transitions);
+            row.decode(&bytes[(next - part.first) as usize * row.bytes()..], &mut transitions);
             next = part.end();
         }
         if next == brought { Ok(transitions) } else { Err("lacks the last transitions".to_owned()) }
@@ -138,6 +142,27 @@ impl Found {
             tables.insert(table, (view.shape().to_vec(), values));
         }
         Ok(tables)
+    }
+}
+
+/// What is wrong with the run's files that grow, if they are not what they were.
+fn check_logs(run: &Path, about: &About) -> Result<(), String> {
+    let names: Vec<&str> = about.logs.iter().map(|(name, _)| &**name).collect();
+    let events = |name: &str| name.strip_prefix(names::TENSORBOARD)?.strip_prefix('/').map(tensorboard::is_ours);
+    match names[..] {
+        [names::ROUNDS, names::EPISODES, log] if events(log) == Some(true) => {}
+        _ => return Err(format!("`{ABOUT}` names {names:?} as the run's files that grow")),
+    }
+    for (name, mark) in &about.logs {
+        mark.check(&run.join(name)).map_err(|problem| format!("the run's `{name}` {problem}"))?;
+    }
+    let mut known = File::open(run.join(names::ROUNDS)).map(BufReader::new).map_err(|error| error.to_string())?;
+    let known = known.by_ref().take(about.logs[0].1.bytes).lines().count() as u64;
+    let done = about.header.progress.done();
+    if known == done {
+        Ok(())
+    } else {
+        Err(format!("`{ABOUT}` says that {done} rounds were done, and that {known} were reported"))
     }
 }
 

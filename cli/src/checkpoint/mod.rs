@@ -109,7 +109,7 @@ fn update<T: Copy>(mut hash: Sha256, numbers: &[T], bytes: impl Fn(T) -> [u8; 4]
 }
 
 /// The checkpoints' folders, by their numbers in rising order.
-fn numbered(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+fn numbered(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -119,11 +119,17 @@ fn numbered(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        let number = name.to_str().filter(|name| name.bytes().all(|digit| digit.is_ascii_digit()));
-        found.extend(number.and_then(|name| name.parse().ok()).map(|number: u64| (number, entry.path())));
+        let number: Option<u32> = name.to_str().and_then(|name| name.parse().ok());
+        let ours = number.filter(|number| name == *numeral(*number) && entry.path().is_dir());
+        found.extend(ours.map(|number| (number, entry.path())));
     }
     found.sort();
     Ok(found)
+}
+
+/// What the checkpoint of that number is called.
+fn numeral(number: u32) -> String {
+    format!("{number:06}")
 }
 
 /// Removes all checkpoints of a run, and what one that was being written left. Files of others stay.

@@ -5,12 +5,12 @@ use recsim_core::replay::Transitions;
 
 /// How a row is made up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct Row {
     pub(super) clusters: usize,
     pub(super) dimensions: usize,
 }
 
-impl Layout {
+impl Row {
     /// Bytes of a row.
     pub(super) fn bytes(self) -> usize {
         4 * (2 * self.clusters + self.dimensions + 2)
@@ -65,12 +65,12 @@ mod tests {
                 action: numbers(rows * dimensions),
                 reward: numbers(rows),
             };
-            let layout = Layout { clusters, dimensions };
-            let bytes = layout.encode(&transitions, skipped);
+            let row = Row { clusters, dimensions };
+            let bytes = row.encode(&transitions, skipped);
             let left = rows.saturating_sub(skipped);
-            prop_assert_eq!(bytes.len(), left * layout.bytes());
+            prop_assert_eq!(bytes.len(), left * row.bytes());
             let mut read = Transitions { brought: 9, ..Transitions::default() };
-            layout.decode(&bytes, &mut read);
+            row.decode(&bytes, &mut read);
             let tail = |values: &[f32], width: usize| values[(rows - left) * width..].to_vec();
             prop_assert_eq!(read.user, &transitions.user[rows - left..]);
             prop_assert_eq!(read.belief_before, tail(&transitions.belief_before, clusters));

@@ -19,27 +19,36 @@ impl Sums {
         self.0.iter().map(|(name, sum)| line(name, sum) + "\n").collect()
     }
 
-    /// The sums of the files in `folder`, each of which is the one it was: else what is wrong, beginning with its name.
+    /// The sums of the files that the one in `folder` names, each of which is as it was: else what is wrong, beginning with
+    /// the file's name.
     pub(super) fn check(folder: &Path) -> Result<Self, String> {
-        let unreadable = |name: &str, error: io::Error| format!("`{name}` cannot be read: {error}");
-        let sealed = fs::read(folder.join(FILE)).map_err(|error| unreadable(FILE, error))?;
+        let sealed =
+            fs::read_to_string(folder.join(FILE)).map_err(|error| format!("`{FILE}` cannot be read: {error}"))?;
         let mut found = Self::default();
-        for entry in fs::read_dir(folder).map_err(|error| unreadable(".", error))? {
-            let name = entry.map_err(|error| unreadable(".", error))?.file_name();
-            let name = name.to_str().ok_or("a file in it has a name that is no text")?;
-            if name != FILE {
-                let sum = sum(&folder.join(name)).map_err(|error| unreadable(name, error))?;
-                found.0.insert(name.to_owned(), sum);
+        for sealed in sealed.lines() {
+            let name = sealed.split_once("  ").map(|(_, name)| name).filter(|name| is_plain(name));
+            let name =
+                name.ok_or_else(|| format!("`{FILE}` is damaged: it should hold lines as sha256sum writes them"))?;
+            let sum = sum(&folder.join(name)).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+            if line(name, &sum) != sealed {
+                return Err(format!(
+                    "`{name}` was changed or is damaged: it differs from its checksum in `{FILE}`"
+                ));
             }
+            found.0.insert(name.to_owned(), sum);
         }
-        if found.text().as_bytes() == sealed {
-            return Ok(found);
+        // Whoever lost a line's end, or has one twice.
+        if found.text() == sealed {
+            Ok(found)
+        } else {
+            Err(format!("`{FILE}` is damaged: it is not as it was written"))
         }
-        let sealed = String::from_utf8_lossy(&sealed);
-        let lost = |sealed: &&str| !found.0.iter().any(|(name, sum)| **sealed == line(name, sum));
-        let name = sealed.lines().find(lost).and_then(|line| line.split_once("  ")).map_or(FILE, |(_, name)| name);
-        Err(format!("`{name}` is missing, was changed or is damaged: it differs from its checksum in `{FILE}`"))
     }
+}
+
+/// Whether it names a file in a folder, and none elsewhere.
+fn is_plain(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|file| file == name)
 }
 
 fn line(name: &str, sum: &Sha256) -> String {

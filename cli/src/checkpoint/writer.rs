@@ -18,7 +18,7 @@ use recsim_core::td3::{AgentState, Learner};
 use serde::{Deserialize, Serialize};
 
 use super::draft::Draft;
-use super::rows::Layout;
+use super::rows::Row;
 use super::{About, FORMAT, Found, Subject, VERSION};
 use crate::files::log::Mark;
 use crate::files::timestamp;
@@ -85,12 +85,12 @@ impl Writer {
     ) -> Self {
         let learner = session.plan().learner.clone();
         let dimensions = learner.action();
-        let layout = Layout { clusters: learner.state() - dimensions, dimensions };
+        let row = Row { clusters: learner.state() - dimensions, dimensions };
         let (last, parts) =
             found.map_or((None, Vec::new()), |found| (Some(found.path.clone()), found.parts.clone()));
         let saved = found.map(|found| found.about.header.progress);
         let handed = saved.map_or(0, |progress| progress.transitions);
-        let draft = Draft::new(folder, layout, learner.replay_capacity, last, parts);
+        let draft = Draft::new(folder, row, learner.replay_capacity, last, parts);
         let (jobs, due) = sync_channel(WAITING);
         let thread = thread::spawn(move || write(draft, &due));
         let every = (every > 0).then_some(u64::from(every));

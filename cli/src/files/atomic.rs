@@ -48,9 +48,14 @@ impl Replacement {
     pub(crate) fn commit(self) -> anyhow::Result<()> {
         let path = &self.path;
         fs::rename(&self.beside, path).with_context(|| format!("could not replace {}", path.display()))?;
-        // The rename itself must reach the disk; a platform that cannot open a folder needs no such thing.
-        File::open(folder_of(path)).and_then(|folder| folder.sync_all()).or(Ok(()))
+        sync_folder(folder_of(path));
+        Ok(())
     }
+}
+
+/// Has the names in a folder reach the disk; a platform that cannot open one needs no such thing.
+pub(crate) fn sync_folder(path: &Path) {
+    let _ = File::open(path).and_then(|folder| folder.sync_all());
 }
 
 impl Drop for Replacement {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::{names, tensorboard};
+use super::{names, tensorboard, unless_missing};
 use crate::checkpoint;
 use crate::error::BadInput;
 
@@ -96,13 +96,6 @@ fn try_clear(path: &Path) -> io::Result<()> {
         let _ = fs::remove_dir(path.join(folder));
     }
     Ok(())
-}
-
-fn unless_missing(removed: io::Result<()>) -> io::Result<()> {
-    removed.or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    })
 }
 
 /// Whether `file` is one that a run writes to its folder `run`, or one of the world in the folder `world`.

@@ -11,6 +11,8 @@ pub(crate) mod models;
 pub(crate) mod tensorboard;
 pub(crate) mod trace;
 
+use std::io;
+
 /// The names of files and folders in a run's folder.
 pub(crate) mod names {
     pub(crate) const CONFIG: &str = "config.yaml";
@@ -34,6 +36,11 @@ pub(crate) mod names {
         "critic_1_target.safetensors",
         "critic_2_target.safetensors",
     ];
+}
+
+/// The removal of something that need not be there.
+pub(crate) fn unless_missing(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// The time in UTC, as `2025-01-08 10:30:00`.

@@ -68,7 +68,7 @@ impl Events {
 }
 
 /// Whether an event file of that name was written here.
-pub(super) fn is_ours(name: &str) -> bool {
+pub(crate) fn is_ours(name: &str) -> bool {
     let middle = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
     middle.is_some_and(|seconds| seconds.parse::<u64>().is_ok())
 }

@@ -1,7 +1,7 @@
 //! What a run leaves, as it goes.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::checkpoint::{Closed, Found, Subject, Writer};
 use crate::config;
 use crate::files::background::Background;
 use crate::files::trace::Trace;
-use crate::files::{atomic, beliefs, folder, lines, models, names, timestamp};
+use crate::files::{atomic, beliefs, folder, lines, models, names, timestamp, unless_missing};
 use crate::output::note;
 
 /// The open files of a run.
@@ -32,6 +32,8 @@ pub(super) struct Leavings<'scope, 'a> {
     checkpoints: Writer,
     /// The checkpoint that the run went on from.
     found: Option<&'a Path>,
+    /// Whether the round's users were served since the run was begun or gone on with: else nobody knows what they did.
+    is_served: bool,
     began: Instant,
     /// What the run had taken before it was gone on with.
     before: Duration,
@@ -69,8 +71,8 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         let trace = trace.transpose()?;
         let (claim, found) = match &options.start {
             Start::Afresh { force } => (folder::prepare(folder, *force)?, None),
-            Start::Over { .. } | Start::Finished => (None, None),
             Start::Resumed(resumed) => (None, Some(&**resumed)),
+            _ => (None, None),
         };
         let every = subject.config.experiment.checkpoint_every.or(session.plan().schedule.rounds);
         let config = config::plain(&subject.config);
@@ -101,6 +103,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
             background,
             checkpoints,
             found: found.map(|found| &*found.path),
+            is_served: session.progress().suspended.is_none(),
             began: Instant::now(),
             before: found.map_or(Duration::ZERO, Found::wall),
             _claim: claim,
@@ -123,8 +126,9 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     ) -> anyhow::Result<()> {
         self.background.look()?;
         self.logs.round(session.progress().done(), report)?;
-        if let Some(trace) = &mut self.trace {
-            trace.round(session.snapshots())?;
+        match &mut self.trace {
+            Some(trace) if self.is_served => trace.round(session.snapshots())?,
+            _ => self.is_served = true,
         }
         if let Some(episode) = episode {
             self.logs.episode(episode)?;
@@ -151,9 +155,11 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         self.checkpoints.save(session, wall, marks)
     }
 
-    /// When the last round is done: a checkpoint, unless none are wanted or the last one is it.
+    /// When the last round is done: a checkpoint, unless none are wanted and none is there, or the last one is it.
     pub(super) fn conclude<B: Device>(&mut self, session: &mut Session<B>) -> anyhow::Result<()> {
-        if self.checkpoints.are_wanted() { self.checkpoint(session) } else { Ok(()) }
+        // An older one would make a finished run one that can be gone on with from there.
+        let wanted = self.checkpoints.are_wanted() || self.found.is_some();
+        if wanted { self.checkpoint(session) } else { Ok(()) }
     }
 
     /// After a failure: what is being written is written first, and what is left to go on from is named. An error of that
@@ -216,8 +222,4 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
 fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value)? + "\n";
     atomic::replace(path, |file| file.write_all(text.as_bytes()))
-}
-
-fn unless_missing(removed: io::Result<()>) -> io::Result<()> {
-    removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }

@@ -76,7 +76,7 @@ impl Options {
         let trace = arguments.trace.clone().map(|path| (path, arguments.trace_users.map(|users| users as usize)));
         if let Some((path, _)) = &trace {
             let world = Some(&*settings.config.world.path).filter(|path| *path != AUTO).map(Path::new);
-            check_trace_file(path, &output, world, file.as_deref(), arguments.force)?;
+            check_trace_file(path, &output, world, file.as_deref(), arguments)?;
         }
         let (quiet, json) = (arguments.quiet, arguments.json);
         Ok(Self { settings, device, output, trace, start, quiet, json })
@@ -104,7 +104,7 @@ fn check_trace_file(
     run: &Path,
     world: Option<&Path>,
     config: Option<&Path>,
-    force: bool,
+    arguments: &Train,
 ) -> Result<(), BadInput> {
     let refuse = |problem: &str, remedy: &str| Err(BadInput::new(path.display(), problem, remedy));
     if path.exists() && !path.is_file() {
@@ -116,8 +116,12 @@ fn check_trace_file(
     if folder::is_reserved(path, run, world) {
         return refuse("this is a file of the run or of its world", "give --trace another file");
     }
-    if path.exists() && !force {
-        return refuse("this file is there already", "give --trace another file, or --force to replace it");
+    if path.exists() && !arguments.force {
+        let remedy = match arguments.resume {
+            Some(_) => "give --trace another file",
+            None => "give --trace another file, or --force to replace it",
+        };
+        return refuse("this file is there already", remedy);
     }
     folder::writable(path.parent().unwrap_or(path))
 }

@@ -67,6 +67,11 @@ pub(super) struct End {
 }
 
 impl Run {
+    /// Every setting that it was ever allowed to change.
+    pub(super) fn changes(&self) -> Vec<String> {
+        self.resumed.iter().flat_map(|again| again.changes.iter().cloned()).collect()
+    }
+
     /// A run that begins now.
     pub(super) fn new(device: About, world: Provenance, plan: &Plan) -> Self {
         Self {

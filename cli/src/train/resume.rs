@@ -13,7 +13,7 @@ use super::options::Start;
 use super::record::Status;
 use super::summary::Summary;
 use crate::checkpoint::{self, Found, Subject};
-use crate::config::Settings;
+use crate::config::{AUTO, Overrides, Settings};
 use crate::error::BadInput;
 use crate::files::{folder, names};
 use crate::output::note;
@@ -90,19 +90,28 @@ pub(super) fn start(run: &Path, settings: &Settings, may_change: &[String]) -> a
     let schedule = &settings.config.training;
     let rounds = u64::from(schedule.episodes) * u64::from(schedule.rounds_per_episode);
     let ended = Summary::status_of(run);
-    let Some(found) = found else {
-        return match ended {
-            Some(Status::Finished) if Summary::rounds_of(run)? >= rounds => Ok(Start::Finished),
-            Some(_) => {
-                let problem = "this run was ended, and left no checkpoint to go on from";
-                Err(BadInput::new(run.display(), problem, "begin another in another folder").into())
-            }
-            None => folder::writable(run).map(|()| Start::Over { _claim: claim }).map_err(Into::into),
-        };
+    let then = match &found {
+        Some(found) => found.about.config.clone(),
+        None => own_settings(run)?,
     };
-    let changes = changes(&found.about.config, settings, may_change)?;
-    if ended == Some(Status::Finished) && found.about.header.progress.done() >= rounds {
+    let accepted = Summary::run_of(run).map_or_else(Vec::new, |run| run.changes());
+    let changes = changes(&then, settings, may_change, &accepted)?;
+    if ended == Some(Status::Finished) && Summary::rounds_of(run)? >= rounds {
         return Ok(Start::Finished);
+    }
+    let Some(found) = found else {
+        if ended.is_some() {
+            let problem = "this run was ended, and left no checkpoint to go on from";
+            return Err(BadInput::new(run.display(), problem, "begin another in another folder").into());
+        }
+        folder::writable(run)?;
+        note(&format!("the run in {} left no checkpoint: it begins anew", run.display()));
+        return Ok(Start::Over { _claim: claim });
+    };
+    let served = found.about.header.progress.rounds;
+    if served > rounds {
+        let problem = format!("the run has come to round {served}, and would end with round {rounds}");
+        return Err(settings.refuse_value("training.episodes", problem).into());
     }
     folder::writable(run)?;
     for problem in damaged {
@@ -111,8 +120,19 @@ pub(super) fn start(run: &Path, settings: &Settings, may_change: &[String]) -> a
     Ok(Start::Resumed(Box::new(Resumed { _claim: claim, found, changes })))
 }
 
-/// Settings that are other than they were; refuses those that must not be, or that nobody has allowed to be.
-fn changes(then: &Config, settings: &Settings, may_change: &[String]) -> Result<Vec<String>, BadInput> {
+/// The settings in the run's own file.
+fn own_settings(run: &Path) -> Result<Config, BadInput> {
+    let file = Some(run.join(names::CONFIG));
+    Settings::load(&Overrides { file, ..Overrides::default() }).map(|settings| settings.config)
+}
+
+/// Settings that are other than they were; refuses those that must not be, or that nobody has allowed to be: now, or when the run was gone on with since its last checkpoint.
+fn changes(
+    then: &Config,
+    settings: &Settings,
+    may_change: &[String],
+    accepted: &[String],
+) -> Result<Vec<String>, BadInput> {
     let (then, now) = (flat(then), flat(&settings.config));
     if let Some(unknown) = may_change.iter().find(|key| !then.iter().any(|(known, _)| known == *key)) {
         let problem = format!("there is no setting `{unknown}`");
@@ -120,7 +140,8 @@ fn changes(then: &Config, settings: &Settings, may_change: &[String]) -> Result<
     }
     let mut changes = Vec::new();
     for ((key, then), (_, now)) in then.iter().zip(&now).filter(|(then, now)| then.1 != now.1) {
-        if FREE.contains(&&**key) {
+        // What is left to the program is what it was, or a state of this size is refused.
+        if FREE.contains(&&**key) || *now == AUTO {
             continue;
         }
         if FIXED.iter().any(|fixed| key.starts_with(fixed)) {
@@ -128,13 +149,14 @@ fn changes(then: &Config, settings: &Settings, may_change: &[String]) -> Result<
                 format!("`{key}` is {now}, and the run was begun with {then}: it cannot change in its midst");
             return Err(settings.refuse_value(key, problem));
         }
-        if !may_change.contains(key) {
+        let change = format!("{key}: {then} -> {now}");
+        if !may_change.contains(key) && !accepted.contains(&change) {
             let refused =
                 settings.refuse_value(key, format!("`{key}` is {now}, and the run was begun with {then}"));
             let remedy = format!("leave it at {then}; or add --may-change {key}, and it goes on as another run");
             return Err(BadInput { remedy, ..refused });
         }
-        changes.push(format!("{key}: {then} -> {now}"));
+        changes.push(change);
     }
     Ok(changes)
 }

@@ -127,12 +127,17 @@ pub fn what_is_on_its_way_stays_as_it_was<B: Device>(new: &impl Fn() -> B) {
     let before = (bits(&beliefs(&mut session)), agent_bits(&agent(&mut session)));
     let shown: Vec<f32> = snapshots(&mut session).into_iter().flat_map(|batch| batch.belief).collect();
     assert_eq!(before.0, bits(&shown));
+    let ring = |session: &mut Session<B>| session.transitions(50).expect("a copy begins");
+    let transitions = ring(&mut session).wait().expect("transitions");
     let later = (session.beliefs().expect("a copy begins"), session.agent().expect("a copy begins"));
+    let later_ring = ring(&mut session);
     while !session.finished() {
         reported(session.round(&mut || 0.0));
     }
     let after = (bits(&beliefs(&mut session)), agent_bits(&agent(&mut session)));
     assert!(before.0 != after.0 && before.1 != after.1, "rounds that change nothing would prove nothing");
+    assert!(ring(&mut session).wait().expect("transitions") != transitions);
+    assert!(later_ring.wait().expect("transitions") == transitions);
     let waited = std::thread::spawn(|| (later.0.wait().expect("beliefs"), later.1.wait().expect("an agent")));
     let (users, agent) = waited.join().expect("no panic");
     assert_eq!((bits(&users), agent_bits(&agent)), before);
