@@ -152,3 +152,41 @@ const NEXT: &str = ".next";
 const OLD: &str = ".old";
 /// Numbers hashed at a time.
 const PIECE: usize = 1 << 14;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use recsim_core::world::{Parts, Recipe, generate, lists_by_brute_force};
+
+    #[test]
+    fn any_number_of_a_world_changes_its_fingerprint() {
+        let recipe = Recipe { users: 3, items: 12, clusters: 2, dimensions: 2, list: 4, seed: 0 };
+        let generated = generate(&recipe, lists_by_brute_force);
+        let (world, parts) = (generated.view(), *generated.view().parts());
+        let of = |parts: Parts<'_>| fingerprint(&World::new(world.shape(), parts).unwrap());
+        let moved = |numbers: &[f32], factor: f32| {
+            let mut numbers = numbers.to_vec();
+            let last = numbers.last_mut().unwrap();
+            *last = *last * factor + f32::MIN_POSITIVE;
+            numbers
+        };
+        let exchanged = |numbers: &[u32]| {
+            let mut numbers = numbers.to_vec();
+            let (first, other) = (numbers[0], numbers.iter().position(|number| *number != numbers[0]).unwrap());
+            numbers[0] = numbers[other];
+            numbers[other] = first;
+            numbers
+        };
+        let all = [
+            of(Parts { item_embedding: &moved(parts.item_embedding, 2.0), ..parts }),
+            of(Parts { item_distance: &moved(parts.item_distance, 2.0), ..parts }),
+            of(Parts { item_cluster: &exchanged(parts.item_cluster), ..parts }),
+            of(Parts { user_belief: &moved(parts.user_belief, 0.5), ..parts }),
+            of(Parts { user_embedding: &moved(parts.user_embedding, 2.0), ..parts }),
+            of(Parts { user_pretrained: &exchanged(parts.user_pretrained), ..parts }),
+            of(Parts { target: &moved(parts.target, 0.99), ..parts }),
+        ];
+        assert_eq!(of(parts), fingerprint(&world));
+        assert!(!all.contains(&fingerprint(&world)), "{all:?}");
+    }
+}
