@@ -126,7 +126,8 @@ fn own_settings(run: &Path) -> Result<Config, BadInput> {
     Settings::load(&Overrides { file, ..Overrides::default() }).map(|settings| settings.config)
 }
 
-/// Settings that are other than they were; refuses those that must not be, or that nobody has allowed to be: now, or when the run was gone on with since its last checkpoint.
+/// Settings that are other than they were; refuses those that must not be, or that nobody has allowed to be: now, or when
+/// the run was gone on with since its last checkpoint.
 fn changes(
     then: &Config,
     settings: &Settings,
