@@ -42,11 +42,13 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// Records what was left to the device, and matters to whoever wants the same numbers again.
-    pub(crate) fn settle(&self, config: &mut Config) {
-        // Others have none to choose from; what a run was begun with on the CPU it may go on with there.
-        if self.backend == "cpu" {
-            self.instruction_set.clone_into(&mut config.experiment.isa);
+    /// Records what was left to the device, and matters to whoever wants the same numbers again. Other backends have no
+    /// instruction set to choose: if a run went `on_from` elsewhere, what it was begun with on the CPU it may go on with there.
+    pub(crate) fn settle(&self, config: &mut Config, on_from: bool) {
+        match &*self.backend {
+            "cpu" => self.instruction_set.clone_into(&mut config.experiment.isa),
+            _ if on_from => {}
+            _ => "auto".clone_into(&mut config.experiment.isa),
         }
     }
 }

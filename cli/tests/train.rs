@@ -389,9 +389,7 @@ fn the_configuration_left_behind_tells_of_the_world_that_was_used() {
     );
     place.train("run", &["--backend", "reference", "--isa", "avx2", "--world", "w", "--users", "4"]);
     let config = std::fs::read_to_string(place.path("run/config.yaml")).unwrap();
-    for line in
-        ["users: 9", "items: 50", "clusters: 2", "dim: 3", "list: 40", "isa: portable", "users_per_round: 4"]
-    {
+    for line in ["users: 9", "items: 50", "clusters: 2", "dim: 3", "list: 40", "isa: auto", "users_per_round: 4"] {
         assert!(config.contains(&format!("  {line}\n")), "{line}: {config}");
     }
     let asked = ["train", "--world", "w", "--set", "world.items=60", "--out", "other"];

@@ -82,7 +82,7 @@ impl<'a> Experiment<'a> {
         let trace = options.trace(plan.schedule.users)?;
         let quiet = options.quiet;
         let mut config = settings.config.settled(&plan, &view.shape());
-        about.settle(&mut config);
+        about.settle(&mut config, matches!(options.start, Start::Resumed(_)));
         let subject = Subject { device: about.clone(), config, world: checkpoint::fingerprint(&view) };
         let interrupt = Interrupt::listen(move || {
             if !quiet {
