@@ -100,7 +100,8 @@ pub trait Learn: Backend {
         exploration: Option<Key>,
     ) -> Result<(), Self::Error>;
 
-    /// One step of both critics: sample (states as [`Simulate::observe`] lays them out), target, loss, gradients, clip, Adam (`spec` section 4).
+    /// One step of both critics: sample (states as [`Simulate::observe`] lays them out), target, loss, gradients, clip,
+    /// Adam (`spec` section 4).
     fn improve_critics(
         &mut self,
         world: &Self::World,

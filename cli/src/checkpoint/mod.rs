@@ -127,6 +127,11 @@ fn numbered(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     Ok(found)
 }
 
+/// The newest checkpoint in the folder, sound or not.
+pub(crate) fn last(folder: &Path) -> Option<PathBuf> {
+    numbered(folder).ok()?.pop().map(|(_, path)| path)
+}
+
 /// What the checkpoint of that number is called.
 fn numeral(number: u32) -> String {
     format!("{number:06}")

@@ -15,7 +15,7 @@ use super::logs::Logs;
 use super::options::{Options, Start};
 use super::record::{End, Resumption, Run, Status};
 use super::summary::Summary;
-use crate::checkpoint::{Closed, Found, Subject, Writer};
+use crate::checkpoint::{self, Closed, Found, Subject, Writer};
 use crate::config;
 use crate::files::background::Background;
 use crate::files::trace::Trace;
@@ -30,8 +30,8 @@ pub(super) struct Leavings<'scope, 'a> {
     trace: Option<Trace>,
     background: Background<'scope, 'a>,
     checkpoints: Writer,
-    /// The checkpoint that the run went on from.
-    found: Option<&'a Path>,
+    /// Whether there was a checkpoint that the run went on from.
+    resumed: bool,
     /// Whether the round's users were served since the run was begun or gone on with: else nobody knows what they did.
     is_served: bool,
     began: Instant,
@@ -102,7 +102,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
             trace,
             background,
             checkpoints,
-            found: found.map(|found| &*found.path),
+            resumed: found.is_some(),
             is_served: session.progress().suspended.is_none(),
             began: Instant::now(),
             before: found.map_or(Duration::ZERO, Found::wall),
@@ -158,24 +158,18 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     /// When the last round is done: a checkpoint, unless none are wanted and none is there, or the last one is it.
     pub(super) fn conclude<B: Device>(&mut self, session: &mut Session<B>) -> anyhow::Result<()> {
         // An older one would make a finished run one that can be gone on with from there.
-        let wanted = self.checkpoints.are_wanted() || self.found.is_some();
+        let wanted = self.checkpoints.are_wanted() || self.resumed;
         if wanted { self.checkpoint(session) } else { Ok(()) }
     }
 
     /// After a failure: what is being written is written first, and what is left to go on from is named. An error of that
     /// is told too.
     pub(super) fn abandon(mut self, mut why: anyhow::Error) -> anyhow::Error {
-        let last = match self.checkpoints.finish() {
-            Ok(kept) => kept.last,
-            Err(error) if why.is::<Closed>() => {
-                why = error;
-                None
-            }
-            Err(error) => {
-                why = why.context(format!("a checkpoint failed: {error:#}; and then the run"));
-                None
-            }
-        };
+        match self.checkpoints.finish() {
+            Ok(_) => {}
+            Err(error) if why.is::<Closed>() => why = error,
+            Err(error) => why = why.context(format!("a checkpoint failed: {error:#}; and then the run")),
+        }
         match self.background.wait() {
             // The same agent was to be saved and to be trained.
             Err(error) if format!("{error:#}") != format!("{why:#}") => {
@@ -183,7 +177,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
             }
             _ => {}
         }
-        if let Some(last) = last.as_deref().or(self.found) {
+        if let Some(last) = checkpoint::last(&self.folder.join(names::CHECKPOINTS)) {
             let (last, folder) = (last.display(), self.folder.display());
             note(&format!("the last checkpoint is {last}; go on from there with: recsim train --resume {folder}"));
         }

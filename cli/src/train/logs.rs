@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use recsim_core::metrics::{EpisodeReport, RoundReport};
 
 use crate::files::lines::JsonLines;
@@ -30,15 +30,12 @@ impl Logs {
 
     /// Those of a run, as far as a checkpoint knew them.
     pub(super) fn resume(run: &Path, marks: &[(String, Mark)]) -> anyhow::Result<Self> {
-        let log = |wanted: &dyn Fn(&str) -> bool, what: &str| {
-            let mark = marks.iter().find(|(name, _)| wanted(name));
-            let (name, mark) = mark.with_context(|| format!("the checkpoint does not say how long {what} was"))?;
-            Log::resume(run.join(name), mark)
-        };
+        let [rounds, episodes, events] = marks else { bail!("the checkpoint names other files that grow") };
+        let log = |(name, mark): &(String, Mark)| Log::resume(run.join(name), mark);
         Ok(Self {
-            rounds: JsonLines(log(&|name| name == names::ROUNDS, names::ROUNDS)?),
-            episodes: JsonLines(log(&|name| name == names::EPISODES, names::EPISODES)?),
-            events: Events(log(&|name| name.starts_with(names::TENSORBOARD), "TensorBoard's event file")?),
+            rounds: JsonLines(log(rounds)?),
+            episodes: JsonLines(log(episodes)?),
+            events: Events(log(events)?),
         })
     }
 
