@@ -1,7 +1,5 @@
 // What comes before and after the actor: states, and the users that explore an item in its place.
-#include "math.cuh"
-#include "rng.cuh"
-#include "slate.cuh"
+#include "explore.cuh"
 
 // The states of a batch's users, [count, K + D]: beliefs as networks see them, then the user's embedding. A thread a number.
 extern "C" __global__ void __launch_bounds__(256)
@@ -14,7 +12,7 @@ observe(
     state[place] = feature < K ? belief[n * K + feature] * scale[feature] : embedding[(first + n) * D + feature - K];
 }
 
-// core/src/explore.rs: the actions of users that explore an item. A thread a user.
+// The actions of users that explore an item. A thread a user.
 extern "C" __global__ void __launch_bounds__(256)
 explore_items(
     unsigned first, unsigned count, unsigned long long key, float share, float max_action, unsigned long long items,
@@ -23,15 +21,9 @@ explore_items(
     using namespace recsim;
     unsigned const n = blockIdx.x * blockDim.x + threadIdx.x;
     if (n >= count) return;
-    Key const user = Key{key}.with(first + n);
-    if (!(uniform(user) < share)) return;
-    float const* row = rows + index(user.with(1), items) * D;
-    float const length = sqrtf(score(row, row));
-    float const reach = max_action * 0.5f * sqrtf(static_cast<float>(D));
-    float const factor = length > 0.0f ? reach / length : 0.0f;
-    for (unsigned d = 0; d < D; ++d) {
-        action[static_cast<size_t>(n) * D + d] = clamp(row[d] * factor, -max_action, max_action);
-    }
+    unsigned long long chosen;
+    if (!item(Key{key}.with(first + n), share, items, chosen)) return;
+    aim(rows + chosen * D, max_action, action + static_cast<size_t>(n) * D);
 }
 
 HOST_KERNEL(observe)

@@ -60,6 +60,7 @@ const FILES: &[(&str, &str)] = files!(
     "adam.cu",
     "adam.cuh",
     "belief.cuh",
+    "explore.cuh",
     "margin.cuh",
     "math.cuh",
     "mlp.cu",
