@@ -36,16 +36,19 @@ impl InBytes {
         if list * FEW > rough.items() {
             return false;
         }
-        let most = rough.items() / SHARE;
+        let (most, part) = (rough.items() / SHARE, PART / rough.width());
         match arch {
-            Arch::V4(bytes) => bytes.vectorize(Scan::<_, 12> { bytes, rough, queries, best, list, most }),
-            Arch::V3(bytes) => bytes.vectorize(Scan::<_, 6> { bytes, rough, queries, best, list, most }),
+            Arch::V4(bytes) => bytes.vectorize(Scan::<_, 12> { bytes, rough, queries, best, list, most, part }),
+            Arch::V3(bytes) => bytes.vectorize(Scan::<_, 6> { bytes, rough, queries, best, list, most, part }),
             _ => false,
         }
     }
 }
 
-/// The part of a catalogue's items of which scoring them one by one costs as much as scoring all together.
+/// Items of a part of the catalogue, whose rough scores are kept, 2 bytes each for every query: what stays in the second
+/// cache.
+const PART: usize = 32_768;
+/// The share of a catalogue's items of which scoring them one by one costs as much as scoring all together.
 const SHARE: usize = 16;
 /// Dimensions up to which scores of bytes are near enough to tell items apart.
 const MOST_DIMENSIONS: usize = 256;

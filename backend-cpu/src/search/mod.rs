@@ -11,9 +11,17 @@ mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod bytes;
 mod catalogue;
+#[cfg(target_arch = "x86_64")]
+mod eights;
+#[cfg(target_arch = "x86_64")]
+mod greatest;
 #[cfg_attr(not(target_arch = "x86_64"), path = "no_bytes.rs")]
 mod in_bytes;
 mod kernel;
+#[cfg(target_arch = "x86_64")]
+mod panel;
+#[cfg(target_arch = "x86_64")]
+mod queries;
 #[cfg(target_arch = "x86_64")]
 mod rough;
 #[cfg(target_arch = "x86_64")]

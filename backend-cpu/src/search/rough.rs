@@ -8,16 +8,16 @@
 //! `|q·x - (q·c + st q'·r')| <= |q - tq'| R + |tq'| E`,
 //!
 //! R being the length of the group's longest rest and E that of its largest `r - sr'`. The defined score is off by
-//! its own rounding besides ([`defined`]).
+//! its own rounding besides ([`defined`](recsim_core::margin::defined)).
 //!
 //! Products are added up in 16 bits. Steps are such that no sum exceeds them, again by Cauchy and Schwarz: an item's whole
 //! numbers are [`LENGTH`] long, or a little more, and an action's no longer than leaves the product below 2^15.
 
-use recsim_core::margin::defined;
 use recsim_core::slate::scattering_stride;
 
 use super::aligned::Aligned;
 use super::bytes::word_of;
+use super::eights::{Eight, eights, in_steps, largest, length, lost};
 
 /// A catalogue in bytes.
 #[derive(Debug)]
@@ -25,12 +25,12 @@ pub(super) struct Rough {
     pub(super) dimensions: usize,
     items: usize,
     /// `[clusters]`
-    centres: Vec<Vec<f64>>,
+    centres: Vec<Vec<Eight>>,
     groups: Vec<Group>,
     /// The longest row.
-    longest: f64,
+    pub(super) longest: f64,
     /// The longest of the items' whole numbers.
-    length: f64,
+    pub(super) length: f64,
     /// Items in a panel.
     width: usize,
     /// Each panel's group, in the order in which they lie.
@@ -46,30 +46,15 @@ pub(super) struct Rough {
 
 /// Items about as far from a centre.
 #[derive(Debug)]
-struct Group {
+pub(super) struct Group {
     /// The centre's cluster.
-    cluster: usize,
-    step: f64,
+    pub(super) cluster: usize,
+    pub(super) step: f64,
+    /// `1 / step`
+    pub(super) per_step: f64,
     /// The longest rest, and the most that rounding changes one.
-    longest: f64,
-    lost: f64,
-}
-
-/// An action in bytes.
-pub(super) struct Query {
-    /// For every four dimensions, four bytes.
-    pub(super) words: Vec<u32>,
-    /// For each group, what its items' scores are by those of bytes.
-    meanings: Vec<Meaning>,
-}
-
-/// A score is `centre + step * n`, `n` being the score of bytes, and off by no more than `margin`.
-#[derive(Clone, Copy, Debug)]
-struct Meaning {
-    centre: f64,
-    step: f64,
-    per_step: f64,
-    margin: f64,
+    pub(super) longest: f64,
+    pub(super) lost: f64,
 }
 
 impl Rough {
@@ -88,14 +73,15 @@ impl Rough {
         let row = |item: u32| &rows[item as usize * dimensions..][..dimensions];
         let mut clusters = members(items, cluster);
         let centres: Vec<Vec<f64>> = clusters.iter().map(|members| centre(dimensions, members, row)).collect();
-        for (members, centre) in clusters.iter_mut().zip(&centres) {
-            members.sort_by_cached_key(|&item| length(rest(row(item), centre)).to_bits());
+        let rest = |item: u32, cluster: usize| eights(wide(row(item)).zip(&centres[cluster]).map(|(x, c)| x - c));
+        for (cluster, members) in clusters.iter_mut().enumerate() {
+            members.sort_by_cached_key(|&item| length(&rest(item, cluster)).to_bits());
         }
         let shells = (MOST_GROUPS / clusters.len().max(1)).clamp(1, MOST_SHELLS);
         let (mut groups, mut panels) = (Vec::new(), Vec::new());
         for (cluster, members) in clusters.iter().enumerate() {
             for members in members.chunks(members.len().div_ceil(shells).max(width)) {
-                let rests = members.iter().map(|&item| rest(row(item), &centres[cluster]).collect());
+                let rests = members.iter().map(|&item| rest(item, cluster));
                 panels.extend(members.chunks(width).map(|part| (groups.len(), part)));
                 groups.push(Group::new(cluster, &rests.collect::<Vec<_>>()));
             }
@@ -107,14 +93,14 @@ impl Rough {
         let mut rough = Self {
             dimensions,
             items,
-            longest: (0..items as u32).map(|item| length(wide(row(item)))).fold(0.0, f64::max),
+            longest: rows.chunks_exact(dimensions).map(|row| length(&eights(wide(row)))).fold(0.0, f64::max),
             length: 0.0,
             width,
             group_of: Vec::new(),
             ids: vec![NOBODY; count * width],
             rows: vec![0.0; count * width * dimensions],
             words: Aligned::new(count * height * width),
-            centres,
+            centres: centres.iter().map(|centre| eights(centre.iter().copied())).collect(),
             groups,
         };
         for (place, (n, members)) in order.enumerate() {
@@ -125,10 +111,10 @@ impl Rough {
             for (lane, &item) in members.iter().enumerate() {
                 rough.rows[(place * width + lane) * dimensions..][..dimensions].copy_from_slice(row(item));
                 let group = &rough.groups[n];
-                let whole = group.whole(rest(row(item), &rough.centres[group.cluster]));
-                rough.length = rough.length.max(length(whole.iter().copied()));
+                let whole = group.whole(&rest(item, group.cluster));
+                rough.length = rough.length.max(length(&whole));
                 let column = words.iter_mut().skip(word_of(lane, items_of_vector)).step_by(width);
-                column.zip(item_words(&whole)).for_each(|(word, new)| *word = new);
+                column.zip(item_words(&whole.as_flattened()[..dimensions])).for_each(|(word, new)| *word = new);
             }
         }
         Some(rough)
@@ -139,8 +125,13 @@ impl Rough {
         self.items
     }
 
-    pub(super) fn groups(&self) -> usize {
-        self.groups.len()
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// A cluster's centre, `[D/8]`.
+    pub(super) fn centre(&self, cluster: usize) -> &[Eight] {
+        &self.centres[cluster]
     }
 
     pub(super) fn width(&self) -> usize {
@@ -161,76 +152,27 @@ impl Rough {
     pub(super) fn row(&self, place: usize) -> &[f32] {
         &self.rows[place * self.dimensions..][..self.dimensions]
     }
-
-    /// An action in bytes; none if scores may not be finite.
-    pub(super) fn query(&self, action: &[f32]) -> Option<Query> {
-        let size = length(wide(action));
-        let bounded = size * self.longest < MOST_SCORE;
-        if !bounded {
-            return None;
-        }
-        let mut step = step(wide(action), MOST_OF_ACTION).max(size * self.length / MOST_SUM);
-        let mut whole = whole(wide(action), step, MOST_OF_ACTION);
-        // Rounding may have made it longer.
-        while length(whole.iter().copied()) * self.length > MOST_SUM {
-            step *= 1.01;
-            whole = self::whole(wide(action), step, MOST_OF_ACTION);
-        }
-        let lost = length(wide(action).zip(&whole).map(|(x, n)| x - step * n));
-        let kept = step * length(whole.iter().copied());
-        let defined = defined(self.dimensions, size, self.longest, 0);
-        let by_centre = |centre: &Vec<f64>| wide(action).zip(centre).map(|(q, c)| q * c).sum();
-        let by_centre: Vec<f64> = self.centres.iter().map(by_centre).collect();
-        let meaning = |group: &Group| Meaning {
-            centre: by_centre[group.cluster],
-            step: step * group.step,
-            per_step: 1.0 / (step * group.step),
-            // Lengths, and this sum itself, are rounded.
-            margin: (lost * group.longest + kept * group.lost + defined) * (1.0 + 1e-6),
-        };
-        let words = whole.chunks(4).map(|four| word(four, |x| (x + BIAS) as u8));
-        Some(Query { words: words.collect(), meanings: self.groups.iter().map(meaning).collect() })
-    }
 }
 
 impl Group {
-    fn new(cluster: usize, rests: &[Vec<f64>]) -> Self {
-        let mut group = Self { cluster, step: 0.0, longest: 0.0, lost: 0.0 };
+    fn new(cluster: usize, rests: &[Vec<Eight>]) -> Self {
+        let mut group = Self { cluster, step: 0.0, per_step: 0.0, longest: 0.0, lost: 0.0 };
         for rest in rests {
-            let size = length(rest.iter().copied());
+            let size = length(rest);
             group.longest = group.longest.max(size);
-            group.step = group.step.max(step(rest.iter().copied(), MOST_OF_ITEM)).max(size / LENGTH);
+            group.step = group.step.max(largest(rest) / MOST_OF_ITEM).max(size / LENGTH);
         }
+        group.per_step = 1.0 / group.step;
         for rest in rests {
-            let whole = group.whole(rest.iter().copied());
-            let lost = length(rest.iter().zip(whole).map(|(x, n)| x - group.step * n));
-            group.lost = group.lost.max(lost);
+            group.lost = group.lost.max(lost(rest, &group.whole(rest), group.step));
         }
         group
     }
 
-    fn whole(&self, rest: impl Iterator<Item = f64>) -> Vec<f64> {
-        whole(rest, self.step, MOST_OF_ITEM)
-    }
-}
-
-impl Query {
-    /// Scores of bytes in a group: one that all are above that may reach `threshold`, and one that none is above that may
-    /// not.
-    #[inline(always)]
-    pub(super) fn bars(&self, group: usize, threshold: f64) -> (i16, i16) {
-        let Meaning { centre, per_step, margin, .. } = self.meanings[group];
-        // What reaches a whole number is above the one before: and one more, as this is rounded.
-        let bar = |least: f64| (least * per_step).floor();
-        let (may, must) = (bar(threshold - centre - margin) - 1.0, bar(threshold - centre + margin) + 1.0);
-        (if may.is_nan() { i16::MIN } else { may as i16 }, must as i16)
-    }
-
-    /// What a score of bytes of an item of a group is at least; nothing where there is no item.
-    #[inline(always)]
-    pub(super) fn at_least(&self, group: usize, score: i16) -> f64 {
-        let Meaning { centre, step, margin, .. } = self.meanings[group];
-        if score == i16::MIN { f64::NEG_INFINITY } else { centre + step * f64::from(score) - margin }
+    fn whole(&self, rest: &[Eight]) -> Vec<Eight> {
+        let mut whole = vec![[0.0; 8]; rest.len()];
+        in_steps(rest, self.step, MOST_OF_ITEM, &mut whole);
+        whole
     }
 }
 
@@ -257,27 +199,8 @@ fn centre<'a>(dimensions: usize, members: &[u32], row: impl Fn(u32) -> &'a [f32]
     centre
 }
 
-fn rest(row: &[f32], centre: &[f64]) -> impl Iterator<Item = f64> {
-    wide(row).zip(centre).map(|(x, c)| x - c)
-}
-
 fn wide(row: &[f32]) -> impl Iterator<Item = f64> {
     row.iter().map(|&x| f64::from(x))
-}
-
-/// The step of which the largest number is `most`.
-fn step(numbers: impl Iterator<Item = f64>, most: f64) -> f64 {
-    numbers.fold(0.0_f64, |largest, x| largest.max(x.abs())) / most
-}
-
-/// Numbers in whole steps.
-fn whole(numbers: impl Iterator<Item = f64>, step: f64, most: f64) -> Vec<f64> {
-    let steps = if step > 0.0 { 1.0 / step } else { 0.0 };
-    numbers.map(|x| (x * steps).round().clamp(-most, most)).collect()
-}
-
-fn length(numbers: impl Iterator<Item = f64>) -> f64 {
-    numbers.map(|x| x * x).sum::<f64>().sqrt()
 }
 
 /// Words of an item in a panel.
@@ -293,24 +216,21 @@ fn item_words(whole: &[f64]) -> impl Iterator<Item = u32> {
         *half = half.wrapping_sub((BIAS * x) as i16);
     }
     let [low, high] = added.map(|half| u32::from(half.cast_unsigned()));
-    std::iter::once(low | high << 16).chain(whole.chunks(4).map(|four| word(four, |x| (x as i8).cast_unsigned())))
+    std::iter::once(low | high << 16).chain(whole.chunks(4).map(word))
 }
 
 /// Four numbers, or the last few, as the bytes of a word.
-fn word(four: &[f64], byte: impl Fn(f64) -> u8) -> u32 {
-    u32::from_le_bytes([0, 1, 2, 3].map(|n| byte(four.get(n).copied().unwrap_or(0.0))))
+fn word(four: &[f64]) -> u32 {
+    u32::from_le_bytes([0, 1, 2, 3].map(|n| (four.get(n).copied().unwrap_or(0.0) as i8).cast_unsigned()))
 }
 
-/// The most steps of an item and of an action: two products of an item's and of an action's with [`BIAS`] on it, so that
-/// none is below 0, fit into 16 bits.
+/// The most steps of an item.
 const MOST_OF_ITEM: f64 = 127.0;
-const MOST_OF_ACTION: f64 = 63.0;
-const BIAS: f64 = 64.0;
+/// What is added to an action's numbers.
+pub(super) const BIAS: f64 = 64.0;
 /// The most that a sum may be, and about its root.
-const MOST_SUM: f64 = 32_767.0;
+pub(super) const MOST_SUM: f64 = 32_767.0;
 const LENGTH: f64 = 181.0;
-/// Scores below this are finite in whatever order they are added up.
-const MOST_SCORE: f64 = 1e37;
 /// Groups, each of which gives a query another bar, and those that are made of a cluster.
 const MOST_GROUPS: usize = 64;
 const MOST_SHELLS: usize = 8;

@@ -6,7 +6,8 @@ use recsim_core::rng::{Key, Purpose, index, normal_pair};
 use recsim_core::slate::{Best, score};
 use recsim_core::world::lists_by_brute_force;
 
-use super::bytes::{Bytes, word_of};
+use super::bytes::{Bytes, TOGETHER, word_of};
+use super::queries::{Meaning, Queries};
 use super::rough::Rough;
 use super::scan::Scan;
 use crate::InstructionSet;
@@ -15,30 +16,33 @@ proptest! {
     #![proptest_config(crate::properties::config(256))]
 
     #[test]
-    fn bytes_find_what_plain_loops_find(tables in tables(), list in 1_usize..30) {
+    fn bytes_find_what_plain_loops_find(tables in tables(), list in 1_usize..30, part in 1_usize..30) {
         let Tables { dimensions, items, queries, .. } = &tables;
         let list = list.min(items.len() / dimensions);
         let plain = lists_by_brute_force(items, queries, *dimensions, list);
         for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
-            if let Some((done, places)) = found(arch, &tables, list, usize::MAX) {
+            if let Some((done, places)) = found(arch, &tables, list, usize::MAX, part) {
                 prop_assert!(done);
                 prop_assert_eq!(&places, &plain, "{:?}", arch);
             }
         }
-        prop_assert_eq!(&found_plainly(&tables, list), &plain);
+        prop_assert_eq!(&found_plainly(&tables, list, part), &plain);
     }
 
     #[test]
     fn no_score_is_farther_off_than_its_margin(tables in tables()) {
         let rough = tables.rough();
+        let mut queries = Queries::<1>::new(&rough);
         for action in tables.queries.chunks_exact(tables.dimensions) {
-            let query = rough.query(action).expect("the numbers are finite");
-            for Item { group, row, in_bytes } in items(&rough, &query.words) {
-                let due = f64::from(score(action, &row));
+            prop_assert!(queries.set(&rough, 0, action), "the numbers are finite");
+            for Item { group, row, in_bytes } in items(&rough, queries.words.as_flattened()) {
+                let due = score(action, &row);
                 let in_bytes = i16::try_from(in_bytes).expect("sums fit into 16 bits");
-                prop_assert!(query.at_least(group, in_bytes) <= due);
-                let (may, must) = query.bars(group, due);
-                prop_assert!(may < in_bytes && in_bytes <= must, "it may reach its own score, and no more");
+                let mut share = [f32::NEG_INFINITY; 8];
+                queries.raise(0, group, &[in_bytes; 8], &mut share);
+                prop_assert_eq!(share, [queries.at_least(0, group, in_bytes); 8]);
+                prop_assert!(share[0] <= due);
+                prop_assert!(queries.bar(0, group, due.into()) < in_bytes, "it may reach its own score");
             }
         }
     }
@@ -54,16 +58,13 @@ fn the_margin_is_no_larger_than_it_must_be() {
     let cases = [(1, items.to_vec(), vec![63.0], 2), (2, pairs, vec![63.0, 0.499_999], 0)];
     for (dimensions, items, action, item) in cases {
         let rough = Rough::new(8, &items, dimensions, |_| 0).expect("finite numbers");
-        let query = rough.query(&action).expect("finite numbers");
-        let all = self::items(&rough, &query.words);
-        let in_bytes = i16::try_from(all[item].in_bytes).expect("sums fit");
+        let mut queries = Queries::<1>::new(&rough);
+        assert!(queries.set(&rough, 0, &action), "finite numbers");
+        let in_bytes = self::items(&rough, queries.words.as_flattened())[item].in_bytes;
         let due = f64::from(score(&action, &items[item * dimensions..][..dimensions]));
-        // Between the margin's ends lies the score of bytes itself.
-        let least = query.at_least(0, in_bytes);
-        let most =
-            -rough.query(&action.iter().map(|x| -x).collect::<Vec<_>>()).expect("finite").at_least(0, -in_bytes);
-        let (middle, margin) = ((least + most) / 2.0, (most - least) / 2.0);
-        let off = (due - middle).abs();
+        // The centre is 0, and what is most by a score of bytes of 0 the margin.
+        let [Meaning { most: margin, per_step, .. }] = queries.meanings[0];
+        let off = (due - f64::from(in_bytes) / per_step).abs();
         assert!(off <= margin && off > 0.9999 * margin, "{off} of {margin}");
     }
 }
@@ -81,7 +82,7 @@ fn a_catalogue_of_several_segments_is_searched_to_its_end() {
         let tables = Tables { dimensions: 8, clusters: 2, items: rows.concat(), queries: queries.clone() };
         let plain = lists_by_brute_force(&tables.items, &queries, 8, 10);
         for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
-            if let Some(found) = found(arch, &tables, 10, usize::MAX) {
+            if let Some(found) = found(arch, &tables, 10, usize::MAX, 1024) {
                 assert!(found == (true, plain.clone()), "{arch:?}");
             }
         }
@@ -92,9 +93,9 @@ fn a_catalogue_of_several_segments_is_searched_to_its_end() {
 fn a_search_gives_up_where_too_many_items_must_be_scored() {
     let alike = Tables { dimensions: 4, clusters: 1, items: vec![1.0; 4 * 5000], queries: vec![0.5; 4 * 7] };
     for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
-        if let Some((done, _)) = found(arch, &alike, 3, 4999) {
+        if let Some((done, _)) = found(arch, &alike, 3, 4999, 1024) {
             assert!(!done);
-            assert!(found(arch, &alike, 3, 5000).is_some_and(|(done, _)| done));
+            assert!(found(arch, &alike, 3, 5000, 1024).is_some_and(|(done, _)| done));
         }
     }
 }
@@ -103,9 +104,26 @@ fn a_search_gives_up_where_too_many_items_must_be_scored() {
 fn numbers_that_are_not_finite_or_too_large_are_left_to_plain_loops() {
     assert!(Rough::new(8, &[1.0, f32::NAN], 1, |_| 0).is_none());
     let rough = Rough::new(8, &[1e20, -1e20], 1, |_| 0).expect("finite numbers");
-    assert!(rough.query(&[1e16]).is_some());
-    for action in [1e17, f32::INFINITY, f32::NAN] {
-        assert!(rough.query(&[action]).is_none());
+    let sets = |action| Queries::<1>::new(&rough).set(&rough, 0, &[action]);
+    assert!(sets(1e16));
+    assert!(![1e17, f32::INFINITY, f32::NAN].into_iter().any(sets));
+}
+
+#[test]
+fn scores_worked_out_together_are_those_that_decide() {
+    for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
+        for dimensions in 1..40 {
+            let key = Key::new(dimensions as u64, Purpose::World);
+            let numbers =
+                |key: Key| -> Vec<f32> { (0..dimensions as u64).map(|d| normal_pair(key.with(d))[0]).collect() };
+            let (action, rows) = (numbers(key.with(0)), [1, 2, 3, 4, 5, 6, 7, 8].map(|row| numbers(key.with(row))));
+            let together = match arch {
+                Arch::V4(bytes) => bytes.defined(&action, rows.each_ref().map(|row| &row[..])),
+                Arch::V3(bytes) => bytes.defined(&action, rows.each_ref().map(|row| &row[..])),
+                _ => continue,
+            };
+            assert_eq!(together, rows.each_ref().map(|row| score(&action, row)), "{arch:?}");
+        }
     }
 }
 
@@ -152,6 +170,10 @@ impl Bytes for Plain {
     fn above(self, scores: [i16; 32], bar: i16) -> u32 {
         scores.iter().rev().fold(0, |bits, &score| bits << 1 | u32::from(score > bar))
     }
+
+    fn defined(self, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
+        rows.map(|row| score(action, row))
+    }
 }
 
 fn halves(word: u32) -> [i16; 2] {
@@ -159,18 +181,18 @@ fn halves(word: u32) -> [i16; 2] {
 }
 
 /// The search on plain numbers.
-fn found_plainly(tables: &Tables, list: usize) -> Vec<u32> {
+fn found_plainly(tables: &Tables, list: usize, part: usize) -> Vec<u32> {
     let Tables { dimensions, queries, .. } = tables;
     let (rough, mut places) = (&tables.rough_of(16), vec![u32::MAX; queries.len() / dimensions * list]);
     let mut scores = vec![0.0; places.len()];
     let rows = places.chunks_exact_mut(list).zip(scores.chunks_exact_mut(list));
     let best = &mut rows.map(|(places, scores)| Best::new(places, scores)).collect::<Vec<_>>();
-    assert!(Scan::<_, 12> { bytes: Plain, rough, queries, best, list, most: usize::MAX }.call());
+    assert!(Scan::<_, 12> { bytes: Plain, rough, queries, best, list, most: usize::MAX, part }.call());
     places
 }
 
 /// Whether the search was done, and what it found; none where the machine multiplies no bytes.
-fn found(arch: Arch, tables: &Tables, list: usize, most: usize) -> Option<(bool, Vec<u32>)> {
+fn found(arch: Arch, tables: &Tables, list: usize, most: usize, part: usize) -> Option<(bool, Vec<u32>)> {
     let Tables { dimensions, queries, .. } = tables;
     let mut places = vec![u32::MAX; queries.len() / dimensions * list];
     let mut scores = vec![0.0; places.len()];
@@ -180,12 +202,12 @@ fn found(arch: Arch, tables: &Tables, list: usize, most: usize) -> Option<(bool,
         #[cfg(target_arch = "x86_64")]
         Arch::V4(bytes) => {
             let rough = &tables.rough_of(16);
-            bytes.vectorize(Scan::<_, 12> { bytes, rough, queries, best, list, most })
+            bytes.vectorize(Scan::<_, 12> { bytes, rough, queries, best, list, most, part })
         }
         #[cfg(target_arch = "x86_64")]
         Arch::V3(bytes) => {
             let rough = &tables.rough_of(8);
-            bytes.vectorize(Scan::<_, 6> { bytes, rough, queries, best, list, most })
+            bytes.vectorize(Scan::<_, 6> { bytes, rough, queries, best, list, most, part })
         }
         _ => return None,
     };

@@ -1,5 +1,9 @@
-//! The search in bytes: rough scores of a segment of the catalogue for a few queries, then, in the defined order, those of
-//! its items that may be among a query's best.
+//! The search in bytes: rough scores tell which items may be among a query's best, and these are scored in the defined
+//! order.
+//!
+//! The catalogue is gone through part by part; most are one. Of the first part all scores are kept, and their greatest tell
+//! what the last score of a query's list is at least: so there is a bar before any item is looked at. It rises with every
+//! further part.
 
 use std::array::from_fn;
 
@@ -7,8 +11,11 @@ use pulp::NullaryFnOnce;
 use pulp::bytemuck::{Zeroable, cast_slice};
 use recsim_core::slate::Best;
 
-use super::bytes::Bytes;
-use super::rough::{NO_SCORE, Query, Rough};
+use super::bytes::{Bytes, TOGETHER};
+use super::greatest::Greatest;
+use super::panel::score;
+use super::queries::Queries;
+use super::rough::Rough;
 
 /// Enters the items of a catalogue into each query's best, `Q` queries at a time. Gives up, and says so, where too many
 /// items would have to be scored in the defined order.
@@ -23,236 +30,222 @@ pub(super) struct Scan<'a, 'b, B, const Q: usize> {
     pub(super) list: usize,
     /// The most items to score in the defined order, of one query on average.
     pub(super) most: usize,
+    /// Panels of a part of the catalogue.
+    pub(super) part: usize,
 }
 
 impl<B: Bytes, const Q: usize> NullaryFnOnce for Scan<'_, '_, B, Q> {
     type Output = bool;
 
+    // Loops, here and below: a closure that an iterator calls may be compiled by itself, and then without the vectors.
     #[inline(always)]
     fn call(self) -> bool {
-        let Self { bytes, rough, queries, best, list, most } = self;
-        let mut room = Room::<B, Q>::new(rough, list, most);
-        // Loops, here and below: a closure that an iterator calls may be compiled by itself, and then without the vectors.
+        let Self { bytes, rough, queries, best, list, most, part } = self;
+        let mut block = Block::<B, Q>::new(rough, list, part);
         for (queries, best) in queries.chunks(Q * rough.dimensions).zip(best.chunks_mut(Q)) {
-            if !room.search(bytes, queries, best) {
+            if !block.search(bytes, rough, queries, best.len().saturating_mul(most)) {
                 return false;
+            }
+            for (n, (action, best)) in queries.chunks_exact(rough.dimensions).zip(best).enumerate() {
+                block.decide(bytes, rough, n, action, best);
             }
         }
         true
     }
 }
 
-/// Room for `Q` queries.
-struct Room<'a, B: Bytes, const Q: usize> {
-    rough: &'a Rough,
-    list: usize,
-    most: usize,
-    /// `[panels of a segment]`
-    scores: Vec<[B::Scores; Q]>,
-    /// `[sections, groups]`: the greatest of the first segment.
-    greatest: Vec<[B::Scores; Q]>,
-    sections: usize,
-    /// `[groups]`: above these, scores may reach a query's threshold; and above those they must.
-    may: Vec<[i16; Q]>,
-    must: Vec<[i16; Q]>,
-    /// Items that must be scored, and those that may have to be, by what the first ones' scores are.
-    first: [Vec<Candidate>; Q],
-    then: [Vec<Candidate>; Q],
+/// Queries whose scores are worked out together, and what has been found for them.
+struct Block<B: Bytes, const Q: usize> {
+    queries: Queries<Q>,
+    /// How many there are, Q but in the last block.
+    count: usize,
+    /// `[groups]`: no score that is not above may reach a query's list.
+    bars: Vec<[i16; Q]>,
+    /// What the best scores so far are at least, greatest first; as many as a list holds.
+    floors: [Vec<f32>; Q],
+    /// Items above the bar.
+    found: [Vec<Found>; Q],
+    greatest: Greatest<B, Q>,
 }
 
-/// An item to be scored in the defined order.
+/// An item that may have to be scored in the defined order.
 #[derive(Clone, Copy)]
-struct Candidate {
-    place: usize,
+struct Found {
+    place: u32,
     group: u32,
     /// In bytes.
     score: i16,
 }
 
-impl<'a, B: Bytes, const Q: usize> Room<'a, B, Q> {
-    fn new(rough: &'a Rough, list: usize, most: usize) -> Self {
-        // A list's last score is at least that of so many best ones of parts of the catalogue: twice as many parts.
-        let sections = (2 * list).div_ceil(rough.width());
-        let groups = rough.groups();
+impl<B: Bytes, const Q: usize> Block<B, Q> {
+    fn new(rough: &Rough, list: usize, part: usize) -> Self {
         Self {
-            rough,
-            list,
-            most,
-            scores: vec![[B::Scores::zeroed(); Q]; SEGMENT / rough.width()],
-            greatest: vec![[B::Scores::zeroed(); Q]; sections * groups],
-            sections,
-            may: vec![[i16::MAX; Q]; groups],
-            must: vec![[i16::MAX; Q]; groups],
-            first: from_fn(|_| Vec::new()),
-            then: from_fn(|_| Vec::new()),
+            queries: Queries::new(rough),
+            count: 0,
+            bars: vec![[i16::MAX; Q]; rough.groups().len()],
+            floors: from_fn(|_| vec![f32::NEG_INFINITY; list]),
+            found: from_fn(|_| Vec::new()),
+            greatest: Greatest::new(rough, list, part),
         }
     }
 
+    /// Finds what may be among the best of some queries (`[n, D]`): all that is, and `most` items at the most. False if there
+    /// are more, or scores may not be finite.
     #[inline(always)]
-    fn search(&mut self, bytes: B, queries: &[f32], best: &mut [Best<'_>]) -> bool {
-        let rough = self.rough;
-        let actions = || queries.chunks_exact(rough.dimensions);
-        let Some(prepared): Option<Vec<Query>> = actions().map(|action| rough.query(action)).collect() else {
-            return false;
-        };
-        let words = interleave::<Q>(&prepared);
-        let (groups, mut panels) = rough.panels();
-        let mut left = prepared.len().saturating_mul(self.most);
-        self.may.fill([i16::MAX; Q]);
-        for (n, groups) in groups.chunks(self.scores.len()).enumerate() {
-            self.score(bytes, &words, groups, &mut panels, n == 0);
-            for (m, (query, best)) in prepared.iter().zip(&*best).enumerate() {
-                let threshold = if n == 0 { self.least(m, query) } else { best.threshold().into() };
-                self.set_bars(m, query, threshold);
+    fn search(&mut self, bytes: B, rough: &Rough, queries: &[f32], most: usize) -> bool {
+        // Where queries are missing, bars stay up.
+        self.count = queries.len() / rough.dimensions;
+        self.bars.fill([i16::MAX; Q]);
+        for (n, action) in queries.chunks_exact(rough.dimensions).enumerate() {
+            self.floors[n].fill(f32::NEG_INFINITY);
+            self.found[n].clear();
+            if !self.queries.set(rough, n, action) {
+                return false;
             }
-            self.collect(bytes, n * self.scores.len(), groups);
-            for (m, ((query, action), best)) in prepared.iter().zip(actions()).zip(&mut *best).enumerate() {
-                for some in self.first[m].chunks(TOGETHER) {
-                    enter(rough, action, some, best);
-                }
-                self.set_bars(m, query, best.threshold().into());
-                let Self { first, then, may, .. } = self;
-                then[m].retain(|candidate| candidate.score > may[candidate.group as usize][m]);
-                let Some(rest) = left.checked_sub(first[m].len() + then[m].len()) else { return false };
-                left = rest;
-                for some in then[m].chunks(TOGETHER) {
-                    enter(rough, action, some, best);
-                }
+        }
+        let part = self.greatest.kept.len();
+        let (groups, mut panels) = rough.panels();
+        for (n, groups) in groups.chunks(part).enumerate() {
+            if n == 0 {
+                self.begin(bytes, groups, &mut panels);
+            } else {
+                self.go_on(bytes, n * part, groups, &mut panels);
+            }
+            if self.raise_bars() > most {
+                return false;
             }
         }
         true
     }
 
-    /// Scores the next panels.
+    /// The catalogue's first part.
     #[inline(always)]
-    fn score<'b>(
-        &mut self,
-        bytes: B,
-        queries: &[[u32; Q]],
-        groups: &[u32],
-        panels: &mut impl Iterator<Item = &'b [u32]>,
-        first: bool,
-    ) {
-        if first {
-            self.greatest.fill([bytes.scores([bytes.splat(NO_SCORE); 2]); Q]);
+    fn begin<'a>(&mut self, bytes: B, groups: &[u32], panels: &mut impl Iterator<Item = &'a [u32]>) {
+        self.greatest.set(bytes, &self.queries.words, groups, panels);
+        for n in 0..self.count {
+            let least = self.greatest.least(n, &self.queries);
+            self.set_bars(n, least);
         }
-        let mut section = 0;
-        for ((scores, &group), panel) in self.scores.iter_mut().zip(groups).zip(panels) {
-            let panel: &[[B::Words; 2]] = cast_slice::<u32, B::Words>(panel).as_chunks().0;
-            let Some((begin, steps)) = panel.split_first() else { return };
-            let mut sums = [[bytes.load(&begin[0]), bytes.load(&begin[1])]; Q];
-            for (queries, items) in queries.iter().zip(steps) {
-                let items = [bytes.load(&items[0]), bytes.load(&items[1])];
-                for (sums, &query) in sums.iter_mut().zip(queries) {
-                    let query = bytes.splat(query);
-                    for (sum, &item) in sums.iter_mut().zip(&items) {
-                        *sum = bytes.multiply_add(query, item, *sum);
-                    }
-                }
-            }
-            for (score, sums) in scores.iter_mut().zip(sums) {
-                *score = bytes.scores(sums);
-            }
-            if first {
-                let greatest = &mut self.greatest[section * self.may.len() + group as usize];
-                for (greatest, &score) in greatest.iter_mut().zip(&*scores) {
-                    *greatest = bytes.greater(*greatest, score);
-                }
-                section = if section + 1 == self.sections { 0 } else { section + 1 };
+        let Self { queries, bars, floors, found, greatest, .. } = self;
+        for ((n, &group), scores) in groups.iter().enumerate().zip(&greatest.kept) {
+            let bars = &bars[group as usize];
+            if bytes.any_above(scores, bars) {
+                find(bytes, queries, floors, found, n, group, scores, bars);
             }
         }
     }
 
-    /// What the last score of a query's list is at least, by the first segment.
+    /// Another part, whose panels are those from `first` on.
     #[inline(always)]
-    fn least(&self, n: usize, query: &Query) -> f64 {
-        let mut parts = vec![f64::NEG_INFINITY; self.sections * self.rough.width()];
-        let sections = parts.chunks_exact_mut(self.rough.width());
-        for (parts, groups) in sections.zip(self.greatest.chunks_exact(self.may.len())) {
-            for (group, scores) in groups.iter().enumerate() {
-                let scores: &[i16] = cast_slice(std::slice::from_ref(&scores[n]));
-                for (part, &score) in parts.iter_mut().zip(scores) {
-                    *part = part.max(query.at_least(group, score));
-                }
+    fn go_on<'a>(&mut self, bytes: B, first: usize, groups: &[u32], panels: &mut impl Iterator<Item = &'a [u32]>) {
+        let Self { queries, bars, floors, found, .. } = self;
+        let mut scores = [B::Scores::zeroed(); Q];
+        for ((n, &group), panel) in (first..).zip(groups).zip(panels) {
+            score(bytes, &queries.words, panel, &mut scores);
+            let bars = &bars[group as usize];
+            if bytes.any_above(&scores, bars) {
+                find(bytes, queries, floors, found, n, group, &scores, bars);
             }
-        }
-        let (_, &mut least, _) = parts.select_nth_unstable_by(self.list - 1, |a, b| b.total_cmp(a));
-        least
-    }
-
-    #[inline(always)]
-    fn set_bars(&mut self, n: usize, query: &Query, threshold: f64) {
-        for (group, (may, must)) in self.may.iter_mut().zip(&mut self.must).enumerate() {
-            (may[n], must[n]) = query.bars(group, threshold);
         }
     }
 
-    /// Finds the candidates in a segment, whose panels are those from `first` on, with their groups.
+    /// Sets the bars by what has been found, and returns how much that still is.
     #[inline(always)]
-    fn collect(&mut self, bytes: B, first: usize, groups: &[u32]) {
-        self.first.iter_mut().chain(&mut self.then).for_each(Vec::clear);
-        for (panel, (scores, &group)) in (first..).zip(self.scores.iter().zip(groups)) {
-            let may = &self.may[group as usize];
-            if !bytes.any_above(scores, may) {
-                continue;
+    fn raise_bars(&mut self) -> usize {
+        let mut count = 0;
+        for n in 0..self.count {
+            if let Some(&floor) = self.floors[n].last() {
+                self.set_bars(n, floor);
             }
-            for n in 0..Q {
-                let mut bits = bytes.above(scores[n], may[n]);
-                while bits != 0 {
-                    let lane = bits.trailing_zeros() as usize / B::BITS;
-                    bits &= bits - 1;
-                    let score = cast_slice::<_, i16>(std::slice::from_ref(&scores[n]))[lane];
-                    let place = panel * 2 * B::ITEMS + lane;
-                    let must = score > self.must[group as usize][n];
-                    let found = if must { &mut self.first[n] } else { &mut self.then[n] };
-                    found.push(Candidate { place, group, score });
-                }
+            let Self { found, bars, .. } = self;
+            found[n].retain(|found| found.score > bars[found.group as usize][n]);
+            count += found[n].len();
+        }
+        count
+    }
+
+    #[inline(always)]
+    fn set_bars(&mut self, n: usize, threshold: f32) {
+        for (group, bars) in self.bars.iter_mut().enumerate() {
+            bars[n] = self.queries.bar(n, group, threshold.into());
+        }
+    }
+
+    /// Scores what has been found for a query in the defined order: first what is best by its score of bytes, and then of
+    /// the rest what is not below that.
+    #[inline(always)]
+    fn decide(&mut self, bytes: B, rough: &Rough, n: usize, action: &[f32], best: &mut Best<'_>) {
+        let Some(&floor) = self.floors[n].last() else { return };
+        let mut first = 0;
+        for place in 0..self.found[n].len() {
+            let Found { group, score, .. } = self.found[n][place];
+            if self.queries.at_least(n, group as usize, score) >= floor {
+                self.found[n].swap(first, place);
+                first += 1;
             }
         }
+        enter(bytes, rough, action, &self.found[n][..first], best);
+        self.set_bars(n, best.threshold());
+        let mut kept = first;
+        for place in first..self.found[n].len() {
+            let found = self.found[n][place];
+            if found.score > self.bars[found.group as usize][n] {
+                self.found[n][kept] = found;
+                kept += 1;
+            }
+        }
+        enter(bytes, rough, action, &self.found[n][first..kept], best);
     }
 }
 
-/// Scores a few items in the defined order, and enters them.
+/// Finds the items of a panel that are above the bar.
 #[inline(always)]
-fn enter(rough: &Rough, action: &[f32], some: &[Candidate], best: &mut Best<'_>) {
-    let Some(last) = some.last() else { return };
-    let scores = scores(action, from_fn(|n| rough.row(some.get(n).unwrap_or(last).place)));
-    for (candidate, score) in some.iter().zip(scores) {
-        if let Some(item) = rough.item(candidate.place) {
-            best.push(item, score);
+#[expect(clippy::too_many_arguments, reason = "a block's tables, which are borrowed one by one")]
+fn find<B: Bytes, const Q: usize>(
+    bytes: B,
+    queries: &Queries<Q>,
+    floors: &mut [Vec<f32>; Q],
+    found: &mut [Vec<Found>; Q],
+    panel: usize,
+    group: u32,
+    scores: &[B::Scores; Q],
+    bars: &[i16; Q],
+) {
+    for n in 0..Q {
+        let mut bits = bytes.above(scores[n], bars[n]);
+        while bits != 0 {
+            let lane = bits.trailing_zeros() as usize / B::BITS;
+            bits &= bits - 1;
+            let score = cast_slice::<_, i16>(std::slice::from_ref(&scores[n]))[lane];
+            found[n].push(Found { place: (panel * 2 * B::ITEMS + lane) as u32, group, score });
+            insert(&mut floors[n], queries.at_least(n, group as usize, score));
         }
     }
 }
 
-/// The defined scores of rows, side by side: none waits for another's sum.
+/// Scores items in the defined order, and enters them.
 #[inline(always)]
-fn scores(action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
-    let mut sums = [0.0; TOGETHER];
-    let (parts, rest) = action.as_chunks::<8>();
-    let rows_parts = rows.map(|row| row.as_chunks::<8>().0);
-    for (n, part) in parts.iter().enumerate() {
-        let rows: [&[f32; 8]; TOGETHER] = rows_parts.map(|parts| &parts[n]);
-        for d in 0..8 {
-            for m in 0..TOGETHER {
-                sums[m] = part[d].mul_add(rows[m][d], sums[m]);
+fn enter<B: Bytes>(bytes: B, rough: &Rough, action: &[f32], found: &[Found], best: &mut Best<'_>) {
+    for some in found.chunks(TOGETHER) {
+        let Some(last) = some.last() else { return };
+        let rows = from_fn(|n| rough.row(some.get(n).unwrap_or(last).place as usize));
+        for (found, score) in some.iter().zip(bytes.defined(action, rows)) {
+            if let Some(item) = rough.item(found.place as usize) {
+                best.push(item, score);
             }
         }
     }
-    for (d, &x) in (8 * parts.len()..).zip(rest) {
-        for m in 0..TOGETHER {
-            sums[m] = x.mul_add(rows[m][d], sums[m]);
+}
+
+/// Inserts a number into some that are sorted, greatest first, and drops the last.
+#[inline(always)]
+fn insert(sorted: &mut [f32], number: f32) {
+    let mut place = sorted.len();
+    while place > 0 && sorted[place - 1] < number {
+        place -= 1;
+        if place + 1 < sorted.len() {
+            sorted[place + 1] = sorted[place];
         }
+        sorted[place] = number;
     }
-    sums
 }
-
-/// `[n]` queries to `[D/4, Q]`, filled up with zeros.
-fn interleave<const Q: usize>(queries: &[Query]) -> Vec<[u32; Q]> {
-    let words = queries.first().map_or(0, |query| query.words.len());
-    (0..words).map(|word| from_fn(|n| queries.get(n).map_or(0, |query| query.words[word]))).collect()
-}
-
-/// Items whose rough scores are kept at a time, 2 bytes each for every query: what stays in the second cache.
-const SEGMENT: usize = 16_384;
-/// Candidates that are scored together.
-const TOGETHER: usize = 8;
