@@ -9,6 +9,8 @@ use recsim_core::replay::Transitions;
 use recsim_core::td3::AgentState;
 use recsim_core::world::row;
 
+use crate::error::table;
+use crate::simulate::count;
 use crate::{Agent, Batch, Cpu, CpuError, Replay, World};
 
 impl Inspect for Cpu {
@@ -27,15 +29,25 @@ impl Inspect for Cpu {
     }
 
     fn snapshot(&mut self, batch: &Batch) -> Result<Snapshot, CpuError> {
-        Ok(Snapshot {
-            users: batch.users.clone(),
-            action: batch.action.clone(),
-            slate: batch.slate.clone(),
-            accepted: batch.accepted.clone(),
-            belief_before: batch.belief_before.clone(),
-            belief: batch.belief.clone(),
-            reward: batch.reward.clone(),
-        })
+        let users = batch.users.len();
+        let round = match self.rooms.of(batch) {
+            Some(room) => Snapshot {
+                action: room.action.clone(),
+                slate: room.slate.clone(),
+                accepted: room.accepted.clone(),
+                belief_before: room.belief_before.clone(),
+                ..Snapshot::default()
+            },
+            None => Snapshot {
+                action: table("actions", users * batch.dimensions, 0.0)?,
+                slate: table("slates", users * batch.shown, 0)?,
+                accepted: table("acceptances", users * batch.shown, false)?,
+                belief_before: batch.belief.clone(),
+                ..Snapshot::default()
+            },
+        };
+        let (belief, reward) = (batch.belief.clone(), batch.reward.clone());
+        Ok(Snapshot { users: batch.users.clone(), belief, reward, ..round })
     }
 
     fn beliefs(&mut self, batch: &Batch) -> Result<Later<Vec<f32>, CpuError>, CpuError> {
@@ -43,12 +55,16 @@ impl Inspect for Cpu {
     }
 
     fn restore(&mut self, batch: &mut Batch, snapshot: &Snapshot) -> Result<(), CpuError> {
-        batch.action.copy_from_slice(&snapshot.action);
-        batch.slate.copy_from_slice(&snapshot.slate);
-        batch.accepted.copy_from_slice(&snapshot.accepted);
-        batch.belief_before.copy_from_slice(&snapshot.belief_before);
+        let room = self.rooms.enter(batch)?;
+        room.action.copy_from_slice(&snapshot.action);
+        room.slate.copy_from_slice(&snapshot.slate);
+        room.accepted.copy_from_slice(&snapshot.accepted);
+        room.belief_before.copy_from_slice(&snapshot.belief_before);
         batch.belief.copy_from_slice(&snapshot.belief);
         batch.reward.copy_from_slice(&snapshot.reward);
+        for (taken, accepted) in batch.taken.iter_mut().zip(snapshot.accepted.chunks_exact(batch.shown)) {
+            *taken = count(accepted);
+        }
         Ok(())
     }
 
@@ -69,7 +85,7 @@ fn tally(world: &World, batch: &Batch) -> Tally {
     let of_user = |user: usize| {
         Tally::of_user(
             shown,
-            batch.accepted[row(user, shown)].iter().filter(|&&taken| taken).count(),
+            batch.taken[user] as usize,
             &world.environment.rules.reward,
             batch.reward[user],
             &DVectorView::from_slice(&initial[row(user, clusters)], clusters),

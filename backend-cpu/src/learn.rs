@@ -9,7 +9,8 @@ use recsim_core::rng::Key;
 use recsim_core::td3::{AgentState, Learner, UpdateKeys, perturb, saturated};
 
 use crate::elementary::{normal_pairs, tanh};
-use crate::mlp::{ROWS, Room, vectorised};
+use crate::mlp::{self, ROWS, vectorised};
+use crate::room::Room;
 use crate::{Agent, Batch, Cpu, CpuError, Replay, World};
 
 impl Learn for Cpu {
@@ -18,9 +19,9 @@ impl Learn for Cpu {
     }
 
     fn act(&mut self, agent: &Agent, batch: &mut Batch, exploration: Option<Key>) -> Result<(), CpuError> {
-        let Batch { users, state, action, .. } = batch;
+        let Room { state, action, .. } = self.rooms.enter(batch)?;
         batch.components = action.len() as u64;
-        batch.saturated = self.pool.install(|| act(agent, users, state, action, exploration));
+        batch.saturated = self.pool.install(|| act(agent, &batch.users, state, action, exploration));
         Ok(())
     }
 
@@ -54,7 +55,7 @@ fn act(agent: &Agent, users: &Range<usize>, state: &[f32], action: &mut [f32], e
     rayon::iter::once((users.start, first_state, first_action))
         .chain(tiles)
         .map_init(
-            || Room::new(agent.arch),
+            || mlp::Room::new(agent.arch),
             |room, (first, state, action)| act_on_tile(agent, first, state, action, exploration, room),
         )
         .sum()
@@ -67,7 +68,7 @@ fn act_on_tile(
     state: &[f32],
     action: &mut [f32],
     exploration: Option<Key>,
-    room: &mut Room,
+    room: &mut mlp::Room,
 ) -> u64 {
     if action.is_empty() {
         return 0;

@@ -22,6 +22,7 @@ mod optimizer;
 #[cfg(test)]
 mod properties;
 mod replay;
+mod room;
 mod search;
 mod simulate;
 mod world;
@@ -36,6 +37,7 @@ pub use world::World;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use recsim_core::backend::Backend;
+use room::Rooms;
 
 /// The machine's cores.
 ///
@@ -50,8 +52,9 @@ pub struct Cpu {
     pub(crate) isa: InstructionSet,
     /// The key to its vectors, which proves that the machine has them.
     pub(crate) arch: pulp::Arch,
-    /// Room for the states of a batch that nobody is observing now; see [`Batch`].
-    pub(crate) spare_states: Vec<f32>,
+    pub(crate) rooms: Rooms,
+    /// Batches there have been.
+    pub(crate) batches: u64,
 }
 
 impl Cpu {
@@ -64,7 +67,7 @@ impl Cpu {
     /// it.
     pub fn on(isa: InstructionSet, threads: Option<usize>) -> Result<Self, CpuError> {
         let arch = isa.arch().ok_or(CpuError::InstructionSet(isa))?;
-        Ok(Self { pool: pool(threads)?, isa, arch, spare_states: Vec::new() })
+        Ok(Self { pool: pool(threads)?, isa, arch, rooms: Rooms::default(), batches: 0 })
     }
 
     /// Threads in use.

@@ -1,6 +1,5 @@
 //! The users' side on the CPU.
 
-use std::mem::take;
 use std::ops::Range;
 
 use nalgebra::{Const, Dim, Dyn, VectorView, VectorViewMut};
@@ -14,8 +13,8 @@ use recsim_core::slate::fill;
 use recsim_core::user::step;
 use recsim_core::world::{Shape, World as HostWorld};
 
-use crate::error::resize;
 use crate::replay::Place;
+use crate::room::Room;
 use crate::search::TILE;
 use crate::{Batch, Cpu, CpuError, Replay, World};
 
@@ -25,7 +24,8 @@ impl Simulate for Cpu {
     }
 
     fn batch(&mut self, world: &World, users: Range<usize>) -> Result<Batch, CpuError> {
-        Batch::new(world, users)
+        self.batches += 1;
+        Batch::new(world, users, self.batches)
     }
 
     fn reset(&mut self, world: &World, batch: &mut Batch) -> Result<(), CpuError> {
@@ -35,14 +35,12 @@ impl Simulate for Cpu {
 
     fn observe(&mut self, world: &World, batch: &mut Batch) -> Result<(), CpuError> {
         let (clusters, dimensions, width) = (world.shape.clusters, world.shape.dimensions, world.shape.state());
-        if batch.state.is_empty() {
-            batch.state = take(&mut self.spare_states);
-        }
-        resize("states", &mut batch.state, batch.users.len() * width, 0.0)?;
+        let room = self.rooms.enter(batch)?;
+        room.over = false;
         let embeddings = world.embeddings(&batch.users).par_chunks_exact(dimensions);
         let rows = batch.belief.par_chunks_exact(clusters).zip(embeddings).with_min_len(TILE);
         self.pool.install(|| {
-            batch.state.par_chunks_exact_mut(width).zip(rows).for_each(|(state, (belief, embedding))| {
+            room.state.par_chunks_exact_mut(width).zip(rows).for_each(|(state, (belief, embedding))| {
                 let seen = belief.iter().zip(&world.belief_scale);
                 state.iter_mut().zip(seen).for_each(|(feature, (belief, scale))| *feature = belief * scale);
                 state[clusters..].copy_from_slice(embedding);
@@ -53,9 +51,9 @@ impl Simulate for Cpu {
 
     fn explore(&mut self, world: &World, batch: &mut Batch, trial: &Trial) -> Result<(), CpuError> {
         let (dimensions, items, first) = (world.shape.dimensions, world.item.len() as u64, batch.users.start);
-        let actions = batch.action.par_chunks_exact_mut(dimensions).enumerate().with_min_len(TILE);
+        let actions = self.rooms.enter(batch)?.action.par_chunks_exact_mut(dimensions);
         self.pool.install(|| {
-            actions.for_each_init(
+            actions.enumerate().with_min_len(TILE).for_each_init(
                 || vec![0.0; dimensions],
                 |row, (n, action)| {
                     if let Some(item) = item(trial.key.with((first + n) as u64), trial.share, items) {
@@ -71,14 +69,14 @@ impl Simulate for Cpu {
     fn recommend(&mut self, world: &World, batch: &mut Batch) -> Result<(), CpuError> {
         let (dimensions, list) = (world.shape.dimensions, world.shape.list);
         let Environment { chosen, shown, .. } = world.environment;
-        if let Some(place) = batch.action.iter().position(|x| !x.is_finite()) {
+        let Room { action, slate, .. } = self.rooms.enter(batch)?;
+        if let Some(place) = action.iter().position(|x| !x.is_finite()) {
             return Err(CpuError::Action { user: batch.users.start + place / dimensions });
         }
-        let slates = batch.slate.par_chunks_mut(TILE * shown);
-        let actions = batch.action.par_chunks(TILE * dimensions);
+        let slates = slate.par_chunks_mut(TILE * shown).zip(action.par_chunks(TILE * dimensions));
         let lists = world.lists(&batch.users).par_chunks(TILE * list);
         self.pool.install(|| {
-            slates.zip(actions).zip(lists).for_each(|((slates, actions), lists)| {
+            slates.zip(lists).for_each(|((slates, actions), lists)| {
                 world.catalogue.best(actions, slates, shown, chosen);
                 for (slate, list) in slates.chunks_exact_mut(shown).zip(lists.chunks_exact(list)) {
                     fill(slate, chosen, list);
@@ -95,19 +93,18 @@ impl Simulate for Cpu {
         round: Key,
         replay: Option<&mut Replay>,
     ) -> Result<(), CpuError> {
+        let room = self.rooms.enter(batch)?;
         match replay {
             Some(replay) => {
                 let places = replay.push(batch.users.len());
-                self.pool.install(|| respond(world, batch, round, places));
+                self.pool.install(|| respond(world, batch, room, round, places));
             }
             None => {
                 let nowhere = (0..batch.users.len()).into_par_iter().map(|_| None);
-                self.pool.install(|| respond(world, batch, round, nowhere));
+                self.pool.install(|| respond(world, batch, room, round, nowhere));
             }
         }
-        if !batch.state.is_empty() {
-            self.spare_states = take(&mut batch.state);
-        }
+        room.over = true;
         Ok(())
     }
 
@@ -120,25 +117,32 @@ impl Simulate for Cpu {
 fn respond<'a>(
     world: &World,
     batch: &mut Batch,
+    room: &mut Room,
     round: Key,
     places: impl IndexedParallelIterator<Item = Option<Place<'a>>>,
 ) {
     let Shape { clusters, dimensions, .. } = world.shape;
     let shown = world.environment.shown;
     let first = batch.users.start;
-    let slates = batch.slate.par_chunks_exact(shown).zip(batch.accepted.par_chunks_exact_mut(shown));
-    let moves = batch.belief_before.par_chunks_exact_mut(clusters).zip(batch.belief.par_chunks_exact_mut(clusters));
-    let worth = batch.action.par_chunks_exact(dimensions).zip(&mut batch.reward);
+    let slates = room.slate.par_chunks_exact(shown).zip(room.accepted.par_chunks_exact_mut(shown));
+    let moves = room.belief_before.par_chunks_exact_mut(clusters).zip(batch.belief.par_chunks_exact_mut(clusters));
+    let worth = room.action.par_chunks_exact(dimensions).zip(&mut batch.reward).zip(&mut batch.taken);
     slates.zip(moves).zip(worth).zip(places).enumerate().with_min_len(TILE).for_each_init(
         || vec![0.0; clusters],
-        |counts, (n, ((((slate, accepted), (before, belief)), (action, reward)), place))| {
+        |counts, (n, ((((slate, accepted), (before, belief)), ((action, reward), taken)), place))| {
             let user = first + n;
             *reward = move_user(world, slate, round.with(user as u64), belief, before, counts, accepted);
+            *taken = count(accepted);
             if let Some(place) = place {
                 place.fill(user, before, belief, action, *reward);
             }
         },
     );
+}
+
+/// Items accepted.
+pub(crate) fn count(accepted: &[bool]) -> u32 {
+    accepted.iter().map(|&taken| u32::from(taken)).sum()
 }
 
 /// One user's [`step`]. Few clusters are a number that the compiler knows.

@@ -24,7 +24,9 @@ pub trait Backend {
     type Error: BackendError;
     /// Items, embeddings, pre-trained lists, initial beliefs, rules.
     type World;
-    /// A range of users with their beliefs, and the last round's states, actions, slates, acceptances and rewards.
+    /// A range of users with their beliefs, and what [`Inspect::tally`] counts of their last round. Its states, actions,
+    /// slates and acceptances need be there from [`Simulate::observe`] or [`Inspect::restore`] until another batch is
+    /// observed or restored, or, once observed, until the batch has responded.
     type Batch;
     /// Networks, targets, optimizer.
     type Agent;
@@ -131,7 +133,8 @@ pub trait Inspect: Backend {
     /// What the updates since the last call reported, summed in their order.
     fn losses(&mut self, agent: &mut Self::Agent) -> Result<Losses, Self::Error>;
 
-    /// The batch's last round.
+    /// The batch's last round, if no other batch was observed or restored since it responded: else only beliefs and rewards
+    /// are sure to be its.
     fn snapshot(&mut self, batch: &Self::Batch) -> Result<Snapshot, Self::Error>;
 
     /// The batch's beliefs now, `[users, K]`: what [`Inspect::snapshot`] has of them.

@@ -48,6 +48,9 @@ pub struct Session<B: Device> {
     replay: B::Replay,
     progress: Progress,
     initial_distance: f64,
+    /// The first so many users' batches are kept as they leave a round.
+    kept: usize,
+    snapshots: Vec<Snapshot>,
 }
 
 /// How far a run has come.
@@ -169,7 +172,18 @@ impl<B: Device> Session<B> {
         let agent = backend.agent(&plan.learner, agent)?;
         let replay = backend.replay(&on_device, plan.learner.replay_capacity, transitions)?;
         let initial_distance = mean_initial_distance(&served);
-        Ok(Self { backend, plan, world: on_device, batches, agent, replay, progress, initial_distance })
+        Ok(Self {
+            backend,
+            plan,
+            world: on_device,
+            batches,
+            agent,
+            replay,
+            progress,
+            initial_distance,
+            kept: 0,
+            snapshots: Vec::new(),
+        })
     }
 
     /// Serves every user once, learns if it is time to, and reports. The first round of an episode begins with the
@@ -234,6 +248,7 @@ impl<B: Device> Session<B> {
         let key = |purpose| Key::new(self.plan.seed, purpose).with(u64::from(episode)).with(u64::from(round));
         let (luck, exploration) = (key(Purpose::Acceptance), key(Purpose::Exploration));
         let trial = self.plan.learner.trial(key(Purpose::ExplorationItem));
+        self.snapshots.clear();
         for (batch, users) in self.batches.iter_mut().zip(batches(&self.plan.schedule)) {
             self.backend.observe(&self.world, batch)?;
             self.backend.act(&self.agent, batch, Some(exploration))?;
@@ -244,6 +259,9 @@ impl<B: Device> Session<B> {
             self.backend.recommend(&self.world, batch)?;
             watch.lap(|seconds| &mut seconds.matching);
             self.backend.respond(&self.world, batch, luck, Some(&mut self.replay))?;
+            if users.start < self.kept {
+                self.snapshots.push(self.backend.snapshot(batch)?);
+            }
             watch.lap(|seconds| &mut seconds.step);
             watch.watcher.served(users.end);
         }
@@ -333,10 +351,14 @@ impl<B: Device> Session<B> {
         self.initial_distance
     }
 
-    /// The last round of each batch, in user order; one batch at a time is held on the host.
-    pub fn snapshots(&mut self) -> impl Iterator<Item = Result<Snapshot, B::Error>> {
-        let backend = &mut self.backend;
-        self.batches.iter().map(move |batch| backend.snapshot(batch))
+    /// Keeps, from the next round on, what happens to the first `users` users, and to those in a batch with them.
+    pub fn keep(&mut self, users: usize) {
+        self.kept = users;
+    }
+
+    /// The last round of the batches that are [kept](Session::keep), in user order; none before a round is served.
+    pub fn snapshots(&self) -> &[Snapshot] {
+        &self.snapshots
     }
 
     /// Every user's beliefs as they are now, `[users, K]`.

@@ -83,24 +83,17 @@ impl Trace {
         &self.path
     }
 
-    /// Adds a round, from the batches of all users in their order.
-    pub(crate) fn round<E: std::error::Error + Send + Sync + 'static>(
-        &mut self,
-        snapshots: impl Iterator<Item = Result<Snapshot, E>>,
-    ) -> anyhow::Result<()> {
+    /// Adds a round, from the batches of the traced users in their order.
+    pub(crate) fn round(&mut self, snapshots: &[Snapshot]) -> anyhow::Result<()> {
         let mut left = self.users;
         for batch in snapshots {
-            let batch = batch?;
             let count = batch.users.len().min(left);
             for column in &mut self.columns {
-                let bytes = (column.bytes)(&batch, count * column.width.unwrap_or(1));
+                let bytes = (column.bytes)(batch, count * column.width.unwrap_or(1));
                 let written = column.file.write_all(&bytes);
                 written.with_context(|| format!("could not write the trace {}", self.path.display()))?;
             }
             left -= count;
-            if left == 0 {
-                break;
-            }
         }
         self.rounds += 1;
         Ok(())

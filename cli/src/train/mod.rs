@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &Train) -> anyhow::Result<()> {
     }
     options.device.look()?;
     let world = source::world(&options.settings, options.device.threads(), options.quiet)?;
-    options.device.clone().run(Experiment { options: &options, world: &world })
+    options.device.clone().run(Experiment { options: &options, world })
 }
 
 /// Prints a run's summary from its files.
@@ -54,28 +54,14 @@ pub(crate) fn show(arguments: &Show) -> anyhow::Result<()> {
 /// A run whose options are settled, on a world that is there.
 struct Experiment<'a> {
     options: &'a Options,
-    world: &'a WorldFile,
+    world: WorldFile,
 }
 
 impl Job for Experiment<'_> {
     type Output = ();
 
     fn run<B: Device>(self, backend: B, about: About) -> anyhow::Result<()> {
-        std::thread::scope(|scope| self.train(backend, about, Background::new(scope)))
-    }
-}
-
-impl<'a> Experiment<'a> {
-    fn train<'scope, B: Device>(
-        &self,
-        backend: B,
-        about: About,
-        background: Background<'scope, 'a>,
-    ) -> anyhow::Result<()>
-    where
-        'a: 'scope,
-    {
-        let Self { options, world } = *self;
+        let Self { options, world } = self;
         let settings = &options.settings;
         let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
@@ -89,35 +75,38 @@ impl<'a> Experiment<'a> {
                 output::note("\nfinishing what was begun, then saving; once more ends at once");
             }
         })?;
-        let run = Run::new(about, source::provenance(&settings.config, world, view.shape()), &plan);
+        let run = Run::new(about, source::provenance(&settings.config, &world, view.shape()), &plan);
         // Before the old run, if there is one, is replaced: a device may lack the memory.
         let mut session = match &options.start {
             Start::Resumed(resumed) => resumed.session(backend, &view, plan, &subject, quiet)?,
             _ => Session::new(backend, &view, plan)?,
         };
+        session.keep(trace.as_ref().map_or(0, |&(_, traced)| traced));
+        let target = view.target().to_vec();
+        // The device has the world now, and of millions of users one is enough.
+        let ids = world.into_user_ids();
+        let users = Users { ids: &ids, target: &target };
         let mut progress = Progress::new(session.plan().schedule, session.progress().done(), quiet);
-        let users = Users { ids: world.user_ids(), target: view.target() };
-        let mut leavings = Leavings::begin(options, run, subject, trace, users, &session, background)?;
-
-        let outcome = follow(&mut session, &mut leavings, &mut progress, &interrupt);
-        let interrupted = match outcome {
-            Ok(interrupted) => interrupted,
-            Err(error) => return Err(leavings.abandon(error)),
-        };
-        leavings.finish(if interrupted.is_some() { Status::Interrupted } else { Status::Finished })?;
+        let interrupted = std::thread::scope(|scope| {
+            let background = Background::new(scope);
+            let mut leavings = Leavings::begin(options, run, subject, trace, users, &session, background)?;
+            let interrupted = match follow(&mut session, &mut leavings, &mut progress, &interrupt) {
+                Ok(interrupted) => interrupted,
+                Err(error) => return Err(leavings.abandon(error)),
+            };
+            leavings.finish(if interrupted.is_some() { Status::Interrupted } else { Status::Finished })?;
+            Ok(interrupted)
+        })?;
+        let Some(interrupted) = interrupted else { return tell(options) };
         let folder = options.output.display();
-        if let Some(interrupted) = interrupted {
-            let (episode, round) = session.next_round();
-            let left =
-                session.progress().suspended.map(|round| format!(", of which {} updates are left", round.updates));
-            let left = left.unwrap_or_default();
-            progress.say(&format!(
-                "stopped before episode {episode} round {round}{left}; what there is lies in {folder}"
-            ));
-            progress.say(&format!("go on with: recsim train --resume {folder}"));
-            return Err(interrupted.into());
-        }
-        tell(options)
+        let (episode, round) = session.next_round();
+        let left =
+            session.progress().suspended.map(|round| format!(", of which {} updates are left", round.updates));
+        let left = left.unwrap_or_default();
+        progress
+            .say(&format!("stopped before episode {episode} round {round}{left}; what there is lies in {folder}"));
+        progress.say(&format!("go on with: recsim train --resume {folder}"));
+        Err(interrupted.into())
     }
 }
 

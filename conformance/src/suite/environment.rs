@@ -67,23 +67,18 @@ pub fn a_tally_is_the_sum_over_users<B: Simulate + Inspect>(new: &impl Fn() -> B
         for cut in [0, users / 2] {
             let split = [0..cut, cut..users].into_iter().filter(|batch| !batch.is_empty());
             let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
-            let batches: Vec<_> = split
+            let (batches, served): (Vec<_>, Vec<_>) = split
                 .map(|users| {
                     let mut batch = backend.batch(&on_device, users).expect("the device takes a batch");
-                    serve(&mut backend, &on_device, &mut batch, &case, 1);
-                    batch
+                    let served = serve(&mut backend, &on_device, &mut batch, &case, 1);
+                    (batch, served)
                 })
-                .collect();
+                .unzip();
             let found = backend.tally(&on_device, &batches).expect("the device counts");
             // Nobody has acted, so what is said of actions means nothing.
             let found = Tally { components: 0, saturated: 0, ..found };
-            let due = batches.iter().map(|batch| backend.snapshot(batch).expect("the device shows a batch"));
-            assert_eq!(
-                found,
-                due.fold(Tally::default(), |sum, snapshot| add(sum, &case, &snapshot)),
-                "{}",
-                case.name
-            );
+            let due = served.iter().fold(Tally::default(), |sum, snapshot| add(sum, &case, snapshot));
+            assert_eq!(found, due, "{}", case.name);
         }
     }
 }
@@ -101,6 +96,33 @@ pub fn reset_brings_the_initial_beliefs_back<B: Simulate + Inspect>(new: &impl F
         assert_eq!(bits(&reset.belief), bits(world.parts().user_belief), "{}", case.name);
         let again = serve(&mut backend, &on_device, &mut batch, &case, 1);
         agree(&case, &again, &first);
+    }
+}
+
+/// Batches whose stages alternate are served as they are one after the other.
+pub fn batches_may_take_turns_in_the_midst_of_a_round<B: Simulate + Inspect>(new: &impl Fn() -> B) {
+    for case in cases().into_iter().filter(|case| case.world().shape().users > 1) {
+        let (world, mut backend) = (case.world(), new());
+        let users = world.shape().users;
+        let halves = [0..users / 2, users / 2..users];
+        let due = rounds(&mut backend, &case, &halves);
+        let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
+        let mut batches = halves.map(|users| backend.batch(&on_device, users).expect("the device takes a batch"));
+        for (round, due) in (1..=ROUNDS).zip(&due) {
+            for batch in &mut batches {
+                backend.observe(&on_device, batch).expect("the device observes");
+            }
+            for batch in &mut batches {
+                given(&mut backend, batch, &case, round);
+            }
+            for batch in &mut batches {
+                backend.recommend(&on_device, batch).expect("the device recommends");
+            }
+            for (batch, due) in batches.iter_mut().zip(due) {
+                backend.respond(&on_device, batch, luck(round), None).expect("users respond");
+                agree(&case, &backend.snapshot(batch).expect("the device shows a batch"), due);
+            }
+        }
     }
 }
 

@@ -24,7 +24,8 @@ pub use acting::{
 };
 pub use environment::{
     a_round_is_the_formulas_to_the_bit, a_tally_is_the_sum_over_users,
-    an_action_that_is_no_number_chooses_items_or_fails, batches_change_no_response, explored_items_are_aimed_at,
+    an_action_that_is_no_number_chooses_items_or_fails, batches_change_no_response,
+    batches_may_take_turns_in_the_midst_of_a_round, explored_items_are_aimed_at,
     reset_brings_the_initial_beliefs_back, what_is_restored_is_there,
 };
 pub use learning::{
@@ -34,9 +35,9 @@ pub use learning::{
 pub use remembering::{a_ring_brought_back_goes_on, a_ring_holds_the_last_transitions_in_order};
 pub use session::{
     a_round_knows_where_its_time_went, a_session_does_not_depend_on_its_batches,
-    a_session_goes_on_from_another_backends_state, a_session_goes_on_from_its_state, a_session_repeats_itself,
-    a_spoilt_agent_is_an_error, an_episode_begins_afresh, updates_may_be_put_off,
-    what_is_on_its_way_stays_as_it_was,
+    a_session_goes_on_from_another_backends_state, a_session_goes_on_from_its_state,
+    a_session_keeps_what_it_is_told_to, a_session_repeats_itself, a_spoilt_agent_is_an_error,
+    an_episode_begins_afresh, updates_may_be_put_off, what_is_on_its_way_stays_as_it_was,
 };
 
 use recsim_core::backend::{Device, Inspect, Simulate};
@@ -63,6 +64,7 @@ pub fn all<B: Device>(new: impl Fn() -> B) {
     what_is_no_number_shows_in_the_losses(&new);
     learning_agrees_with_the_reference(&new);
     an_episode_begins_afresh(&new);
+    a_session_keeps_what_it_is_told_to(&new);
     a_session_repeats_itself(&new);
     a_session_does_not_depend_on_its_batches(&new);
     updates_may_be_put_off(&new);
@@ -77,6 +79,7 @@ pub fn users<B: Simulate + Inspect>(new: impl Fn() -> B) {
     a_round_is_the_formulas_to_the_bit(&new);
     a_tally_is_the_sum_over_users(&new);
     batches_change_no_response(&new);
+    batches_may_take_turns_in_the_midst_of_a_round(&new);
     reset_brings_the_initial_beliefs_back(&new);
     what_is_restored_is_there(&new);
     explored_items_are_aimed_at(&new);

@@ -33,11 +33,26 @@ pub fn a_session_does_not_depend_on_its_batches<B: Device>(new: &impl Fn() -> B)
 pub fn an_episode_begins_afresh<B: Device>(new: &impl Fn() -> B) {
     let world = world();
     let mut session = Session::new(new(), &world.view(), plan(&world, |_| ())).expect("a run begins");
+    session.keep(USERS);
     while !session.finished() {
         let (_, round) = session.next_round();
         reported(session.round(&mut || 0.0));
-        let before: Vec<f32> = snapshots(&mut session).into_iter().flat_map(|s| s.belief_before).collect();
+        let before: Vec<f32> = session.snapshots().iter().flat_map(|batch| batch.belief_before.clone()).collect();
         assert_eq!(bits(&before) == bits(world.view().parts().user_belief), round == 1, "round {round}");
+    }
+}
+
+/// A session keeps the batches of the users it is told to, and no others.
+pub fn a_session_keeps_what_it_is_told_to<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    let ten = |config: &mut Config| config.training.batch_size = 10;
+    let mut session = Session::new(new(), &world.view(), plan(&world, ten)).expect("a run begins");
+    for (users, batches) in [(0, 0), (1, 1), (10, 1), (11, 2), (USERS, USERS.div_ceil(10)), (5, 1)] {
+        session.keep(users);
+        reported(session.round(&mut || 0.0));
+        let kept: Vec<_> = session.snapshots().iter().map(|batch| batch.users.clone()).collect();
+        let due: Vec<_> = (0..batches).map(|n| 10 * n..USERS.min(10 * n + 10)).collect();
+        assert_eq!(kept, due, "{users} users");
     }
 }
 
@@ -121,11 +136,12 @@ pub fn a_session_goes_on_from_another_backends_state<B: Device>(new: &impl Fn() 
 pub fn what_is_on_its_way_stays_as_it_was<B: Device>(new: &impl Fn() -> B) {
     let world = world();
     let mut session = Session::new(new(), &world.view(), plan(&world, |_| ())).expect("a run begins");
+    session.keep(USERS);
     while session.progress().updates == 0 {
         reported(session.round(&mut || 0.0));
     }
     let before = (bits(&beliefs(&mut session)), agent_bits(&agent(&mut session)));
-    let shown: Vec<f32> = snapshots(&mut session).into_iter().flat_map(|batch| batch.belief).collect();
+    let shown: Vec<f32> = session.snapshots().iter().flat_map(|batch| batch.belief.clone()).collect();
     assert_eq!(before.0, bits(&shown));
     let ring = |session: &mut Session<B>| session.transitions(50).expect("a copy begins");
     let transitions = ring(&mut session).wait().expect("transitions");
@@ -207,17 +223,18 @@ type Round = (Vec<u32>, Vec<u32>, Vec<bool>, Vec<u32>, Vec<u32>);
 fn run<B: Device>(new: &impl Fn() -> B, change: impl FnOnce(&mut Config)) -> Outcome {
     let world = world();
     let mut session = Session::new(new(), &world.view(), plan(&world, change)).expect("a run begins");
+    session.keep(USERS);
     let (mut reports, mut users) = (Vec::new(), Vec::new());
     while !session.finished() {
         let report = reported(session.round(&mut || 0.0));
         reports.push(RoundReport { seconds: Seconds::default(), ..report });
         let mut all = Snapshot::default();
-        for batch in snapshots(&mut session) {
-            all.action.extend(batch.action);
-            all.slate.extend(batch.slate);
-            all.accepted.extend(batch.accepted);
-            all.belief.extend(batch.belief);
-            all.reward.extend(batch.reward);
+        for batch in session.snapshots() {
+            all.action.extend(&batch.action);
+            all.slate.extend(&batch.slate);
+            all.accepted.extend(&batch.accepted);
+            all.belief.extend(&batch.belief);
+            all.reward.extend(&batch.reward);
         }
         users.push((bits(&all.action), all.slate, all.accepted, bits(&all.belief), bits(&all.reward)));
     }
@@ -231,8 +248,4 @@ fn agent<B: Device>(session: &mut Session<B>) -> AgentState {
 
 fn beliefs<B: Device>(session: &mut Session<B>) -> Vec<f32> {
     session.beliefs().and_then(Later::wait).expect("the device shows beliefs")
-}
-
-fn snapshots<B: Device>(session: &mut Session<B>) -> Vec<Snapshot> {
-    session.snapshots().map(|snapshot| snapshot.expect("the device shows a batch")).collect()
 }
