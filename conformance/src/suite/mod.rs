@@ -25,7 +25,7 @@ pub use acting::{
 pub use environment::{
     a_round_is_the_formulas_to_the_bit, a_tally_is_the_sum_over_users,
     an_action_that_is_no_number_chooses_items_or_fails, batches_change_no_response, explored_items_are_aimed_at,
-    reset_brings_the_initial_beliefs_back, what_is_restored_is_there,
+    reset_brings_the_initial_beliefs_back, shown_items_come_first, what_is_restored_is_there,
 };
 pub use learning::{
     an_agent_learns_from_the_ring_it_is_given, an_update_moves_what_it_should, learning_agrees_with_the_reference,
@@ -80,6 +80,7 @@ pub fn users<B: Simulate + Inspect>(new: impl Fn() -> B) {
     reset_brings_the_initial_beliefs_back(&new);
     what_is_restored_is_there(&new);
     explored_items_are_aimed_at(&new);
+    shown_items_come_first(&new);
     an_action_that_is_no_number_chooses_items_or_fails(&new);
     a_ring_holds_the_last_transitions_in_order(&new);
     a_ring_brought_back_goes_on(&new);
