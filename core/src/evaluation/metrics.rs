@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 /// A value for each measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Metrics<T> {
     /// The measure that ranks: [`normalised_area`](super::curve::normalised_area).
     pub normalised_area: T,

@@ -18,6 +18,7 @@ pub use popular::Popular;
 pub use pretrained::Pretrained;
 pub use random::Random;
 
+use alloc::boxed::Box;
 use alloc::vec;
 use core::ops::Range;
 
@@ -53,6 +54,16 @@ pub trait Choose {
 }
 
 impl<C: Choose + ?Sized> Choose for &C {
+    fn width(&self) -> usize {
+        C::width(self)
+    }
+
+    fn choose(&self, user: &User<'_>, items: &mut [u32]) {
+        C::choose(self, user, items);
+    }
+}
+
+impl<C: Choose + ?Sized> Choose for Box<C> {
     fn width(&self) -> usize {
         C::width(self)
     }

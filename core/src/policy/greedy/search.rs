@@ -84,8 +84,9 @@ impl Valley<'_, '_> {
                 self.up(ground, best);
             }
             Aim::Far => {
-                self.down(0..likely, best);
+                // The less likely end first: it is the worse one nearly always, and the other then soon given up.
                 self.up(likely, best);
+                self.down(0..likely, best);
             }
         }
     }
