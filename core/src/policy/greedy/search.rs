@@ -12,15 +12,18 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::order::Cluster;
+use super::prospect::Outcome;
 use super::{Aim, Greedy, Prospect};
 
 pub(super) fn choose(greedy: &Greedy<'_>, mut prospect: Prospect<'_>, items: &mut [u32]) {
     let clusters = &greedy.order.clusters;
     let mut taken: Vec<Vec<usize>> = vec![Vec::new(); clusters.len()];
+    let mut grounds = vec![0; clusters.len()];
     for chosen in items {
         let mut best = Best { aim: greedy.aim, distance: greedy.aim.worst(), item: None };
         for (number, cluster) in clusters.iter().enumerate() {
-            Valley { prospect: &mut prospect, number, cluster, taken: &taken[number] }.search(&mut best);
+            let ground = &mut grounds[number];
+            Valley { prospect: &mut prospect, number, cluster, taken: &taken[number], ground }.search(&mut best);
         }
         *chosen = best.item.expect("there are as many items as a slate holds");
         let cluster = greedy.world.parts().item_cluster[*chosen as usize] as usize;
@@ -63,6 +66,8 @@ struct Valley<'a, 'b> {
     cluster: &'a Cluster,
     /// Places of those that are chosen, sorted.
     taken: &'a [usize],
+    /// Where the cluster's target was last seen not to be reached: it moves little from item to item.
+    ground: &'a mut usize,
 }
 
 impl Valley<'_, '_> {
@@ -72,14 +77,17 @@ impl Valley<'_, '_> {
         let likely = match all {
             0 => return,
             _ if self.probability(all - 1) > 0.0 => all,
-            _ => first(0..all, |place| self.probability(place) == 0.0),
+            _ => first(0..all, 0, |place| self.probability(place) == 0.0),
         };
         if likely < all {
-            self.offer(likely..all, best);
+            let outcome = self.outcome(likely);
+            best.offer(outcome.distance, self.cluster.lowest(likely..all, self.taken));
         }
         match best.aim {
             Aim::Near => {
-                let ground = first(0..likely, |place| !self.reaches(place));
+                let hint = *self.ground;
+                let ground = first(0..likely, hint, |place| !self.outcome(place).reaches);
+                *self.ground = ground;
                 self.down(ground..likely, best);
                 self.up(ground, best);
             }
@@ -91,75 +99,54 @@ impl Valley<'_, '_> {
         }
     }
 
-    /// Looks at less and less likely items.
+    /// Offers less and less likely items, as long as it is worth while.
     fn down(&mut self, mut places: Range<usize>, best: &mut Best) {
         while !places.is_empty() {
-            let end = self.end_of(places.clone());
-            if !self.offer(places.start..end, best) {
+            let outcome = self.outcome(places.start);
+            if best.is_far_from(outcome.distance, self.prospect.rounding()) {
                 break;
             }
+            let end = self.end_of(places.clone(), outcome);
+            best.offer(outcome.distance, self.cluster.lowest(places.start..end, self.taken));
             places.start = end;
         }
     }
 
-    /// Looks at likelier and likelier items, from the one before `end` on.
+    /// Offers likelier and likelier items, from the one before `end` on.
     fn up(&mut self, mut end: usize, best: &mut Best) {
         while end > 0 {
-            let start = self.start_of(end);
-            if !self.offer(start..end, best) {
+            let outcome = self.outcome(end - 1);
+            if best.is_far_from(outcome.distance, self.prospect.rounding()) {
                 break;
             }
+            let start = self.start_of(end, outcome);
+            best.offer(outcome.distance, self.cluster.lowest(start..end, self.taken));
             end = start;
         }
     }
 
-    /// Offers items that have one objective. Whether it was worth while.
-    fn offer(&mut self, places: Range<usize>, best: &mut Best) -> bool {
-        let probability = self.probability(places.start);
-        let distance = self.prospect.with(self.number, probability).distance;
-        if best.is_far_from(distance, self.prospect.rounding()) {
-            return false;
-        }
-        best.offer(distance, self.cluster.lowest(places, self.taken));
-        true
-    }
-
-    /// The end of the items that have the objective of the first, being as likely, or on flat ground with it.
-    fn end_of(&mut self, places: Range<usize>) -> usize {
+    /// The end of the items that have the outcome of the first, being as likely, or on flat ground with it.
+    fn end_of(&mut self, places: Range<usize>, outcome: Outcome) -> usize {
         let Range { start, end } = places;
-        if self.is_flat(start) {
-            return first(start..end, |place| !self.reaches(place));
+        if outcome.reaches && self.sum(start) <= 1.0 {
+            return first(start..end, start, |place| !self.outcome(place).reaches);
         }
         let probability = self.probability(start);
-        match self.differs(start + 1, end, probability) {
-            true => start + 1,
-            false => first(start..end, |place| self.probability(place) != probability),
-        }
+        first(start..end, start, |place| self.probability(place) != probability)
     }
 
-    /// The start of those that have the objective of the last one before `end`.
-    fn start_of(&mut self, end: usize) -> usize {
-        if self.is_flat(end - 1) {
-            return first(0..end, |place| self.sum(place) <= 1.0);
+    /// The start of those that have the outcome of the last one before `end`.
+    fn start_of(&mut self, end: usize, outcome: Outcome) -> usize {
+        if outcome.reaches && self.sum(end - 1) <= 1.0 {
+            return first(0..end, end - 1, |place| self.sum(place) <= 1.0);
         }
         let probability = self.probability(end - 1);
-        if end == 1 || self.differs(end - 2, end, probability) {
-            return end - 1;
-        }
-        first(0..end, |place| self.probability(place) == probability)
+        first(0..end, end - 1, |place| self.probability(place) == probability)
     }
 
-    fn differs(&self, place: usize, end: usize, probability: f32) -> bool {
-        place >= end || self.probability(place) != probability
-    }
-
-    fn is_flat(&mut self, place: usize) -> bool {
-        self.reaches(place) && self.sum(place) <= 1.0
-    }
-
-    fn reaches(&mut self, place: usize) -> bool {
+    fn outcome(&mut self, place: usize) -> Outcome {
         let probability = self.probability(place);
-        self.prospect.with(self.number, probability).reaches
+        self.prospect.with(self.number, probability)
     }
 
     fn sum(&mut self, place: usize) -> f64 {
@@ -172,11 +159,32 @@ impl Valley<'_, '_> {
     }
 }
 
-/// The first of these places that something is true of, as it is of all behind it; their end if of none.
-fn first(places: Range<usize>, mut is_true: impl FnMut(usize) -> bool) -> usize {
+/// The first of these places that something is true of, as it is of all behind it; their end if of none. The nearer `hint`
+/// is to it, the sooner it is found.
+fn first(places: Range<usize>, hint: usize, mut is_true: impl FnMut(usize) -> bool) -> usize {
     let Range { mut start, mut end } = places;
-    if start < end && is_true(start) {
-        return start;
+    let (mut step, mut place) = (1, hint.clamp(start, end));
+    // Farther and farther from the hint, until the answer lies between.
+    if place < end && !is_true(place) {
+        start = place + 1;
+        while start < end {
+            place = start + (step - 1).min(end - start - 1);
+            if is_true(place) {
+                end = place;
+                break;
+            }
+            (start, step) = (place + 1, 2 * step);
+        }
+    } else {
+        end = place;
+        while start < end {
+            place = end - step.min(end - start);
+            if !is_true(place) {
+                start = place + 1;
+                break;
+            }
+            (end, step) = (place, 2 * step);
+        }
     }
     while start < end {
         let middle = start + (end - start) / 2;
@@ -187,4 +195,31 @@ fn first(places: Range<usize>, mut is_true: impl FnMut(usize) -> bool) -> usize 
         }
     }
     start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_place_is_found_from_wherever_the_search_begins() {
+        for start in 0..20 {
+            for end in start..20 {
+                for due in start..=end {
+                    for hint in 0..22 {
+                        let mut asked = 0;
+                        let found = first(start..end, hint, |place| {
+                            assert!((start..end).contains(&place));
+                            asked += 1;
+                            place >= due
+                        });
+                        assert!(
+                            found == due && asked < 12,
+                            "{start}..{end}, {due} from {hint}: {found}, {asked} asked"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
