@@ -7,7 +7,7 @@ mod search;
 
 use alloc::vec::Vec;
 
-use nalgebra::DVector;
+use nalgebra::{Const, Dyn};
 
 use super::{Choose, User};
 use crate::accept::Acceptance;
@@ -37,7 +37,7 @@ pub struct Greedy<'a> {
     world: World<'a>,
     acceptance: Acceptance<f32>,
     increment: f64,
-    target: DVector<f64>,
+    target: Vec<f64>,
     width: usize,
     /// Items of the list that are counted on.
     listed: usize,
@@ -66,7 +66,7 @@ impl<'a> Greedy<'a> {
             world: *world,
             acceptance: environment.rules.acceptance,
             increment: f64::from(environment.rules.belief_increment),
-            target: DVector::from_iterator(parts.target.len(), parts.target.iter().copied().map(f64::from)),
+            target: parts.target.iter().copied().map(f64::from).collect(),
             width,
             listed: environment.shown - width,
             aim,
@@ -76,7 +76,7 @@ impl<'a> Greedy<'a> {
 
     /// The definition, word by word: slow, and what [`Choose::choose`] is held to.
     pub fn by_brute_force(&self, user: &User<'_>) -> Vec<u32> {
-        plain::choose(self, Prospect::new(self, user))
+        plain::choose(self, Prospect::new(Dyn(self.target.len()), self, user))
     }
 }
 
@@ -86,7 +86,16 @@ impl Choose for Greedy<'_> {
     }
 
     fn choose(&self, user: &User<'_>, items: &mut [u32]) {
-        search::choose(self, Prospect::new(self, user), items);
+        // Few clusters are a number that the compiler knows.
+        macro_rules! of_these {
+            ($($few:literal)*) => {
+                match self.target.len() {
+                    $($few => search::choose(self, Prospect::new(Const::<$few>, self, user), items),)*
+                    many => search::choose(self, Prospect::new(Dyn(many), self, user), items),
+                }
+            };
+        }
+        of_these!(1 2 3 4 5 6 7 8);
     }
 }
 

@@ -2,9 +2,11 @@
 
 use alloc::vec::Vec;
 
+use nalgebra::Dim;
+
 use super::{Greedy, Prospect};
 
-pub(super) fn choose(greedy: &Greedy<'_>, mut prospect: Prospect<'_>) -> Vec<u32> {
+pub(super) fn choose<D: Dim>(greedy: &Greedy<'_>, mut prospect: Prospect<'_, D>) -> Vec<u32> {
     let parts = greedy.world.parts();
     let cluster_of = |item: u32| parts.item_cluster[item as usize] as usize;
     let mut chosen = Vec::new();

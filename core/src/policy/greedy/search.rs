@@ -11,11 +11,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use nalgebra::Dim;
+
 use super::order::Cluster;
 use super::prospect::Outcome;
 use super::{Aim, Greedy, Prospect};
 
-pub(super) fn choose(greedy: &Greedy<'_>, mut prospect: Prospect<'_>, items: &mut [u32]) {
+pub(super) fn choose<D: Dim>(greedy: &Greedy<'_>, mut prospect: Prospect<'_, D>, items: &mut [u32]) {
     let clusters = &greedy.order.clusters;
     let mut taken: Vec<Vec<usize>> = vec![Vec::new(); clusters.len()];
     let mut grounds = vec![0; clusters.len()];
@@ -60,8 +62,8 @@ impl Best {
 }
 
 /// A cluster's items as candidates.
-struct Valley<'a, 'b> {
-    prospect: &'a mut Prospect<'b>,
+struct Valley<'a, 'b, D> {
+    prospect: &'a mut Prospect<'b, D>,
     number: usize,
     cluster: &'a Cluster,
     /// Places of those that are chosen, sorted.
@@ -70,7 +72,7 @@ struct Valley<'a, 'b> {
     ground: &'a mut usize,
 }
 
-impl Valley<'_, '_> {
+impl<D: Dim> Valley<'_, '_, D> {
     fn search(&mut self, best: &mut Best) {
         let all = self.cluster.distance.len();
         // An item that nobody takes may change nothing at all, where the least likely one has beliefs divided.
