@@ -11,7 +11,7 @@ use recsim_core::replay::Transitions;
 use recsim_core::rng::Key;
 use recsim_core::slate::fill;
 use recsim_core::user::step;
-use recsim_core::world::{Shape, World as HostWorld};
+use recsim_core::world::{Shape, World as HostWorld, row};
 
 use crate::replay::Place;
 use crate::room::Room;
@@ -81,6 +81,20 @@ impl Simulate for Cpu {
                 for (slate, list) in slates.chunks_exact_mut(shown).zip(lists.chunks_exact(list)) {
                     fill(slate, chosen, list);
                 }
+            });
+        });
+        Ok(())
+    }
+
+    fn show(&mut self, world: &World, batch: &mut Batch, items: &[u32]) -> Result<(), CpuError> {
+        let (list, shown) = (world.shape.list, world.environment.shown);
+        let width = items.len() / batch.users.len();
+        let slates = self.rooms.enter(batch)?.slate.par_chunks_exact_mut(shown);
+        let slates = slates.zip(world.lists(&batch.users).par_chunks_exact(list));
+        self.pool.install(|| {
+            slates.enumerate().with_min_len(TILE).for_each(|(n, (slate, list))| {
+                slate[..width].copy_from_slice(&items[row(n, width)]);
+                fill(slate, width, list);
             });
         });
         Ok(())

@@ -21,15 +21,15 @@ __device__ inline unsigned long long rank_of(float score, unsigned item) {
 
 __device__ inline unsigned item_of(unsigned long long rank) { return ~static_cast<unsigned>(rank); }
 
-// Fills `slate` behind its first CHOSEN places with the user's `list`, in its order, skipping items already there.
+// Fills `slate` behind its first `chosen` places with the user's `list`, in its order, skipping items already there.
 // All lanes of a warp call it, and see the whole slate afterwards.
-__device__ inline void fill(unsigned* slate, unsigned const* list) {
+__device__ inline void fill(unsigned* slate, unsigned chosen, unsigned const* list) {
     unsigned const lane = threadIdx.x % 32;
-    unsigned filled = CHOSEN;
+    unsigned filled = chosen;
     for (unsigned first = 0; first < LIST && filled < SHOWN; first += 32) {
         bool fresh = first + lane < LIST;
         unsigned const item = fresh ? list[first + lane] : 0u;
-        for (unsigned i = 0; i < CHOSEN; ++i) fresh = fresh && item != slate[i];
+        for (unsigned i = 0; i < chosen; ++i) fresh = fresh && item != slate[i];
         unsigned const entering = __ballot_sync(ALL_LANES, fresh);
         unsigned const place = filled + __popc(entering & ((1u << lane) - 1u));
         if (fresh && place < SHOWN) slate[place] = item;

@@ -29,11 +29,13 @@ struct Item {
 struct Users {
     unsigned first;
     unsigned count;
+    unsigned given;               // items of each slate that are there; the rest is filled in
+    unsigned unused;              // the tables begin at a multiple of 8
     float const* target;          // [K]
     Item const* item;             // [I]
     unsigned const* pretrained;   // [U, LIST]
     float const* initial;         // [U, K]
-    unsigned* slate;              // [count, SHOWN], the first CHOSEN of each row given
+    unsigned* slate;              // [count, SHOWN], the first `given` of each row given
     unsigned char* accepted;      // [count, SHOWN]
     float* belief_before;         // [count, K]
     float* belief;                // [count, K]
@@ -50,7 +52,13 @@ __device__ inline void show(Rules const& rules, Users const& users, Key round, u
     unsigned const lane = threadIdx.x % 32;
     unsigned const user = users.first + n;
     unsigned* slate = users.slate + static_cast<size_t>(n) * SHOWN;
-    fill(slate, users.pretrained + static_cast<size_t>(user) * LIST);
+    unsigned const* list = users.pretrained + static_cast<size_t>(user) * LIST;
+    // The number that nearly always is given, the compiler knows.
+    if (users.given == CHOSEN) {
+        fill(slate, CHOSEN, list);
+    } else {
+        fill(slate, users.given, list);
+    }
     Key const luck = round.with(user);
     for (unsigned i = lane; i < SHOWN; i += 32) {
         unsigned const item = slate[i];

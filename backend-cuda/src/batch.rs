@@ -22,8 +22,9 @@ pub struct Batch<M: Machine> {
     pub(crate) lists: M::Memory,
     /// Into how many parts the catalogue is divided for them.
     pub(crate) parts: usize,
-    /// `[users, shown]`; what the action did not choose is filled in when users respond
+    /// `[users, shown]`; behind the first `given` it is filled in when users respond
     pub(crate) slate: M::Memory,
+    pub(crate) given: usize,
     /// `[users, shown]`
     pub(crate) accepted: M::Memory,
     /// `[users, K]`, before the last round
@@ -57,6 +58,7 @@ impl<M: Machine> Batch<M> {
             lists: machine.zeros("lists", parts * count * world.environment.chosen * LONG)?,
             parts,
             slate: machine.zeros("slates", count * shown * WORD)?,
+            given: shown,
             accepted: machine.zeros("acceptances", count * shown)?,
             belief_before: machine.zeros("beliefs", count * clusters * WORD)?,
             belief: machine.zeros("beliefs", count * clusters * WORD)?,

@@ -96,6 +96,7 @@ impl<M: Machine> Inspect for Cuda<M> {
     fn restore(&mut self, batch: &mut Batch<M>, snapshot: &Snapshot) -> Result<(), CudaError> {
         // The kernels look items up without asking.
         assert!(snapshot.slate.iter().all(|&item| (item as usize) < batch.items), "slates hold items of the world");
+        batch.given = snapshot.slate.len() / batch.users.len();
         let machine = &self.machine;
         let accepted: Vec<u8> = snapshot.accepted.iter().map(|&taken| u8::from(taken)).collect();
         machine.write(&mut batch.action, bytemuck::cast_slice(&snapshot.action))?;

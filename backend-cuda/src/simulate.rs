@@ -7,7 +7,7 @@ use recsim_core::config::Environment;
 use recsim_core::explore::Trial;
 use recsim_core::replay::Transitions;
 use recsim_core::rng::Key;
-use recsim_core::world::World as HostWorld;
+use recsim_core::world::{World as HostWorld, row};
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::Tables;
@@ -48,8 +48,22 @@ impl<M: Machine> Simulate for Cuda<M> {
 
     fn recommend(&mut self, world: &World<M>, batch: &mut Batch<M>) -> Result<(), CudaError> {
         let (count, site) = (batch.users.len(), world.site(&self.machine));
+        batch.given = world.environment.chosen;
         let Batch { action, lists, slate, parts, .. } = batch;
         site.recommend(&world.recommend, (count, *parts), action, &world.catalogue(), lists, slate)?;
+        self.machine.mark(&mut batch.marks[2])
+    }
+
+    fn show(&mut self, world: &World<M>, batch: &mut Batch<M>, items: &[u32]) -> Result<(), CudaError> {
+        let (shape, shown) = (&world.shape, world.environment.shown);
+        // The kernels look items up without asking.
+        assert!(items.iter().all(|&item| (item as usize) < shape.items), "slates hold items of the world");
+        batch.given = items.len() / batch.users.len();
+        let mut slates = vec![0; batch.users.len() * shown];
+        for n in 0..batch.users.len() {
+            slates[row(n, shown)][..batch.given].copy_from_slice(&items[row(n, batch.given)]);
+        }
+        self.machine.write(&mut batch.slate, bytemuck::cast_slice::<u32, u8>(&slates))?;
         self.machine.mark(&mut batch.marks[2])
     }
 
@@ -68,6 +82,7 @@ impl<M: Machine> Simulate for Cuda<M> {
             pretrained: &world.pretrained,
             initial: &world.initial,
             slate: &mut batch.slate,
+            given: batch.given,
             accepted: &mut batch.accepted,
             belief_before: &mut batch.belief_before,
             belief: &mut batch.belief,

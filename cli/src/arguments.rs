@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Show(Show),
     /// Print every setting with its value and meaning, as YAML
     Config(Config),
+    /// Compare policies: all through the same simulator, with the same users and the same luck
+    Eval(Eval),
     /// Time the stages of the loop
     Bench(Bench),
     /// Say what each backend finds on this machine
@@ -131,6 +133,36 @@ pub(crate) struct Bench {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Eval {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
+    /// The policies to compare: random, popular, pretrained, greedy, anti, random-full, greedy-full, or actor:RUN for
+    /// what the run in a folder has learned. The scale needs random and greedy, which are always tried
+    #[arg(
+        long,
+        value_name = "POLICY",
+        value_delimiter = ',',
+        default_value = "random,popular,pretrained,greedy,anti,random-full,greedy-full"
+    )]
+    pub(crate) policies: Vec<String>,
+    /// How many seeds are tried: the one of --seed, and those that follow it
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) seeds: u32,
+    /// Rounds in an episode
+    #[arg(long, value_name = "N")]
+    pub(crate) rounds: Option<u32>,
+    /// Write everything that was found into this file, or into evaluation.json in this folder
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// No progress and no tables
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Print the metrics of each policy as one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// A part of the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -194,6 +226,37 @@ impl SettingsArguments {
         flag("experiment.isa", "--isa", self.isa.clone().map(Value::from));
         flag("experiment.precision", "--precision", self.precision.clone().map(Value::from));
         Overrides { file: self.config.clone(), sets: self.set.clone(), flags, users: self.users }
+    }
+}
+
+impl SettingsArguments {
+    /// What was typed, to be typed again.
+    pub(crate) fn typed(&self) -> Vec<String> {
+        let path = self.config.as_ref().map(|path| path.display().to_string());
+        let number = |number: Option<u32>| number.map(|number| number.to_string());
+        let flags = [
+            ("--config", path),
+            ("--world", self.world.clone()),
+            ("--backend", self.backend.clone()),
+            ("--users", number(self.users)),
+            ("--seed", self.seed.map(|seed| seed.to_string())),
+            ("--threads", number(self.threads)),
+            ("--isa", self.isa.clone()),
+            ("--precision", self.precision.clone()),
+        ];
+        let sets = self.set.iter().map(|set| ("--set", Some(set.clone())));
+        let given = flags.into_iter().chain(sets).filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
+        given.flatten().collect()
+    }
+}
+
+impl Eval {
+    /// What they override.
+    pub(crate) fn overrides(&self) -> Overrides {
+        let mut overrides = self.settings.overrides();
+        let rounds = self.rounds.map(Value::from);
+        overrides.flags.extend(rounds.map(|rounds| ("training.rounds_per_episode", "--rounds", rounds)));
+        overrides
     }
 }
 

@@ -7,6 +7,7 @@ mod config;
 mod device;
 mod doctor;
 mod error;
+mod eval;
 mod files;
 mod interrupt;
 mod memory;
@@ -50,6 +51,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             output::text(&config::annotated(&settings.config))
         }
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
         Command::Doctor { json } => doctor::run(json),
         Command::World { command, quiet, json, threads } => {
             world::run(command, quiet, json, threads.map(|threads| threads as usize))

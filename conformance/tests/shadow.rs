@@ -190,6 +190,9 @@ impl Simulate for Broken {
         self.spoil(Flaw::Slate, batch, |snapshot, row| snapshot.slate.swap(6 * row + 1, 6 * row + 2));
         Ok(())
     }
+    fn show(&mut self, world: &Self::World, batch: &mut Self::Batch, items: &[u32]) -> Result<(), Self::Error> {
+        self.inner.show(world, batch, items)
+    }
     fn respond(
         &mut self,
         world: &Self::World,

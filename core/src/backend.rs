@@ -58,6 +58,14 @@ pub trait Simulate: Backend {
     /// [`fill`](crate::slate::fill) has it, here or in [`Simulate::respond`].
     fn recommend(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error>;
 
+    /// Puts items of the caller's choice first on the slates, instead of what an action would choose: `[users, width]`, a
+    /// row a user, distinct in each row, of the world; `width` is anything from 0 to `shown`. The rest is filled as in
+    /// [`Simulate::recommend`].
+    ///
+    /// # Panics
+    /// It may, where `items` are no such table.
+    fn show(&mut self, world: &Self::World, batch: &mut Self::Batch, items: &[u32]) -> Result<(), Self::Error>;
+
     /// Lets every user respond to the slate as [`user::step`](crate::user::step) has it. User `u` (the index in the
     /// world) draws from `round.with(u)`. The transitions are appended to the ring, in user order
     /// ([`Ring`](crate::replay::Ring)); without one they are not kept.

@@ -43,17 +43,35 @@ pub fn update<T: Real, D: Dim>(
     if accepted.iter().all(|&count| count == T::ZERO) {
         return;
     }
-    let mut sum = T::ZERO;
-    for (belief, &count) in beliefs.iter_mut().zip(accepted.iter()) {
-        *belief = (*belief + count * increment).max(T::ZERO);
-        sum += *belief;
-    }
+    let sum = raise(beliefs, accepted, increment);
     for (belief, &most) in beliefs.iter_mut().zip(target.iter()) {
         if sum > T::ONE {
             *belief /= sum;
         }
         *belief = belief.min(most);
     }
+}
+
+/// The first step of [`update`]: raises the beliefs by what was accepted, and returns their sum, in cluster order.
+///
+/// ```
+/// use nalgebra::SVector;
+/// let mut beliefs = SVector::from([0.5, 0.25_f64]);
+/// assert_eq!(recsim_core::belief::raise(&mut beliefs, &SVector::from([1.0, 2.0]), 0.25), 1.5);
+/// assert_eq!(beliefs, SVector::from([0.75, 0.75]));
+/// ```
+#[inline]
+pub fn raise<T: Real, D: Dim>(
+    beliefs: &mut Vector<T, D, impl StorageMut<T, D>>,
+    accepted: &Vector<T, D, impl Storage<T, D>>,
+    increment: T,
+) -> T {
+    let mut sum = T::ZERO;
+    for (belief, &count) in beliefs.iter_mut().zip(accepted.iter()) {
+        *belief = (*belief + count * increment).max(T::ZERO);
+        sum += *belief;
+    }
+    sum
 }
 
 /// The summed distance `sum_i |target_i - beliefs_i|`, in cluster order; 0 at the target.

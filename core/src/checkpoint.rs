@@ -7,13 +7,14 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Losses;
-use crate::net::{Buffer, Layout, NamedTensor};
+use crate::net::{Buffer, Layout, NamedTensor, Weights};
 use crate::session::Progress;
 use crate::td3::{AgentState, Learner};
 
@@ -141,20 +142,8 @@ pub fn restore<'a>(
         let AgentState { networks, targets, moments, .. } = &mut agent;
         let (network, target, moments) = (&mut networks[n], &mut targets[n], &mut moments[n]);
         for tensor in layout.tensors() {
-            let mut fill = |suffix, buffer: &mut [f32]| {
-                let table = renamed(layout, &tensor, suffix);
-                let kept = find(&table).ok_or_else(|| CheckpointError::Missing { table: table.clone() })?;
-                let length = kept.values.len();
-                if kept.shape != tensor.shape || length != tensor.range.len() {
-                    let (expected, found) = (tensor.shape.clone(), kept.shape);
-                    return Err(CheckpointError::Shape { table, expected, found });
-                }
-                if !kept.values.iter().all(|x| x.is_finite()) {
-                    return Err(CheckpointError::NotFinite { table });
-                }
-                buffer[tensor.range.clone()].copy_from_slice(kept.values);
-                Ok(())
-            };
+            let mut fill =
+                |suffix, buffer: &mut [f32]| take(&mut find, renamed(layout, &tensor, suffix), &tensor, buffer);
             match tensor.buffer {
                 Buffer::Statistics => {
                     fill(ONLINE, &mut network.statistics)?;
@@ -170,6 +159,46 @@ pub fn restore<'a>(
         }
     }
     Ok(agent)
+}
+
+/// One network, from the tables of its model file; as [`restore`] else.
+///
+/// # Errors
+/// As [`restore`]'s, of these tables.
+pub fn restore_model<'a>(
+    layout: &Layout,
+    mut find: impl FnMut(&str) -> Option<Table<'a>>,
+) -> Result<Weights, CheckpointError> {
+    let mut weights =
+        Weights { parameters: vec![0.0; layout.parameters()], statistics: vec![0.0; layout.statistics()] };
+    for tensor in layout.tensors() {
+        let buffer = match tensor.buffer {
+            Buffer::Parameters => &mut weights.parameters,
+            Buffer::Statistics => &mut weights.statistics,
+        };
+        take(&mut find, tensor.name.clone(), &tensor, buffer)?;
+    }
+    Ok(weights)
+}
+
+/// Copies a table to its place in a buffer.
+fn take<'a>(
+    find: &mut impl FnMut(&str) -> Option<Table<'a>>,
+    table: String,
+    tensor: &NamedTensor,
+    buffer: &mut [f32],
+) -> Result<(), CheckpointError> {
+    let kept = find(&table).ok_or_else(|| CheckpointError::Missing { table: table.clone() })?;
+    let length = kept.values.len();
+    if kept.shape != tensor.shape || length != tensor.range.len() {
+        let (expected, found) = (tensor.shape.clone(), kept.shape);
+        return Err(CheckpointError::Shape { table, expected, found });
+    }
+    if !kept.values.iter().all(|x| x.is_finite()) {
+        return Err(CheckpointError::NotFinite { table });
+    }
+    buffer[tensor.range.clone()].copy_from_slice(kept.values);
+    Ok(())
 }
 
 /// The tensor's name with a suffix to its network's.

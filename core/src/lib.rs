@@ -10,6 +10,7 @@
 //! | where a random number comes from | [`rng`] |
 //! | the agent | [`td3`], [`adam`], [`net`], [`replay`], [`explore`] |
 //! | what a device must do | [`backend`], with [`later`]; done plainly by [`mod@reference`] |
+//! | who chooses what is shown, and how well | [`policy`], [`evaluation`] |
 //! | the experiment | [`session`], with its [`config`], [`world`], [`metrics`] and [`state`], and what a [`checkpoint`] calls them |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -37,11 +38,17 @@ pub mod checkpoint;
 #[cfg(feature = "alloc")]
 pub mod config;
 #[cfg(feature = "alloc")]
+pub mod crew;
+#[cfg(feature = "alloc")]
+pub mod evaluation;
+#[cfg(feature = "alloc")]
 pub mod later;
 #[cfg(feature = "alloc")]
 pub mod metrics;
 #[cfg(feature = "alloc")]
 pub mod net;
+#[cfg(feature = "alloc")]
+pub mod policy;
 #[cfg(feature = "alloc")]
 pub mod reference;
 #[cfg(feature = "alloc")]

@@ -28,6 +28,8 @@ pub(crate) struct Tables<'a, M: Machine> {
     pub(crate) pretrained: &'a M::Memory,
     pub(crate) initial: &'a M::Memory,
     pub(crate) slate: &'a mut M::Memory,
+    /// Items of each slate that are there; the others are filled in.
+    pub(crate) given: usize,
     pub(crate) accepted: &'a mut M::Memory,
     pub(crate) belief_before: &'a mut M::Memory,
     pub(crate) belief: &'a mut M::Memory,
@@ -176,7 +178,7 @@ impl<'a, M: Machine> Site<'a, M> {
         }
     }
 
-    /// Lets the `count` users from `first` on respond to slates whose first places are chosen, and writes their
+    /// Lets the `count` users from `first` on respond to slates whose first places are given, and writes their
     /// transitions to places that the ring has just given them.
     pub(crate) fn respond(
         &self,
@@ -192,6 +194,7 @@ impl<'a, M: Machine> Site<'a, M> {
         let (clusters, dimensions) = (self.clusters, self.dimensions);
         assert!((1..=MOST_COUNTS).contains(&clusters), "clusters that a block has room for");
         assert!(first + count <= self.users, "users of the world");
+        assert!(tables.given <= self.shown, "items that a slate has room for");
         for (table, bytes) in [
             (*target, self.clusters * WORD),
             (*item, self.items * 2 * WORD),
@@ -207,7 +210,7 @@ impl<'a, M: Machine> Site<'a, M> {
         ] {
             self.holds(table, bytes);
         }
-        let mut users = [word(first), word(count)].concat();
+        let mut users = [word(first), word(count), word(tables.given), word(0)].concat();
         let batch = [&**slate, accepted, belief_before, belief, reward, tally, action];
         for table in [*target, *item, *pretrained, *initial].into_iter().chain(batch) {
             users.extend(self.machine.address(table).to_ne_bytes());

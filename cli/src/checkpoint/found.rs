@@ -1,6 +1,5 @@
 //! A checkpoint on the disk.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -11,7 +10,6 @@ use recsim_core::checkpoint::{Table, restore};
 use recsim_core::replay::Transitions;
 use recsim_core::state::State;
 use recsim_core::td3::Learner;
-use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use super::draft::Written;
@@ -19,7 +17,7 @@ use super::rows::Row;
 use super::sums::Sums;
 use super::{ABOUT, AGENT, About, BELIEFS, FORMAT, USERS, VERSION, numbered};
 use crate::error::BadInput;
-use crate::files::{names, tensorboard};
+use crate::files::{names, tables, tensorboard};
 
 /// A checkpoint that is as it was written.
 #[derive(Debug)]
@@ -90,13 +88,15 @@ impl Found {
 
     fn try_state(&self, learner: &Learner) -> Result<State, String> {
         let header = &self.about.header;
-        let tables = self.tables(AGENT)?;
+        let tables = tables::read(&self.path, AGENT)?;
         let find = |name: &str| {
             let (shape, values) = tables.get(name)?;
             Some(Table { name: name.to_owned(), shape: shape.clone(), values })
         };
         let agent = restore(header, learner, find).map_err(|error| format!("`{AGENT}`: {error}"))?;
-        let beliefs = self.tables(USERS)?.remove(BELIEFS).ok_or_else(|| format!("`{USERS}` has no `{BELIEFS}`"))?;
+        let beliefs = tables::read(&self.path, USERS)?
+            .remove(BELIEFS)
+            .ok_or_else(|| format!("`{USERS}` has no `{BELIEFS}`"))?;
         let clusters = learner.state() - learner.action();
         if beliefs.0.len() != 2 || beliefs.0[1] != clusters {
             return Err(format!("`{USERS}` holds beliefs of shape {:?}, not [users, {clusters}]", beliefs.0));
@@ -128,21 +128,6 @@ impl Found {
         }
         if next == brought { Ok(transitions) } else { Err("lacks the last transitions".to_owned()) }
     }
-
-    /// A file's tables of `f32`, by name.
-    fn tables(&self, name: &str) -> Result<Tables, String> {
-        let bytes = fs::read(self.path.join(name)).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("`{name}`: {error}"))?;
-        let mut tables = HashMap::new();
-        for (table, view) in file.tensors() {
-            if view.dtype() != Dtype::F32 {
-                return Err(format!("`{name}` holds `{table}` in {}, not F32", view.dtype()));
-            }
-            let values = view.data().as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
-            tables.insert(table, (view.shape().to_vec(), values));
-        }
-        Ok(tables)
-    }
 }
 
 /// What is wrong with the run's files that grow, if they are not what they were.
@@ -165,9 +150,6 @@ fn check_logs(run: &Path, about: &About) -> Result<(), String> {
         Err(format!("`{ABOUT}` says that {done} rounds were done, and that {known} were reported"))
     }
 }
-
-/// Shapes and numbers by name.
-type Tables = HashMap<String, (Vec<usize>, Vec<f32>)>;
 
 /// What tells whether the rest can be understood.
 #[derive(Deserialize)]

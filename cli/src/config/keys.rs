@@ -45,7 +45,7 @@ pub(super) fn paths() -> impl Iterator<Item = &'static str> {
 }
 
 /// The known word nearest to `unknown`, and whether it is near enough to have been meant.
-pub(super) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<(&'a str, bool)> {
+pub(crate) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<(&'a str, bool)> {
     // A key's name without its group is as good as its path.
     let like = |word: &str| {
         let name = word.split_once('.').filter(|_| !unknown.contains('.')).map_or(word, |(_, name)| name);

@@ -4,7 +4,7 @@ mod keys;
 mod print;
 mod yaml;
 
-pub(crate) use keys::Origin;
+pub(crate) use keys::{Origin, nearest};
 pub(crate) use print::{annotated, plain};
 
 use std::fmt::Display;
@@ -16,7 +16,7 @@ use recsim_core::config::{Config, Invalid};
 use serde_json::{Map, Value};
 
 use crate::error::BadInput;
-use keys::{Origins, defaults, nearest, paths};
+use keys::{Origins, defaults, paths};
 use yaml::{Data, Flaw, Node};
 
 /// A configuration, and where each of its values came from.

@@ -3,11 +3,13 @@
 pub(crate) mod atomic;
 pub(crate) mod background;
 pub(crate) mod beliefs;
+pub(crate) mod evaluation;
 pub(crate) mod folder;
 pub(crate) mod hash;
 pub(crate) mod lines;
 pub(crate) mod log;
 pub(crate) mod models;
+pub(crate) mod tables;
 pub(crate) mod tensorboard;
 pub(crate) mod trace;
 

@@ -53,6 +53,13 @@ impl<A: Device, B: Device> Simulate for Shadow<A, B> {
         self.agree("recommend", Filled::Slates(world.chosen), batch)
     }
 
+    fn show(&mut self, world: &Self::World, batch: &mut Self::Batch, items: &[u32]) -> Result<(), Self::Error> {
+        self.first.show(&world.first, &mut batch.first, items).map_err(ShadowError::First)?;
+        self.second.show(&world.second, &mut batch.second, items).map_err(ShadowError::Second)?;
+        let users = self.first.snapshot(&batch.first).map_err(ShadowError::First)?.users.len();
+        self.agree("show", Filled::Slates(items.len() / users), batch)
+    }
+
     fn respond(
         &mut self,
         world: &Self::World,

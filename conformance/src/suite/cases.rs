@@ -40,6 +40,22 @@ impl Case {
         }
         table
     }
+
+    /// How many items somebody may choose for a slate: none, some, as many as an action, all.
+    pub(super) fn widths(&self) -> Vec<usize> {
+        let Environment { chosen, shown, .. } = self.environment;
+        let mut widths = vec![0, 1, chosen, shown - 1, shown];
+        widths.sort_unstable();
+        widths.dedup();
+        // The wide first: nothing of them may remain.
+        widths.reverse();
+        widths
+    }
+
+    /// That many items for a user, in no order that an action would give; of some users they begin with their list's.
+    pub(super) fn items(&self, user: usize, width: usize) -> Vec<u32> {
+        shuffled(user + user % 3, self.arrays.shape.items, width)
+    }
 }
 
 /// All of them: every acceptance, score, reward and similarity occurs.

@@ -32,6 +32,44 @@ pub fn batches_change_no_response<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     }
 }
 
+/// Items that somebody else chose stand first, none to all of a slate, whatever was shown before; the list fills the rest,
+/// and users respond as the formulas have it. Afterwards an action chooses as ever.
+pub fn shown_items_come_first<B: Simulate + Inspect>(new: &impl Fn() -> B) {
+    for case in cases() {
+        let (world, mut backend) = (case.world(), new());
+        let Shape { users, dimensions, .. } = world.shape();
+        let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
+        let batch = users / 3..users;
+        let mut shown = backend.batch(&on_device, batch.clone()).expect("the device takes a batch");
+        let actions = &case.actions(1)[batch.start * dimensions..];
+        given(&mut backend, &mut shown, &case, 1);
+        for width in case.widths() {
+            let before = backend.snapshot(&shown).expect("the device shows a batch").belief;
+            let chosen: Vec<Vec<u32>> = batch.clone().map(|user| case.items(user, width)).collect();
+            backend.show(&on_device, &mut shown, &chosen.concat()).expect("the device shows items");
+            backend.respond(&on_device, &mut shown, luck(width as u32), None).expect("users respond");
+            let slates = batch.clone().zip(chosen).flat_map(|(user, mut slate)| {
+                slate.resize(case.environment.shown, 0);
+                plain::filled(slate, width, world.pretrained(user))
+            });
+            let slates: Vec<u32> = slates.collect();
+            let due = plain::respond(
+                &world,
+                &case.environment,
+                batch.clone(),
+                &before,
+                actions,
+                &slates,
+                luck(width as u32),
+            );
+            agree(&case, &backend.snapshot(&shown).expect("the device shows a batch"), &due);
+        }
+        backend.reset(&on_device, &mut shown).expect("the device resets");
+        let after = serve(&mut backend, &on_device, &mut shown, &case, 1);
+        check(&case, &[vec![after]], std::slice::from_ref(&batch));
+    }
+}
+
 /// Users that explore an item are aimed at it, to the bit, whatever batches they come in; others' actions stay.
 pub fn explored_items_are_aimed_at<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     let mut explored = 0;

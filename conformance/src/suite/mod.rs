@@ -11,6 +11,7 @@
 mod acting;
 mod cases;
 mod environment;
+mod evaluating;
 mod learning;
 mod plain;
 mod remembering;
@@ -26,8 +27,9 @@ pub use environment::{
     a_round_is_the_formulas_to_the_bit, a_tally_is_the_sum_over_users,
     an_action_that_is_no_number_chooses_items_or_fails, batches_change_no_response,
     batches_may_take_turns_in_the_midst_of_a_round, explored_items_are_aimed_at,
-    reset_brings_the_initial_beliefs_back, what_is_restored_is_there,
+    reset_brings_the_initial_beliefs_back, shown_items_come_first, what_is_restored_is_there,
 };
+pub use evaluating::{an_agent_can_be_evaluated, an_evaluation_is_the_references};
 pub use learning::{
     an_agent_learns_from_the_ring_it_is_given, an_update_moves_what_it_should, learning_agrees_with_the_reference,
     learning_repeats_itself_to_the_bit, losses_are_handed_over_once, what_is_no_number_shows_in_the_losses,
@@ -57,6 +59,7 @@ pub fn all<B: Device>(new: impl Fn() -> B) {
     saturation_is_counted_before_noise(&new);
     a_batch_does_not_remember_who_served_it(&new);
     an_agent_comes_back_as_it_went(&new);
+    an_agent_can_be_evaluated(&new);
     an_update_moves_what_it_should(&new);
     losses_are_handed_over_once(&new);
     learning_repeats_itself_to_the_bit(&new);
@@ -83,6 +86,8 @@ pub fn users<B: Simulate + Inspect>(new: impl Fn() -> B) {
     reset_brings_the_initial_beliefs_back(&new);
     what_is_restored_is_there(&new);
     explored_items_are_aimed_at(&new);
+    shown_items_come_first(&new);
+    an_evaluation_is_the_references(&new);
     an_action_that_is_no_number_chooses_items_or_fails(&new);
     a_ring_holds_the_last_transitions_in_order(&new);
     a_ring_brought_back_goes_on(&new);

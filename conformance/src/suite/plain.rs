@@ -19,8 +19,26 @@ pub(super) fn round(
     actions: &[f32],
     round: Key,
 ) -> Snapshot {
+    let (rows, dimensions) = (rows(world, environment), world.shape().dimensions);
+    let slates: Vec<u32> = users
+        .clone()
+        .enumerate()
+        .flat_map(|(n, user)| slate(&rows, &actions[row(n, dimensions)], environment, world.pretrained(user)))
+        .collect();
+    respond(world, environment, users, beliefs, actions, &slates, round)
+}
+
+/// The same with slates (`[users, shown]`) that somebody else chose.
+pub(super) fn respond(
+    world: &World<'_>,
+    environment: &Environment,
+    users: Range<usize>,
+    beliefs: &[f32],
+    actions: &[f32],
+    slates: &[u32],
+    round: Key,
+) -> Snapshot {
     let (shape, parts) = (world.shape(), world.parts());
-    let rows = rows(world, environment);
     let items = |item: u32| (parts.item_cluster[item as usize] as usize, parts.item_distance[item as usize]);
     let target = DVector::from_column_slice(world.target());
     let mut snapshot = Snapshot {
@@ -30,7 +48,7 @@ pub(super) fn round(
         ..Snapshot::default()
     };
     for (n, user) in users.enumerate() {
-        let slate = slate(&rows, &actions[row(n, shape.dimensions)], environment, world.pretrained(user));
+        let slate = &slates[row(n, environment.shown)];
         let mut belief = DVector::from_column_slice(&beliefs[row(n, shape.clusters)]);
         let (mut before, mut counts) = (belief.clone(), belief.clone());
         let mut accepted = vec![false; environment.shown];
@@ -38,7 +56,7 @@ pub(super) fn round(
             &environment.rules,
             &target,
             &items,
-            &slate,
+            slate,
             &mut round.with(user as u64),
             &mut belief,
             &mut before,
@@ -71,7 +89,12 @@ fn slate(rows: &[f32], action: &[f32], environment: &Environment, list: &[u32]) 
     order.sort_by(descending);
     order.truncate(environment.chosen);
     order.resize(environment.shown, 0);
-    let filled = fill(&mut order, environment.chosen, list);
-    assert_eq!(filled, environment.shown, "a list is long enough to fill the slate");
-    order
+    filled(order, environment.chosen, list)
+}
+
+/// A slate whose first `chosen` places are taken, filled from the list.
+pub(super) fn filled(mut slate: Vec<u32>, chosen: usize, list: &[u32]) -> Vec<u32> {
+    let filled = fill(&mut slate, chosen, list);
+    assert_eq!(filled, slate.len(), "a list is long enough to fill the slate");
+    slate
 }

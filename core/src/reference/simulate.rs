@@ -137,6 +137,17 @@ impl<T: Real> Simulate for Reference<T> {
         Ok(())
     }
 
+    fn show(&mut self, world: &World, batch: &mut Batch, items: &[u32]) -> Result<(), Self::Error> {
+        let (list, shown) = (world.shape.list, world.environment.shown);
+        let width = items.len() / batch.users.len();
+        for (n, user) in batch.users.clone().enumerate() {
+            let slate = &mut batch.slate[row(n, shown)];
+            slate[..width].copy_from_slice(&items[row(n, width)]);
+            fill(slate, width, &world.user_pretrained[row(user, list)]);
+        }
+        Ok(())
+    }
+
     fn respond(
         &mut self,
         world: &World,

@@ -46,6 +46,10 @@ pub enum Purpose {
     EvaluationAcceptance = 8,
     /// Does the user explore an item, and which? Coordinates: episode, round, user.
     ExplorationItem = 9,
+    /// What a policy under evaluation draws. Coordinates: episode, round, user, draw.
+    EvaluationPolicy = 10,
+    /// Which seeds and users a resample of an evaluation holds. Coordinates: resample, seeds or users, draw.
+    Resample = 11,
 }
 
 impl Key {
@@ -93,7 +97,7 @@ mod tests {
         assert_eq!(draws, PINNED);
     }
 
-    const PURPOSES: [Purpose; 8] = [
+    const PURPOSES: [Purpose; 11] = [
         Purpose::Acceptance,
         Purpose::Exploration,
         Purpose::Initial,
@@ -102,10 +106,13 @@ mod tests {
         Purpose::Dropout,
         Purpose::World,
         Purpose::EvaluationAcceptance,
+        Purpose::ExplorationItem,
+        Purpose::EvaluationPolicy,
+        Purpose::Resample,
     ];
 
     /// Bits, uniform, index, and the pair of normals, each as bits: what results rest on, and so must not change.
-    const PINNED: [(u64, u32, u64, u32, u32); 8] = [
+    const PINNED: [(u64, u32, u64, u32, u32); 11] = [
         (0xd7b6_0bfb_cc72_fa6b, 0x3f57_b60b, 16_119, 0x3e34_442c, 0xbf0e_e024),
         (0xbfd1_ace2_79b0_4185, 0x3f3f_d1ac, 14_333, 0xbf40_2c0c, 0x3df0_1307),
         (0xb5de_3e04_abfd_d628, 0x3f35_de3e, 13_590, 0xbec7_a872, 0xbf3a_ac7e),
@@ -114,5 +121,8 @@ mod tests {
         (0x9e9c_2aad_de47_080f, 0x3f1e_9c2a, 11_852, 0x3f29_7b8a, 0xbf38_7475),
         (0x8874_23ac_c776_1a9e, 0x3f08_7423, 10_196, 0x3e51_2fd6, 0xbf8d_2fc0),
         (0x033e_88f1_d02e_886a, 0x3c4f_a200, 242, 0x3f92_5783, 0xc02e_71e1),
+        (0x16f7_2e94_b407_dee2, 0x3db7_b970, 1_716, 0xbf22_c8b5, 0xc006_85b3),
+        (0xbaa4_f875_4a01_234c, 0x3f3a_a4f8, 13_947, 0xbe45_e102, 0x3f45_671c),
+        (0xa361_abd9_2c0e_e0dc, 0x3f23_61ab, 12_208, 0x3ee4_208a, 0x3f56_21cf),
     ];
 }

@@ -1,0 +1,84 @@
+//! `actor:RUN`: what a run has learned, read from its folder.
+
+use std::path::Path;
+
+use recsim_core::checkpoint::{Table, restore_model};
+use recsim_core::config::{Auto, Environment, Plan};
+use recsim_core::td3::{AgentState, Learner};
+use recsim_core::world::World;
+
+use crate::config::{Overrides, Settings};
+use crate::error::BadInput;
+use crate::files::{names, tables};
+use crate::output::note;
+
+/// An agent, and the world as it sees it.
+pub(super) struct Learned {
+    pub(super) learner: Learner,
+    pub(super) agent: AgentState,
+    /// The rules of the evaluation, with states and scores as the agent knows them.
+    pub(super) environment: Environment,
+}
+
+impl Learned {
+    /// Reads a run's settings and its actor, which must suit the world. Its critics do not matter.
+    pub(super) fn read(run: &Path, world: &World<'_>, plan: &Plan, quiet: bool) -> Result<Self, BadInput> {
+        let refuse = |problem: String, remedy: &str| BadInput::new(run.display(), problem, remedy);
+        let file = run.join(names::CONFIG);
+        if !file.is_file() {
+            let problem = format!("this is not a run's folder: there is no {} in it", names::CONFIG);
+            return Err(refuse(problem, "give actor: the folder that `recsim train` named at its end"));
+        }
+        let mut config = Settings::load(&Overrides { file: Some(file), ..Overrides::default() })?.config;
+        let shape = world.shape();
+        let dimensions = config.environment.action_dim.or(shape.dimensions as u32) as usize;
+        let clusters = (config.environment.state_dim.or(shape.state() as u32) as usize).saturating_sub(dimensions);
+        if (dimensions, clusters) != (shape.dimensions, shape.clusters) {
+            let problem = format!(
+                "its agent knows worlds of {dimensions} dimensions and {clusters} clusters, and this world has {} and {}",
+                shape.dimensions, shape.clusters
+            );
+            return Err(refuse(problem, "give the world that it learned in with --world, or another run"));
+        }
+        // How many users it was shown, and how many items it showed them, is of no matter here.
+        config.training.users_per_round = Auto::Auto;
+        (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (1, 1);
+        let own = config.plan(world).map_err(|invalid| {
+            refuse(format!("its settings do not suit this world: {invalid}"), "give another run, or its own world")
+        })?;
+        let Environment { similarity, scale_beliefs, rules, .. } = own.environment;
+        if !quiet && (rules.acceptance, rules.belief_increment) != taken(plan) {
+            note(&format!("the agent of {} has learned by other rules than these users live by", run.display()));
+        }
+        Ok(Self {
+            agent: agent(run, &own.learner)?,
+            environment: Environment { similarity, scale_beliefs, ..plan.environment },
+            learner: own.learner,
+        })
+    }
+}
+
+fn taken(plan: &Plan) -> (recsim_core::accept::Acceptance<f32>, f32) {
+    let rules = &plan.environment.rules;
+    (rules.acceptance, rules.belief_increment)
+}
+
+fn agent(run: &Path, learner: &Learner) -> Result<AgentState, BadInput> {
+    let folder = run.join(names::MODELS);
+    let name = names::MODEL_FILES[0];
+    let refuse = |problem: String, remedy: &str| BadInput::new(folder.join(name).display(), problem, remedy);
+    if !folder.join(name).is_file() {
+        let remedy = "let the run come to its end, or stop it with Ctrl-C: it leaves its models then";
+        return Err(refuse("this file is missing: the run has left no model yet".to_owned(), remedy));
+    }
+    let restored = tables::read(&folder, name).and_then(|tables| {
+        let find = |name: &str| {
+            let (shape, values) = tables.get(name)?;
+            Some(Table { name: name.to_owned(), shape: shape.clone(), values })
+        };
+        restore_model(&learner.actor, find).map_err(|error| error.to_string())
+    });
+    let mut agent = learner.initial(0);
+    agent.networks[0] = restored.map_err(|problem| refuse(problem, "restore it from a copy, or repeat the run"))?;
+    Ok(agent)
+}

@@ -1,0 +1,157 @@
+//! `recsim eval`: policies compared.
+
+mod actor;
+mod crew;
+mod field;
+mod names;
+mod options;
+mod progress;
+mod report;
+mod tables;
+
+use recsim_core::backend::Device;
+use recsim_core::config::Plan;
+use recsim_core::evaluation::{Evaluator, Study};
+use serde::Serialize;
+
+use crate::arguments::Eval;
+use crate::device::{About, Job};
+use crate::error::Interrupted;
+use crate::files::evaluation::{Evaluation, Policy};
+use crate::interrupt::Interrupt;
+use crate::output;
+use crate::source;
+use crate::world::WorldFile;
+use actor::Learned;
+use crew::Threads;
+use field::Field;
+use names::Name;
+use options::Options;
+use progress::Progress;
+
+/// Tries every policy with every seed, and tells what came of it. Whatever can be refused is refused before.
+pub(crate) fn run(arguments: &Eval) -> anyhow::Result<()> {
+    let options = Options::of(arguments)?;
+    options.device.look()?;
+    let world = source::world(&options.settings, options.device.threads(), options.quiet)?;
+    let (evaluation, interrupted) = options.device.run(Comparison { options: &options, world: &world })?;
+    if let Some(evaluation) = evaluation {
+        tell(&options, &evaluation)?;
+    }
+    interrupted.map_or(Ok(()), |interrupted| Err(interrupted.into()))
+}
+
+/// Writes and prints an evaluation.
+fn tell(options: &Options, evaluation: &Evaluation) -> anyhow::Result<()> {
+    if let Some(path) = &options.output {
+        evaluation.write(path)?;
+    }
+    if options.json {
+        let rows: Vec<Row<'_>> = evaluation.policies.iter().map(Row::of).collect();
+        return output::json(&rows);
+    }
+    if options.quiet {
+        return Ok(());
+    }
+    let written =
+        options.output.as_ref().map_or(String::new(), |path| format!("\nall of it lies in {}\n", path.display()));
+    output::text(&format!("{}{written}", tables::all(evaluation)))
+}
+
+/// What `--json` prints of a policy.
+#[derive(Serialize)]
+struct Row<'a> {
+    policy: &'a str,
+    #[serde(flatten)]
+    metrics: &'a recsim_core::evaluation::Metrics<recsim_core::evaluation::resample::Interval>,
+}
+
+impl<'a> Row<'a> {
+    fn of(policy: &'a Policy) -> Self {
+        Self { policy: &policy.policy, metrics: &policy.metrics }
+    }
+}
+
+/// A comparison whose options are settled, in a world that is there.
+struct Comparison<'a> {
+    options: &'a Options,
+    world: &'a WorldFile,
+}
+
+impl Job for Comparison<'_> {
+    /// What came of it if a seed was done, and whether somebody stopped it.
+    type Output = (Option<Evaluation>, Option<Interrupted>);
+
+    fn run<B: Device>(self, backend: B, about: About) -> anyhow::Result<Self::Output> {
+        let Self { options, world } = self;
+        let settings = &options.settings;
+        let view = world.view()?;
+        let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
+        let learned = options.policies.iter().filter_map(Name::run);
+        let learned =
+            learned.map(|run| Learned::read(run, &view, &plan, options.quiet)).collect::<Result<_, _>>()?;
+        let quiet = options.quiet;
+        let interrupt = Interrupt::listen(move || {
+            if !quiet {
+                output::note("\nstopping after this round; once more ends at once");
+            }
+        })?;
+        let evaluator = Evaluator::new(&view, &plan.environment, &plan.schedule);
+        let crew = Threads::new(options.device.threads())?;
+        let mut field = Field::new(backend, &evaluator, &view, &plan, &crew, &options.policies, learned)?;
+        let mut progress = Progress::new(&options.policies, options.seeds.len(), &plan.schedule, quiet);
+
+        let (episodes, interrupted) = play(&mut field, options, &mut progress, &interrupt)?;
+        progress.end();
+        let done = episodes[0].len();
+        if interrupted.is_some() && !quiet {
+            let seeds = options.seeds.len();
+            output::note(&format!(
+                "stopped: {done} of {seeds} seeds are done{}",
+                if done > 0 { "" } else { ", nothing to tell" }
+            ));
+        }
+        if done == 0 {
+            return Ok((None, interrupted));
+        }
+        let place = |name: &Name| options.policies.iter().position(|other| other == name);
+        let (random, greedy) = (place(&Name::Random), place(&Name::Greedy));
+        let (random, greedy) = random.zip(greedy).expect("the ends of the scale are always tried");
+        let study = Study::new(episodes, random, greedy);
+        let about = Circumstances { about, world, plan: &plan, interrupted: interrupted.is_some() };
+        Ok((Some(report::of(&study, options, about, &crew)), interrupted))
+    }
+}
+
+/// What a report says beside the findings.
+struct Circumstances<'a> {
+    about: About,
+    world: &'a WorldFile,
+    plan: &'a Plan,
+    interrupted: bool,
+}
+
+/// Plays every episode, `[policies][seeds]`, or those of the seeds that are done when somebody stops it.
+fn play<'a, B: Device + 'a>(
+    field: &mut Field<'a, B>,
+    options: &Options,
+    progress: &mut Progress,
+    interrupt: &Interrupt,
+) -> anyhow::Result<(Vec<Vec<recsim_core::evaluation::Episode>>, Option<Interrupted>)> {
+    let mut episodes = vec![Vec::new(); options.policies.len()];
+    for (n, &seed) in options.seeds.iter().enumerate() {
+        let mut of_seed = Vec::new();
+        for policy in 0..options.policies.len() {
+            let mut after = |round| {
+                progress.round(n, policy, round);
+                interrupt.asked().is_some()
+            };
+            match field.episode(policy, seed, &mut after)? {
+                Some(episode) => of_seed.push(episode),
+                None => return Ok((episodes, interrupt.asked())),
+            }
+        }
+        episodes.iter_mut().zip(of_seed).for_each(|(episodes, episode)| episodes.push(episode));
+    }
+    Ok((episodes, None))
+}

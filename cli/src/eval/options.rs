@@ -1,0 +1,95 @@
+//! What `recsim eval` was asked to do, as meant.
+
+use std::path::{Path, PathBuf};
+
+use super::names::Name;
+use crate::arguments::Eval;
+use crate::config::{AUTO, Settings};
+use crate::device::Choice;
+use crate::error::BadInput;
+use crate::files::{evaluation, folder};
+
+/// Everything an evaluation needs to know, except its world.
+pub(super) struct Options {
+    pub(super) settings: Settings,
+    pub(super) device: Choice,
+    pub(super) policies: Vec<Name>,
+    pub(super) seeds: Vec<u64>,
+    /// The file for what is found.
+    pub(super) output: Option<PathBuf>,
+    /// What makes it again.
+    pub(super) command: String,
+    pub(super) quiet: bool,
+    pub(super) json: bool,
+}
+
+impl Options {
+    /// Settles the arguments, and refuses what can be refused without a world.
+    pub(super) fn of(arguments: &Eval) -> anyhow::Result<Self> {
+        let settings = Settings::load(&arguments.overrides())?;
+        let device = Choice::of(&settings, false)?;
+        let first = settings.config.experiment.seed;
+        let Some(last) = first.checked_add(u64::from(arguments.seeds) - 1) else {
+            let problem = format!("there are no {} seeds from {first} on", arguments.seeds);
+            return Err(settings.refuse_value("experiment.seed", problem).into());
+        };
+        let output = arguments.out.as_deref().map(|out| output(out, &settings)).transpose()?;
+        Ok(Self {
+            policies: Name::all(&arguments.policies)?,
+            seeds: (first..=last).collect(),
+            output,
+            command: command(arguments),
+            quiet: arguments.quiet,
+            json: arguments.json,
+            settings,
+            device,
+        })
+    }
+}
+
+/// The file that is meant, which may be written.
+fn output(out: &Path, settings: &Settings) -> Result<PathBuf, BadInput> {
+    if out.as_os_str().is_empty() {
+        return Err(BadInput::new("--out", "the path is empty", "name a file or a folder"));
+    }
+    let is_folder = out.is_dir() || out.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
+    let file = if is_folder { out.join(evaluation::NAME) } else { out.to_owned() };
+    let world = Some(&*settings.config.world.path).filter(|path| *path != AUTO).map(Path::new);
+    if world.is_some_and(|world| folder::is_reserved(&file, world, Some(world))) {
+        return Err(BadInput::new(file.display(), "this is a file of the world", "give --out another file"));
+    }
+    evaluation::check_replaced(&file)?;
+    folder::writable(file.parent().unwrap_or(&file))?;
+    Ok(file)
+}
+
+/// The command that was typed, without where its results go.
+fn command(arguments: &Eval) -> String {
+    let mut words = vec!["recsim".to_owned(), "eval".to_owned()];
+    words.extend(arguments.settings.typed());
+    words.extend(["--policies".to_owned(), arguments.policies.join(",")]);
+    words.extend(["--seeds".to_owned(), arguments.seeds.to_string()]);
+    words.extend(arguments.rounds.into_iter().flat_map(|rounds| ["--rounds".to_owned(), rounds.to_string()]));
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_not_take_them_as_they_are() {
+        let read = ["a/b=1", "", "it's", "$x"].map(quoted);
+        assert_eq!(read, ["a/b=1", "''", r"'it'\''s'", "'$x'"]);
+    }
+}

@@ -1,0 +1,126 @@
+//! What the episodes come to, and how sure that is.
+
+use std::cmp::Ordering;
+
+use recsim_core::crew::Crew;
+use recsim_core::evaluation::reliability::Reliability;
+use recsim_core::evaluation::resample::{Interval, RESAMPLES, Weights};
+use recsim_core::evaluation::{Findings, Metrics, Study};
+
+use super::crew::Threads;
+use super::options::Options;
+use super::{Circumstances, source};
+use crate::files::evaluation::{Curves, Evaluation, FORMAT, Pair, Policy, VERSION};
+use crate::files::timestamp;
+
+/// The report on a study. `crew` draws the resamples.
+pub(super) fn of(study: &Study, options: &Options, circumstances: Circumstances<'_>, crew: &Threads) -> Evaluation {
+    let Circumstances { about, world, plan, interrupted } = circumstances;
+    let (seeds, blocks) = study.size();
+    let seed = options.seeds[0];
+    let mut resamples: Vec<Option<Findings>> = vec![None; RESAMPLES];
+    crew.rows(&mut resamples, 1, |n, row| {
+        row[0] = Some(study.findings(&Weights::resampled(seed, n as u64, seeds, blocks)));
+    });
+    let resamples = resamples.into_iter().flatten().collect();
+    let even = Weights::even(seeds, blocks);
+    let found = Found { all: study.findings(&even), resamples };
+    let order = ranked(&found.all);
+    let name = |policy: usize| options.policies[policy].to_string();
+    let mut config = options.settings.config.settled(plan, &world.shape());
+    about.settle(&mut config, false);
+    Evaluation {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        recsim: env!("CARGO_PKG_VERSION").to_owned(),
+        timestamp: timestamp(),
+        command: options.command.clone(),
+        interrupted,
+        device: about,
+        world: source::provenance(&options.settings.config, world, world.shape()),
+        config,
+        seeds: options.seeds[..seeds].to_vec(),
+        users: plan.schedule.users,
+        rounds: plan.schedule.rounds as usize,
+        chosen: plan.environment.chosen,
+        shown: plan.environment.shown,
+        resamples: RESAMPLES,
+        blocks,
+        initial_distance: study.start(&even),
+        policies: order.iter().map(|&policy| found.policy(study, policy, name(policy))).collect(),
+        pairs: pairs(&order).map(|(a, b)| found.pair(study, (a, b), (name(a), name(b)))).collect(),
+    }
+}
+
+/// The policies, the best first; one without a place on the scale comes last.
+fn ranked(findings: &Findings) -> Vec<usize> {
+    let area = |policy: &usize| findings.metrics[*policy].normalised_area;
+    let mut order: Vec<usize> = (0..findings.metrics.len()).collect();
+    order.sort_by(|a, b| area(b).partial_cmp(&area(a)).unwrap_or(Ordering::Equal));
+    order
+}
+
+fn pairs(order: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+    order.iter().enumerate().flat_map(|(n, &a)| order[n + 1..].iter().map(move |&b| (a, b)))
+}
+
+/// What was found, and what every resample says.
+struct Found {
+    all: Findings,
+    resamples: Vec<Findings>,
+}
+
+impl Found {
+    fn interval(&self, of: impl Fn(&Findings) -> Option<f64>) -> Interval {
+        Interval::of(of(&self.all), self.resamples.iter().map(&of))
+    }
+
+    fn metrics(&self, of: impl Fn(&Findings) -> [Option<f64>; Metrics::<()>::COUNT]) -> Metrics<Interval> {
+        let mut place = 0;
+        Metrics::from_array([(); Metrics::<()>::COUNT].map(|()| {
+            place += 1;
+            self.interval(|findings| of(findings)[place - 1])
+        }))
+    }
+
+    fn policy(&self, study: &Study, policy: usize, name: String) -> Policy {
+        let rounds = 0..self.all.curves[policy].distance.len();
+        let curve = |of: fn(&recsim_core::evaluation::Curves<f64>) -> &[f64]| {
+            let interval = |round| self.interval(|findings| Some(of(&findings.curves[policy])[round]));
+            rounds.clone().map(interval).collect()
+        };
+        let mut reliability = Reliability::default();
+        study.episodes(policy).iter().for_each(|episode| reliability += &episode.reliability);
+        Policy {
+            policy: name,
+            metrics: self.metrics(|findings| findings.metrics[policy].into_array()),
+            curves: Curves {
+                distance: curve(|curves| &curves.distance),
+                acceptance: curve(|curves| &curves.acceptance),
+            },
+            reliability,
+        }
+    }
+
+    fn pair(&self, study: &Study, (a, b): (usize, usize), (first, second): (String, String)) -> Pair {
+        let same = |(one, other): (usize, usize)| (one, other) == (a, b) || (one, other) == (b, a);
+        let place = study.pairs().position(same).expect("every two policies are a pair");
+        let turned = a > b;
+        Pair {
+            first,
+            second,
+            improvement: self.interval(|findings| {
+                let better = findings.improvement[place];
+                Some(if turned { 1.0 - better } else { better })
+            }),
+            difference: self.metrics(|findings| {
+                let [a, b] = [a, b].map(|policy| findings.metrics[policy].into_array());
+                let mut differences = [None; Metrics::<()>::COUNT];
+                for (place, difference) in differences.iter_mut().enumerate() {
+                    *difference = a[place].zip(b[place]).map(|(a, b)| a - b);
+                }
+                differences
+            }),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! An evaluation for people.
+
+use recsim_core::evaluation::Metrics;
+use recsim_core::evaluation::reliability::Reliability;
+use recsim_core::evaluation::resample::Interval;
+
+use crate::files::evaluation::Evaluation;
+use crate::output::{percent, table, thousands};
+
+/// Everything worth reading.
+pub(super) fn all(evaluation: &Evaluation) -> String {
+    [heading(evaluation), ranking(evaluation), slates(evaluation), pairs(evaluation), reliability(evaluation)]
+        .join("\n")
+}
+
+fn heading(evaluation: &Evaluation) -> String {
+    let Evaluation { users, rounds, seeds, chosen, shown, initial_distance, resamples, .. } = evaluation;
+    let stopped = if evaluation.interrupted { " (stopped early)" } else { "" };
+    let list: Vec<String> = seeds.iter().map(ToString::to_string).collect();
+    format!(
+        "{} users, {rounds} rounds, {chosen} of {shown} items chosen, seeds {}{stopped}; distance {initial_distance:.4} at the start\n\
+         in brackets: between what 95 of 100 of {resamples} resamples of users and seeds lie\n",
+        thousands(*users as u64),
+        list.join(", "),
+    )
+}
+
+fn ranking(evaluation: &Evaluation) -> String {
+    let header =
+        ["policy", "normalised area", "area", "middle", "last", "to a tenth", "improved", "accepted", "return"];
+    let rows = evaluation.policies.iter().map(|policy| {
+        let Metrics { normalised_area, area, area_iqm, distance, rounds_to_tenth, .. } = &policy.metrics;
+        let Metrics { improved_share, total_reward, acceptance, .. } = &policy.metrics;
+        vec![
+            policy.policy.clone(),
+            with_range(normalised_area, 4),
+            with_range(area, 3),
+            number(area_iqm.mean, 3),
+            number(distance.mean, 4),
+            rounds_to_tenth.mean.map_or("never".to_owned(), |round| format!("round {round:.0}")),
+            improved_share.mean.map_or(String::new(), percent),
+            acceptance.mean.map_or(String::new(), percent),
+            number(total_reward.mean, 2),
+        ]
+    });
+    table(&header, rows, true)
+}
+
+fn slates(evaluation: &Evaluation) -> String {
+    let header = ["policy", "items covered", "Gini", "diversity", "entropy", "KL to the target"];
+    let rows = evaluation.policies.iter().map(|policy| {
+        let Metrics { item_coverage, gini, diversity, entropy, calibration, .. } = &policy.metrics;
+        vec![
+            policy.policy.clone(),
+            item_coverage.mean.map_or(String::new(), percent),
+            number(gini.mean, 4),
+            number(diversity.mean, 4),
+            number(entropy.mean, 4),
+            number(calibration.mean, 4),
+        ]
+    });
+    table(&header, rows, true)
+}
+
+fn pairs(evaluation: &Evaluation) -> String {
+    let header = ["better", "than", "normalised area", "area", "for so many"];
+    let rows = evaluation.pairs.iter().map(|pair| {
+        vec![
+            pair.first.clone(),
+            pair.second.clone(),
+            signed(&pair.difference.normalised_area, 4),
+            signed(&pair.difference.area, 3),
+            format!(
+                "{} [{}, {}]",
+                pair.improvement.mean.map_or(String::new(), percent),
+                pair.improvement.low.map_or(String::new(), percent),
+                pair.improvement.high.map_or(String::new(), percent),
+            ),
+        ]
+    });
+    table(&header, rows, true)
+}
+
+/// What was predicted and what happened, over all policies; how far the worst of any policy's bins is off.
+fn reliability(evaluation: &Evaluation) -> String {
+    let mut all = Reliability::default();
+    evaluation.policies.iter().for_each(|policy| all += &policy.reliability);
+    let header = ["probability", "items shown", "predicted", "accepted", "standard errors off"];
+    let bins = all.bins.iter().enumerate().filter(|(_, bin)| bin.shown > 0);
+    let rows = bins.map(|(n, bin)| {
+        let shown = bin.shown as f64;
+        // Policies share their luck, so that errors of all together would be mistaken.
+        let worst = evaluation.policies.iter().map(|policy| policy.reliability.bins[n].deviation());
+        let worst = worst.max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
+        vec![
+            format!("{:.1} to {:.1}", n as f64 / 10.0, (n + 1) as f64 / 10.0),
+            thousands(bin.shown),
+            format!("{:.5}", bin.expected / shown),
+            format!("{:.5}", bin.accepted as f64 / shown),
+            format!("{worst:+.1}"),
+        ]
+    });
+    let worst = evaluation.policies.iter().map(|policy| policy.reliability.worst()).fold(0.0, f64::max);
+    let verdict = if worst < SUSPICIOUS { "as luck has it" } else { "more than luck explains: do not trust this" };
+    format!(
+        "{}expected calibration error {:.5}; the policy farthest off is so by {worst:.1} standard errors, {verdict}\n",
+        table(&header, rows, true),
+        all.error()
+    )
+}
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+fn with_range(interval: &Interval, digits: usize) -> String {
+    let [mean, low, high] = [interval.mean, interval.low, interval.high].map(|value| number(value, digits));
+    format!("{mean} [{low}, {high}]")
+}
+
+fn signed(interval: &Interval, digits: usize) -> String {
+    let [mean, low, high] = [interval.mean, interval.low, interval.high]
+        .map(|value| value.map_or("-".to_owned(), |value| format!("{value:+.digits$}")));
+    format!("{mean} [{low}, {high}]")
+}
+
+/// One of some hundred bins lies beyond by chance once in ten thousand evaluations.
+const SUSPICIOUS: f64 = 5.0;

@@ -1,0 +1,124 @@
+//! `evaluation.json`: what `recsim eval` found, for whoever draws it or compares it.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use recsim_core::config::Config;
+use recsim_core::evaluation::Metrics;
+use recsim_core::evaluation::reliability::Reliability;
+use recsim_core::evaluation::resample::Interval;
+use serde::{Deserialize, Serialize};
+
+use super::atomic;
+use crate::device::About;
+use crate::error::BadInput;
+use crate::source::Provenance;
+
+/// The name in a folder that is given for one.
+pub(crate) const NAME: &str = "evaluation.json";
+
+/// An evaluation. Two of the same make the same bytes, but for the time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Evaluation {
+    /// [`FORMAT`].
+    pub(crate) format: String,
+    /// [`VERSION`] when it was written.
+    pub(crate) version: u32,
+    /// Of recsim.
+    pub(crate) recsim: String,
+    /// When it was written, UTC.
+    pub(crate) timestamp: String,
+    /// What makes it again.
+    pub(crate) command: String,
+    /// Whether it was stopped before all seeds were done.
+    pub(crate) interrupted: bool,
+    pub(crate) device: About,
+    pub(crate) world: Provenance,
+    /// Every setting, as resolved.
+    pub(crate) config: Config,
+    /// Those that are done.
+    pub(crate) seeds: Vec<u64>,
+    /// Users served in every round.
+    pub(crate) users: usize,
+    /// Rounds of an episode.
+    pub(crate) rounds: usize,
+    /// Items of a slate that a policy chooses, and all that are shown.
+    pub(crate) chosen: usize,
+    pub(crate) shown: usize,
+    /// Resamples that intervals are of, and blocks of users that they draw.
+    pub(crate) resamples: usize,
+    pub(crate) blocks: usize,
+    /// The users' mean summed distance to the target at the start.
+    pub(crate) initial_distance: f64,
+    /// The best first.
+    pub(crate) policies: Vec<Policy>,
+    /// Every two of them, the better one first.
+    pub(crate) pairs: Vec<Pair>,
+}
+
+/// A policy, measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Policy {
+    /// As it was asked for.
+    pub(crate) policy: String,
+    #[serde(flatten)]
+    pub(crate) metrics: Metrics<Interval>,
+    pub(crate) curves: Curves,
+    /// Acceptances by their probability, of all seeds.
+    pub(crate) reliability: Reliability,
+}
+
+/// A value for each round, from the first on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Curves {
+    /// Mean summed distance to the target after the round.
+    pub(crate) distance: Vec<Interval>,
+    /// Share of shown items that were accepted.
+    pub(crate) acceptance: Vec<Interval>,
+}
+
+/// Two policies, compared on the same resamples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pair {
+    pub(crate) first: String,
+    pub(crate) second: String,
+    /// The probability that a user's area is smaller under the first policy than under the second with the same luck; equal
+    /// ones count half.
+    pub(crate) improvement: Interval,
+    /// Each metric of the first less that of the second.
+    pub(crate) difference: Metrics<Interval>,
+}
+
+impl Evaluation {
+    /// Writes it to `path`, or leaves there what there was.
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        atomic::replace(path, |file| {
+            serde_json::to_writer_pretty(&mut *file, self)?;
+            file.write_all(b"\n")
+        })
+    }
+}
+
+/// Refuses a file that is there and is no evaluation.
+pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
+    let found = fs::read(path).ok().and_then(|text| serde_json::from_slice::<Head>(&text).ok());
+    if path.symlink_metadata().is_err() || found.is_some_and(|head| head.format == FORMAT) {
+        return Ok(());
+    }
+    let problem = "this is there already, and is no evaluation";
+    Err(BadInput::new(path.display(), problem, "give --out another file, or a folder"))
+}
+
+pub(crate) const FORMAT: &str = "recsim evaluation";
+/// Raised when a field changes its meaning.
+pub(crate) const VERSION: u32 = 1;
+
+/// What tells an evaluation from other files.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+}

@@ -1,0 +1,25 @@
+//! Safetensors files of `f32` tables, read.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+
+/// Shapes and numbers by name.
+pub(crate) type Tables = HashMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// The tables in the file `name` of `folder`, or what is wrong with it.
+pub(crate) fn read(folder: &Path, name: &str) -> Result<Tables, String> {
+    let bytes = fs::read(folder.join(name)).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("`{name}`: {error}"))?;
+    let mut tables = HashMap::new();
+    for (table, view) in file.tensors() {
+        if view.dtype() != Dtype::F32 {
+            return Err(format!("`{name}` holds `{table}` in {}, not F32", view.dtype()));
+        }
+        let values = view.data().as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
+        tables.insert(table, (view.shape().to_vec(), values));
+    }
+    Ok(tables)
+}

@@ -1,0 +1,277 @@
+//! `recsim eval`: the same whatever carries it out, and legible to programs and people.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::path::Path;
+use std::process::Output;
+
+use common::{Place, json, stderr, stdout};
+use serde_json::Value;
+
+const METRICS: [&str; 13] = [
+    "normalised_area",
+    "area",
+    "area_iqm",
+    "distance",
+    "rounds_to_tenth",
+    "improved_share",
+    "return",
+    "acceptance",
+    "item_coverage",
+    "gini",
+    "diversity",
+    "entropy",
+    "calibration",
+];
+
+/// Evaluates on the tiny configuration, and expects success.
+fn eval(place: &Place, more: &[&str]) -> Output {
+    let arguments = [&["eval", "--config", "tiny.yaml", "--backend", "reference", "--seeds", "2"], more].concat();
+    let output = place.run(&arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+    output
+}
+
+/// The file without what may differ between two evaluations of the same.
+fn findings(path: &Path) -> Value {
+    let mut value = json(path);
+    let fields = value.as_object_mut().unwrap();
+    for circumstance in ["timestamp", "command", "device", "config"] {
+        assert!(fields.remove(circumstance).is_some());
+    }
+    value
+}
+
+#[test]
+fn two_evaluations_of_the_same_differ_in_the_time_alone() {
+    let place = Place::new();
+    let one = eval(&place, &["--out", "one.json", "--json"]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let two = eval(&place, &["--out", "two.json", "--json", "-q"]);
+    assert_eq!(stdout(&one), stdout(&two));
+    let [one, two] = ["one.json", "two.json"].map(|file| std::fs::read_to_string(place.path(file)).unwrap());
+    let differing: Vec<&str> = one.lines().zip(two.lines()).filter(|(a, b)| a != b).map(|(a, _)| a).collect();
+    assert!(one.lines().count() == two.lines().count() && differing.len() == 1, "{differing:?}");
+    assert!(differing[0].contains("\"timestamp\""));
+}
+
+#[test]
+fn threads_batches_and_backends_change_nothing_that_is_found() {
+    let place = Place::new();
+    eval(&place, &["--out", "plain.json"]);
+    let plain = findings(&place.path("plain.json"));
+    let mut others: Vec<&[&str]> =
+        vec![&["--threads", "1"], &["--threads", "2"], &["--set", "training.batch_size=7"]];
+    if cfg!(feature = "cpu") {
+        others.push(&["--backend", "cpu", "--threads", "1"]);
+        others.push(&["--backend", "cpu", "--threads", "3", "--set", "training.batch_size=3"]);
+    }
+    for other in others {
+        // A flag given twice is refused, so the backend is left out where it is another.
+        let base = ["eval", "--config", "tiny.yaml", "--seeds", "2", "--out", "other.json", "-q"];
+        let backend: &[&str] = if other.contains(&"--backend") { &[] } else { &["--backend", "reference"] };
+        let output = place.run(&[&base, backend, other].concat());
+        assert!(output.status.success(), "{other:?}: {}", stderr(&output));
+        assert_eq!(findings(&place.path("other.json")), plain, "{other:?}");
+    }
+}
+
+#[test]
+fn json_is_one_line_with_every_metric_of_every_policy_the_best_first() {
+    let place = Place::new();
+    let printed = stdout(&eval(&place, &["--json", "-q"]));
+    assert_eq!(printed.lines().count(), 1);
+    let policies: Vec<Value> = serde_json::from_str(&printed).unwrap();
+    let names: Vec<&str> = policies.iter().map(|policy| policy["policy"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 7);
+    let area = |name: &str| {
+        let place = names.iter().position(|other| *other == name).unwrap();
+        policies[place]["normalised_area"]["mean"].as_f64().unwrap()
+    };
+    assert_eq!((area("random"), area("greedy")), (0.0, 1.0));
+    assert!(names.iter().map(|name| area(name)).is_sorted_by(|a, b| a >= b), "{names:?}");
+    assert!(area("anti") < 0.0 && area("greedy-full") > 1.0, "{printed}");
+    for policy in &policies {
+        assert_eq!(policy.as_object().unwrap().len(), 1 + METRICS.len());
+        for metric in METRICS {
+            let interval = &policy[metric];
+            let [low, mean, high] = ["low", "mean", "high"].map(|end| interval[end].as_f64());
+            if let (Some(low), Some(mean), Some(high)) = (low, mean, high) {
+                assert!(low <= mean && mean <= high, "{metric}: {interval}");
+            } else {
+                assert_eq!(metric, "rounds_to_tenth", "{interval}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_has_curves_pairs_and_all_that_makes_it_again() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("folder")).unwrap();
+    eval(&place, &["--out", "folder", "--policies", "popular,anti", "--rounds", "3", "--seed", "9", "-q"]);
+    let file = json(&place.path("folder/evaluation.json"));
+    assert_eq!((&file["format"], &file["version"]), (&"recsim evaluation".into(), &1.into()));
+    assert_eq!((&file["seeds"], &file["interrupted"]), (&serde_json::json!([9, 10]), &false.into()));
+    assert_eq!((&file["rounds"], &file["users"], &file["chosen"]), (&3.into(), &40.into(), &4.into()));
+    let policies = file["policies"].as_array().unwrap();
+    assert_eq!(policies.len(), 4, "the ends of the scale are tried whoever is asked for");
+    assert_eq!(file["pairs"].as_array().unwrap().len(), 6);
+    for policy in policies {
+        let curve = policy["curves"]["distance"].as_array().unwrap();
+        let area: f64 = curve.iter().map(|round| round["mean"].as_f64().unwrap()).sum();
+        assert!(curve.len() == 3 && (area - policy["area"]["mean"].as_f64().unwrap()).abs() < 1e-9);
+        let shown: u64 = policy["reliability"]["bins"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|bin| bin["shown"].as_u64().unwrap())
+            .sum();
+        assert_eq!(shown, 40 * 3 * 8 * 2);
+    }
+    for pair in file["pairs"].as_array().unwrap() {
+        let of = |name: &Value, metric: &str| {
+            policies.iter().find(|policy| &policy["policy"] == name).unwrap()[metric]["mean"].as_f64().unwrap()
+        };
+        let due = of(&pair["first"], "area") - of(&pair["second"], "area");
+        assert_eq!(pair["difference"]["area"]["mean"].as_f64().unwrap(), due);
+        assert!((0.0..=1.0).contains(&pair["improvement"]["mean"].as_f64().unwrap()));
+    }
+    // The command makes the same again.
+    let command = file["command"].as_str().unwrap();
+    let words: Vec<&str> = command.split(' ').skip(1).chain(["--out", "again.json", "-q"]).collect();
+    assert!(place.run(&words).status.success(), "{command}");
+    assert_eq!(findings(&place.path("again.json")), findings(&place.path("folder/evaluation.json")));
+}
+
+#[test]
+fn people_get_tables_and_quiet_is_silent() {
+    let place = Place::new();
+    let output = eval(&place, &[]);
+    let (told, printed) = (stderr(&output), stdout(&output));
+    for said in ["normalised area", "greedy-full", "items covered", "better", "probability", "calibration error"] {
+        assert!(printed.contains(said), "`{said}` is missing in {printed}");
+    }
+    assert!(told.contains("user-steps/s") && !(told + &printed).contains(['\x1b', '\r']));
+    let output = eval(&place, &["-q"]);
+    assert_eq!((stdout(&output), stderr(&output)), (String::new(), String::new()));
+}
+
+#[test]
+fn what_a_run_has_learned_is_compared() {
+    let place = Place::new();
+    place.train("run", &["--backend", "reference", "-q"]);
+    let printed = stdout(&eval(&place, &["--policies", "actor:run,random,greedy", "--json", "-q"]));
+    let policies: Vec<Value> = serde_json::from_str(&printed).unwrap();
+    let actor = policies.iter().find(|policy| policy["policy"] == "actor:run").unwrap();
+    assert!(actor["area"]["mean"].as_f64().unwrap() > 0.0);
+    // Its own scores and states, whatever the evaluation's settings are.
+    let settings = ["--policies", "actor:run,random,greedy", "--json", "-q", "--set", "td3.scale_beliefs=false"];
+    let other = ["--set", "td3.hidden=[3]", "--set", "recommendation.similarity_metric=dot"];
+    assert_eq!(stdout(&eval(&place, &[&settings[..], &other].concat())), printed);
+}
+
+#[test]
+fn a_seed_does_not_depend_on_how_many_there_are_and_policies_not_on_each_other() {
+    let place = Place::new();
+    let mean = |more: &[&str]| {
+        let base = ["eval", "--config", "tiny.yaml", "--backend", "reference", "--json", "-q"];
+        let output = place.run(&[&base, more].concat());
+        let policies: Vec<Value> = serde_json::from_str(&stdout(&output)).unwrap();
+        let random = policies.iter().find(|policy| policy["policy"] == "random").unwrap().clone();
+        random["area"]["mean"].as_f64().unwrap()
+    };
+    let alone = mean(&["--seeds", "1", "--seed", "6", "--policies", "random"]);
+    assert_eq!(mean(&["--seeds", "1", "--seed", "6"]), alone);
+    let (both, first) = (mean(&["--seeds", "2", "--seed", "5"]), mean(&["--seeds", "1", "--seed", "5"]));
+    assert!((both - (first + alone) / 2.0).abs() < 1e-12 && first != alone);
+}
+
+#[test]
+fn whatever_cannot_be_is_refused_with_a_remedy() {
+    let place = Place::new();
+    place.train("run", &["--backend", "reference", "-q"]);
+    place.train("untrained", &["--backend", "reference", "-q"]);
+    std::fs::remove_dir_all(place.path("untrained/models")).unwrap();
+    place.train("damaged", &["--backend", "reference", "-q"]);
+    place.write("damaged/models/actor.safetensors", "not a model");
+    place.write("notes.txt", "mine");
+    let wide: &[&str] = &["--policies", "actor:run", "--set", "world.dim=7"];
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--policies", "gredy"], &["--policies: there is no policy `gredy`", "did you mean `greedy`?"]),
+        (&["--policies", "actr:run"], &["there is no policy `actr:run`", "did you mean `actor:RUN`?"]),
+        (&["--policies", "xyz"], &["there is no policy `xyz`", "random-full"]),
+        (&["--policies", "actor"], &["`actor` does not say whose actor", "actor:runs/"]),
+        (&["--policies", "actor:"], &["`actor:` does not say whose actor"]),
+        (&["--policies", "random,random"], &["`random` is given twice"]),
+        (&["--policies", "actor:nowhere"], &["nowhere: this is not a run's folder", "help: "]),
+        (&["--policies", "actor:untrained"], &["actor.safetensors: this file is missing", "help: "]),
+        (&["--policies", "actor:damaged"], &["actor.safetensors", "restore it from a copy"]),
+        (wide, &["run: its agent knows worlds of 6 dimensions and 3 clusters, and this world has 7 and 3"]),
+        (&["--seeds", "0"], &["--seeds"]),
+        (&["--seeds", "2", "--seed", "18446744073709551615"], &["--seed: there are no 2 seeds"]),
+        (&["--rounds", "0"], &["--rounds: `training.rounds_per_episode` is 0"]),
+        (&["--users", "0"], &["--users"]),
+        (&["--out", "notes.txt"], &["notes.txt: this is there already, and is no evaluation"]),
+        (&["--out", ""], &["--out"]),
+        (&["--out", "notes.txt/file"], &["notes.txt"]),
+        (&["--world", "nowhere"], &["nowhere: is not a world"]),
+        (&["--backend", "gpu"], &["there is no backend `gpu`"]),
+        (&["--set", "td3.taau=1"], &["did you mean `td3.tau`?"]),
+    ];
+    for (flags, says) in cases {
+        let backend: &[&str] = if flags.contains(&"--backend") { &[] } else { &["--backend", "reference"] };
+        let output = place.run(&[&["eval", "--config", "tiny.yaml"], backend, flags].concat());
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {told}");
+        for said in *says {
+            assert!(told.contains(said), "{flags:?}: `{said}` is missing in {told}");
+        }
+        assert!(!told.contains("panicked") && stdout(&output).is_empty(), "{flags:?}: {told}");
+    }
+    assert_eq!(std::fs::read_to_string(place.path("notes.txt")).unwrap(), "mine");
+}
+
+#[test]
+fn a_users_flag_takes_the_first_users_of_a_world() {
+    let place = Place::new();
+    let world = "world new world --users 30 --items 100 --clusters 3 --dim 6 --seed 1 -q";
+    let output = place.run(&world.split(' ').collect::<Vec<_>>());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let base = ["eval", "--backend", "reference", "--world", "world", "--users", "20", "--rounds", "2"];
+    let output = place.run(&[&base[..], &["--out", "some/where/e.json", "-q", "--seeds", "1"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let file = json(&place.path("some/where/e.json"));
+    assert_eq!((&file["users"], &file["world"]["users"]), (&20.into(), &30.into()));
+    let output = place.run(&[&base[..], &["--out", "world/world.json"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("a file of the world"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_keeps_the_seeds_that_are_done() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+    let place = Place::new();
+    let arguments =
+        ["eval", "--config", "tiny.yaml", "--backend", "reference", "--seeds", "1000", "--rounds", "300"];
+    let mut command = place.command(&[&arguments[..], &["--out", "e.json"]].concat());
+    let mut run = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(run.stderr.take().unwrap());
+    let mut line = String::new();
+    // A line every two seconds, of whatever round is done then.
+    while line.is_empty() || line.starts_with("seed 1/") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "it ended by itself");
+    }
+    assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(130), "{rest}");
+    let file = json(&place.path("e.json"));
+    let seeds = file["seeds"].as_array().unwrap().len();
+    assert!(file["interrupted"] == true && (1..1000).contains(&seeds), "{seeds}");
+    assert!(rest.contains(&format!("stopped: {seeds} of 1000 seeds are done")), "{rest}");
+}

@@ -1,0 +1,34 @@
+//! Measures of how the distance to the target falls. A curve has the mean summed distance after each round, from the first
+//! round's on.
+
+/// The area under a curve: the sum over rounds 1 to R. Who is near sooner has less.
+///
+/// ```
+/// assert_eq!(recsim_core::evaluation::curve::area(&[0.75, 0.5, 0.25]), 1.5);
+/// ```
+pub fn area(curve: &[f64]) -> f64 {
+    curve.iter().sum()
+}
+
+/// The first round, from 1, with at most a tenth of the distance at the `start`; none if there never is.
+///
+/// ```
+/// use recsim_core::evaluation::curve::first_at_a_tenth;
+/// assert_eq!(first_at_a_tenth(&[0.5, 0.1, 0.2, 0.0], 1.0), Some(2));
+/// assert_eq!(first_at_a_tenth(&[0.5, 0.3], 1.0), None);
+/// ```
+pub fn first_at_a_tenth(curve: &[f64], start: f64) -> Option<usize> {
+    curve.iter().position(|&distance| distance <= 0.1 * start).map(|place| place + 1)
+}
+
+/// An area on the scale that ranks, `(random - area) / (random - greedy)`: 0 is `random`'s, 1 is `greedy`'s, and more is
+/// better. None where those two are the same.
+///
+/// ```
+/// use recsim_core::evaluation::curve::normalised_area;
+/// assert_eq!(normalised_area(6.0, 10.0, 2.0), Some(0.5));
+/// assert_eq!(normalised_area(6.0, 2.0, 2.0), None);
+/// ```
+pub fn normalised_area(area: f64, random: f64, greedy: f64) -> Option<f64> {
+    (random != greedy).then(|| (random - area) / (random - greedy))
+}

@@ -1,0 +1,233 @@
+//! Evaluations measure what their definitions say.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use recsim_core::backend::Simulate;
+use recsim_core::config::{Config, Plan};
+use recsim_core::crew::Alone;
+use recsim_core::evaluation::catalogue::{coverage, gini};
+use recsim_core::evaluation::reliability::Reliability;
+use recsim_core::evaluation::resample::{Interval, RESAMPLES, Weights};
+use recsim_core::evaluation::slates::{calibration, diversity, entropy};
+use recsim_core::evaluation::{Column, Episode, Evaluator, Metrics, Ranked, Study};
+use recsim_core::policy::{Aim, Choose, Chosen, Greedy, Popular, Pretrained, Random};
+use recsim_core::reference::Reference;
+use recsim_core::rng::{Key, Purpose, normal_pair};
+use recsim_core::slate::normalise;
+use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("../proptest-regressions/core-evaluation.txt"))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn diversity_is_the_mean_over_all_pairs(
+        mut rows in prop::collection::vec(prop::collection::vec(-2.0_f32..2.0, 3), 2..9), zero in any::<bool>(),
+    ) {
+        if zero {
+            rows[0].fill(0.0);
+        }
+        rows.iter_mut().for_each(|row| normalise(row));
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        let (mut sum, mut pairs) = (0.0, 0.0);
+        for (n, a) in rows.iter().enumerate() {
+            for b in &rows[n + 1..] {
+                sum += 1.0 - dot(a, b);
+                pairs += 1.0;
+            }
+        }
+        let found = diversity(rows.iter().map(Vec::as_slice), &mut [0.0; 3]);
+        prop_assert!((found - sum / pairs).abs() < 1e-12, "{} {}", found, sum / pairs);
+    }
+
+    #[test]
+    fn entropy_lies_between_none_and_even(counts in prop::collection::vec(0_u32..9, 1..6)) {
+        prop_assume!(counts.iter().any(|&count| count > 0));
+        let entropy = entropy(&counts);
+        prop_assert!((0.0..=(counts.len() as f64).ln() + 1e-12).contains(&entropy));
+    }
+
+    #[test]
+    fn calibration_is_nothing_where_slate_and_target_agree_and_more_elsewhere(
+        counts in prop::collection::vec(1_u32..9, 2..6), other in prop::collection::vec(0_u32..9, 6),
+    ) {
+        let target: Vec<f32> = counts.iter().map(|&count| count as f32 / 64.0).collect();
+        prop_assert!(calibration(&counts, &target) < 1e-12);
+        let other = &other[..counts.len()];
+        prop_assume!(other.iter().any(|&count| count > 0));
+        // Even is farther from the target than what a target says itself.
+        prop_assert!(calibration(other, &target) >= 0.0);
+    }
+
+    #[test]
+    fn gini_is_the_mean_difference_of_two(shown in prop::collection::vec(0_u64..50, 1..20)) {
+        let (items, all) = (shown.len() as f64, shown.iter().sum::<u64>() as f64);
+        prop_assume!(all > 0.0);
+        let differences: f64 = shown.iter().flat_map(|a| shown.iter().map(move |b| a.abs_diff(*b) as f64)).sum();
+        prop_assert!((gini(&shown) - differences / (2.0 * items * all)).abs() < 1e-12);
+        prop_assert!((0.0..1.0).contains(&gini(&shown)) && coverage(&shown) <= 1.0);
+    }
+
+    #[test]
+    fn the_middle_half_is_that_of_every_number_repeated_as_often_as_it_weighs(
+        numbers in prop::collection::vec((0_u32..100, 0_u32..4), 1..20),
+    ) {
+        // Repeated four times, so that quarters are whole numbers of them.
+        let mut repeated: Vec<f64> =
+            numbers.iter().flat_map(|&(number, weight)| std::iter::repeat_n(f64::from(number), 4 * weight as usize)).collect();
+        repeated.sort_by(f64::total_cmp);
+        let quarter = repeated.len() / 4;
+        let middle = &repeated[quarter..repeated.len() - quarter];
+        let due = middle.iter().sum::<f64>() / middle.len() as f64;
+        let weights: Vec<u32> = numbers.iter().map(|(_, weight)| *weight).collect();
+        let ranked = Ranked::new(numbers.iter().map(|(number, _)| f64::from(*number)).zip(0..));
+        match ranked.middle_mean(&weights) {
+            Some(found) => prop_assert!((found - due).abs() < 1e-9, "{} {}", found, due),
+            None => prop_assert!(repeated.is_empty()),
+        }
+    }
+}
+
+#[test]
+fn an_episode_does_not_depend_on_its_batches() {
+    let (world, plan) = setting();
+    for chooser in choosers(&world, &plan) {
+        let whole = episode(&world, &plan, &*chooser, 1, 1000);
+        for batch_size in [1, 7, 40] {
+            assert_eq!(episode(&world, &plan, &*chooser, 1, batch_size), whole);
+        }
+        assert_ne!(episode(&world, &plan, &*chooser, 2, 1000), whole, "seeds differ");
+    }
+}
+
+#[test]
+fn policies_lie_where_the_scale_says() {
+    let study = study(3);
+    let (seeds, blocks) = study.size();
+    let findings = study.findings(&Weights::even(seeds, blocks));
+    let [random, greedy, _, pretrained, anti] =
+        [0, 1, 2, 3, 4].map(|n| findings.metrics[n].normalised_area.unwrap());
+    assert_eq!((random, greedy), (0.0, 1.0));
+    assert!(anti < random && pretrained < greedy, "{findings:?}");
+    // A policy's users against themselves would be ties; against those of `anti` nearly all come off better.
+    let of = |a, b| findings.improvement[study.pairs().position(|pair| pair == (a, b)).unwrap()];
+    assert!(of(1, 4) > 0.99 && (0.0..=1.0).contains(&of(0, 2)));
+    assert_eq!(findings.curves[0].distance.len(), 5);
+}
+
+#[test]
+fn metrics_are_sums_over_users_whatever_the_blocks() {
+    let (world, plan) = setting();
+    let chooser = Random { items: 120, width: 4 };
+    let episode = episode(&world, &plan, &chooser, 1, 1000);
+    let users = episode.areas.len() as f64;
+    let sum = |column| (0..5).flat_map(|round| episode.sums(round, column).to_vec()).sum::<f64>();
+    let (area, acceptance) = (sum(Column::Distance) / users, sum(Column::Acceptance) / users / 5.0);
+    let accepted: u64 = episode.reliability.bins.iter().map(|bin| bin.accepted).sum();
+    assert!((acceptance - accepted as f64 / (users * 5.0 * 8.0)).abs() < 1e-12);
+    assert!((area - episode.areas.iter().sum::<f64>() / users).abs() < 1e-9);
+    assert_eq!(episode.shown.iter().sum::<u64>(), 300 * 5 * 8);
+    let study = Study::new(vec![vec![episode.clone()], vec![episode]], 0, 1);
+    let metrics = study.findings(&Weights::even(1, study.size().1)).metrics[0];
+    assert_eq!(metrics.normalised_area, None, "a scale without a length measures nothing");
+    assert!(
+        (metrics.area.unwrap() - area).abs() < 1e-9 && (metrics.acceptance.unwrap() - acceptance).abs() < 1e-12
+    );
+}
+
+#[test]
+fn users_accept_as_often_as_predicted() {
+    let (world, plan) = setting();
+    let mut table = Reliability::default();
+    for seed in 0..20 {
+        table += &episode(&world, &plan, &Random { items: 120, width: 8 }, seed, 1000).reliability;
+    }
+    assert!(table.worst() < 4.0 && table.error() < 0.01, "{table:?}");
+    assert!(table.bins.iter().filter(|bin| bin.shown > 1000).count() > 3);
+}
+
+#[test]
+fn an_interval_holds_what_was_found_and_shrinks_with_users() {
+    let study = study(3);
+    let (seeds, blocks) = study.size();
+    let found = study.findings(&Weights::even(seeds, blocks));
+    let resamples: Vec<_> =
+        (0..RESAMPLES as u64).map(|number| study.findings(&Weights::resampled(1, number, seeds, blocks))).collect();
+    for (policy, metrics) in found.metrics.iter().enumerate() {
+        for (n, mean) in metrics.into_array().into_iter().enumerate() {
+            let interval = Interval::of(mean, resamples.iter().map(|found| found.metrics[policy].into_array()[n]));
+            let (Some(mean), Some(low), Some(high)) = (mean, interval.low, interval.high) else { continue };
+            assert!(low <= mean && mean <= high, "policy {policy}, measure {n}: {interval:?}");
+        }
+    }
+    let area = |n: usize| Interval::of(None, resamples.iter().map(move |found| found.metrics[n].area));
+    assert!(area(0).high.unwrap() - area(0).low.unwrap() > 0.0);
+    assert_eq!(Metrics::from_array(found.metrics[0].into_array()), found.metrics[0]);
+}
+
+/// 300 users, slates of 8 of which 4 are chosen, 5 rounds.
+fn setting() -> (GeneratedWorld, Plan) {
+    let recipe = Recipe { users: 300, items: 120, clusters: 3, dimensions: 6, list: 16, seed: 3 };
+    let world = generate(&recipe, lists_by_brute_force);
+    let mut config = Config::default();
+    config.training.rounds_per_episode = 5;
+    (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (4, 8);
+    let plan = config.plan(&world.view()).unwrap();
+    (world, plan)
+}
+
+/// `random`, `greedy`, `popular`, `pretrained` and `anti`.
+fn choosers<'a>(world: &'a GeneratedWorld, plan: &Plan) -> [Box<dyn Choose + Sync + 'a>; 5] {
+    let (view, environment) = (world.view(), &plan.environment);
+    [
+        Box::new(Random { items: 120, width: 4 }),
+        Box::new(Greedy::new(&view, environment, 4, Aim::Near)),
+        Box::new(Popular::new(&view, 4)),
+        Box::new(Pretrained),
+        Box::new(Greedy::new(&view, environment, 4, Aim::Far)),
+    ]
+}
+
+fn study(seeds: u64) -> Study {
+    let (world, plan) = setting();
+    let of =
+        |chooser: &(dyn Choose + Sync)| (1..=seeds).map(|seed| episode(&world, &plan, chooser, seed, 64)).collect();
+    Study::new(choosers(&world, &plan).iter().map(|chooser| of(&**chooser)).collect(), 0, 1)
+}
+
+fn episode(
+    world: &GeneratedWorld,
+    plan: &Plan,
+    chooser: &(dyn Choose + Sync),
+    seed: u64,
+    batch_size: usize,
+) -> Episode {
+    let mut backend = Reference::<f32>::default();
+    let schedule = recsim_core::config::Schedule { batch_size, ..plan.schedule };
+    let evaluator = Evaluator::new(&world.view(), &plan.environment, &schedule);
+    let on_device = backend.world(evaluator.world(), &plan.environment).unwrap();
+    let mut policy = Chosen { chooser, crew: Alone };
+    let episode = evaluator.episode(&mut backend, &on_device, &mut policy, seed, &Alone, &mut |_| false);
+    episode.unwrap().expect("nobody stops it")
+}
+
+#[test]
+fn an_interval_covers_the_mean_of_normal_numbers_as_often_as_it_says() {
+    // Means of 256 blocks, drawn anew 300 times.
+    let covered = (0..300_u64).filter(|&trial| {
+        let key = Key::new(trial, Purpose::World);
+        let blocks: Vec<f64> = (0..256).map(|n| f64::from(normal_pair(key.with(n))[0])).collect();
+        let mean = |weights: &[u32]| {
+            blocks.iter().zip(weights).map(|(x, &weight)| x * f64::from(weight)).sum::<f64>() / 256.0
+        };
+        let resamples = (0..400).map(|n| Some(mean(&Weights::resampled(trial, n, 1, 256).blocks)));
+        let interval = Interval::of(None, resamples);
+        interval.low.unwrap() <= 0.0 && 0.0 <= interval.high.unwrap()
+    });
+    // 285 of 300 are to be expected, give or take 4.
+    let covered = covered.count();
+    assert!((270..=297).contains(&covered), "{covered}");
+}
