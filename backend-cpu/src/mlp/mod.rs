@@ -23,9 +23,9 @@ use pass::Pass;
 pub(crate) use tape::{Host, Net, Tape, squash, table, value};
 pub(crate) use vector::vectorised;
 
-/// Users that go through the actor together. The weights are packed once for all of them; and a batch of 4000 is sixteen
-/// tiles, none of them cut at its ends.
-pub(crate) const ROWS: usize = 250;
+/// Users that go through the actor together: whole vectors of them, and a batch of 4000 is 25 tiles, none of them cut at
+/// its ends.
+pub(crate) const ROWS: usize = 160;
 /// Features that are computed together in training mode; a multiple of 4 for the draws of Dropout. Smaller tiles would
 /// feed more threads, at a price: every tile packs the layer's input anew (64 costs a tenth more than 128).
 const FEATURES: usize = 128;
