@@ -269,6 +269,18 @@ mod tests {
     }
 
     #[test]
+    fn a_model_is_a_network_of_the_agent() {
+        let learner = learner();
+        let agent = agent(&learner);
+        let find = |name: &str| tables(&learner, &agent).into_iter().find(|table| table.name == name);
+        for (layout, network) in learner.layouts().into_iter().zip(&agent.networks) {
+            assert_eq!(restore_model(layout, find).as_ref(), Ok(network));
+        }
+        let missing = restore_model(&learner.actor, |_| None);
+        assert!(matches!(missing, Err(CheckpointError::Missing { table }) if table.starts_with("actor.")));
+    }
+
+    #[test]
     fn what_is_missing_misshapen_or_not_a_number_is_refused_by_name() {
         let learner = learner();
         let agent = agent(&learner);

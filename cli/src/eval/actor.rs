@@ -47,8 +47,12 @@ impl Learned {
             refuse(format!("its settings do not suit this world: {invalid}"), "give another run, or its own world")
         })?;
         let Environment { similarity, scale_beliefs, rules, .. } = own.environment;
-        if !quiet && (rules.acceptance, rules.belief_increment) != taken(plan) {
-            note(&format!("the agent of {} has learned by other rules than these users live by", run.display()));
+        let these = &plan.environment.rules;
+        if !quiet && (rules.acceptance, rules.belief_increment) != (these.acceptance, these.belief_increment) {
+            note(&format!(
+                "the agent of {} learned by other rules than these users live by; --config takes its own",
+                run.display()
+            ));
         }
         Ok(Self {
             agent: agent(run, &own.learner)?,
@@ -56,11 +60,6 @@ impl Learned {
             learner: own.learner,
         })
     }
-}
-
-fn taken(plan: &Plan) -> (recsim_core::accept::Acceptance<f32>, f32) {
-    let rules = &plan.environment.rules;
-    (rules.acceptance, rules.belief_increment)
 }
 
 fn agent(run: &Path, learner: &Learner) -> Result<AgentState, BadInput> {

@@ -11,7 +11,8 @@ mod tables;
 
 use recsim_core::backend::Device;
 use recsim_core::config::Plan;
-use recsim_core::evaluation::{Evaluator, Study};
+use recsim_core::evaluation::resample::Interval;
+use recsim_core::evaluation::{Episode, Evaluator, Metrics, Study};
 use serde::Serialize;
 
 use crate::arguments::Eval;
@@ -46,6 +47,9 @@ fn tell(options: &Options, evaluation: &Evaluation) -> anyhow::Result<()> {
     if let Some(path) = &options.output {
         evaluation.write(path)?;
     }
+    if let Some(warning) = tables::warning(evaluation) {
+        output::note(&warning);
+    }
     if options.json {
         let rows: Vec<Row<'_>> = evaluation.policies.iter().map(Row::of).collect();
         return output::json(&rows);
@@ -63,7 +67,7 @@ fn tell(options: &Options, evaluation: &Evaluation) -> anyhow::Result<()> {
 struct Row<'a> {
     policy: &'a str,
     #[serde(flatten)]
-    metrics: &'a recsim_core::evaluation::Metrics<recsim_core::evaluation::resample::Interval>,
+    metrics: &'a Metrics<Interval>,
 }
 
 impl<'a> Row<'a> {
@@ -137,7 +141,7 @@ fn play<'a, B: Device + 'a>(
     options: &Options,
     progress: &mut Progress,
     interrupt: &Interrupt,
-) -> anyhow::Result<(Vec<Vec<recsim_core::evaluation::Episode>>, Option<Interrupted>)> {
+) -> anyhow::Result<(Vec<Vec<Episode>>, Option<Interrupted>)> {
     let mut episodes = vec![Vec::new(); options.policies.len()];
     for (n, &seed) in options.seeds.iter().enumerate() {
         let mut of_seed = Vec::new();

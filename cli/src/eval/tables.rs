@@ -81,7 +81,7 @@ fn pairs(evaluation: &Evaluation) -> String {
     table(&header, rows, true)
 }
 
-/// What was predicted and what happened, over all policies; how far the worst of any policy's bins is off.
+/// What was predicted and what happened, over all policies; of standard errors, the worst of any policy's.
 fn reliability(evaluation: &Evaluation) -> String {
     let mut all = Reliability::default();
     evaluation.policies.iter().for_each(|policy| all += &policy.reliability);
@@ -100,13 +100,26 @@ fn reliability(evaluation: &Evaluation) -> String {
             format!("{worst:+.1}"),
         ]
     });
-    let worst = evaluation.policies.iter().map(|policy| policy.reliability.worst()).fold(0.0, f64::max);
-    let verdict = if worst < SUSPICIOUS { "as luck has it" } else { "more than luck explains: do not trust this" };
+    let (bins, error, worst) = (table(&header, rows, true), all.error(), worst(evaluation));
     format!(
-        "{}expected calibration error {:.5}; the policy farthest off is so by {worst:.1} standard errors, {verdict}\n",
-        table(&header, rows, true),
-        all.error()
+        "{bins}expected calibration error {error:.5}; no policy is off by more than {worst:.1} standard errors\n"
     )
+}
+
+/// What must be said, whoever listens, where users do not accept as the formula says.
+pub(super) fn warning(evaluation: &Evaluation) -> Option<String> {
+    let worst = worst(evaluation);
+    (worst >= SUSPICIOUS).then(|| {
+        format!(
+            "warning: acceptances are off by {worst:.1} standard errors from what was predicted, which luck does not \
+             explain: trust none of this, and tell the makers of the backend"
+        )
+    })
+}
+
+/// By how many standard errors the worst of any policy's bins is off.
+fn worst(evaluation: &Evaluation) -> f64 {
+    evaluation.policies.iter().map(|policy| policy.reliability.worst()).fold(0.0, f64::max)
 }
 
 fn number(value: Option<f64>, digits: usize) -> String {
@@ -124,5 +137,5 @@ fn signed(interval: &Interval, digits: usize) -> String {
     format!("{mean} [{low}, {high}]")
 }
 
-/// One of some hundred bins lies beyond by chance once in ten thousand evaluations.
+/// One of a hundred bins lies beyond it by chance in one of some ten thousand evaluations.
 const SUSPICIOUS: f64 = 5.0;
