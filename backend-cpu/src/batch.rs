@@ -5,9 +5,8 @@ use std::ops::Range;
 use crate::error::{CpuError, table};
 use crate::world::World;
 
-/// A range of users with their beliefs, and what is counted of their last round. All else of a round is in a
-/// [`Room`](crate::room::Room): of millions of users it would be most of what there is, and is needed of some thousands at a
-/// time.
+/// A range of users with their beliefs, and what is counted of their last round. All else of a round is in a room that
+/// batches share: of millions of users it would be most of what there is, and is needed of some thousands at a time.
 #[derive(Debug)]
 pub struct Batch {
     /// Tells batches apart, and finds their rooms.

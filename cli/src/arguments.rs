@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Config(Config),
     /// Compare policies: all through the same simulator, with the same users and the same luck
     Eval(Eval),
+    /// Show what a run's agent recommends to one user
+    Recommend(Recommend),
     /// Time the stages of the loop
     Bench(Bench),
     /// Say what each backend finds on this machine
@@ -163,6 +165,28 @@ pub(crate) struct Eval {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Recommend {
+    /// The run's folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: PathBuf,
+    /// The user's id, such as U100
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: String,
+    /// Only so many items, all chosen by the agent, and none from the user's list
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) top: Option<u32>,
+    /// Another world's folder than the run's own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) world: Option<String>,
+    /// cpu, cuda or reference
+    #[arg(long, value_name = "BACKEND")]
+    pub(crate) backend: Option<String>,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// A part of the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -257,6 +281,16 @@ impl Eval {
         let rounds = self.rounds.map(Value::from);
         overrides.flags.extend(rounds.map(|rounds| ("training.rounds_per_episode", "--rounds", rounds)));
         overrides
+    }
+}
+
+impl Recommend {
+    /// What they override of the run's own settings.
+    pub(crate) fn overrides(&self) -> Overrides {
+        let mut flags = Vec::new();
+        flags.extend(self.world.clone().map(|world| ("world.path", "--world", Value::from(world))));
+        flags.extend(self.backend.clone().map(|backend| ("experiment.backend", "--backend", Value::from(backend))));
+        Overrides { file: Some(self.run.join(names::CONFIG)), flags, ..Overrides::default() }
     }
 }
 

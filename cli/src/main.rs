@@ -10,11 +10,13 @@ mod error;
 mod eval;
 mod files;
 mod interrupt;
+mod learned;
 mod memory;
 mod output;
 mod progress;
 #[cfg(test)]
 mod properties;
+mod recommend;
 mod source;
 mod train;
 mod world;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Train(arguments) => train::run(&arguments),
+        Command::Recommend(arguments) => recommend::run(&arguments),
         Command::Show(arguments) => train::show(&arguments),
         Command::Config(arguments) => {
             let settings = config::Settings::load(&arguments.settings.overrides())?;

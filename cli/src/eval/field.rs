@@ -9,9 +9,9 @@ use recsim_core::evaluation::{Episode, Evaluator};
 use recsim_core::policy::{Actor, Aim, Choose, Chosen, Greedy, Policy, Popular, Pretrained, Random};
 use recsim_core::world::World;
 
-use super::actor::Learned;
 use super::crew::Threads;
 use super::names::Name;
+use crate::learned::Learned;
 
 /// Policies on a device.
 pub(super) struct Field<'a, B: Device> {

@@ -1,6 +1,5 @@
 //! `recsim eval`: policies compared.
 
-mod actor;
 mod crew;
 mod field;
 mod names;
@@ -20,10 +19,10 @@ use crate::device::{About, Job};
 use crate::error::Interrupted;
 use crate::files::evaluation::{Evaluation, Policy};
 use crate::interrupt::Interrupt;
+use crate::learned::Learned;
 use crate::output;
 use crate::source;
 use crate::world::WorldFile;
-use actor::Learned;
 use crew::Threads;
 use field::Field;
 use names::Name;

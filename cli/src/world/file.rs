@@ -89,7 +89,12 @@ impl WorldFile {
         }
     }
 
-    /// The U ids, such as `U100`, alone: the rest is let go.
+    /// U ids, such as `U100`.
+    pub(crate) fn user_ids(&self) -> &[String] {
+        &self.about.user_ids
+    }
+
+    /// The U ids alone: the rest is let go.
     pub(crate) fn into_user_ids(self) -> Vec<String> {
         self.about.user_ids
     }

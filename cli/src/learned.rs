@@ -1,4 +1,4 @@
-//! `actor:RUN`: what a run has learned, read from its folder.
+//! What a run has learned, read from its folder.
 
 use std::path::Path;
 
@@ -13,21 +13,21 @@ use crate::files::{names, tables};
 use crate::output::note;
 
 /// An agent, and the world as it sees it.
-pub(super) struct Learned {
-    pub(super) learner: Learner,
-    pub(super) agent: AgentState,
+pub(crate) struct Learned {
+    pub(crate) learner: Learner,
+    pub(crate) agent: AgentState,
     /// The rules of the evaluation, with states and scores as the agent knows them.
-    pub(super) environment: Environment,
+    pub(crate) environment: Environment,
 }
 
 impl Learned {
     /// Reads a run's settings and its actor, which must suit the world. Its critics do not matter.
-    pub(super) fn read(run: &Path, world: &World<'_>, plan: &Plan, quiet: bool) -> Result<Self, BadInput> {
+    pub(crate) fn read(run: &Path, world: &World<'_>, plan: &Plan, quiet: bool) -> Result<Self, BadInput> {
         let refuse = |problem: String, remedy: &str| BadInput::new(run.display(), problem, remedy);
         let file = run.join(names::CONFIG);
         if !file.is_file() {
             let problem = format!("this is not a run's folder: there is no {} in it", names::CONFIG);
-            return Err(refuse(problem, "give actor: the folder that `recsim train` named at its end"));
+            return Err(refuse(problem, "give the folder that `recsim train` named at its end"));
         }
         let mut config = Settings::load(&Overrides { file: Some(file), ..Overrides::default() })?.config;
         let shape = world.shape();

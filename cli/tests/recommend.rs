@@ -1,0 +1,96 @@
+//! `recsim recommend`: what an agent shows is what it showed.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use common::{Place, floats, json, stderr, stdout, tensor};
+use serde_json::Value;
+
+/// A run whose agent neither learns nor explores, with the trace of all its users.
+const AS_IT_BEGAN: &[&str] = &[
+    "--set",
+    "training.warmup_transitions=1000",
+    "--set",
+    "td3.exploration_noise=0",
+    "--set",
+    "td3.exploration_items=0",
+    "--trace",
+    "trace.safetensors",
+    "-q",
+];
+
+fn recommended(place: &Place, more: &[&str]) -> Value {
+    let output = place.run(&[&["recommend", "--json", "--run", "run"], more].concat());
+    assert!(output.status.success(), "{more:?}: {}", stderr(&output));
+    serde_json::from_str(&stdout(&output)).unwrap()
+}
+
+#[test]
+fn a_slate_is_the_one_that_the_run_showed_first() {
+    let place = Place::new();
+    place.train("run", AS_IT_BEGAN);
+    let trace = std::fs::read(place.path("trace.safetensors")).unwrap();
+    let (shape, slates) = tensor(&trace, "slate");
+    assert_eq!(shape, [8, 40, 8]);
+    let slates: Vec<String> = slates
+        .chunks_exact(4)
+        .map(|item| format!("I{}", u32::from_le_bytes(item.try_into().unwrap()) + 1))
+        .collect();
+    let (_, beliefs) = floats(&trace, "belief_before");
+    for user in [0, 17, 39] {
+        let answer = recommended(&place, &["--user", &format!("U{}", user + 1)]);
+        let shown = answer["slate"].as_array().unwrap();
+        let items: Vec<&str> = shown.iter().map(|shown| shown["item"].as_str().unwrap()).collect();
+        assert_eq!(items, slates[8 * user..][..8]);
+        let by: Vec<&str> = shown.iter().map(|shown| shown["by"].as_str().unwrap()).collect();
+        assert_eq!(by, [["agent"; 4], ["list"; 4]].concat());
+        let likeness: Vec<f64> = shown.iter().map(|shown| shown["similarity"].as_f64().unwrap()).collect();
+        assert!(likeness[..4].is_sorted_by(|a, b| a >= b) && likeness.iter().all(|x| x.abs() <= 1.000_001));
+        // Acceptance by the formula, with the defaults.
+        for shown in shown {
+            let belief = beliefs[3 * user + shown["cluster"].as_u64().unwrap() as usize];
+            let near = 1.0 - shown["distance"].as_f64().unwrap() / 5.0;
+            let due = near / (1.0 + f64::exp(-10_000.0 * f64::from(belief))) + 0.1;
+            assert!((shown["acceptance_probability"].as_f64().unwrap() - due.min(1.0)).abs() < 1e-5, "{shown}");
+        }
+        // The agent alone, and on another backend.
+        let best =
+            recommended(&place, &["--user", &format!("U{}", user + 1), "--top", "3", "--backend", "reference"]);
+        let best: Vec<&str> =
+            best["slate"].as_array().unwrap().iter().map(|shown| shown["item"].as_str().unwrap()).collect();
+        assert_eq!(best, items[..3]);
+    }
+}
+
+#[test]
+fn people_get_tables() {
+    let place = Place::new();
+    place.train("run", &["-q"]);
+    let output = place.run(&["recommend", "--run", "run", "--user", "U7"]);
+    let printed = stdout(&output);
+    for said in ["U7", "belief", "target", "item", "chosen by", "similarity", "accepted", "list", "%"] {
+        assert!(printed.contains(said), "`{said}` is missing in {printed}");
+    }
+    assert!(output.status.success() && !printed.contains('\x1b'));
+}
+
+#[test]
+fn whoever_is_not_there_is_refused_with_a_remedy() {
+    let place = Place::new();
+    place.train("run", &["-q"]);
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--run", "run", "--user", "U41"], &["`U41`", "40 users are U1 to U40", "world.json"]),
+        (&["--run", "run", "--user", "U1", "--top", "121"], &["120 items", "121", "at most 120"]),
+        (&["--run", "run", "--user", "U1", "--top", "0"], &["--top"]),
+        (&["--run", "elsewhere", "--user", "U1"], &["elsewhere"]),
+        (&["--run", "run"], &["--user"]),
+    ];
+    for (arguments, said) in cases {
+        let output = place.run(&[&["recommend"], *arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        for said in *said {
+            assert!(stderr(&output).contains(said), "{arguments:?}: `{said}` is missing in {}", stderr(&output));
+        }
+    }
+    assert!(json(&place.path("run/summary.json")).is_object(), "the run is as it was");
+}
