@@ -70,12 +70,13 @@ fn serve(world: &World<'_>, users: usize) {
     config.training.warmup_transitions = 8;
     let plan = config.plan(world).expect("a valid world takes the smallest plan");
     let mut session = Session::new(Reference::<f32>::default(), world, plan).expect("the reference never fails");
+    session.keep(shape.users);
     for _ in 0..2 {
         let report = session.round(&mut || 0.0).expect("a round of a valid world").expect("nobody suspends it");
         assert!((0.0..=1.0).contains(&report.acceptance_rate) && report.mean_distance <= 1.0 + 1e-6);
     }
+    assert!(!session.snapshots().is_empty(), "what happened is kept");
     for snapshot in session.snapshots() {
-        let snapshot = snapshot.expect("the reference never fails");
         for beliefs in snapshot.belief.chunks_exact(shape.clusters) {
             assert!(beliefs.iter().zip(world.target()).all(|(b, most)| (0.0..=*most).contains(b)));
         }
