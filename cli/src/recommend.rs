@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use recsim_core::backend::Device;
 use recsim_core::config::{Environment, Plan};
+use recsim_core::rng::{Key, Purpose};
 use recsim_core::slate::normalise;
 use recsim_core::world::World;
 use serde::Serialize;
@@ -104,7 +105,7 @@ impl Job for Question<'_> {
         backend.act(&agent, &mut batch, None)?;
         backend.recommend(&on_device, &mut batch)?;
         // Where the rest of the slate is filled in as users respond, they must: nobody asks what they took.
-        let nothing = recsim_core::rng::Key::new(0, recsim_core::rng::Purpose::Acceptance);
+        let nothing = Key::new(0, Purpose::Acceptance);
         backend.respond(&on_device, &mut batch, nothing, None)?;
         let snapshot = backend.snapshot(&batch)?;
         let Environment { chosen, .. } = self.plan.environment;
