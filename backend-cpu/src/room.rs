@@ -34,6 +34,25 @@ impl Rooms {
 
     /// The batch's room; if it has none, one that is free, or a new one. There nothing has happened yet.
     pub(crate) fn enter(&mut self, batch: &Batch) -> Result<&mut Room, CpuError> {
+        let (room, is_own) = self.find(batch)?;
+        if !is_own {
+            room.state.fill(0.0);
+            room.action.fill(0.0);
+            room.slate.fill(0);
+            room.accepted.fill(false);
+        }
+        Ok(room)
+    }
+
+    /// The same for a round that begins: what others left in the room, it will write over.
+    pub(crate) fn begin(&mut self, batch: &Batch) -> Result<&mut Room, CpuError> {
+        let (room, _) = self.find(batch)?;
+        room.over = false;
+        Ok(room)
+    }
+
+    /// A room, and whether it was the batch's.
+    fn find(&mut self, batch: &Batch) -> Result<(&mut Room, bool), CpuError> {
         let rooms = &mut self.0;
         let own = rooms.iter().position(|room| room.batch == batch.number);
         let place = own.or_else(|| rooms.iter().position(|room| room.over)).unwrap_or(rooms.len());
@@ -44,28 +63,24 @@ impl Rooms {
         if own.is_none() {
             room.furnish(batch)?;
         }
-        Ok(room)
+        Ok((room, own.is_some()))
     }
 }
 
 impl Room {
+    /// Makes the tables the batch's in size.
     fn furnish(&mut self, batch: &Batch) -> Result<(), CpuError> {
         let Batch { number, dimensions, shown, .. } = *batch;
         let users = batch.users.len();
         // Until all is there, it is nobody's.
         (self.batch, self.over) = (0, true);
-        renew("states", &mut self.state, batch.belief.len() + users * dimensions, 0.0)?;
-        renew("actions", &mut self.action, users * dimensions, 0.0)?;
-        renew("slates", &mut self.slate, users * shown, 0)?;
-        renew("acceptances", &mut self.accepted, users * shown, false)?;
-        renew("beliefs", &mut self.belief_before, batch.belief.len(), 0.0)?;
+        resize("states", &mut self.state, batch.belief.len() + users * dimensions, 0.0)?;
+        resize("actions", &mut self.action, users * dimensions, 0.0)?;
+        resize("slates", &mut self.slate, users * shown, 0)?;
+        resize("acceptances", &mut self.accepted, users * shown, false)?;
+        resize("beliefs", &mut self.belief_before, batch.belief.len(), 0.0)?;
         self.belief_before.copy_from_slice(&batch.belief);
         self.batch = number;
         Ok(())
     }
-}
-
-fn renew<T: Clone>(name: &'static str, table: &mut Vec<T>, elements: usize, value: T) -> Result<(), CpuError> {
-    table.clear();
-    resize(name, table, elements, value)
 }

@@ -35,8 +35,7 @@ impl Simulate for Cpu {
 
     fn observe(&mut self, world: &World, batch: &mut Batch) -> Result<(), CpuError> {
         let (clusters, dimensions, width) = (world.shape.clusters, world.shape.dimensions, world.shape.state());
-        let room = self.rooms.enter(batch)?;
-        room.over = false;
+        let room = self.rooms.begin(batch)?;
         let embeddings = world.embeddings(&batch.users).par_chunks_exact(dimensions);
         let rows = batch.belief.par_chunks_exact(clusters).zip(embeddings).with_min_len(TILE);
         self.pool.install(|| {

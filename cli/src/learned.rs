@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use recsim_core::checkpoint::{Table, restore_model};
+use recsim_core::checkpoint::restore_model;
 use recsim_core::config::{Auto, Environment, Plan};
 use recsim_core::td3::{AgentState, Learner};
 use recsim_core::world::World;
@@ -71,11 +71,7 @@ fn agent(run: &Path, learner: &Learner) -> Result<AgentState, BadInput> {
         return Err(refuse("this file is missing: the run has left no model yet".to_owned(), remedy));
     }
     let restored = tables::read(&folder, name).and_then(|tables| {
-        let find = |name: &str| {
-            let (shape, values) = tables.get(name)?;
-            Some(Table { name: name.to_owned(), shape: shape.clone(), values })
-        };
-        restore_model(&learner.actor, find).map_err(|error| error.to_string())
+        restore_model(&learner.actor, |name| tables::find(&tables, name)).map_err(|error| error.to_string())
     });
     let mut agent = learner.initial(0);
     agent.networks[0] = restored.map_err(|problem| refuse(problem, "restore it from a copy, or repeat the run"))?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use recsim_core::checkpoint::{Table, restore};
+use recsim_core::checkpoint::restore;
 use recsim_core::replay::Transitions;
 use recsim_core::state::State;
 use recsim_core::td3::Learner;
@@ -89,11 +89,8 @@ impl Found {
     fn try_state(&self, learner: &Learner) -> Result<State, String> {
         let header = &self.about.header;
         let tables = tables::read(&self.path, AGENT)?;
-        let find = |name: &str| {
-            let (shape, values) = tables.get(name)?;
-            Some(Table { name: name.to_owned(), shape: shape.clone(), values })
-        };
-        let agent = restore(header, learner, find).map_err(|error| format!("`{AGENT}`: {error}"))?;
+        let agent = restore(header, learner, |name| tables::find(&tables, name))
+            .map_err(|error| format!("`{AGENT}`: {error}"))?;
         let beliefs = tables::read(&self.path, USERS)?
             .remove(BELIEFS)
             .ok_or_else(|| format!("`{USERS}` has no `{BELIEFS}`"))?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use recsim_core::checkpoint::Table;
 use safetensors::{Dtype, SafeTensors};
 
 /// Shapes and numbers by name.
@@ -22,4 +23,10 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<Tables, String> {
         tables.insert(table, (view.shape().to_vec(), values));
     }
     Ok(tables)
+}
+
+/// The table of this name, as a checkpoint wants it.
+pub(crate) fn find<'a>(tables: &'a Tables, name: &str) -> Option<Table<'a>> {
+    let (shape, values) = tables.get(name)?;
+    Some(Table { name: name.to_owned(), shape: shape.clone(), values })
 }
