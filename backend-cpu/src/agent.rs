@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dfdx::losses::mse_loss;
 use dfdx::shapes::Rank0;
-use dfdx::tensor::{AsArray, NoneTape, PutTape, SplitTape, Tensor};
+use dfdx::tensor::{AsArray, PutTape, SplitTape, Tensor};
 use dfdx::tensor_ops::{Backward, MeanTo};
 use pulp::Arch;
 use rayon::prelude::*;
@@ -14,7 +14,7 @@ use recsim_core::net::Weights;
 use recsim_core::td3::{AgentState, Learner, Moments, Network, UpdateKeys, smooth, target_value};
 
 use crate::elementary::{normal_pairs, tanh};
-use crate::mlp::{Dropout, Host, Net, Room, Tape, squash, table, value, vectorised};
+use crate::mlp::{Dropout, Host, Net, Room, TILE, Tape, record, squash, table, value, vectorised};
 use crate::optimizer::{descend, follow, square};
 use crate::replay::{Replay, Sample};
 use crate::{CpuError, World};
@@ -57,10 +57,12 @@ impl Agent {
         keys: &UpdateKeys,
     ) -> Result<(), CpuError> {
         self.sample.draw(world, replay, self.learner.batch_size, keys)?;
-        let targets = self.target_values(world, replay, keys)?;
-        self.losses.critic_updates += 1;
-        self.losses.target_value += mean(&targets);
-        self.step_critics(targets, keys)
+        // None of the three needs another one's numbers.
+        let (targets, values) = rayon::join(
+            || self.target_values(world, replay, keys),
+            || rayon::join(|| self.values(Network::Critic1, keys), || self.values(Network::Critic2, keys)),
+        );
+        self.step_critics(targets?, [values.0?, values.1?])
     }
 
     pub(crate) fn improve_policy(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
@@ -124,21 +126,27 @@ impl Agent {
         Ok(values)
     }
 
-    fn step_critics(&mut self, targets: Vec<f32>, keys: &UpdateKeys) -> Result<(), CpuError> {
-        let critics = [Network::Critic1, Network::Critic2];
-        let [values_1, values_2] = critics.map(|network| {
-            let dropout = Dropout { share: self.learner.dropout, keys: *keys, network };
-            self.networks[network as usize].learn(&self.sample.input, &dropout)
-        });
-        let (values_1, values_2) = (values_1?, values_2?);
-        let targets = table(targets, self.sample.rows);
-        self.losses.q_value += f64::from(values_1.retaped::<NoneTape>().mean::<Rank0, _>().array());
+    /// A critic's values of the sample in training mode.
+    fn values(&self, network: Network, keys: &UpdateKeys) -> Result<Vec<f32>, CpuError> {
+        let dropout = Dropout { share: self.learner.dropout, keys: *keys, network };
+        self.networks[network as usize].forward(&self.sample.input, &dropout)
+    }
+
+    fn step_critics(&mut self, targets: Vec<f32>, values: [Vec<f32>; 2]) -> Result<(), CpuError> {
+        self.losses.critic_updates += 1;
+        self.losses.target_value += mean(&targets);
+        self.losses.q_value += mean(&values[0]);
+        let rows = self.sample.rows;
+        let [_, critic_1, critic_2] = &self.networks;
+        let [values_1, values_2] = record([critic_1, critic_2], values, rows);
+        let targets = table(targets, rows);
         let loss = mse_loss(values_1, targets.clone()) + mse_loss(values_2, targets);
         self.losses.critic_loss += f64::from(loss.array());
         self.critic_updates += 1;
-        self.losses.critic_gradient_norm += self.descend(&critics, loss, self.critic_updates)?;
-        for network in critics {
-            self.networks[network as usize].track();
+        self.losses.critic_gradient_norm +=
+            self.descend(&[Network::Critic1, Network::Critic2], loss, self.critic_updates)?;
+        for net in &mut self.networks[1..] {
+            net.track();
         }
         Ok(())
     }
@@ -148,7 +156,8 @@ impl Agent {
         let dropout = Dropout { share: learner.dropout, keys: *keys, network: Network::Actor };
         let critic = &networks[Network::Critic1 as usize];
         let states = sample.states(learner.action());
-        let action = squash(*arch, networks[0].learn(states, &dropout)?, learner.max_action as f32);
+        let [output] = record([&networks[0]], [networks[0].forward(states, &dropout)?], sample.rows);
+        let action = squash(*arch, output, learner.max_action as f32);
         let (action, tape) = action.split_tape();
         let values = value(*arch, &critic.layout, &critic.weights, states, action.clone().put_tape(tape));
         let size = action.put_tape(Default::default()).square().mean::<Rank0, _>();
@@ -212,6 +221,3 @@ impl Agent {
 fn mean(values: &[f32]) -> f64 {
     values.iter().copied().map(f64::from).sum::<f64>() / values.len() as f64
 }
-
-/// Rows of an update that go through the targets together: an update of 512 is two such tiles.
-const TILE: usize = 256;

@@ -123,12 +123,23 @@ impl Sample {
         let features = replay.clusters + 2 * replay.dimensions;
         resize("sampled transitions", &mut self.input, features * rows, 0.0)?;
         for (n, (sampled, reward)) in self.place.iter_mut().zip(&mut self.reward).enumerate() {
-            let place = index(keys.sample.with(n as u64), held) as usize;
-            (*sampled, *reward) = (place, replay.reward[place]);
-            let action = &replay.action[row(place, replay.dimensions)];
-            let features = state(world, replay, &replay.belief_before, place).chain(action.iter().copied());
-            fill_column(&mut self.input, rows, n, features);
+            *sampled = index(keys.sample.with(n as u64), held) as usize;
+            *reward = replay.reward[*sampled];
         }
+        let (states, actions) = self.input.split_at_mut((replay.clusters + replay.dimensions) * rows);
+        let place = &self.place;
+        rayon::join(
+            || {
+                for (n, &place) in place.iter().enumerate() {
+                    fill_column(states, rows, n, state(world, replay, &replay.belief_before, place));
+                }
+            },
+            || {
+                for (n, &place) in place.iter().enumerate() {
+                    fill_column(actions, rows, n, replay.action[row(place, replay.dimensions)].iter().copied());
+                }
+            },
+        );
         Ok(())
     }
 

@@ -20,12 +20,14 @@ mod vector;
 pub(crate) use evaluate::Room;
 pub(crate) use pass::Dropout;
 use pass::Pass;
-pub(crate) use tape::{Host, Net, Tape, squash, table, value};
+pub(crate) use tape::{Host, Net, Tape, record, squash, table, value};
 pub(crate) use vector::vectorised;
 
 /// Users that go through the actor together: whole vectors of them, and a batch of 4000 is 25 tiles, none of them cut at
 /// its ends.
 pub(crate) const ROWS: usize = 160;
+/// Rows of an update that go through a network together in evaluation mode: an update of 512 is two such tiles.
+pub(crate) const TILE: usize = 256;
 /// Features that are computed together in training mode; a multiple of 4 for the draws of Dropout. Smaller tiles would
 /// feed more threads, at a price: every tile packs the layer's input anew (64 costs a tenth more than 128).
 const FEATURES: usize = 128;

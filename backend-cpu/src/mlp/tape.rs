@@ -3,6 +3,8 @@
 //! dfdx lends no slice of a tensor's numbers, so parameters lie in a buffer of ours, and a network's tensor in dfdx is
 //! its *slot*: the leaf under whose name the tape collects the gradient of all parameters, flat, in the layout's order.
 
+use std::array;
+use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dfdx::shapes::HasShape;
@@ -11,7 +13,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::net::{Layout, Weights};
 
-use super::{Dropout, Pass, ROWS, Room, vectorised};
+use super::{Dropout, Pass, Room, TILE, vectorised};
 use crate::{CpuError, elementary};
 
 /// dfdx's device.
@@ -41,32 +43,44 @@ impl Net {
         }
     }
 
-    /// The output in training mode, `[outputs, rows]`, for `input`, `[inputs, rows]`. On the way back, the gradient by
-    /// the parameters is added to the slot's; the input gets none.
-    ///
-    /// The network keeps one pass: go back before the next one.
-    pub(crate) fn learn(&self, input: &[f32], dropout: &Dropout) -> Result<Table<Tape>, CpuError> {
-        let rows = input.len() / self.layout.inputs();
-        let mut room = locked(&self.pass);
-        room.make_room(&self.layout, rows)?;
-        let output = table(room.forward(&self.layout, &self.weights, input, dropout).to_vec(), rows);
-        drop(room);
-        let (ghost, slot) = (output.ghost(), self.slot.ghost());
-        let (layout, weights, pass) = (Arc::clone(&self.layout), Arc::clone(&self.weights), Arc::clone(&self.pass));
-        let mut tape = Tape::default();
-        tape.add_backward_op(move |gradients| {
-            let slope = gradients.get_or_alloc_mut(&ghost)?.to_vec();
-            let gradient = gradients.get_or_alloc_mut(&slot)?;
-            locked(&pass).backward(&layout, &weights, &slope, gradient);
-            Ok(())
-        });
-        Ok(output.put_tape(tape))
+    /// The output in training mode, `[outputs, rows]`, for `input`, `[inputs, rows]`; [`record`] puts it on a tape.
+    pub(crate) fn forward(&self, input: &[f32], dropout: &Dropout) -> Result<Vec<f32>, CpuError> {
+        let mut pass = locked(&self.pass);
+        pass.make_room(&self.layout, input.len() / self.layout.inputs())?;
+        Ok(pass.forward(&self.layout, &self.weights, input, dropout).to_vec())
     }
 
     /// Lets the running statistics follow those of the last pass.
     pub(crate) fn track(&mut self) {
         locked(&self.pass).track(&self.layout, &mut Arc::make_mut(&mut self.weights).statistics);
     }
+}
+
+/// Puts on a tape what networks gave for so many rows: on that of the first output. They go their ways back side by
+/// side, and add the gradient by their parameters to their slots'; the input gets none.
+///
+/// A network keeps one pass: go back before the next one.
+pub(crate) fn record<const N: usize>(nets: [&Net; N], outputs: [Vec<f32>; N], rows: usize) -> [Table<Tape>; N] {
+    let outputs = outputs.map(|output| table(output, rows));
+    let ghosts = array::from_fn::<_, N, _>(|n| (outputs[n].ghost(), nets[n].slot.ghost()));
+    let nets = nets.map(|net| (Arc::clone(&net.layout), Arc::clone(&net.weights), Arc::clone(&net.pass)));
+    let mut tape = Tape::default();
+    tape.add_backward_op(move |gradients| {
+        let mut tables = Vec::with_capacity(N);
+        for (output, slot) in &ghosts {
+            let slope = gradients.get_or_alloc_mut(output)?.to_vec();
+            tables.push((slope, take(&mut **gradients.get_or_alloc_mut(slot)?)));
+        }
+        nets.par_iter().zip(&mut tables).for_each(|((layout, weights, pass), (slope, gradient))| {
+            locked(pass).backward(layout, weights, slope, gradient);
+        });
+        for ((_, slot), (_, gradient)) in ghosts.iter().zip(tables) {
+            **gradients.get_or_alloc_mut(slot)? = gradient;
+        }
+        Ok(())
+    });
+    let mut tape = Some(tape);
+    outputs.map(|output| output.put_tape(tape.take().unwrap_or_default()))
 }
 
 /// `max_action * tanh(output)`.
@@ -112,7 +126,7 @@ pub(crate) fn value(
     let inputs = layout.inputs() - dimensions..layout.inputs();
     let chosen = numbers(&action, shape);
     let tiles = |first: usize, room: &mut Room| {
-        let width = ROWS.min(rows - first);
+        let width = TILE.min(rows - first);
         let input = room.input(layout, width).chunks_exact_mut(width);
         for (input, from) in input.zip(state.chunks_exact(rows).chain(chosen.chunks_exact(rows))) {
             input.copy_from_slice(&from[first..first + width]);
@@ -120,7 +134,7 @@ pub(crate) fn value(
         let values = room.evaluate(layout, weights, width).to_vec();
         (values, room.slope_by_input(layout, weights, &inputs, width).to_vec())
     };
-    let firsts: Vec<usize> = (0..rows).step_by(ROWS).collect();
+    let firsts: Vec<usize> = (0..rows).step_by(TILE).collect();
     let tiles: Vec<_> =
         firsts.into_par_iter().map_init(|| Room::new(arch), |room, first| tiles(first, room)).collect();
 
@@ -129,7 +143,7 @@ pub(crate) fn value(
     tape.add_backward_op(move |gradients| {
         let by_value = gradients.get_or_alloc_mut(&from)?.to_vec();
         let by_action = gradients.get_or_alloc_mut(&to)?;
-        for ((_, slopes), first) in tiles.iter().zip((0..rows).step_by(ROWS)) {
+        for ((_, slopes), first) in tiles.iter().zip((0..rows).step_by(TILE)) {
             let width = slopes.len() / dimensions;
             for (slopes, by_action) in slopes.chunks_exact(width).zip(by_action.chunks_exact_mut(rows)) {
                 let by_value = &by_value[first..first + width];

@@ -10,7 +10,7 @@ use recsim_core::net::{Layer, Layout, NORM_EPSILON, Weights};
 use recsim_core::rng::{Key, Purpose, uniform};
 use recsim_core::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept};
 
-use super::{Dropout, Host, Net, squash, table, value};
+use super::{Dropout, Host, Net, record, squash, table, value};
 
 type Stock<S> = Tensor<S, f32, Host>;
 
@@ -23,7 +23,7 @@ fn the_gradient_is_that_of_stock_dfdx_operations() {
         let goal = table(random(3, layout.outputs() * ROWS), ROWS);
 
         let net = Net::new(Arch::new(), &layout, &weights);
-        let output = net.learn(&input, &dropout).unwrap();
+        let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
         let found = output.retaped::<dfdx::prelude::NoneTape>().as_vec();
         let mut gradients = (output - goal.clone()).square().mean::<Rank0, _>().backward();
         let gradient: &Vec<f32> = gradients.get_or_alloc_mut(&net.slot).unwrap();
@@ -48,11 +48,12 @@ fn a_step_along_the_gradient_changes_the_loss_by_its_norm() {
         let input = random(seed + 100, layout.inputs() * ROWS);
         let coefficient = random(seed + 200, layout.outputs() * ROWS);
         let loss = |weights: &Weights| {
-            let output = Net::new(Arch::new(), &layout, weights).learn(&input, &dropout).unwrap();
-            output.as_vec().iter().zip(&coefficient).map(|(&o, &c)| f64::from(o) * f64::from(c)).sum::<f64>()
+            let output = Net::new(Arch::new(), &layout, weights).forward(&input, &dropout).unwrap();
+            output.iter().zip(&coefficient).map(|(&o, &c)| f64::from(o) * f64::from(c)).sum::<f64>()
         };
         let net = Net::new(Arch::new(), &layout, &weights);
-        let output = net.learn(&input, &dropout).unwrap() * table(coefficient.clone(), ROWS);
+        let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
+        let output = output * table(coefficient.clone(), ROWS);
         let mut gradients = output.sum::<Rank0, _>().backward();
         let gradient = gradients.get_or_alloc_mut(&net.slot).unwrap().to_vec();
         let slope = slope_along(&gradient, |step| {
