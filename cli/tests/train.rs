@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::{Place, floats, json, json_lines, stderr, tensor};
+use common::{Place, floats, json, json_lines, stderr, stdout, tensor};
 use nalgebra::{DVector, DVectorView};
 use recsim_core::config::{Config, Plan};
 use recsim_core::metrics::pp1_distance;
@@ -236,6 +236,20 @@ fn learning_that_diverges_fails_and_says_what_may_help() {
     assert!(stderr(&output).contains("diverged") && stderr(&output).contains("`td3.learning_rate`"));
     assert_eq!(json_lines(&place.path("run/rounds.jsonl")).len(), 2, "the rounds before are kept");
     assert!(place.run(&["show", "run"]).status.success());
+}
+
+#[test]
+fn an_agent_that_stops_learning_is_called_so_once_and_in_the_summary() {
+    let place = Place::new();
+    let steep = ["--backend", "reference", "--episodes", "4", "--set", "td3.learning_rate=0.03"];
+    let output = place.train("run", &[&steep[..], &["--set", "td3.gradient_steps=40"]].concat());
+    let saturated = |text: &str| text.matches("components lie at their bounds").count();
+    assert_eq!((saturated(&stderr(&output)), saturated(&stdout(&output))), (1, 1), "{}", stderr(&output));
+    let summary: Value = serde_json::from_str(&stdout(&place.run(&["show", "run", "--json"]))).unwrap();
+    assert_eq!(summary["concerns"][0]["concern"], "saturated");
+    assert_eq!(summary["concerns"][0]["share"], summary["episodes"][3]["action_saturation"]);
+    let calm = place.train("calm", &["--backend", "reference"]);
+    assert!(!stderr(&calm).contains("warning") && !stdout(&calm).contains("warning"));
 }
 
 /// A first update whose losses are sound, but whose step is not.

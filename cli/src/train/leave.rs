@@ -117,6 +117,11 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         Ok(rounds)
     }
 
+    /// The episodes that the run had done before it was gone on with.
+    pub(super) fn episodes(&self) -> anyhow::Result<Vec<EpisodeReport>> {
+        lines::read(&self.folder.join(names::EPISODES))
+    }
+
     /// After every round, with the episode if it was its last.
     pub(super) fn round<B: Device>(
         &mut self,

@@ -10,7 +10,7 @@ mod summary;
 use std::time::Instant;
 
 use recsim_core::backend::Device;
-use recsim_core::metrics::EpisodeReport;
+use recsim_core::metrics::{Concern, EpisodeReport};
 use recsim_core::session::{Session, Watcher};
 
 use crate::arguments::{Show, Train};
@@ -130,6 +130,7 @@ fn follow<B: Device>(
     let epoch = Instant::now();
     let (episode, _) = session.next_round();
     let mut rounds = leavings.rounds_of(episode)?;
+    let mut concerns = Concerns::of(leavings.episodes()?);
     if session.finished() {
         // Its last results may not have been written.
         leavings.save(session.plan().schedule.episodes, session)?;
@@ -141,10 +142,15 @@ fn follow<B: Device>(
             progress.round(&report);
             rounds.push(report);
             let complete = rounds.len() == session.plan().schedule.rounds as usize;
-            let episode = complete.then(|| EpisodeReport::of(&rounds, session.initial_distance())).flatten();
+            let discount = session.plan().learner.discount;
+            let episode =
+                complete.then(|| EpisodeReport::of(&rounds, session.initial_distance(), discount)).flatten();
             leavings.round(&rounds[rounds.len() - 1], episode.as_ref(), session)?;
             if let Some(episode) = episode {
                 progress.episode(&episode);
+                for concern in concerns.new_ones(episode) {
+                    progress.say(&format!("warning: {concern}"));
+                }
                 rounds.clear();
             }
         }
@@ -156,6 +162,27 @@ fn follow<B: Device>(
     }
     leavings.conclude(session)?;
     Ok(None)
+}
+
+/// What has been said of whether the agent learns: a thing is said when it begins, and not after every episode.
+struct Concerns {
+    episodes: Vec<EpisodeReport>,
+    known: Vec<Concern>,
+}
+
+impl Concerns {
+    fn of(episodes: Vec<EpisodeReport>) -> Self {
+        let known = Concern::after(&episodes).collect();
+        Self { episodes, known }
+    }
+
+    /// Those that the episode before did not give.
+    fn new_ones(&mut self, episode: EpisodeReport) -> Vec<Concern> {
+        self.episodes.push(episode);
+        let concerns: Vec<Concern> = Concern::after(&self.episodes).collect();
+        let before = std::mem::replace(&mut self.known, concerns.clone());
+        concerns.into_iter().filter(|concern| !before.iter().any(|known| known.resembles(concern))).collect()
+    }
 }
 
 /// Shows how far a round is, and puts its updates off when asked to stop.

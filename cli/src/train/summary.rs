@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use indicatif::HumanBytes;
-use recsim_core::metrics::{EpisodeReport, RoundReport};
+use recsim_core::metrics::{Concern, EpisodeReport, RoundReport};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -22,6 +22,8 @@ pub(super) struct Summary {
     folder: String,
     run: Run,
     episodes: Vec<EpisodeReport>,
+    /// Reasons to doubt that the agent learns, as of the last episode.
+    concerns: Vec<Concern>,
     /// The last round, whether or not its episode was finished.
     last_round: Option<RoundReport>,
     /// None if the run goes on, or was ended without a chance to say so.
@@ -37,10 +39,12 @@ impl Summary {
             return Err(BadInput::new(folder.display(), problem, remedy).into());
         }
         let end = folder.join(names::SUMMARY);
+        let episodes: Vec<EpisodeReport> = lines::read(&folder.join(names::EPISODES))?;
         Ok(Self {
             folder: folder.display().to_string(),
             run: read_json(&folder.join(names::RUN))?,
-            episodes: lines::read(&folder.join(names::EPISODES))?,
+            concerns: Concern::after(&episodes).collect(),
+            episodes,
             last_round: lines::last(&folder.join(names::ROUNDS))?,
             end: if end.exists() { Some(read_json(&end)?) } else { None },
         })
@@ -142,6 +146,8 @@ impl Summary {
             "improved",
             "combined",
             "saturation",
+            "value",
+            "return",
             "user-steps/s",
         ];
         let rows = self.episodes.iter().map(|episode| {
@@ -154,6 +160,8 @@ impl Summary {
                 percent(episode.improved_share),
                 format!("{:.4}", episode.combined_score),
                 percent(episode.action_saturation),
+                number(episode.learning.as_ref().map(|learning| learning.q_value)),
+                number(episode.realised_return),
                 thousands(episode.user_steps_per_second as u64),
             ]
         });
@@ -167,6 +175,9 @@ impl fmt::Display for Summary {
         if !self.episodes.is_empty() {
             write!(f, "\n{}", self.episodes())?;
         }
+        for concern in &self.concerns {
+            writeln!(f, "\nwarning: {concern}")?;
+        }
         if let Some(end) = &self.end {
             writeln!(f, "\nfiles")?;
             for file in &end.files {
@@ -178,6 +189,10 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
 }
 
 fn checkpoint(last: &Path, kept: &Kept) -> String {

@@ -1,5 +1,6 @@
 //! What is reported of a run (`spec` section 6).
 
+mod concern;
 mod episode;
 mod fixed;
 mod losses;
@@ -7,6 +8,7 @@ mod pentagon;
 mod report;
 mod tally;
 
+pub use concern::Concern;
 pub use fixed::Fixed;
 pub use losses::Losses;
 pub use pentagon::pp1_distance;

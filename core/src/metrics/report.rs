@@ -85,6 +85,10 @@ pub struct EpisodeReport {
     pub total_reward: f64,
     /// Mean reward per user in the last round minus that in the first.
     pub reward_trend: f64,
+    /// What values stand for, as it came: the mean over rounds of the discounted sum of average rewards from the round on.
+    /// The last round's reward is taken to go on for ever, as an episode's end is a time limit and values run past it. To
+    /// be compared with [`LearningReport::q_value`]. None at a discount of 1, where it has no bound.
+    pub realised_return: Option<f64>,
     /// Mean summed distance to the target before the first round.
     pub initial_distance: f64,
     /// And after the last.

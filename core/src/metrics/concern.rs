@@ -1,0 +1,201 @@
+//! Signs in a run's episodes that its agent does not learn.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::EpisodeReport;
+
+/// A reason to doubt that the agent learns. Its [`Display`](fmt::Display) says it in words, and what may help.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "concern", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Concern {
+    /// Too many of the policy's action components lie at their bounds, where tanh is flat: the actor gets no gradient
+    /// there, and cannot come back.
+    Saturated {
+        /// The share, in `(0, 1]`.
+        share: f64,
+    },
+    /// The critics promise more than comes: the actor climbs their errors.
+    Overestimated {
+        /// Mean value of the sampled actions.
+        value: f64,
+        /// The realised return; see [`EpisodeReport::realised_return`].
+        realised: f64,
+    },
+    /// For two episodes now, users have ended no nearer to the target than without learning.
+    NoNearer {
+        /// Mean summed distance at the episode's end.
+        distance: f64,
+        /// The best of an episode before learning began; the distance at the start if learning began in the first.
+        unlearned: f64,
+    },
+}
+
+impl Concern {
+    /// What there is to say after the last of a run's `episodes`, in their order, of which there may be any number.
+    ///
+    /// ```
+    /// # use recsim_core::metrics::{Concern, EpisodeReport};
+    /// # fn of(episodes: &[EpisodeReport]) {
+    /// for concern in Concern::after(episodes) {
+    ///     eprintln!("warning: {concern}");
+    /// }
+    /// # }
+    /// assert_eq!(Concern::after(&[]).count(), 0);
+    /// ```
+    pub fn after(episodes: &[EpisodeReport]) -> impl Iterator<Item = Self> {
+        let last = episodes.last().filter(|last| last.learning.is_some());
+        let concerns = last.map(|last| [saturated(last), overestimated(last), no_nearer(episodes)]);
+        concerns.into_iter().flatten().flatten()
+    }
+
+    /// Whether another one is of the same kind, whatever its numbers.
+    pub fn resembles(&self, other: &Self) -> bool {
+        core::mem::discriminant(self) == core::mem::discriminant(other)
+    }
+}
+
+fn saturated(last: &EpisodeReport) -> Option<Concern> {
+    let share = last.action_saturation;
+    (share > MOST_SATURATED).then_some(Concern::Saturated { share })
+}
+
+fn overestimated(last: &EpisodeReport) -> Option<Concern> {
+    let (learning, realised) = (last.learning.as_ref()?, last.realised_return?);
+    // Of both critics: what one is off by, at a typical transition. Less than that says nothing.
+    let error = libm::sqrt(learning.critic_loss / 2.0);
+    let value = learning.q_value;
+    (value - realised > f64::max(0.5 * realised.abs(), error)).then_some(Concern::Overestimated { value, realised })
+}
+
+fn no_nearer(episodes: &[EpisodeReport]) -> Option<Concern> {
+    let learned = |episode: &EpisodeReport| episode.learning.is_some();
+    let [.., before, last] = episodes else { return None };
+    let unlearned = episodes.iter().take_while(|episode| !learned(episode)).map(|episode| episode.mean_distance);
+    let unlearned = unlearned.reduce(f64::min).unwrap_or(last.initial_distance);
+    let far = |episode: &EpisodeReport| learned(episode) && episode.mean_distance >= unlearned;
+    (far(before) && far(last)).then_some(Concern::NoNearer { distance: last.mean_distance, unlearned })
+}
+
+impl fmt::Display for Concern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Saturated { share } => write!(
+                f,
+                "{:.0} % of the action's components lie at their bounds, where the actor learns nothing; raise \
+                 td3.action_l2, or lower td3.learning_rate",
+                100.0 * share
+            ),
+            Self::Overestimated { value, realised } => write!(
+                f,
+                "the critics promise {value:.3} where {realised:.3} comes of it, and the actor follows them; lower \
+                 td3.discount or td3.tau, or give more td3.gradient_steps"
+            ),
+            Self::NoNearer { distance, unlearned } => write!(
+                f,
+                "the agent does not learn: for two episodes users have ended {distance:.4} from the target, and without \
+                 learning it was {unlearned:.4}; see how saturated actions are, and try more td3.gradient_steps or \
+                 td3.exploration_items"
+            ),
+        }
+    }
+}
+
+/// The share of saturated components above which an actor is in danger: a fifth.
+const MOST_SATURATED: f64 = 0.2;
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    use super::super::{LearningReport, Seconds};
+    use super::*;
+
+    /// Users end at 0.3 of 1; nothing was learned.
+    fn unlearned() -> EpisodeReport {
+        EpisodeReport {
+            episode: 1,
+            acceptance_rate: 0.5,
+            improved: 1,
+            improved_share: 1.0,
+            average_reward: 5.0,
+            total_reward: 5.0,
+            reward_trend: 0.0,
+            realised_return: Some(10.0),
+            initial_distance: 1.0,
+            mean_distance: 0.3,
+            engagement: 0.0,
+            alignment: 0.0,
+            combined_score: 0.0,
+            action_saturation: 0.5,
+            total_interactions: 0,
+            updates: 0,
+            learning: None,
+            seconds: Seconds::default(),
+            user_steps_per_second: 0.0,
+        }
+    }
+
+    fn learned(mean_distance: f64, action_saturation: f64, q_value: f64, critic_loss: f64) -> EpisodeReport {
+        let learning = LearningReport {
+            critic_updates: 1,
+            policy_updates: 0,
+            critic_loss,
+            actor_loss: None,
+            q_value,
+            target_value: q_value,
+            critic_gradient_norm: 1.0,
+            actor_gradient_norm: None,
+        };
+        EpisodeReport { mean_distance, action_saturation, learning: Some(learning), ..unlearned() }
+    }
+
+    fn after(episodes: &[EpisodeReport]) -> Vec<Concern> {
+        Concern::after(episodes).collect()
+    }
+
+    #[test]
+    fn an_agent_that_learns_gives_no_concern() {
+        let good = learned(0.2, 0.2, 15.0, 50.0);
+        let run = [unlearned(), good.clone(), good];
+        for episodes in [&run[..1], &run[1..2], &run] {
+            assert_eq!(after(episodes), []);
+        }
+    }
+
+    #[test]
+    fn saturation_above_a_fifth_is_one() {
+        let concerns = after(&[learned(0.2, 0.21, 10.0, 1.0)]);
+        assert_eq!(concerns, [Concern::Saturated { share: 0.21 }]);
+        assert!(concerns[0].to_string().starts_with("21 % of the action's components"));
+    }
+
+    #[test]
+    fn values_far_above_the_return_are_one_if_the_critics_do_not_err_as_much() {
+        assert_eq!(
+            after(&[learned(0.2, 0.0, 15.1, 50.0)]),
+            [Concern::Overestimated { value: 15.1, realised: 10.0 }]
+        );
+        assert_eq!(after(&[learned(0.2, 0.0, 15.1, 52.1)]), [], "the root of 26.05 is more than 5.1");
+        assert_eq!(after(&[learned(0.2, 0.0, -20.0, 1.0)]), []);
+        let unknown = EpisodeReport { realised_return: None, ..learned(0.2, 0.0, 100.0, 1.0) };
+        assert_eq!(after(&[unknown]), []);
+    }
+
+    #[test]
+    fn two_episodes_no_nearer_than_without_learning_are_one() {
+        let worse = learned(0.3, 0.0, 10.0, 1.0);
+        let better = learned(0.29, 0.0, 10.0, 1.0);
+        let concern = [Concern::NoNearer { distance: 0.3, unlearned: 0.3 }];
+        assert_eq!(after(&[unlearned(), worse.clone(), worse.clone()]), concern);
+        assert_eq!(after(&[unlearned(), worse.clone()]), []);
+        assert_eq!(after(&[unlearned(), better.clone(), worse.clone()]), []);
+        assert_eq!(after(&[unlearned(), worse.clone(), better]), []);
+        assert_eq!(after(&[worse.clone(), worse]), [], "nearer than at the start");
+        let lost = learned(1.0, 0.0, 10.0, 1.0);
+        assert_eq!(after(&[lost.clone(), lost]), [Concern::NoNearer { distance: 1.0, unlearned: 1.0 }]);
+    }
+}
