@@ -6,6 +6,7 @@ use std::path::Path;
 
 use recsim_core::config::Config;
 use recsim_core::evaluation::Metrics;
+use recsim_core::evaluation::breakdown::Counts;
 use recsim_core::evaluation::reliability::Reliability;
 use recsim_core::evaluation::resample::Interval;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,12 @@ pub(crate) struct Evaluation {
     pub(crate) blocks: usize,
     /// The users' mean summed distance to the target at the start.
     pub(crate) initial_distance: f64,
+    /// `[K]`: the users' mean beliefs at the start.
+    pub(crate) initial_beliefs: Vec<f64>,
+    /// `[K]`
+    pub(crate) target: Vec<f32>,
+    /// The farthest any item lies from its cluster's centre: distances are told by tenths of it.
+    pub(crate) farthest: f32,
     /// The best first.
     pub(crate) policies: Vec<Policy>,
     /// Every two of them, the better one first.
@@ -68,6 +75,12 @@ pub(crate) struct Policy {
     pub(crate) curves: Curves,
     /// Acceptances by their probability, of all seeds.
     pub(crate) reliability: Reliability,
+    /// `[rounds][K]`: mean beliefs after the round.
+    pub(crate) beliefs: Vec<Vec<f64>>,
+    /// `[rounds][K]`: items by round and cluster, of all seeds.
+    pub(crate) by_round: Counts,
+    /// `[K][10]`: items by cluster and distance, of all seeds.
+    pub(crate) by_distance: Counts,
 }
 
 /// A value for each round, from the first on.
@@ -115,7 +128,7 @@ pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
 
 pub(crate) const FORMAT: &str = "recsim evaluation";
 /// Raised when a field changes its meaning.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// What tells an evaluation from other files.
 #[derive(Deserialize)]
