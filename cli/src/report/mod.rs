@@ -38,10 +38,13 @@ pub(crate) fn run(arguments: &Report) -> anyhow::Result<()> {
         }
     }
     files.into_iter().try_for_each(Replacement::commit)?;
+    let mut missing: Vec<Missing<'_>> = sections.iter().filter_map(missing).collect();
+    // What is missing for one reason stands together.
+    missing.sort_by_key(|missing| missing.why);
     let told = Told {
         report: options.output.display().to_string(),
         plots: figures.iter().map(|figure| &*figure.id).collect(),
-        missing: sections.iter().filter_map(missing).collect(),
+        missing,
     };
     match (arguments.json, arguments.quiet) {
         (true, _) => output::json(&told),
@@ -68,7 +71,10 @@ struct Missing<'a> {
 impl std::fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}: {} plots", self.report, self.plots.len())?;
-        self.missing.iter().try_for_each(|Missing { part, why }| writeln!(f, "  without \"{part}\": {why}"))
+        self.missing.chunk_by(|a, b| a.why == b.why).try_for_each(|missing| {
+            let parts: Vec<&str> = missing.iter().map(|missing| missing.part).collect();
+            writeln!(f, "  without {}: {}", parts.join(", "), missing[0].why)
+        })
     }
 }
 

@@ -76,8 +76,9 @@ impl<'a> Frame<'a> {
         let rows = self.rows();
         let top = ABOVE + rows.len() as f64 * LINE + 11.0;
         let mut svg = String::new();
+        let size = [px(self.width), px(top + height)];
         {
-            let area = SVGBackend::with_string(&mut svg, (px(self.width) as u32, px(top + height) as u32));
+            let area = SVGBackend::with_string(&mut svg, (size[0] as u32, size[1] as u32));
             let area = area.into_drawing_area();
             put(&area, (MARGIN, ABOVE - 4.0), self.title, (Ink::Text, HPos::Left, VPos::Bottom))?;
             for (n, row) in rows.iter().enumerate() {
@@ -93,7 +94,10 @@ impl<'a> Frame<'a> {
             paint(&area, top)?;
             area.present()?;
         }
-        Ok(named(&svg))
+        // By itself a plot is as large as it is meant to be; only its coordinates are finer.
+        let told = |[width, height]: [f64; 2]| format!("width=\"{width}\" height=\"{height}\"");
+        let size = size.map(f64::from);
+        Ok(named(&svg).replacen(&told(size), &told(size.map(|length| length / SCALE)), 1))
     }
 
     /// The legend, broken into lines.
@@ -172,7 +176,7 @@ const BELOW: f64 = 43.0;
 const RIGHT: f64 = 20.0;
 const SWATCH: f64 = 14.0;
 /// Between two entries of a legend.
-const GAP: f64 = 12.0;
+const GAP: f64 = 14.0;
 /// Letters of a legend's entry.
 pub(super) const LEGEND: usize = 44;
 const HEAD: usize = 10;

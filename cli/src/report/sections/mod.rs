@@ -71,22 +71,20 @@ pub(super) fn all(sources: &Sources) -> anyhow::Result<Vec<Section>> {
     ])
 }
 
-/// What is drawn of all groups, and of each: beside it if there is but one, and else under its name.
+/// What is drawn of all groups, and then of each, which is named if there are several.
 fn with_each(
-    mut all: Vec<Figure>,
+    mut figures: Vec<Figure>,
     groups: &[Group<'_>],
     each: impl Fn(&Group<'_>, usize) -> anyhow::Result<Figure>,
 ) -> anyhow::Result<Vec<Block>> {
-    if let [group] = groups {
-        all.push(each(group, 0)?);
-        return Ok(vec![Block::Figures(all)]);
-    }
-    let mut blocks = vec![Block::Figures(all)];
     for (n, group) in groups.iter().enumerate() {
-        blocks.push(Block::Heading(group.name.clone()));
-        blocks.push(Block::Figures(vec![each(group, n)?]));
+        let mut figure = each(group, n)?;
+        if groups.len() > 1 {
+            figure.title = format!("{}: {}", figure.title, group.name);
+        }
+        figures.push(figure);
     }
-    Ok(blocks)
+    Ok(vec![Block::Figures(figures)])
 }
 
 /// A heading for each of several things, and none for a single one.
