@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Eval(Eval),
     /// Show what a run's agent recommends to one user
     Recommend(Recommend),
+    /// Draw what runs and evaluations hold, as one HTML file
+    Report(Report),
     /// Time the stages of the loop
     Bench(Bench),
     /// Say what each backend finds on this machine
@@ -183,6 +185,26 @@ pub(crate) struct Recommend {
     #[arg(long, value_name = "BACKEND")]
     pub(crate) backend: Option<String>,
     /// Print one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Report {
+    /// Folders of runs, and files of evaluations or folders that hold one. Runs that differ in their seed alone are drawn
+    /// as one, with a band
+    #[arg(required = true, value_name = "RUN|EVALUATION")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// The page, or a folder for it
+    #[arg(short, long, value_name = "FILE|DIR", default_value = "report.html")]
+    pub(crate) out: PathBuf,
+    /// Put every plot as SVG, and its numbers as CSV, into this folder too
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plots: Option<PathBuf>,
+    /// Print nothing when it goes well
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Print what was drawn, and what was not, as one line of JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -17,6 +17,7 @@ mod progress;
 #[cfg(test)]
 mod properties;
 mod recommend;
+mod report;
 mod source;
 mod train;
 mod world;
@@ -55,6 +56,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Doctor { json } => doctor::run(json),
         Command::World { command, quiet, json, threads } => {
             world::run(command, quiet, json, threads.map(|threads| threads as usize))

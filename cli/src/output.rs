@@ -73,6 +73,21 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
+/// Words as a shell takes them.
+pub(crate) fn command(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +101,11 @@ mod tests {
     fn durations_read_in_their_unit() {
         let read = [0.0123, 59.96, 150.0, 7500.0].map(duration);
         assert_eq!(read, ["12 ms", "60.0 s", "2 min 30 s", "2 h 5 min"]);
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_not_take_them_as_they_are() {
+        let read = ["a/b=1", "", "it's", "$x"].map(quoted);
+        assert_eq!(read, ["a/b=1", "''", r"'it'\''s'", "'$x'"]);
     }
 }

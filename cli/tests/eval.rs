@@ -112,7 +112,7 @@ fn a_file_has_curves_pairs_and_all_that_makes_it_again() {
     std::fs::create_dir(place.path("folder")).unwrap();
     eval(&place, &["--out", "folder", "--policies", "popular,anti", "--rounds", "3", "--seed", "9", "-q"]);
     let file = json(&place.path("folder/evaluation.json"));
-    assert_eq!((&file["format"], &file["version"]), (&"recsim evaluation".into(), &1.into()));
+    assert_eq!((&file["format"], &file["version"]), (&"recsim evaluation".into(), &2.into()));
     assert_eq!((&file["seeds"], &file["interrupted"]), (&serde_json::json!([9, 10]), &false.into()));
     assert_eq!((&file["rounds"], &file["users"], &file["chosen"]), (&3.into(), &40.into(), &4.into()));
     let policies = file["policies"].as_array().unwrap();
@@ -129,6 +129,18 @@ fn a_file_has_curves_pairs_and_all_that_makes_it_again() {
             .map(|bin| bin["shown"].as_u64().unwrap())
             .sum();
         assert_eq!(shown, 40 * 3 * 8 * 2);
+        let sum = |of: &str, what: &str| -> u64 {
+            let rows = policy[of][what].as_array().unwrap().iter();
+            rows.flat_map(|row| row.as_array().unwrap().iter().map(|count| count.as_u64().unwrap())).sum()
+        };
+        assert_eq!((sum("by_round", "shown"), sum("by_distance", "shown")), (shown, shown));
+        assert_eq!(sum("by_round", "accepted"), sum("by_distance", "accepted"));
+        // Beliefs never pass the target, so that the mean distance is what the mean beliefs lack.
+        let of_clusters = |values: &Value| -> f64 {
+            values.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).sum()
+        };
+        let left = of_clusters(&file["target"]) - of_clusters(&policy["beliefs"][2]);
+        assert!((left - curve[2]["mean"].as_f64().unwrap()).abs() < 1e-6);
     }
     for pair in file["pairs"].as_array().unwrap() {
         let of = |name: &Value, metric: &str| {

@@ -121,7 +121,8 @@ impl Job for Comparison<'_> {
         let (random, greedy) = (place(&Name::Random), place(&Name::Greedy));
         let (random, greedy) = random.zip(greedy).expect("the ends of the scale are always tried");
         let study = Study::new(episodes, random, greedy);
-        let about = Circumstances { about, world, plan: &plan, interrupted: interrupted.is_some() };
+        let about =
+            Circumstances { about, world, evaluator: &evaluator, plan: &plan, interrupted: interrupted.is_some() };
         Ok((Some(report::of(&study, options, about, &crew)), interrupted))
     }
 }
@@ -130,6 +131,7 @@ impl Job for Comparison<'_> {
 struct Circumstances<'a> {
     about: About,
     world: &'a WorldFile,
+    evaluator: &'a Evaluator<'a>,
     plan: &'a Plan,
     interrupted: bool,
 }

@@ -8,6 +8,7 @@ use crate::config::{AUTO, Settings};
 use crate::device::Choice;
 use crate::error::BadInput;
 use crate::files::{evaluation, folder};
+use crate::output;
 
 /// Everything an evaluation needs to know, except its world.
 pub(super) struct Options {
@@ -33,7 +34,7 @@ impl Options {
             let problem = format!("there are no {} seeds from {first} on", arguments.seeds);
             return Err(settings.refuse_value("experiment.seed", problem).into());
         };
-        let output = arguments.out.as_deref().map(|out| output(out, &settings)).transpose()?;
+        let output = arguments.out.as_deref().map(|out| file(out, &settings)).transpose()?;
         Ok(Self {
             policies: Name::all(&arguments.policies)?,
             seeds: (first..=last).collect(),
@@ -48,7 +49,7 @@ impl Options {
 }
 
 /// The file that is meant, which may be written.
-fn output(out: &Path, settings: &Settings) -> Result<PathBuf, BadInput> {
+fn file(out: &Path, settings: &Settings) -> Result<PathBuf, BadInput> {
     if out.as_os_str().is_empty() {
         return Err(BadInput::new("--out", "the path is empty", "name a file or a folder"));
     }
@@ -70,26 +71,5 @@ fn command(arguments: &Eval) -> String {
     words.extend(["--policies".to_owned(), arguments.policies.join(",")]);
     words.extend(["--seeds".to_owned(), arguments.seeds.to_string()]);
     words.extend(arguments.rounds.into_iter().flat_map(|rounds| ["--rounds".to_owned(), rounds.to_string()]));
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_not_take_them_as_they_are() {
-        let read = ["a/b=1", "", "it's", "$x"].map(quoted);
-        assert_eq!(read, ["a/b=1", "''", r"'it'\''s'", "'$x'"]);
-    }
+    output::command(&words)
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use recsim_core::crew::Crew;
+use recsim_core::evaluation::breakdown::Breakdown;
 use recsim_core::evaluation::reliability::Reliability;
 use recsim_core::evaluation::resample::{Interval, RESAMPLES, Weights};
 use recsim_core::evaluation::{Findings, Metrics, Study};
@@ -15,7 +16,7 @@ use crate::files::timestamp;
 
 /// The report on a study. `crew` draws the resamples.
 pub(super) fn of(study: &Study, options: &Options, circumstances: Circumstances<'_>, crew: &Threads) -> Evaluation {
-    let Circumstances { about, world, plan, interrupted } = circumstances;
+    let Circumstances { about, world, evaluator, plan, interrupted } = circumstances;
     let (seeds, blocks) = study.size();
     let seed = options.seeds[0];
     let mut resamples: Vec<Option<Findings>> = vec![None; RESAMPLES];
@@ -26,6 +27,7 @@ pub(super) fn of(study: &Study, options: &Options, circumstances: Circumstances<
     let even = Weights::even(seeds, blocks);
     let found = Found { all: study.findings(&even), resamples };
     let order = ranked(&found.all);
+    let clusters = evaluator.world().shape().clusters;
     let name = |policy: usize| options.policies[policy].to_string();
     let mut config = options.settings.config.settled(plan, &world.shape());
     about.settle(&mut config, false);
@@ -47,7 +49,10 @@ pub(super) fn of(study: &Study, options: &Options, circumstances: Circumstances<
         resamples: RESAMPLES,
         blocks,
         initial_distance: study.start(&even),
-        policies: order.iter().map(|&policy| found.policy(study, policy, name(policy))).collect(),
+        initial_beliefs: evaluator.world().mean_beliefs(),
+        target: evaluator.world().target().to_vec(),
+        farthest: evaluator.farthest(),
+        policies: order.iter().map(|&policy| found.policy(study, policy, clusters, name(policy))).collect(),
         pairs: pairs(&order).map(|(a, b)| found.pair(study, (a, b), (name(a), name(b)))).collect(),
     }
 }
@@ -83,14 +88,21 @@ impl Found {
         }))
     }
 
-    fn policy(&self, study: &Study, policy: usize, name: String) -> Policy {
+    fn policy(&self, study: &Study, policy: usize, clusters: usize, name: String) -> Policy {
         let rounds = 0..self.all.curves[policy].distance.len();
         let curve = |of: fn(&recsim_core::evaluation::Curves<f64>) -> &[f64]| {
             let interval = |round| self.interval(|findings| Some(of(&findings.curves[policy])[round]));
             rounds.clone().map(interval).collect()
         };
         let mut reliability = Reliability::default();
-        study.episodes(policy).iter().for_each(|episode| reliability += &episode.reliability);
+        let mut breakdown = Breakdown::new(rounds.len(), clusters);
+        for episode in study.episodes(policy) {
+            reliability += &episode.reliability;
+            breakdown += &episode.breakdown;
+        }
+        let served = study.episodes(policy).iter().map(|episode| episode.areas.len()).sum::<usize>() as f64;
+        let Breakdown { by_round, by_distance, mut beliefs } = breakdown;
+        beliefs.iter_mut().flatten().for_each(|sum| *sum /= served);
         Policy {
             policy: name,
             metrics: self.metrics(|findings| findings.metrics[policy].into_array()),
@@ -99,6 +111,9 @@ impl Found {
                 acceptance: curve(|curves| &curves.acceptance),
             },
             reliability,
+            beliefs,
+            by_round,
+            by_distance,
         }
     }
 

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use recsim_core::config::Config;
 use recsim_core::evaluation::Metrics;
+use recsim_core::evaluation::breakdown::{Counts, TENTHS};
 use recsim_core::evaluation::reliability::Reliability;
 use recsim_core::evaluation::resample::Interval;
 use serde::{Deserialize, Serialize};
 
-use super::atomic;
+use super::{atomic, parse};
 use crate::device::About;
 use crate::error::BadInput;
 use crate::source::Provenance;
@@ -52,6 +53,12 @@ pub(crate) struct Evaluation {
     pub(crate) blocks: usize,
     /// The users' mean summed distance to the target at the start.
     pub(crate) initial_distance: f64,
+    /// `[K]`: the users' mean beliefs at the start.
+    pub(crate) initial_beliefs: Vec<f64>,
+    /// `[K]`
+    pub(crate) target: Vec<f32>,
+    /// The farthest any item lies from its cluster's centre: distances are told by tenths of it.
+    pub(crate) farthest: f32,
     /// The best first.
     pub(crate) policies: Vec<Policy>,
     /// Every two of them, the better one first.
@@ -68,6 +75,12 @@ pub(crate) struct Policy {
     pub(crate) curves: Curves,
     /// Acceptances by their probability, of all seeds.
     pub(crate) reliability: Reliability,
+    /// `[rounds][K]`: mean beliefs after the round.
+    pub(crate) beliefs: Vec<Vec<f64>>,
+    /// `[rounds][K]`: items by round and cluster, of all seeds.
+    pub(crate) by_round: Counts,
+    /// `[K][10]`: items by cluster and distance, of all seeds.
+    pub(crate) by_distance: Counts,
 }
 
 /// A value for each round, from the first on.
@@ -94,6 +107,65 @@ pub(crate) struct Pair {
 }
 
 impl Evaluation {
+    /// Reads one, and checks that it fits together.
+    pub(crate) fn read(path: &Path) -> Result<Self, BadInput> {
+        let refuse = |problem: String, remedy: String| BadInput::new(path.display(), problem, remedy);
+        let again = "make it again with `recsim eval --out`";
+        let text = fs::read(path).map_err(|error| {
+            refuse(format!("cannot be read: {error}"), "name a file that can be read".to_owned())
+        })?;
+        match serde_json::from_slice::<Head>(&text) {
+            Ok(Head { format, version, .. }) if format == FORMAT && version == VERSION => {}
+            Ok(Head { format, version, command }) if format == FORMAT => {
+                let problem =
+                    format!("`version` is {version}, and this recsim reads evaluations of version {VERSION}");
+                let remedy =
+                    command.map_or(again.to_owned(), |command| format!("make it again: {command} --out FILE"));
+                return Err(refuse(problem, remedy));
+            }
+            Ok(Head { format, .. }) => {
+                let problem = format!("`format` is `{format}`, not `{FORMAT}`");
+                return Err(refuse(problem, format!("give a file that {NOT_OTHERS}")));
+            }
+            Err(error) => {
+                let problem = format!("this is no evaluation, or a damaged one: {error}");
+                return Err(refuse(problem, format!("give a file that {NOT_OTHERS}, or make it again")));
+            }
+        }
+        let evaluation: Self =
+            parse(&text).map_err(|error| refuse(format!("this is damaged: {error}"), again.to_owned()))?;
+        match evaluation.misfit() {
+            None => Ok(evaluation),
+            Some(key) => {
+                let problem = format!("this is damaged: `{key}` has not as many values as there should be");
+                Err(refuse(problem, again.to_owned()))
+            }
+        }
+    }
+
+    /// A key whose values do not suit the number of rounds and clusters.
+    fn misfit(&self) -> Option<String> {
+        let (rounds, clusters) = (self.rounds, self.target.len());
+        if clusters == 0 || self.initial_beliefs.len() != clusters {
+            return Some("initial_beliefs".to_owned());
+        }
+        let table = |rows: usize, columns: usize, counts: &Counts| {
+            let fits = |table: &[Vec<u64>]| table.len() == rows && table.iter().all(|row| row.len() == columns);
+            fits(&counts.shown) && fits(&counts.accepted)
+        };
+        self.policies.iter().enumerate().find_map(|(n, policy)| {
+            let beliefs = &policy.beliefs;
+            let fits = [
+                ("curves.distance", policy.curves.distance.len() == rounds),
+                ("curves.acceptance", policy.curves.acceptance.len() == rounds),
+                ("beliefs", beliefs.len() == rounds && beliefs.iter().all(|row| row.len() == clusters)),
+                ("by_round", table(rounds, clusters, &policy.by_round)),
+                ("by_distance", table(clusters, TENTHS, &policy.by_distance)),
+            ];
+            fits.into_iter().find(|(_, fits)| !fits).map(|(key, _)| format!("policies[{n}].{key}"))
+        })
+    }
+
     /// Writes it to `path`, or leaves there what there was.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         atomic::replace(path, |file| {
@@ -115,10 +187,15 @@ pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
 
 pub(crate) const FORMAT: &str = "recsim evaluation";
 /// Raised when a field changes its meaning.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+const NOT_OTHERS: &str = "`recsim eval --out` wrote";
 
 /// What tells an evaluation from other files.
 #[derive(Deserialize)]
 struct Head {
     format: String,
+    #[serde(default)]
+    version: u32,
+    #[serde(default)]
+    command: Option<String>,
 }

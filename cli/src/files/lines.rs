@@ -40,7 +40,7 @@ pub(crate) fn last<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>
 }
 
 /// A record of a run that does not say what it should.
-pub(crate) fn damaged(place: impl Display, error: &serde_json::Error) -> BadInput {
+pub(crate) fn damaged(place: impl Display, error: &impl Display) -> BadInput {
     BadInput::new(place, format!("this is damaged: {error}"), "restore the file, or repeat the run")
 }
 

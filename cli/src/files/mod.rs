@@ -13,7 +13,11 @@ pub(crate) mod tables;
 pub(crate) mod tensorboard;
 pub(crate) mod trace;
 
-use std::io;
+use std::path::Path;
+use std::{fs, io};
+
+use anyhow::Context;
+use serde::de::DeserializeOwned;
 
 /// The names of files and folders in a run's folder.
 pub(crate) mod names {
@@ -38,6 +42,20 @@ pub(crate) mod names {
         "critic_1_target.safetensors",
         "critic_2_target.safetensors",
     ];
+}
+
+/// The value in a JSON file of a run.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+    Ok(parse(&text).map_err(|error| lines::damaged(path.display(), &error))?)
+}
+
+/// The value in a JSON text, or what is wrong with it, and at which key.
+pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| error.to_string())?;
+    json.end().map_err(|error| error.to_string())?;
+    Ok(value)
 }
 
 /// The removal of something that need not be there.

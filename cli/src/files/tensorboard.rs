@@ -39,8 +39,9 @@ struct Summary {
 struct Scalar {
     #[prost(string, tag = "1")]
     tag: String,
-    #[prost(float, tag = "2")]
-    simple_value: f32,
+    /// One of several kinds of value, so that a 0 must be written too: without it TensorBoard sees no value.
+    #[prost(float, optional, tag = "2")]
+    simple_value: Option<f32>,
 }
 
 impl Events {
@@ -82,7 +83,7 @@ fn scalars(prefix: &str, report: &Json, into: &mut Vec<Scalar>) {
             }
         }
         Json::Number(number) => {
-            let simple_value = number.as_f64().unwrap_or_default() as f32;
+            let simple_value = number.as_f64().map(|number| number as f32);
             into.push(Scalar { tag: prefix.to_owned(), simple_value });
         }
         _ => {}
@@ -131,7 +132,8 @@ mod tests {
     fn a_reports_numbers_come_back() {
         let folder = tempfile::tempdir().unwrap();
         let mut events = Events::create(folder.path()).unwrap();
-        let report = serde_json::json!({"episode": 1, "rate": 0.5, "learning": null, "seconds": {"step": 2.0}});
+        let report =
+            serde_json::json!({"episode": 1, "rate": 0.5, "learning": null, "seconds": {"step": 2.0, "none": 0.0}});
         events.report("round", 7, &report).unwrap();
         drop(events);
         let file = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
@@ -148,6 +150,7 @@ mod tests {
         assert_eq!(read[0].file_version.as_deref(), Some("brain.Event:2"));
         let values = &read[1].summary.as_ref().unwrap().value;
         let values: Vec<_> = values.iter().map(|scalar| (&*scalar.tag, scalar.simple_value)).collect();
-        assert_eq!((read[1].step, values), (7, vec![("round/rate", 0.5), ("round/seconds/step", 2.0)]));
+        let due = [("round/rate", 0.5), ("round/seconds/none", 0.0), ("round/seconds/step", 2.0)];
+        assert_eq!((read[1].step, values), (7, due.map(|(tag, value)| (tag, Some(value))).to_vec()));
     }
 }

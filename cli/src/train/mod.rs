@@ -25,7 +25,7 @@ use crate::source;
 use crate::world::WorldFile;
 use leave::{Leavings, Users};
 use options::{Options, Start};
-use record::{Run, Status};
+pub(crate) use record::{End, Run, Status};
 use summary::Summary;
 
 /// Runs the experiment. Whatever can be refused is refused before anything is written.
@@ -75,7 +75,7 @@ impl Job for Experiment<'_> {
                 output::note("\nfinishing what was begun, then saving; once more ends at once");
             }
         })?;
-        let run = Run::new(about, source::provenance(&settings.config, &world, view.shape()), &plan);
+        let run = Run::new(about, source::provenance(&settings.config, &world, view.shape()), &view, &plan);
         // Before the old run, if there is one, is replaced: a device may lack the memory.
         let mut session = match &options.start {
             Start::Resumed(resumed) => resumed.session(backend, &view, plan, &subject, quiet)?,

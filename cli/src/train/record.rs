@@ -1,6 +1,7 @@
 //! `run.json` and `summary.json`: what was run, and how it ended.
 
 use recsim_core::config::Plan;
+use recsim_core::world::World;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Kept;
@@ -10,70 +11,82 @@ use crate::source::Provenance;
 
 /// What was run, on what: known when it begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Run {
+pub(crate) struct Run {
     /// Of recsim.
-    pub(super) version: String,
+    pub(crate) version: String,
     /// UTC.
-    pub(super) started: String,
-    pub(super) seed: u64,
+    pub(crate) started: String,
+    pub(crate) seed: u64,
     #[serde(flatten)]
-    pub(super) device: About,
-    pub(super) episodes: u32,
-    pub(super) rounds_per_episode: u32,
+    pub(crate) device: About,
+    pub(crate) episodes: u32,
+    pub(crate) rounds_per_episode: u32,
     /// Users served in a round.
-    pub(super) users_per_round: usize,
-    pub(super) world: Provenance,
+    pub(crate) users_per_round: usize,
+    pub(crate) world: Provenance,
+    /// Whom it steers; none in the record of an older recsim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) beliefs: Option<Steered>,
     /// Where it was gone on with after a stop.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) resumed: Vec<Resumption>,
+    pub(crate) resumed: Vec<Resumption>,
+}
+
+/// Where the users of a run begin, and where they are to go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Steered {
+    /// `[K]`: the mean of their beliefs.
+    pub(crate) initial: Vec<f64>,
+    /// `[K]`
+    pub(crate) target: Vec<f32>,
 }
 
 /// A run gone on with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Resumption {
+pub(crate) struct Resumption {
     /// UTC.
-    pub(super) at: String,
+    pub(crate) at: String,
     /// Rounds that were done.
-    pub(super) rounds: u64,
+    pub(crate) rounds: u64,
     #[serde(flatten)]
-    pub(super) device: About,
+    pub(crate) device: About,
     /// Settings that are other than they were.
-    pub(super) changes: Vec<String>,
+    pub(crate) changes: Vec<String>,
 }
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Status {
+pub(crate) enum Status {
     Finished,
     Interrupted,
 }
 
 /// What is known when a run has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct End {
-    pub(super) status: Status,
+pub(crate) struct End {
+    pub(crate) status: Status,
     /// UTC.
-    pub(super) ended: String,
+    pub(crate) ended: String,
     /// From the first round to the last file, without the time between a stop and going on.
-    pub(super) wall_seconds: f64,
+    pub(crate) wall_seconds: f64,
     /// What checkpoints came to since it was last begun or gone on with.
     #[serde(default)]
-    pub(super) checkpoints: Kept,
+    pub(crate) checkpoints: Kept,
     /// In the run's folder.
-    pub(super) files: Vec<String>,
+    pub(crate) files: Vec<String>,
     /// As it was given to `--trace`.
-    pub(super) trace: Option<String>,
+    pub(crate) trace: Option<String>,
 }
 
 impl Run {
     /// Every setting that it was ever allowed to change.
-    pub(super) fn changes(&self) -> Vec<String> {
+    pub(crate) fn changes(&self) -> Vec<String> {
         self.resumed.iter().flat_map(|again| again.changes.iter().cloned()).collect()
     }
 
     /// A run that begins now.
-    pub(super) fn new(device: About, world: Provenance, plan: &Plan) -> Self {
+    pub(crate) fn new(device: About, provenance: Provenance, world: &World<'_>, plan: &Plan) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: timestamp(),
@@ -82,7 +95,11 @@ impl Run {
             episodes: plan.schedule.episodes,
             rounds_per_episode: plan.schedule.rounds,
             users_per_round: plan.schedule.users,
-            world,
+            world: provenance,
+            beliefs: Some(Steered {
+                initial: world.first_users(plan.schedule.users).mean_beliefs(),
+                target: world.target().to_vec(),
+            }),
             resumed: Vec::new(),
         }
     }

@@ -1,19 +1,17 @@
 //! The summary of a run, read from its files.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
 use indicatif::HumanBytes;
 use recsim_core::metrics::{Concern, EpisodeReport, RoundReport};
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 
 use super::record::{End, Run, Status};
 use crate::checkpoint::Kept;
 use crate::error::BadInput;
-use crate::files::{lines, names};
+use crate::files::{lines, names, read_json};
 use crate::output::{duration, percent, table, thousands};
 
 /// A run, as far as it has come.
@@ -204,9 +202,4 @@ fn checkpoint(last: &Path, kept: &Kept) -> String {
         duration(kept.seconds),
         duration(kept.seconds_of_all),
     )
-}
-
-fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
-    Ok(serde_json::from_slice(&text).map_err(|error| lines::damaged(path.display(), &error))?)
 }

@@ -3,6 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::breakdown::Breakdown;
 use super::reliability::Reliability;
 use super::resample::BLOCKS;
 
@@ -22,6 +23,8 @@ pub struct Episode {
     pub shown: Vec<u64>,
     /// Whether users accepted as often as they should.
     pub reliability: Reliability,
+    /// What was shown and accepted where, and what users believed.
+    pub breakdown: Breakdown,
 }
 
 /// What is measured of a user in a round.
@@ -49,7 +52,7 @@ impl Column {
 
 impl Episode {
     /// Nothing yet, of users who begin at these distances (`[users]`).
-    pub(super) fn new(rounds: usize, items: usize, start: &[f64]) -> Self {
+    pub(super) fn new(rounds: usize, items: usize, clusters: usize, start: &[f64]) -> Self {
         let blocks = start.len().min(BLOCKS);
         let zeros = || vec![0.0; blocks];
         let mut episode = Self {
@@ -61,6 +64,7 @@ impl Episode {
             areas: vec![0.0; start.len()],
             shown: vec![0; items],
             reliability: Reliability::default(),
+            breakdown: Breakdown::new(rounds, clusters),
         };
         for (user, start) in start.iter().enumerate() {
             episode.users[user % blocks] += 1.0;

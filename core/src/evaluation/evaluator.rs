@@ -6,6 +6,7 @@ use core::ops::Range;
 
 use nalgebra::DVectorView;
 
+use super::breakdown::tenth;
 use super::slates::{calibration, diversity, entropy};
 use super::{Column, Episode};
 use crate::backend::{Inspect, Simulate, Snapshot};
@@ -41,6 +42,8 @@ pub struct Evaluator<'a> {
     batch_size: usize,
     /// `[I, D]`, normalised
     rows: Vec<f32>,
+    /// The farthest any item lies from its cluster's centre.
+    farthest: f32,
     /// `[users]`: distances at the start.
     start: Vec<f64>,
 }
@@ -53,13 +56,20 @@ impl<'a> Evaluator<'a> {
         let mut rows = world.parts().item_embedding.to_vec();
         rows.chunks_exact_mut(shape.dimensions).for_each(normalise);
         let start = (0..shape.users).map(|user| far(world.beliefs(user), world.target())).collect();
+        let farthest = world.parts().item_distance.iter().copied().fold(0.0, f32::max);
         let &Schedule { rounds, batch_size, .. } = schedule;
-        Self { world, environment: *environment, rounds, batch_size, rows, start }
+        Self { world, environment: *environment, rounds, batch_size, rows, farthest, start }
     }
 
     /// The world, with the users that are served.
     pub fn world(&self) -> &World<'a> {
         &self.world
+    }
+
+    /// The farthest any item lies from its cluster's centre: what a [`Breakdown`](super::breakdown::Breakdown) has tenths
+    /// of.
+    pub fn farthest(&self) -> f32 {
+        self.farthest
     }
 
     /// Serves every user in every round of an episode, from their initial beliefs on, with the draws of `seed`: an
@@ -101,12 +111,14 @@ impl<'a> Evaluator<'a> {
     }
 
     fn nothing(&self) -> Episode {
-        Episode::new(self.rounds as usize, self.world.shape().items, &self.start)
+        let shape = self.world.shape();
+        Episode::new(self.rounds as usize, shape.items, shape.clusters, &self.start)
     }
 
     /// Measures every user of a batch, whoever is at hand, and adds them up in their order.
     fn measure(&self, round: u32, snapshot: &Snapshot, episode: &mut Episode, crew: &impl Crew) {
-        let shown = self.environment.shown;
+        let (shown, parts, clusters) = (self.environment.shown, self.world.parts(), self.world.shape().clusters);
+        let round_at = round as usize - 1;
         let width = Column::COUNT + shown;
         let mut table = vec![0.0; snapshot.users.len() * width];
         crew.rows(&mut table, width, |n, numbers| {
@@ -115,10 +127,15 @@ impl<'a> Evaluator<'a> {
         });
         for (n, user) in snapshot.users.clone().enumerate() {
             let (columns, probabilities) = table[row(n, width)].split_at(Column::COUNT);
-            episode.add(round as usize - 1, user, columns);
+            episode.add(round_at, user, columns);
+            episode.breakdown.believe(round_at, &snapshot.belief[row(n, clusters)]);
             for (place, &probability) in row(n, shown).zip(probabilities) {
-                episode.shown[snapshot.slate[place] as usize] += 1;
-                episode.reliability.count(probability, snapshot.accepted[place]);
+                let (item, accepted) = (snapshot.slate[place] as usize, snapshot.accepted[place]);
+                episode.shown[item] += 1;
+                episode.reliability.count(probability, accepted);
+                let (cluster, tenth) =
+                    (parts.item_cluster[item] as usize, tenth(parts.item_distance[item], self.farthest));
+                episode.breakdown.count(round_at, cluster, tenth, accepted);
             }
             if round == self.rounds && columns[Column::Distance as usize] < self.start[user] {
                 episode.improve(user);

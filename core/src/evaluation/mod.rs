@@ -5,10 +5,12 @@
 //! | an episode under a policy | [`Evaluator`], which gives an [`Episode`] |
 //! | a measure of one slate | [`slates`] |
 //! | a measure of what was shown of the catalogue | [`catalogue`] |
+//! | what was shown and accepted, by cluster, round and distance | [`breakdown`] |
 //! | a measure of how distances fall | [`curve`] |
 //! | whether probabilities are what happens | [`reliability`] |
 //! | all measures of all policies, and how sure they are | [`Study`], [`Metrics`], [`resample`] |
 
+pub mod breakdown;
 pub mod catalogue;
 pub mod curve;
 mod episode;

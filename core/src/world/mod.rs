@@ -16,6 +16,7 @@ pub use error::WorldError;
 #[cfg(feature = "alloc")]
 pub use generate::{GeneratedWorld, Recipe, cluster_sizes, generate, lists_by_brute_force};
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
 /// The sizes of a world.
@@ -118,6 +119,23 @@ impl<'a> World<'a> {
     /// The initial beliefs of one user, `[K]`.
     pub fn beliefs(&self, user: usize) -> &'a [f32] {
         &self.parts.user_belief[row(user, self.shape.clusters)]
+    }
+
+    /// All users' mean initial beliefs, `[K]`.
+    ///
+    /// ```
+    /// let recipe = recsim_core::world::Recipe { users: 2, items: 60, clusters: 3, dimensions: 4, list: 40, seed: 0 };
+    /// let world = recsim_core::world::generate(&recipe, recsim_core::world::lists_by_brute_force);
+    /// let (view, one) = (world.view(), |user, cluster: usize| f64::from(world.view().beliefs(user)[cluster]));
+    /// assert_eq!(view.mean_beliefs()[1], (one(0, 1) + one(1, 1)) / 2.0);
+    /// ```
+    pub fn mean_beliefs(&self) -> Vec<f64> {
+        let mut means = alloc::vec![0.0; self.shape.clusters];
+        for user in 0..self.shape.users {
+            means.iter_mut().zip(self.beliefs(user)).for_each(|(sum, &belief)| *sum += f64::from(belief));
+        }
+        means.iter_mut().for_each(|sum| *sum /= self.shape.users as f64);
+        means
     }
 
     /// One user's embedding, `[D]`.

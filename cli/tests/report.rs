@@ -1,0 +1,333 @@
+//! `recsim report`: one page with everything, the numbers beside it, and nothing written where something is wrong.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use common::{Place, json, json_lines, stderr, stdout};
+use serde_json::Value;
+
+/// Two runs that differ in their seed, `a` and `b`, and an evaluation of the first.
+fn place() -> Place {
+    let place = Place::new();
+    place.train("a", &["--backend", "reference", "-q"]);
+    place.train("b", &["--backend", "reference", "-q", "--seed", "6"]);
+    let settings = ["--config", "tiny.yaml", "--backend", "reference", "--seeds", "2", "-q"];
+    let policies = ["--policies", "actor:a,random,greedy,anti", "--out", "e.json"];
+    let output = place.run(&[&["eval"], &settings[..], &policies].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    place
+}
+
+/// Reports, and expects success; what `--json` tells.
+fn report(place: &Place, arguments: &[&str]) -> Value {
+    let arguments = [&["report", "--json"], arguments].concat();
+    let output = place.run(&arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+    assert_eq!((stdout(&output).lines().count(), stderr(&output)), (1, String::new()));
+    serde_json::from_str(&stdout(&output)).unwrap()
+}
+
+fn page(place: &Place, name: &str) -> String {
+    std::fs::read_to_string(place.path(name)).unwrap()
+}
+
+fn plots(told: &Value) -> Vec<&str> {
+    told["plots"].as_array().unwrap().iter().map(|plot| plot.as_str().unwrap()).collect()
+}
+
+/// A CSV file's rows, by column.
+fn rows(path: &Path) -> Vec<BTreeMap<String, String>> {
+    csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect()
+}
+
+/// Every tag is closed where it should be, and no attribute is given twice.
+fn assert_well_formed(markup: &str) {
+    let mut open = Vec::new();
+    for piece in markup.split('<').skip(1) {
+        let (tag, text) = piece.split_once('>').expect("a tag ends");
+        assert!(!text.contains('>') && !tag.contains('\u{0}'), "{piece}");
+        let name = tag.split([' ', '\n']).next().unwrap();
+        if let Some(name) = name.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name));
+        } else if !tag.ends_with('/') && !name.starts_with('!') {
+            open.push(name.to_owned());
+        }
+        assert!(tag.matches('"').count().is_multiple_of(2), "{tag}");
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn a_report_of_runs_and_an_evaluation_has_every_part_and_needs_nothing_else() {
+    let place = place();
+    let told = report(&place, &["a", "b", "e.json"]);
+    assert_eq!((&told["report"], &told["missing"]), (&"report.html".into(), &serde_json::json!([])));
+    let page = page(&place, "report.html");
+    assert_well_formed(&page);
+    for id in [
+        "overview",
+        "learning",
+        "policies",
+        "beliefs",
+        "acceptance",
+        "slates",
+        "reliability",
+        "losses",
+        "timings",
+        "origins",
+    ] {
+        assert!(page.contains(&format!("<section id=\"{id}\">")), "{id}");
+    }
+    let plots = plots(&told);
+    for plot in
+        ["learning-distance", "policies-ranking", "beliefs-run", "beliefs-policy-4", "slates", "losses-value"]
+    {
+        assert!(plots.contains(&plot), "{plot}: {plots:?}");
+    }
+    for plot in &plots {
+        assert_eq!(page.matches(&format!("<figure id=\"{plot}\">")).count(), 1, "{plot}");
+        assert!(page.contains(&format!("download=\"{plot}.csv\" href=\"data:text/csv")), "{plot}");
+    }
+    assert_eq!(page.matches("<svg ").count(), plots.len());
+    // Nothing is fetched: every reference is to the page itself or holds what it names.
+    for reference in page.split(" href=\"").skip(1).chain(page.split(" src=\"").skip(1)) {
+        assert!(reference.starts_with("data:") || reference.starts_with('#'), "{reference:.80}");
+    }
+    assert!(!page.contains("<script") && !page.contains("@import") && !page.contains("url("));
+    // Colours are names, so that there are light ones and dark ones.
+    assert!(page.contains("prefers-color-scheme: dark") && page.contains("stroke=\"var(--blue)\""));
+    assert!(!page.contains("=\"#0066B3\""));
+    for said in [
+        "2 runs",
+        "sigmoid_scale",
+        "recsim eval --config tiny.yaml",
+        "recsim train --config config.yaml",
+        "actor:a",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+}
+
+#[test]
+fn the_same_makes_the_same_bytes_and_replaces_a_report_only() {
+    let place = place();
+    report(&place, &["a", "e.json", "--plots", "p"]);
+    let files = || {
+        let names = std::fs::read_dir(place.path("p")).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = names.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+        files.sort();
+        files
+    };
+    let (first, drawn) = (page(&place, "report.html"), files());
+    let told = report(&place, &["a", "e.json", "--plots", "p"]);
+    assert_eq!((page(&place, "report.html"), files()), (first, drawn));
+    assert_eq!(files().len(), 2 * plots(&told).len());
+    for (path, text) in files() {
+        if path.extension().is_some_and(|kind| kind == "svg") {
+            let text = String::from_utf8(text).unwrap();
+            assert_well_formed(&text);
+            assert!(text.starts_with("<svg width=") && text.contains("prefers-color-scheme: dark"));
+        }
+    }
+    std::fs::create_dir(place.path("folder")).unwrap();
+    report(&place, &["a", "-o", "folder"]);
+    assert!(place.path("folder/report.html").is_file());
+    let output = place.run(&["report", "a", "-q"]);
+    assert!(output.status.success() && stdout(&output).is_empty() && stderr(&output).is_empty());
+    let printed = stdout(&place.run(&["report", "a"]));
+    assert!(printed.starts_with("report.html: ") && printed.contains("Slates over time"), "{printed}");
+}
+
+#[test]
+fn the_numbers_are_those_of_the_inputs() {
+    let place = place();
+    report(&place, &["a", "b", "e.json", "--plots", "p"]);
+    let csv = |name: &str| rows(&place.path(&format!("p/{name}.csv")));
+    let number = |row: &BTreeMap<String, String>, column: &str| row[column].parse::<f64>().unwrap();
+    // Two runs: the middle between them, and a band from one to the other.
+    let [a, b] = ["a", "b"].map(|run| json_lines(&place.path(run).join("episodes.jsonl")));
+    let learning = csv("learning-distance");
+    assert_eq!(learning.len(), 2);
+    for ((row, a), b) in learning.iter().zip(&a).zip(&b) {
+        let [a, b] = [a, b].map(|episode| episode["mean_distance"].as_f64().unwrap());
+        assert_eq!(
+            (number(row, "distance"), number(row, "low"), number(row, "high")),
+            ((a.min(b) + a.max(b)) / 2.0, a.min(b), a.max(b))
+        );
+    }
+    let evaluation = json(&place.path("e.json"));
+    let policies = evaluation["policies"].as_array().unwrap();
+    let of = |rows: Vec<BTreeMap<String, String>>, column: &str, policy: &Value| -> Vec<BTreeMap<String, String>> {
+        rows.into_iter().filter(|row| row[column] == policy["policy"]).collect()
+    };
+    for (n, policy) in policies.iter().enumerate() {
+        let distances = of(csv("policies-distance"), "line", policy);
+        for (row, round) in distances.iter().zip(policy["curves"]["distance"].as_array().unwrap()) {
+            for (column, key) in [("distance", "mean"), ("low", "low"), ("high", "high")] {
+                assert_eq!(number(row, column), round[key].as_f64().unwrap());
+            }
+        }
+        assert_eq!(distances.len(), 4);
+        let ranking = of(csv("policies-ranking"), "policy", policy);
+        assert_eq!(number(&ranking[0], "normalised area"), policy["normalised_area"]["mean"].as_f64().unwrap());
+        let id = if n == 0 { "slates".to_owned() } else { format!("slates-{}", n + 1) };
+        for row in csv(&id) {
+            let (round, cluster) =
+                (number(&row, "round") as usize - 1, row["part"].strip_prefix("cluster ").unwrap());
+            let shown = policy["by_round"]["shown"][round][cluster.parse::<usize>().unwrap()].as_f64().unwrap();
+            assert_eq!(number(&row, "share of shown items"), shown / (40.0 * 8.0 * 2.0));
+        }
+        for row in of(csv("acceptance-cluster"), "policy", policy) {
+            let cluster: usize = row["cluster"].parse().unwrap();
+            let sum = |what: &str| -> f64 {
+                (0..10).map(|tenth| policy["by_distance"][what][cluster][tenth].as_f64().unwrap()).sum()
+            };
+            let share = row["share accepted"].parse::<f64>().ok();
+            assert_eq!(share, (sum("shown") > 0.0).then(|| sum("accepted") / sum("shown")));
+        }
+        let beliefs = csv(&if n == 0 { "beliefs-policy".to_owned() } else { format!("beliefs-policy-{}", n + 1) });
+        let after: Vec<f64> = beliefs[3..].iter().map(|row| number(row, "belief")).collect();
+        assert_eq!(serde_json::json!(after), policy["beliefs"][3]);
+    }
+    // What a run began with, and where it ended.
+    let run = json(&place.path("a/run.json"));
+    let beliefs = csv("beliefs-run");
+    let before: Vec<f64> = beliefs[..3].iter().map(|row| number(row, "belief")).collect();
+    assert_eq!(serde_json::json!(before), run["beliefs"]["initial"]);
+    let users = json(&place.path("a/results/current_user_beliefs.json"));
+    let users: Vec<&Value> = users["user_beliefs"].as_object().unwrap().values().collect();
+    let mean = users.iter().map(|user| user["beliefs"][1].as_f64().unwrap()).sum::<f64>() / users.len() as f64;
+    assert!((number(&beliefs[4], "belief") - mean).abs() < 1e-12);
+}
+
+#[test]
+fn parts_without_data_are_left_out_and_the_page_says_why() {
+    let place = place();
+    let told = report(&place, &["e.json"]);
+    let missing = |told: &Value| -> Vec<String> {
+        told["missing"].as_array().unwrap().iter().map(|part| part["part"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(missing(&told), ["Learning", "Losses and values", "Timings"]);
+    assert!(page(&place, "report.html").contains("<b>Learning</b>: no run was given"));
+    let told = report(&place, &["a"]);
+    assert_eq!(missing(&told).len(), 4);
+    assert!(page(&place, "report.html").contains("<b>Slates over time</b>: no evaluation was given"));
+    // A run that has not come far, and does not say where its users began.
+    std::fs::write(place.path("b/episodes.jsonl"), "").unwrap();
+    std::fs::write(place.path("b/rounds.jsonl"), "{\"episode\":1,\"rou").unwrap();
+    for gone in ["summary.json", "results/current_user_beliefs.json"] {
+        std::fs::remove_file(place.path("b").join(gone)).unwrap();
+    }
+    let told = report(&place, &["b"]);
+    assert_eq!((missing(&told).len(), plots(&told).len()), (8, 0));
+    assert!(page(&place, "report.html").contains("no run has finished an episode"));
+}
+
+#[test]
+fn runs_with_other_settings_are_told_apart_and_a_folder_gives_all_that_it_holds() {
+    let place = place();
+    place.train("c", &["--backend", "reference", "-q", "--set", "td3.discount=0.9"]);
+    std::fs::copy(place.path("e.json"), place.path("c/evaluation.json")).unwrap();
+    let told = report(&place, &["a", "b", "c", "--plots", "p"]);
+    let page = page(&place, "report.html");
+    assert!(page.contains("td3.discount=0.5 (2 runs)") && page.contains("td3.discount=0.9"));
+    assert!(plots(&told).contains(&"losses-value-2") && plots(&told).contains(&"policies-distance"));
+    let lines: Vec<String> =
+        rows(&place.path("p/learning-area.csv")).into_iter().map(|row| row["line"].clone()).collect();
+    assert_eq!(
+        lines,
+        ["td3.discount=0.5 (2 runs)", "td3.discount=0.5 (2 runs)", "td3.discount=0.9", "td3.discount=0.9"]
+    );
+    // The folder's file given too is meant once.
+    assert_eq!(plots(&report(&place, &["c", "c/evaluation.json"])), plots(&report(&place, &["c"])));
+}
+
+#[test]
+fn names_that_are_markup_stay_names() {
+    let place = place();
+    let mut evaluation = json(&place.path("e.json"));
+    evaluation["policies"][0]["policy"] = "actor:<b>&\"'\u{1b}".into();
+    place.write("odd.json", evaluation.to_string());
+    report(&place, &["odd.json"]);
+    let page = page(&place, "report.html");
+    assert!(!page.contains("<b>&") && page.contains("actor:&lt;b&gt;&amp;"));
+    assert_well_formed(&page);
+}
+
+#[test]
+fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
+    let place = place();
+    let damaged = |name: &str, change: &dyn Fn(&mut Value)| {
+        let mut evaluation = json(&place.path("e.json"));
+        change(&mut evaluation);
+        place.write(name, evaluation.to_string());
+    };
+    damaged("old.json", &|e| e["version"] = 1.into());
+    damaged("type.json", &|e| e["policies"][1]["beliefs"] = "none".into());
+    damaged("short.json", &|e| e["policies"][1]["curves"]["distance"] = serde_json::json!([]));
+    damaged("other.json", &|e| e["format"] = "something else".into());
+    place.write("text.json", "no JSON");
+    place.write("half.json", &std::fs::read(place.path("e.json")).unwrap()[..500]);
+    place.write("mine.html", "<html></html>");
+    std::fs::create_dir(place.path("empty")).unwrap();
+    std::fs::create_dir(place.path("full")).unwrap();
+    place.write("full/thesis.tex", "mine");
+    for (run, file, text) in [
+        ("r1", "run.json", "{\"version\": 3}"),
+        ("r2", "rounds.jsonl", "{\"episode\":1}\n"),
+        ("r3", "episodes.jsonl", "?\n"),
+        ("r4", "config.yaml", "td3:\n  taau: 1\n"),
+        ("r5", "results/current_user_beliefs.json", "{\"episode\": 1, \"user_beliefs\": {\"U1\": {}}}"),
+        ("r6", "summary.json", "[]"),
+    ] {
+        place.train(run, &["--backend", "reference", "-q", "--episodes", "1"]);
+        place.write(&format!("{run}/{file}"), text);
+    }
+    place.train("r7", &["--backend", "reference", "-q", "--episodes", "1"]);
+    std::fs::remove_file(place.path("r7/rounds.jsonl")).unwrap();
+    place.train("r8", &["--backend", "reference", "-q", "--episodes", "1"]);
+    damaged("r8/evaluation.json", &|e| e["timestamp"] = "2020-01-01 00:00:00".into());
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["r8"], &["r8/evaluation.json: `timestamp` is 2020", "evaluate that run"]),
+        (&["nowhere"], &["nowhere: there is no such file or folder", "give the folder of a run"]),
+        (&["empty"], &["empty: this folder holds neither a run nor an evaluation", "run.json"]),
+        (&["a", "./a"], &["./a: this is given twice", "leave out one"]),
+        (
+            &["old.json"],
+            &["old.json: `version` is 1", "reads evaluations of version 2", "make it again: recsim eval"],
+        ),
+        (&["type.json"], &["type.json: this is damaged", "beliefs", "make it again"]),
+        (&["short.json"], &["short.json", "`policies[1].curves.distance`", "make it again"]),
+        (&["other.json"], &["other.json: `format` is `something else`"]),
+        (&["text.json"], &["text.json: this is no evaluation", "make it again"]),
+        (&["half.json"], &["half.json: this is no evaluation, or a damaged one"]),
+        (&["r1"], &["run.json: this is damaged", "version", "repeat the run"]),
+        (&["r2"], &["rounds.jsonl:1: this is damaged", "missing field `round`"]),
+        (&["r3"], &["episodes.jsonl:1: this is damaged"]),
+        (&["r4"], &["config.yaml:2", "did you mean `td3.tau`?"]),
+        (&["r5"], &["current_user_beliefs.json: this is damaged", "missing field `beliefs`"]),
+        (&["r6"], &["summary.json: this is damaged"]),
+        (&["r7"], &["rounds.jsonl: cannot be read", "give the folder of a run that is whole"]),
+        (&["a", "-o", "no/such/r.html"], &["no/such: there is no such folder", "make it first"]),
+        (&["a", "-o", ""], &["--out"]),
+        (&["a", "-o", "mine.html"], &["mine.html: this is there already, and is no report"]),
+        (&["a", "-o", "a/config.yaml"], &["config.yaml: this is there already, and is no report"]),
+        (&["a", "--plots", "full"], &["full: this folder holds other things than plots: thesis.tex"]),
+        (&["a", "--plots", "no/such"], &["no: there is no such folder"]),
+        (&["a", "--plots", "e.json"], &["e.json: plots cannot be put here"]),
+        (&[], &["RUN|EVALUATION"]),
+    ];
+    for (arguments, says) in cases {
+        let output = place.run(&[&["report"], *arguments].concat());
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        for said in *says {
+            assert!(told.contains(said), "{arguments:?}: `{said}` is missing in {told}");
+        }
+        assert!(!told.contains("panicked") && stdout(&output).is_empty(), "{arguments:?}: {told}");
+    }
+    assert!(!place.path("report.html").exists() && page(&place, "mine.html") == "<html></html>");
+}
