@@ -9,7 +9,7 @@ use recsim_core::world::World;
 
 use crate::config::{Overrides, Settings};
 use crate::error::BadInput;
-use crate::files::{names, tables};
+use crate::files::{models, names, tables};
 use crate::output::note;
 
 /// An agent, and the world as it sees it.
@@ -55,23 +55,26 @@ impl Learned {
             ));
         }
         Ok(Self {
-            agent: agent(run, &own.learner)?,
+            agent: agent(run, &own, quiet)?,
             environment: Environment { similarity, scale_beliefs, ..plan.environment },
             learner: own.learner,
         })
     }
 }
 
-fn agent(run: &Path, learner: &Learner) -> Result<AgentState, BadInput> {
-    let folder = run.join(names::MODELS);
-    let name = names::MODEL_FILES[0];
-    let refuse = |problem: String, remedy: &str| BadInput::new(folder.join(name).display(), problem, remedy);
-    if !folder.join(name).is_file() {
+fn agent(run: &Path, own: &Plan, quiet: bool) -> Result<AgentState, BadInput> {
+    let path = run.join(names::MODELS).join(names::MODEL_FILES[0]);
+    let refuse = |problem: String, remedy: &str| BadInput::new(path.display(), problem, remedy);
+    if !path.is_file() {
         let remedy = "let the run come to its end, or stop it with Ctrl-C: it leaves its models then";
         return Err(refuse("this file is missing: the run has left no model yet".to_owned(), remedy));
     }
-    let restored = tables::read(&folder, name).and_then(|tables| {
-        restore_model(&learner.actor, |name| tables::find(&tables, name)).map_err(|error| error.to_string())
+    let learner = &own.learner;
+    let restored = models::read(&path, &learner.actor, own).and_then(|model| {
+        if !model.is_sealed && !quiet {
+            note(&format!("{} has no checksum: it was written by an earlier recsim", path.display()));
+        }
+        restore_model(&learner.actor, |name| tables::find(&model.tables, name)).map_err(|error| error.to_string())
     });
     let mut agent = learner.initial(0);
     agent.networks[0] = restored.map_err(|problem| refuse(problem, "restore it from a copy, or repeat the run"))?;

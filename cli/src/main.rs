@@ -1,4 +1,5 @@
 //! The `recsim` command.
+#![cfg_attr(fuzzing, allow(dead_code, reason = "`fuzz` builds the command as a library"))]
 
 mod arguments;
 mod bench;
@@ -9,6 +10,8 @@ mod doctor;
 mod error;
 mod eval;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod interrupt;
 mod learned;
 mod memory;

@@ -94,3 +94,42 @@ fn whoever_is_not_there_is_refused_with_a_remedy() {
     }
     assert!(json(&place.path("run/summary.json")).is_object(), "the run is as it was");
 }
+
+#[test]
+fn a_model_that_is_not_as_it_was_written_shows_nobody_anything() {
+    let place = Place::new();
+    place.train("run", &["-q"]);
+    let path = "run/models/actor.safetensors";
+    let whole = std::fs::read(place.path(path)).unwrap();
+    let is_refused = |said: &str| {
+        for command in [
+            &["recommend", "--run", "run", "--user", "U7"][..],
+            &["eval", "--config", "tiny.yaml", "--policies", "actor:run", "--seeds", "1", "-q"],
+        ] {
+            let output = place.run(command);
+            let told = stderr(&output);
+            assert_eq!(output.status.code(), Some(2), "{command:?}: {told}");
+            assert!(told.contains(path) && told.contains(said) && told.contains("help: "), "{told}");
+            assert!(stdout(&output).is_empty() && !told.contains("panicked"), "{told}");
+        }
+    };
+    // The header's length, its text, the tensors' first bytes, and their last.
+    let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    for at in [0, 7, 8, 8 + header / 2, 8 + header, (8 + header + whole.len()) / 2, whole.len() - 1] {
+        let mut changed = whole.clone();
+        changed[at] ^= 1 << (at % 7);
+        place.write(path, changed);
+        is_refused("damaged");
+        place.write(path, &whole[..at]);
+        is_refused("damaged");
+    }
+    place.write(path, &whole);
+    // Nor does it act by settings that are not its own.
+    let config = std::fs::read_to_string(place.path("run/config.yaml")).unwrap();
+    let other = config.replace("max_action: 1.0", "max_action: 1.5");
+    assert_ne!(other, config);
+    place.write("run/config.yaml", other);
+    is_refused("has `max_action` 1.0, where the run's settings ask for 1.5");
+    place.write("run/config.yaml", config);
+    recommended(&place, &["--user", "U7"]);
+}

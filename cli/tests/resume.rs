@@ -11,7 +11,7 @@ use std::process::{Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{Place, json, json_lines, stderr, stdout};
+use common::{Place, json, json_lines, stderr, stdout, tree};
 use serde_json::Value;
 
 /// Some checkpoints fall on an episode's end, some in its midst; the ring overflows.
@@ -338,10 +338,7 @@ fn no_damaged_checkpoint_is_gone_on_from() {
         if path.exists() {
             let text = fs::read_to_string(path.join("checkpoint.json")).unwrap();
             fs::write(path.join("checkpoint.json"), text.replace("\"version\": 1,", "\"version\": 99,")).unwrap();
-            let sums = "sha256sum $(ls | grep -v SHA) > SHA256SUMS";
-            assert!(
-                std::process::Command::new("sh").args(["-c", sums]).current_dir(&path).status().unwrap().success()
-            );
+            seal(&path);
         }
     }
     expect(&place.run(&["train", "--resume", "run"]), 2, &["is of format `recsim-checkpoint` 99"]);
@@ -378,6 +375,28 @@ fn a_full_disk_ends_the_run_and_loses_nothing_older() {
     assert!(!place.path("run/checkpoints/.next").exists(), "what could not be finished is gone");
     expect(&place.run(&["train", "--resume", "run", "--episodes", "2"]), 0, &[]);
     assert_eq!(what_is_left(&place.path("run")), what_is_left(&place.path("whole")));
+}
+
+#[test]
+fn what_a_run_took_before_a_stop_is_counted() {
+    let place = Place::new();
+    place.train("run", &[]);
+    fs::remove_file(place.path("run/summary.json")).unwrap();
+    // Its last checkpoint says that it was long.
+    let last = newest_checkpoint(&place.path("run"));
+    let mut about = json(&last.join("checkpoint.json"));
+    about["wall_seconds"] = 1e6.into();
+    fs::write(last.join("checkpoint.json"), about.to_string()).unwrap();
+    seal(&last);
+    expect(&place.run(&["train", "--resume", "run"]), 0, &[]);
+    assert!(json(&place.path("run/summary.json"))["wall_seconds"].as_f64().unwrap() >= 1e6);
+}
+
+/// Puts a checkpoint's sums right.
+fn seal(checkpoint: &Path) {
+    let sums = "sha256sum $(ls | grep -v SHA) > SHA256SUMS";
+    let done = std::process::Command::new("sh").args(["-c", sums]).current_dir(checkpoint).status().unwrap();
+    assert!(done.success());
 }
 
 fn expect(output: &Output, code: i32, told: &[&str]) {
@@ -434,21 +453,4 @@ fn whole_checkpoints(run: &Path) {
 fn newest_checkpoint(run: &Path) -> PathBuf {
     let entries = fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.join("agent.safetensors").exists() && !path.ends_with(".old")).max().unwrap()
-}
-
-/// Every file below a folder.
-fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                files.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    files
 }

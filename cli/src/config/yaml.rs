@@ -8,6 +8,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use serde_json::{Number, Value};
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// A value and the line it begins on, from 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +89,8 @@ impl<'a> Events<'a> {
     }
 
     fn mapping(&mut self, depth: usize) -> Result<Vec<(String, usize, Node)>, Flaw> {
-        let mut entries: Vec<(String, usize, Node)> = Vec::new();
+        let mut entries = Vec::new();
+        let mut lines = HashMap::new();
         loop {
             let (event, span) = self.next()?;
             let key = match event {
@@ -97,7 +99,7 @@ impl<'a> Events<'a> {
                 _ => return Err(flaw(span, "a key must be a word")),
             };
             let line = span.start.line();
-            if let Some((_, first, _)) = entries.iter().find(|(known, ..)| *known == key) {
+            if let Some(first) = lines.insert(key.clone(), line) {
                 return Err(flaw(span, &format!("`{key}` is given twice: first on line {first}")));
             }
             let (event, span) = self.next()?;

@@ -41,6 +41,12 @@ pub(crate) fn run(arguments: &Eval) -> anyhow::Result<()> {
     interrupted.map_or(Ok(()), |interrupted| Err(interrupted.into()))
 }
 
+/// Settles the arguments, and no more.
+#[cfg(fuzzing)]
+pub(crate) fn settle(arguments: &Eval) -> anyhow::Result<()> {
+    Options::of(arguments).map(drop)
+}
+
 /// Writes and prints an evaluation.
 fn tell(options: &Options, evaluation: &Evaluation) -> anyhow::Result<()> {
     if let Some(path) = &options.output {

@@ -9,6 +9,7 @@ pub(crate) mod hash;
 pub(crate) mod lines;
 pub(crate) mod log;
 pub(crate) mod models;
+pub(crate) mod seal;
 pub(crate) mod tables;
 pub(crate) mod tensorboard;
 pub(crate) mod trace;

@@ -45,6 +45,12 @@ pub(crate) fn run(arguments: &Train) -> anyhow::Result<()> {
     options.device.clone().run(Experiment { options: &options, world })
 }
 
+/// Settles the arguments, and no more.
+#[cfg(fuzzing)]
+pub(crate) fn settle(arguments: &Train) -> anyhow::Result<()> {
+    Options::of(arguments).map(drop)
+}
+
 /// Prints a run's summary from its files.
 pub(crate) fn show(arguments: &Show) -> anyhow::Result<()> {
     let summary = Summary::read(&arguments.run)?;

@@ -6,11 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 use recsim_core::world::Shape;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::file::checksum;
 use crate::error::BadInput;
-use crate::files::hash;
+use crate::files::seal;
 
 /// The file's name in a world's folder.
 pub(super) const FILE: &str = "world.json";
@@ -75,7 +73,7 @@ impl About {
         Self {
             format: FORMAT.into(),
             version: VERSION,
-            checksums: Checksums { about: NO_CHECKSUM.into(), tensors: NO_CHECKSUM.into() },
+            checksums: Checksums { about: seal::ZEROS.into(), tensors: seal::ZEROS.into() },
             provenance,
             shape: shape.into(),
             names: Names { clusters, items: item_names },
@@ -85,13 +83,11 @@ impl About {
     }
 
     /// Takes the tensors' checksum, computes its own, and gives the file's text.
-    pub(super) fn seal(&mut self, tensors: String) -> Result<String> {
-        self.checksums = Checksums { about: NO_CHECKSUM.into(), tensors };
-        let mut text = serde_json::to_string_pretty(self)?;
-        text.push('\n');
-        self.checksums.about = checksum(text.as_bytes());
-        let seal = seal_at(text.as_bytes()).expect("the key was just written");
-        text.replace_range(seal..seal + NO_CHECKSUM.len(), &self.checksums.about);
+    pub(super) fn seal(&mut self, tensors: String) -> Result<Vec<u8>> {
+        self.checksums = Checksums { about: seal::ZEROS.into(), tensors };
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        self.checksums.about = seal::put(&mut text, &own_key());
         Ok(text)
     }
 
@@ -105,7 +101,7 @@ impl About {
             let problem = format!("is of format `{format}` {version}, and this recsim reads `{FORMAT}` {VERSION}");
             return Err(BadInput::new(path.display(), problem, "use the recsim that made it").into());
         }
-        if !is_sealed(&bytes) {
+        if !seal::holds(&bytes, &own_key()) {
             return Err(bad("was changed or damaged: it differs from its own checksum".into()).into());
         }
         let about: Self =
@@ -165,18 +161,7 @@ fn no_duplicate(key: &str, ids: &[String]) -> Result<(), String> {
     }
 }
 
-fn is_sealed(bytes: &[u8]) -> bool {
-    let Some(seal) = seal_at(bytes) else { return false };
-    let (before, rest) = bytes.split_at(seal);
-    let Some((found, after)) = rest.split_at_checked(NO_CHECKSUM.len()) else { return false };
-    let hash = Sha256::new().chain_update(before).chain_update(NO_CHECKSUM).chain_update(after);
-    hash::text(hash).as_bytes() == found
+/// What stands before the file's own checksum. Names and ids cannot hold it: their quotation marks are escaped.
+fn own_key() -> String {
+    format!("\"{FILE}\": \"")
 }
-
-/// Where the file's own checksum begins: behind the first occurrence of its key.
-fn seal_at(bytes: &[u8]) -> Option<usize> {
-    let key = format!("\"{FILE}\": \"");
-    bytes.windows(key.len()).position(|window| window == key.as_bytes()).map(|at| at + key.len())
-}
-
-const NO_CHECKSUM: &str = "0000000000000000000000000000000000000000000000000000000000000000";

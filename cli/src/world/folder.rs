@@ -162,3 +162,37 @@ impl View for Tensor<'_> {
         self.bytes.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{generate, open};
+    use super::*;
+    use recsim_core::world::Recipe;
+
+    #[test]
+    fn no_byte_of_a_world_can_change_and_nothing_can_be_cut_off() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = place.path().join("w");
+        let recipe = Recipe { users: 2, items: 4, clusters: 2, dimensions: 2, list: 3, seed: 0 };
+        Folder::at(&dir, false).unwrap().write(&mut generate(&recipe, Some(1)).unwrap()).unwrap();
+        let is_sound = || open(&dir).and_then(|world| Ok(world.view().map(|_| ())?));
+        is_sound().unwrap();
+        for name in [file::FILE, about::FILE] {
+            let path = dir.join(name);
+            let whole = fs::read(&path).unwrap();
+            let is_refused = |bytes: &[u8], what: &str, at: usize| {
+                fs::write(&path, bytes).unwrap();
+                let told = is_sound().expect_err(&format!("{name}: {what} {at}"));
+                assert!(told.is::<BadInput>() && told.to_string().contains(name), "{name}: {what} {at}: {told}");
+            };
+            for at in 0..whole.len() {
+                let mut changed = whole.clone();
+                changed[at] ^= 1 << (at % 8);
+                is_refused(&changed, "a bit of byte", at);
+                is_refused(&whole[..at], "cut off at", at);
+            }
+            fs::write(&path, whole).unwrap();
+        }
+        is_sound().unwrap();
+    }
+}

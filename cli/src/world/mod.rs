@@ -57,6 +57,16 @@ pub(crate) fn run(command: Command, quiet: bool, json: bool, threads: Option<usi
     Ok(())
 }
 
+/// What a command makes of somebody's files, before it is written.
+#[cfg(fuzzing)]
+pub(crate) fn made(command: &Command) -> Result<Option<WorldFile>> {
+    match command {
+        Command::Import(arguments) => arguments.make(Some(1)).map(Some),
+        Command::Assemble(arguments) => arguments.make(Some(1)).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// How many items each cluster has.
 fn cluster_counts(cluster: &[u32], clusters: usize) -> Vec<usize> {
     let mut counts = vec![0; clusters];

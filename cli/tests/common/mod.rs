@@ -1,6 +1,7 @@
 //! The command under test, and a run small enough for a test.
 #![allow(dead_code, reason = "each test program uses its own share")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -96,4 +97,27 @@ pub(crate) fn tensor(bytes: &[u8], name: &str) -> (Vec<usize>, Vec<u8>) {
     let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
     let tensor = file.tensor(name).unwrap();
     (tensor.shape().to_vec(), tensor.data().to_vec())
+}
+
+/// Every file below a folder.
+pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.strip_prefix(folder).unwrap().to_owned(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// Says that a test did not run, which is an error where `RECSIM_NEEDS_FAULTS` is set: there it must.
+pub(crate) fn skipped(why: &str) {
+    assert!(std::env::var_os("RECSIM_NEEDS_FAULTS").is_none(), "a test would be skipped: {why}");
+    eprintln!("SKIPPED: {why}");
 }

@@ -62,6 +62,13 @@ pub(crate) struct Assemble {
 impl Assemble {
     pub(super) fn run(self, threads: Option<usize>) -> Result<(PathBuf, WorldFile)> {
         let folder = Folder::at(&self.dir, self.force)?;
+        let mut world = self.make(threads)?;
+        folder.write(&mut world)?;
+        Ok((self.dir, world))
+    }
+
+    /// The world, in memory.
+    pub(super) fn make(&self, threads: Option<usize>) -> Result<WorldFile> {
         let item_embedding = embedding::read(&self.item_embedding, "item.embedding")?;
         let user_embedding = embedding::read(&self.user_embedding, "user.embedding")?;
         self.match_up(&item_embedding, &user_embedding)?;
@@ -86,9 +93,7 @@ impl Assemble {
             "given": given,
         });
         let about = About::new(arrays.shape, provenance, item_ids, user_ids, item_names);
-        let mut world = WorldFile::new(arrays, about).map_err(|problem| self.blame(&problem))?;
-        folder.write(&mut world)?;
-        Ok((self.dir, world))
+        Ok(WorldFile::new(arrays, about).map_err(|problem| self.blame(&problem))?)
     }
 
     fn match_up(&self, items: &Embedding, users: &Embedding) -> Result<()> {

@@ -76,6 +76,13 @@ struct Columns {
 impl Import {
     pub(super) fn run(self, threads: Option<usize>) -> Result<(PathBuf, WorldFile)> {
         let folder = Folder::at(&self.dir, self.force)?;
+        let mut world = self.make(threads)?;
+        folder.write(&mut world)?;
+        Ok((self.dir, world))
+    }
+
+    /// The world, in memory.
+    pub(super) fn make(&self, threads: Option<usize>) -> Result<WorldFile> {
         let mut log = log::read(&self.ratings, &self.columns, self.min_rating)?;
         let (item_names, unseen) = match &self.items {
             Some(path) => {
@@ -91,9 +98,7 @@ impl Import {
         let provenance = self.provenance(&log);
         let about = About::new(arrays.shape, provenance, log.item_ids, log.user_ids, item_names);
         let made = WorldFile::new(arrays, about);
-        let mut world = made.map_err(|problem| BadInput::new(self.ratings.display(), problem, UNUSABLE))?;
-        folder.write(&mut world)?;
-        Ok((self.dir, world))
+        Ok(made.map_err(|problem| BadInput::new(self.ratings.display(), problem, UNUSABLE))?)
     }
 
     /// The lists' length, if the log has items enough for it and for the clusters.

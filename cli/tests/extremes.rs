@@ -1,0 +1,113 @@
+//! The smallest worlds there are, and those of many clusters and dimensions, through every command.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use common::{Place, json, json_lines, stderr, stdout};
+use serde_json::Value;
+
+/// Users, items, clusters, dimensions and the items of a slate.
+const WORLDS: [[u32; 5]; 8] = [
+    [1, 1, 1, 1, 1],
+    [40, 1, 1, 3, 1],
+    [1, 90, 5, 3, 4],
+    [1, 64, 64, 1, 64],
+    [20, 200, 1, 1, 3],
+    [20, 200, 64, 5, 20],
+    [3, 12, 1, 1024, 6],
+    [2, 70, 64, 1024, 5],
+];
+
+#[test]
+fn worlds_at_their_limits_go_through_every_command() {
+    for sizes in WORLDS {
+        let place = Place::new();
+        let run = |line: &str| {
+            let output = place.run(&line.split_whitespace().collect::<Vec<_>>());
+            let (told, code) = (stderr(&output), output.status.code());
+            assert!(code == Some(0) && !told.contains("panicked"), "{sizes:?}: {line}: {code:?}: {told}");
+            stdout(&output)
+        };
+        let [users, items, clusters, dimensions, shown] = sizes;
+        let counts = format!("--users {users} --items {items} --clusters {clusters} --dim {dimensions}");
+        run(&format!("world new world {counts} --list {shown} -q"));
+        let found: Value = serde_json::from_str(&run("world info world --json")).unwrap();
+        assert_eq!((&found["users"], &found["items"]), (&users.into(), &items.into()));
+        assert_eq!(
+            (found["clusters"].as_array().unwrap().len(), &found["list"]),
+            (clusters as usize, &shown.into())
+        );
+        let settings = format!(
+            "training: {{episodes: 2, rounds_per_episode: 3, warmup_transitions: 1, train_frequency: 2}}\n\
+             td3: {{hidden: [6, 5], batch_size: 8, gradient_steps: 3, replay_capacity: 50}}\n\
+             recommendation: {{rl_list_size: {}, total_recommendations: {shown}}}\n",
+            shown.div_ceil(2)
+        );
+        place.write("settings.yaml", settings);
+        let backend = if cfg!(feature = "cpu") { "" } else { "--backend reference" };
+        run(&format!("train --config settings.yaml --world world {backend} --out run --trace trace -q"));
+        if cfg!(feature = "cpu") {
+            // Every stage is held to the reference. Where all rows are alike, BatchNorm is mostly rounding.
+            let checked = "--shadow reference --set td3.batch_norm=false --out checked -q";
+            run(&format!("train --config settings.yaml --world world {checked}"));
+        }
+        let rounds = json_lines(&place.path("run/rounds.jsonl"));
+        assert_eq!((rounds.len(), &rounds[5]["users"]), (6, &users.into()), "{sizes:?}");
+        assert!(rounds.iter().any(|round| round["updates"].as_u64() > Some(0)), "{sizes:?}");
+        for number in rounds.iter().flat_map(|round| ["average_reward", "mean_distance"].map(|key| &round[key])) {
+            assert!(number.as_f64().is_some_and(f64::is_finite), "{sizes:?}: {number}");
+        }
+        assert!(run("show run").contains("run (finished)"));
+        run("train --resume run --episodes 3 -q");
+        assert_eq!(json(&place.path("run/summary.json"))["status"], "finished");
+
+        let compared =
+            "--policies actor:run,random,popular,pretrained,greedy,anti,random-full,greedy-full --seeds 1";
+        let evaluate = format!("eval --config settings.yaml --world world {backend} {compared} --json -q");
+        let policies: Vec<Value> = serde_json::from_str(&run(&evaluate)).unwrap();
+        assert_eq!(policies.len(), 8, "{sizes:?}");
+        for area in policies.iter().map(|policy| &policy["area"]["mean"]) {
+            assert!(area.as_f64().is_some_and(|area| area.is_finite() && area >= 0.0), "{sizes:?}: {area}");
+        }
+        let answer: Value =
+            serde_json::from_str(&run(&format!("recommend --run run --user U{users} {backend} --json"))).unwrap();
+        let mut slate: Vec<&str> =
+            answer["slate"].as_array().unwrap().iter().map(|shown| shown["item"].as_str().unwrap()).collect();
+        slate.sort_unstable();
+        slate.dedup();
+        assert_eq!((slate.len(), answer["beliefs"].as_array().unwrap().len()), (shown as usize, clusters as usize));
+        run(&format!("recommend --run run --user U1 {backend}"));
+    }
+}
+
+#[test]
+fn one_more_than_there_can_be_is_refused() {
+    let place = Place::new();
+    let cases = [
+        ("world new w --users 4294967296", "--users"),
+        ("world new w --items 4294967296", "--items"),
+        ("world new w --dim 4294967296", "--dim"),
+        ("world new w --clusters 4294967296", "--clusters"),
+        ("world new w --list 4294967296", "--list"),
+        ("world new w --items 64 --clusters 65 --list 1", "65 clusters are more than the 64 items"),
+        ("world new w --items 1 --clusters 1 --list 2", "2 places in a list are more than the 1 items"),
+        ("world new w --threads 1025", "--threads"),
+        ("config --set experiment.threads=1025", "from 1 to 1024"),
+        ("config --set td3.replay_capacity=4294967296", "from 1 to 4294967295"),
+        ("config --set td3.hidden=[65537]", "each from 1 to 65536"),
+        ("config --set td3.hidden=[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "at most 16 widths"),
+        ("config --set training.episodes=4294967296", "from 0 to 4294967295"),
+        ("config --set experiment.seed=18446744073709551616", "from 0 to 18446744073709551615"),
+        ("config --set recommendation.rl_list_size=21", "at least `recommendation.rl_list_size` (21)"),
+        ("eval --seeds 1001", "--seeds"),
+        ("eval --seed 18446744073709551615 --seeds 2", "there are no 2 seeds from 18446744073709551615 on"),
+        ("bench --reps 0", "--reps"),
+    ];
+    for (line, said) in cases {
+        let output = place.run(&line.split(' ').collect::<Vec<_>>());
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{line}: {told}");
+        assert!(told.contains(said) && !told.contains("panicked"), "{line}: `{said}` is missing in {told}");
+    }
+    assert!(!place.path("w").exists());
+}

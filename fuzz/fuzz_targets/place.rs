@@ -1,0 +1,24 @@
+//! A folder for the files that a target has read: in memory, where the system has such folders.
+
+use std::path::{Path, PathBuf};
+
+pub struct Place(tempfile::TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let above = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let folder = tempfile::Builder::new().prefix("recsim-fuzz-").tempdir_in(above);
+        Self(folder.expect("a folder for the files"))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).expect("a file is written");
+        path
+    }
+}
