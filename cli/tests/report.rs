@@ -133,7 +133,9 @@ fn the_same_makes_the_same_bytes_and_replaces_a_report_only() {
         }
     }
     std::fs::create_dir(place.path("folder")).unwrap();
-    report(&place, &["a", "-o", "folder"]);
+    for _ in 0..2 {
+        report(&place, &["a", "-o", "folder", "--plots", "folder"]);
+    }
     assert!(place.path("folder/report.html").is_file());
     let output = place.run(&["report", "a", "-q"]);
     assert!(output.status.success() && stdout(&output).is_empty() && stderr(&output).is_empty());
@@ -268,6 +270,7 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
     damaged("old.json", &|e| e["version"] = 1.into());
     damaged("type.json", &|e| e["policies"][1]["beliefs"] = "none".into());
     damaged("short.json", &|e| e["policies"][1]["curves"]["distance"] = serde_json::json!([]));
+    damaged("many.json", &|e| e["policies"][0]["reliability"]["bins"][3]["shown"] = u64::MAX.into());
     damaged("other.json", &|e| e["format"] = "something else".into());
     place.write("text.json", "no JSON");
     place.write("half.json", &std::fs::read(place.path("e.json")).unwrap()[..500]);
@@ -301,6 +304,7 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         ),
         (&["type.json"], &["type.json: this is damaged", "beliefs", "make it again"]),
         (&["short.json"], &["short.json", "`policies[1].curves.distance`", "make it again"]),
+        (&["many.json"], &["many.json", "`policies[0].reliability`", "make it again"]),
         (&["other.json"], &["other.json: `format` is `something else`"]),
         (&["text.json"], &["text.json: this is no evaluation", "make it again"]),
         (&["half.json"], &["half.json: this is no evaluation, or a damaged one"]),

@@ -137,13 +137,13 @@ impl Evaluation {
         match evaluation.misfit() {
             None => Ok(evaluation),
             Some(key) => {
-                let problem = format!("this is damaged: `{key}` has not as many values as there should be");
+                let problem = format!("this is damaged: `{key}` does not suit the rest");
                 Err(refuse(problem, again.to_owned()))
             }
         }
     }
 
-    /// A key whose values do not suit the number of rounds and clusters.
+    /// A key whose values do not suit the number of rounds and clusters, or cannot be counts.
     fn misfit(&self) -> Option<String> {
         let (rounds, clusters) = (self.rounds, self.target.len());
         if clusters == 0 || self.initial_beliefs.len() != clusters {
@@ -159,6 +159,10 @@ impl Evaluation {
                 ("curves.distance", policy.curves.distance.len() == rounds),
                 ("curves.acceptance", policy.curves.acceptance.len() == rounds),
                 ("beliefs", beliefs.len() == rounds && beliefs.iter().all(|row| row.len() == clusters)),
+                (
+                    "reliability",
+                    policy.reliability.bins.iter().all(|bin| bin.shown < MANY && bin.accepted <= bin.shown),
+                ),
                 ("by_round", table(rounds, clusters, &policy.by_round)),
                 ("by_distance", table(clusters, TENTHS, &policy.by_distance)),
             ];
@@ -188,6 +192,8 @@ pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
 pub(crate) const FORMAT: &str = "recsim evaluation";
 /// Raised when a field changes its meaning.
 pub(crate) const VERSION: u32 = 2;
+/// More items than anybody can show; ten times as many can still be counted.
+const MANY: u64 = 1 << 53;
 const NOT_OTHERS: &str = "`recsim eval --out` wrote";
 
 /// What tells an evaluation from other files.

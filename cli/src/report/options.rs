@@ -21,11 +21,9 @@ pub(super) struct Options {
 impl Options {
     /// Settles the arguments, and refuses places that cannot be written to.
     pub(super) fn of(arguments: &Report) -> Result<Self, BadInput> {
-        Ok(Self {
-            output: output(&arguments.out)?,
-            plots: arguments.plots.as_deref().map(plots).transpose()?,
-            command: command(arguments),
-        })
+        let output = output(&arguments.out)?;
+        let plots = arguments.plots.as_deref().map(|path| plots(path, &output)).transpose()?;
+        Ok(Self { output, plots, command: command(arguments) })
     }
 }
 
@@ -45,8 +43,8 @@ fn output(out: &Path) -> Result<PathBuf, BadInput> {
     Ok(file)
 }
 
-/// The folder that is meant, which is new, or holds nothing but plots.
-fn plots(path: &Path) -> Result<PathBuf, BadInput> {
+/// The folder that is meant, which is new, or holds nothing but plots and the page.
+fn plots(path: &Path, page: &Path) -> Result<PathBuf, BadInput> {
     if path.as_os_str().is_empty() {
         return Err(BadInput::new("--plots", "the path is empty", "name a folder"));
     }
@@ -61,7 +59,7 @@ fn plots(path: &Path) -> Result<PathBuf, BadInput> {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let ours = Path::new(&name).extension().is_some_and(|kind| kind == "svg" || kind == "csv");
-        if !ours {
+        if !ours && !folder::is_same(&entry.path(), page) {
             let problem = format!("this folder holds other things than plots: {}", name.to_string_lossy());
             return Err(BadInput::new(path.display(), problem, remedy));
         }

@@ -53,7 +53,8 @@ impl Axis {
         let step = step((high - low) / most as f64, unit == Unit::Count);
         let (first, last) = if widen {
             // Shares that sum to 1 but for rounding need no more room.
-            ((low / step + 1e-9).floor() as i64, (high / step - 1e-9).ceil() as i64)
+            let first = (low / step + 1e-9).floor() as i64;
+            (first, ((high / step - 1e-9).ceil() as i64).max(first + 1))
         } else {
             ((low / step).ceil() as i64, (high / step).floor() as i64)
         };

@@ -34,10 +34,11 @@ pub(in crate::report) fn intervals(
     let frame = Frame { height: (rows * ROW).max(HEIGHT / 2.0), ..Frame::new("", &[]) };
     let row = frame.height / rows;
     let svg = frame.chart((&x, &y), measured, |chart| {
-        let zero = [(0.0, 0.0), (0.0, rows)];
-        chart.draw_series([PathElement::new(zero, stroke(Ink::Faint, 1.0))])?;
         for (n, whisker) in whiskers.iter().enumerate() {
             let height = rows - n as f64 - 0.72;
+            // Beside the dot alone: above it stands text.
+            let zero = [(0.0, height - 0.2), (0.0, height + 0.2)];
+            chart.draw_series([PathElement::new(zero, stroke(Ink::Faint, 1.5))])?;
             let Interval { mean, low, high } = whisker.value;
             if let (Some(low), Some(high)) = (low, high) {
                 let line = [(low, height), (high, height)];

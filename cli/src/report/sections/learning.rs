@@ -78,8 +78,13 @@ fn areas(run: &Trained) -> Vec<(u64, f64)> {
 
 /// The distance within some episodes, the first and the last among them.
 fn within(group: &Group<'_>, n: usize) -> anyhow::Result<Figure> {
-    let last = group.runs.iter().flat_map(|run| &run.episodes).map(|episode| episode.episode).max().unwrap_or(1);
-    let mut chosen: Vec<u32> = (0..EPISODES).map(|n| 1 + (last - 1) * n / (EPISODES - 1)).collect();
+    let mut known: Vec<u32> =
+        group.runs.iter().flat_map(|run| &run.episodes).map(|episode| episode.episode).collect();
+    known.sort_unstable();
+    known.dedup();
+    let last = known.len().saturating_sub(1);
+    let mut chosen: Vec<u32> =
+        (0..EPISODES).filter_map(|n| known.get(last * n / (EPISODES - 1)).copied()).collect();
     chosen.dedup();
     let lines_of = chosen.into_iter().enumerate().map(|(place, episode)| {
         let line = group.line(|run| {
@@ -100,4 +105,4 @@ fn within(group: &Group<'_>, n: usize) -> anyhow::Result<Figure> {
 
 const TITLE: &str = "Learning";
 /// So many are drawn.
-const EPISODES: u32 = 5;
+const EPISODES: usize = 5;
