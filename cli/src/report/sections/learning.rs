@@ -1,5 +1,9 @@
 //! Learning curves.
 
+use std::iter;
+
+use recsim_core::metrics::Concern;
+
 use super::{Part, Section, needs_run, numbered, with_each};
 use crate::report::groups::Group;
 use crate::report::plot::{Figure, Ink, Lines, Unit, lines};
@@ -49,7 +53,13 @@ pub(super) fn of(groups: &[Group<'_>]) -> anyhow::Result<Section> {
     let words = "What training did, exploration included, so that no curve tells what the agent would do alone: an evaluation \
                  does. Where several runs differ in their seed alone, the line is their median, and the band reaches from \
                  the least to the greatest.";
-    Ok(Section::There(Part { id: "learning", title: TITLE, words: words.to_owned(), blocks }))
+    let words = iter::once(words.to_owned()).chain(groups.iter().flat_map(|group| &group.runs).flat_map(concerns));
+    Ok(Section::There(Part { id: "learning", title: TITLE, words: words.collect::<Vec<_>>().join(" "), blocks }))
+}
+
+/// Why a run's agent may not learn.
+fn concerns(run: &&Trained) -> impl Iterator<Item = String> {
+    Concern::after(&run.episodes).map(|concern| format!("Warning for {}: {concern}.", run.name))
 }
 
 fn curve(

@@ -1,6 +1,6 @@
 //! What learning reported: losses, gradients, and what the critics promise against what came.
 
-use recsim_core::metrics::{LearningReport, RoundReport};
+use recsim_core::metrics::LearningReport;
 
 use super::{Part, Section, needs_run, numbered, with_each};
 use crate::report::groups::Group;
@@ -64,13 +64,7 @@ fn values(group: &Group<'_>, n: usize) -> anyhow::Result<Figure> {
         group.line(|run| run.by_episode(|episode| episode.learning.as_ref().map(of)))
     };
     let named = |name: &str, place, line: Line| Line { name: name.to_owned(), ink: Ink::Series(place), ..line };
-    let realised = group.line(|run| {
-        run.by_episode(|episode| {
-            let rounds: Vec<&RoundReport> = run.rounds_of(episode.episode).collect();
-            let rewards: Vec<f64> = rounds.iter().map(|round| round.average_reward).collect();
-            realised(&rewards, run.config.td3.discount)
-        })
-    });
+    let realised = group.line(|run| run.by_episode(|episode| episode.realised_return));
     lines(Lines {
         id: numbered("losses-value", n),
         title: "Q: predicted against realised",
@@ -89,27 +83,4 @@ fn values(group: &Group<'_>, n: usize) -> anyhow::Result<Figure> {
     })
 }
 
-/// The mean over the rounds of an episode of the discounted rewards from each on; none where there is no such thing.
-fn realised(rewards: &[f64], discount: f64) -> Option<f64> {
-    let mut value = rewards.last()? / (1.0 - discount);
-    let mut sum = 0.0;
-    for reward in rewards.iter().rev() {
-        value = reward + discount * value;
-        sum += value;
-    }
-    Some(sum / rewards.len() as f64).filter(|value| value.is_finite())
-}
-
 const TITLE: &str = "Losses and values";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_even_reward_is_worth_its_geometric_series() {
-        assert_eq!(realised(&[3.0, 3.0], 0.5), Some(6.0));
-        assert_eq!(realised(&[1.0, 0.0], 0.5), Some(0.5));
-        assert_eq!((realised(&[], 0.5), realised(&[1.0], 1.0)), (None, None));
-    }
-}
