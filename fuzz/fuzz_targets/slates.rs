@@ -20,8 +20,8 @@ struct Input {
 
 fuzz_target!(|input: Input| {
     let dimensions = usize::from(input.dimensions) + 1;
-    // At most a million products; as many items as short lists are searched for in bytes, and fewer.
-    let items = (usize::from(input.items) % 3000).min(200_000 / dimensions) + 1;
+    // At most 200,000 products; as many items as short lists are searched for in bytes, and fewer.
+    let items = (usize::from(input.items) % 1500).min(40_000 / dimensions) + 1;
     let queries = usize::from(input.queries) % 5 + 1;
     let list = (usize::from(input.list) % 24).min(items - 1) + 1;
     let scale = f32::powi(2.0, i32::from(input.scale));
