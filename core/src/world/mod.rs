@@ -16,6 +16,7 @@ pub use error::WorldError;
 #[cfg(feature = "alloc")]
 pub use generate::{GeneratedWorld, Recipe, cluster_sizes, generate, lists_by_brute_force};
 
+#[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -129,6 +130,7 @@ impl<'a> World<'a> {
     /// let (view, one) = (world.view(), |user, cluster: usize| f64::from(world.view().beliefs(user)[cluster]));
     /// assert_eq!(view.mean_beliefs()[1], (one(0, 1) + one(1, 1)) / 2.0);
     /// ```
+    #[cfg(feature = "alloc")]
     pub fn mean_beliefs(&self) -> Vec<f64> {
         let mut means = alloc::vec![0.0; self.shape.clusters];
         for user in 0..self.shape.users {
