@@ -2,22 +2,16 @@
 
 use recsim_core::evaluation::breakdown::{Counts, TENTHS};
 
-use super::{Block, Part, Section, heading, inks, needs_evaluation, numbered};
+use super::{Block, Section, inks, numbered, of_each};
 use crate::report::plot::{Dots, Figure, Line, Lines, Point, Unit, dots, lines};
 use crate::report::sources::Named;
 
 pub(super) fn of(evaluations: &[Named]) -> anyhow::Result<Section> {
-    if evaluations.is_empty() {
-        return Ok(needs_evaluation(TITLE));
-    }
-    let mut blocks = Vec::new();
-    for (n, named) in evaluations.iter().enumerate() {
-        blocks.extend(heading(&named.name, evaluations.len()));
-        blocks.push(Block::Figures(vec![by_cluster(named, n)?, by_distance(named, n)?]));
-    }
     let words = "Of the items that were shown, whoever chose them, the share that was accepted. A policy that shows nothing of \
                  a cluster, or at a distance, has no value there.";
-    Ok(Section::There(Part { id: "acceptance", title: TITLE, words: words.to_owned(), blocks }))
+    of_each("acceptance", "Acceptance by cluster and distance", words, evaluations, |named, n| {
+        Ok(vec![Block::Figures(vec![by_cluster(named, n)?, by_distance(named, n)?])])
+    })
 }
 
 fn by_cluster(named: &Named, n: usize) -> anyhow::Result<Figure> {
@@ -69,8 +63,6 @@ fn share(counts: &Counts, counted: impl Fn(usize, usize) -> bool) -> Option<f64>
     let (shown, accepted) = (sum(&counts.shown), sum(&counts.accepted));
     (shown > 0).then(|| accepted as f64 / shown as f64)
 }
-
-const TITLE: &str = "Acceptance by cluster and distance";
 
 #[cfg(test)]
 mod tests {

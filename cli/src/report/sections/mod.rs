@@ -87,6 +87,27 @@ fn with_each(
     Ok(vec![Block::Figures(figures)])
 }
 
+/// A part that shows the same of each evaluation, the `n`-th from 0.
+fn of_each(
+    id: &'static str,
+    title: &'static str,
+    words: &str,
+    evaluations: &[Named],
+    mut shown: impl FnMut(&Named, usize) -> anyhow::Result<Vec<Block>>,
+) -> anyhow::Result<Section> {
+    if evaluations.is_empty() {
+        let why = "no evaluation was given; make one with recsim eval --policies \
+                   actor:RUN,random,popular,pretrained,greedy,anti --out FILE, and give it beside the run";
+        return Ok(Section::Missing { title, why: why.to_owned() });
+    }
+    let mut blocks = Vec::new();
+    for (n, named) in evaluations.iter().enumerate() {
+        blocks.extend(heading(&named.name, evaluations.len()));
+        blocks.extend(shown(named, n)?);
+    }
+    Ok(Section::There(Part { id, title, words: words.to_owned(), blocks }))
+}
+
 /// A heading for each of several things, and none for a single one.
 fn heading(name: &str, of: usize) -> Option<Block> {
     (of > 1).then(|| Block::Heading(name.to_owned()))
@@ -108,13 +129,6 @@ fn inks(named: &Named) -> Vec<Ink> {
             Ink::Series(place.map_or_else(|| others.next().unwrap_or(0), |place| [1, 2, 4, 5, 7, 8, 9][place]))
         })
         .collect()
-}
-
-/// What is missing without an evaluation.
-fn needs_evaluation(title: &'static str) -> Section {
-    let why = "no evaluation was given; make one with recsim eval --policies actor:RUN,random,popular,pretrained,greedy,anti \
-               --out FILE, and give it beside the run";
-    Section::Missing { title, why: why.to_owned() }
 }
 
 /// What is missing without a run.

@@ -3,46 +3,33 @@
 use recsim_core::evaluation::Metrics;
 use recsim_core::evaluation::resample::Interval;
 
-use super::{Block, Part, Section, header, heading, inks, needs_evaluation, numbered};
+use super::{Block, Section, header, inks, numbered, of_each};
 use crate::files::evaluation::{Curves, Evaluation};
 use crate::output::percent;
 use crate::report::plot::{Figure, Line, Lines, Point, Unit, Whisker, intervals, lines};
 use crate::report::sources::Named;
 
 pub(super) fn of(evaluations: &[Named]) -> anyhow::Result<Section> {
-    if evaluations.is_empty() {
-        return Ok(needs_evaluation(TITLE));
-    }
-    let mut blocks = Vec::new();
-    for (n, named) in evaluations.iter().enumerate() {
-        blocks.extend(heading(&named.name, evaluations.len()));
-        blocks.push(Block::Figures(vec![
+    let words = "All policies serve the same users with the same luck. Bands and brackets hold 95 of 100 resamples of users \
+                 and seeds.";
+    of_each("policies", "Policies compared", words, evaluations, |named, n| {
+        let distance = ("distance", Unit::Number);
+        let acceptance = ("share of shown items accepted", Unit::Share);
+        let figures = vec![
             ranking(named, n)?,
-            curves(
-                named,
-                n,
-                "policies-distance",
-                "Distance after each round",
-                ("distance", Unit::Number),
-                |curves| &curves.distance,
-            )?,
-            curves(
-                named,
-                n,
-                "policies-acceptance",
-                "Acceptance in each round",
-                ("share of shown items accepted", Unit::Share),
-                |curves| &curves.acceptance,
-            )?,
-        ]));
-        blocks.push(metrics(&named.evaluation));
+            curves(named, n, "policies-distance", "Distance after each round", distance, |curves| {
+                &curves.distance
+            })?,
+            curves(named, n, "policies-acceptance", "Acceptance in each round", acceptance, |curves| {
+                &curves.acceptance
+            })?,
+        ];
+        let mut blocks = vec![Block::Figures(figures), metrics(&named.evaluation)];
         if !named.evaluation.pairs.is_empty() {
             blocks.push(pairs(&named.evaluation));
         }
-    }
-    let words = "All policies serve the same users with the same luck. Bands and brackets hold 95 of 100 resamples of users \
-                 and seeds.";
-    Ok(Section::There(Part { id: "policies", title: TITLE, words: words.to_owned(), blocks }))
+        Ok(blocks)
+    })
 }
 
 fn ranking(named: &Named, n: usize) -> anyhow::Result<Figure> {
@@ -145,5 +132,3 @@ fn bracketed(interval: &Interval, digits: usize) -> String {
 fn told(value: Option<f64>, digits: usize) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
 }
-
-const TITLE: &str = "Policies compared";

@@ -1,17 +1,13 @@
 //! Whether users accept as often as the formula says.
 
-use super::{Block, Part, Section, header, heading, inks, needs_evaluation, numbered};
+use super::{Block, Section, header, inks, numbered, of_each};
 use crate::report::plot::{Figure, Line, Lines, Point, Unit, lines};
 use crate::report::sources::Named;
 
 pub(super) fn of(evaluations: &[Named]) -> anyhow::Result<Section> {
-    if evaluations.is_empty() {
-        return Ok(needs_evaluation(TITLE));
-    }
-    let mut blocks = Vec::new();
-    for (n, named) in evaluations.iter().enumerate() {
-        blocks.extend(heading(&named.name, evaluations.len()));
-        blocks.push(Block::Figures(vec![diagram(named, n)?]));
+    let words = "Items are gathered by the probability that the formula gives them, tenth by tenth. A point on the thin line \
+                 was accepted as often as predicted.";
+    of_each("reliability", "Predicted acceptance against realised", words, evaluations, |named, n| {
         let rows = named.evaluation.policies.iter().map(|policy| {
             let reliability = &policy.reliability;
             vec![
@@ -21,11 +17,8 @@ pub(super) fn of(evaluations: &[Named]) -> anyhow::Result<Section> {
             ]
         });
         let header = header(&["policy", "expected calibration error", "most standard errors off"]);
-        blocks.push(Block::Table { header, rows: rows.collect() });
-    }
-    let words = "Items are gathered by the probability that the formula gives them, tenth by tenth. A point on the thin line \
-                 was accepted as often as predicted.";
-    Ok(Section::There(Part { id: "reliability", title: TITLE, words: words.to_owned(), blocks }))
+        Ok(vec![Block::Figures(vec![diagram(named, n)?]), Block::Table { header, rows: rows.collect() }])
+    })
 }
 
 fn diagram(named: &Named, n: usize) -> anyhow::Result<Figure> {
@@ -48,5 +41,3 @@ fn diagram(named: &Named, n: usize) -> anyhow::Result<Figure> {
         diagonal: true,
     })
 }
-
-const TITLE: &str = "Predicted acceptance against realised";

@@ -1,16 +1,14 @@
 //! Which clusters slates are made of, from round to round.
 
-use super::{Block, Part, Section, heading, needs_evaluation, numbered};
+use super::{Block, Section, numbered, of_each};
 use crate::report::plot::{Ink, Stack, Unit, stack};
 use crate::report::sources::Named;
 
 pub(super) fn of(evaluations: &[Named]) -> anyhow::Result<Section> {
-    if evaluations.is_empty() {
-        return Ok(needs_evaluation(TITLE));
-    }
-    let (mut blocks, mut drawn) = (Vec::new(), 0);
-    for named in evaluations {
-        blocks.extend(heading(&named.name, evaluations.len()));
+    let words = "Of all items shown in a round, the share of each cluster: what the policy chose, and what users' lists filled \
+                 up.";
+    let mut drawn = 0;
+    of_each("slates", "Slates over time", words, evaluations, |named, _| {
         let clusters = named.evaluation.target.len();
         let parts: Vec<(String, Ink)> = (0..clusters).map(|n| (format!("cluster {n}"), Ink::Series(n))).collect();
         let mut figures = Vec::new();
@@ -30,11 +28,6 @@ pub(super) fn of(evaluations: &[Named]) -> anyhow::Result<Section> {
             })?);
             drawn += 1;
         }
-        blocks.push(Block::Figures(figures));
-    }
-    let words = "Of all items shown in a round, the share of each cluster: what the policy chose, and what users' lists filled \
-                 up.";
-    Ok(Section::There(Part { id: "slates", title: TITLE, words: words.to_owned(), blocks }))
+        Ok(vec![Block::Figures(figures)])
+    })
 }
-
-const TITLE: &str = "Slates over time";
