@@ -1,6 +1,6 @@
 //! Files that are there whole or not at all.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,15 +15,12 @@ pub(crate) fn replace(
 }
 
 /// What shall stand in a file's place: written beside it as `.NAME.new`, and on the disk. It is removed again unless it
-/// is put there. Two programs that would replace one file do not mix: the second is refused.
+/// is put there.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Replacement {
     path: PathBuf,
     beside: PathBuf,
-    /// Locked, as long as it is open.
-    _file: File,
-    is_placed: bool,
 }
 
 impl Replacement {
@@ -38,8 +35,8 @@ impl Replacement {
     fn try_write(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<Self> {
         fs::create_dir_all(folder_of(path))?;
         let beside = beside(path)?;
-        let file = reserve(&beside)?;
-        let replacement = Self { path: path.to_owned(), beside, _file: file.try_clone()?, is_placed: false };
+        let file = File::create(&beside)?;
+        let replacement = Self { path: path.to_owned(), beside };
         let mut file = BufWriter::with_capacity(1 << 20, file);
         write(&mut file)?;
         file.flush()?;
@@ -48,10 +45,9 @@ impl Replacement {
     }
 
     /// Puts it in the file's place.
-    pub(crate) fn commit(mut self) -> anyhow::Result<()> {
+    pub(crate) fn commit(self) -> anyhow::Result<()> {
         let path = &self.path;
         fs::rename(&self.beside, path).with_context(|| format!("could not replace {}", path.display()))?;
-        self.is_placed = true;
         sync_folder(folder_of(path));
         Ok(())
     }
@@ -64,40 +60,9 @@ pub(crate) fn sync_folder(path: &Path) {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        // Once it has been put in place, what is here is somebody else's; and an error that led here is told already.
-        if !self.is_placed {
-            let _ = fs::remove_file(&self.beside);
-        }
+        // Once it has been put in place there is nothing here; and an error that led here is told already.
+        let _ = fs::remove_file(&self.beside);
     }
-}
-
-/// An empty file at `path` that nobody else writes to, where the system can lock; what a dead program left is overwritten.
-fn reserve(path: &Path) -> io::Result<File> {
-    loop {
-        let file = File::options().write(true).create(true).truncate(false).open(path)?;
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another program is writing it"));
-        }
-        // Whoever had it may have put it in its place before it was locked: then it is no longer to be written to.
-        if is_at(&file, path) {
-            file.set_len(0)?;
-            return Ok(file);
-        }
-    }
-}
-
-/// Whether what is at `path` is this file.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let number = |about: io::Result<fs::Metadata>| about.ok().map(|about| (about.dev(), about.ino()));
-    number(file.metadata()) == number(path.metadata())
-}
-
-/// Elsewhere the lock must do.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
-    true
 }
 
 /// Where a file is written before it is put in its place.
@@ -130,40 +95,6 @@ mod tests {
         replace(&path, |file| file.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
     }
-
-    #[test]
-    fn two_at_once_do_not_mix() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        let first = Replacement::write(&path, |file| file.write_all(b"first")).unwrap();
-        let second = Replacement::write(&path, |file| file.write_all(b"second")).unwrap_err();
-        assert!(format!("{second:#}").ends_with("a: another program is writing it"), "{second:#}");
-        first.commit().unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"first");
-        fs::write(beside(&path).unwrap(), "of a program that was killed").unwrap();
-        replace(&path, |file| file.write_all(b"third")).unwrap();
-        assert_eq!((&*fs::read(&path).unwrap(), fs::read_dir(folder.path()).unwrap().count()), (&b"third"[..], 1));
-    }
-
-    /// Many writers at once: each is refused or its file was there whole, and at the end it is one of theirs.
-    #[test]
-    fn whoever_is_not_refused_leaves_a_whole_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        let written: usize = std::thread::scope(|scope| {
-            let writers = (b'a'..b'e').map(|letter| {
-                let path = &path;
-                let write = move || replace(path, |file| file.write_all(&[letter; 3000])).is_ok();
-                scope.spawn(move || (0..50).filter(|_| write()).count())
-            });
-            let writers: Vec<_> = writers.collect();
-            writers.into_iter().map(|writer| writer.join().unwrap()).sum()
-        });
-        let found = fs::read(&path).unwrap();
-        assert!(written > 0 && found.len() == 3000 && found.iter().all(|&letter| letter == found[0]));
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
     #[test]
     fn nothing_is_replaced_before_it_is_committed() {
         let folder = tempfile::tempdir().unwrap();
