@@ -82,11 +82,18 @@ fn a_report_of_runs_and_an_evaluation_has_every_part_and_needs_nothing_else() {
         assert!(page.contains(&format!("<section id=\"{id}\">")), "{id}");
     }
     let plots = plots(&told);
-    for plot in
-        ["learning-distance", "policies-ranking", "beliefs-run", "beliefs-policy-4", "slates", "losses-value"]
-    {
+    for plot in [
+        "learning-distance",
+        "policies-ranking",
+        "beliefs-run",
+        "beliefs-policy-4",
+        "slates-policy",
+        "losses-value",
+    ] {
         assert!(plots.contains(&plot), "{plot}: {plots:?}");
     }
+    let ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(ids.iter().all(|id| ids.iter().filter(|other| *other == id).count() == 1), "{ids:?}");
     for plot in &plots {
         assert_eq!(page.matches(&format!("<figure id=\"{plot}\">")).count(), 1, "{plot}");
         assert!(page.contains(&format!("download=\"{plot}.csv\" href=\"data:text/csv")), "{plot}");
@@ -175,7 +182,7 @@ fn the_numbers_are_those_of_the_inputs() {
         assert_eq!(distances.len(), 4);
         let ranking = of(csv("policies-ranking"), "policy", policy);
         assert_eq!(number(&ranking[0], "normalised area"), policy["normalised_area"]["mean"].as_f64().unwrap());
-        let id = if n == 0 { "slates".to_owned() } else { format!("slates-{}", n + 1) };
+        let id = if n == 0 { "slates-policy".to_owned() } else { format!("slates-policy-{}", n + 1) };
         for row in csv(&id) {
             let (round, cluster) =
                 (number(&row, "round") as usize - 1, row["part"].strip_prefix("cluster ").unwrap());

@@ -248,6 +248,8 @@ fn an_agent_that_stops_learning_is_called_so_once_and_in_the_summary() {
     let summary: Value = serde_json::from_str(&stdout(&place.run(&["show", "run", "--json"]))).unwrap();
     assert_eq!(summary["concerns"][0]["concern"], "saturated");
     assert_eq!(summary["concerns"][0]["share"], summary["episodes"][3]["action_saturation"]);
+    let idle = place.train("idle", &["--backend", "reference", "--set", "training.warmup_transitions=100000"]);
+    assert!(stdout(&idle).contains("warning: nothing was learned"), "{}", stdout(&idle));
     let calm = place.train("calm", &["--backend", "reference"]);
     assert!(!stderr(&calm).contains("warning") && !stdout(&calm).contains("warning"));
 }

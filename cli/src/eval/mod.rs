@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::arguments::Eval;
 use crate::device::{About, Job};
 use crate::error::Interrupted;
-use crate::files::evaluation::{Evaluation, Policy};
+use crate::files::evaluation::{self, Evaluation, Policy};
 use crate::interrupt::Interrupt;
 use crate::learned::Learned;
 use crate::output;
@@ -49,11 +49,18 @@ pub(crate) fn settle(arguments: &Eval) -> anyhow::Result<()> {
 
 /// Writes and prints an evaluation.
 fn tell(options: &Options, evaluation: &Evaluation) -> anyhow::Result<()> {
-    if let Some(path) = &options.output {
+    let written = options.output.as_ref().map(|path| evaluation::place(path, evaluation.interrupted));
+    if let Some(path) = &written {
         evaluation.write(path)?;
+        if options.output.as_ref() != Some(path) {
+            output::note(&format!("what was done before the stop lies in {}", path.display()));
+        }
     }
     if let Some(warning) = tables::warning(evaluation) {
         output::note(&warning);
+    }
+    if let Some(warning) = tables::no_scale(evaluation) {
+        output::note(warning);
     }
     if options.json {
         let rows: Vec<Row<'_>> = evaluation.policies.iter().map(Row::of).collect();
@@ -62,8 +69,7 @@ fn tell(options: &Options, evaluation: &Evaluation) -> anyhow::Result<()> {
     if options.quiet {
         return Ok(());
     }
-    let written =
-        options.output.as_ref().map_or(String::new(), |path| format!("\nall of it lies in {}\n", path.display()));
+    let written = written.map_or(String::new(), |path| format!("\nall of it lies in {}\n", path.display()));
     output::text(&format!("{}{written}", tables::all(evaluation)))
 }
 

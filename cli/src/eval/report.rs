@@ -57,11 +57,11 @@ pub(super) fn of(study: &Study, options: &Options, circumstances: Circumstances<
     }
 }
 
-/// The policies, the best first; one without a place on the scale comes last.
+/// The policies, the best first: by area, which ranks as the normalised one does where there is one.
 fn ranked(findings: &Findings) -> Vec<usize> {
-    let area = |policy: &usize| findings.metrics[*policy].normalised_area;
+    let area = |policy: &usize| findings.metrics[*policy].area;
     let mut order: Vec<usize> = (0..findings.metrics.len()).collect();
-    order.sort_by(|a, b| area(b).partial_cmp(&area(a)).unwrap_or(Ordering::Equal));
+    order.sort_by(|a, b| area(a).partial_cmp(&area(b)).unwrap_or(Ordering::Equal));
     order
 }
 
@@ -82,10 +82,13 @@ impl Found {
 
     fn metrics(&self, of: impl Fn(&Findings) -> [Option<f64>; Metrics::<()>::COUNT]) -> Metrics<Interval> {
         let mut place = 0;
-        Metrics::from_array([(); Metrics::<()>::COUNT].map(|()| {
+        let metrics = Metrics::from_array([(); Metrics::<()>::COUNT].map(|()| {
             place += 1;
             self.interval(|findings| of(findings)[place - 1])
-        }))
+        }));
+        let normalised = |findings: &Findings| Metrics::from_array(of(findings)).normalised_area;
+        let resamples = self.resamples.iter().map(normalised);
+        Metrics { normalised_area: Interval::of_known(normalised(&self.all), resamples), ..metrics }
     }
 
     fn policy(&self, study: &Study, policy: usize, clusters: usize, name: String) -> Policy {

@@ -117,6 +117,15 @@ pub(super) fn warning(evaluation: &Evaluation) -> Option<String> {
     })
 }
 
+/// What must be said where areas have no scale.
+pub(super) fn no_scale(evaluation: &Evaluation) -> Option<&'static str> {
+    let is_without = |interval: &Interval| interval.mean.is_none() || interval.low.is_none();
+    evaluation.policies.iter().any(|policy| is_without(&policy.metrics.normalised_area)).then_some(
+        "warning: `greedy` is no better than `random` here, or may not be: there is no scale for areas, and normalised ones \
+         say little or nothing; policies are ranked by their areas",
+    )
+}
+
 /// By how many standard errors the worst of any policy's bins is off.
 fn worst(evaluation: &Evaluation) -> f64 {
     evaluation.policies.iter().map(|policy| policy.reliability.worst()).fold(0.0, f64::max)

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use recsim_core::config::Config;
 use recsim_core::evaluation::Metrics;
@@ -116,7 +116,7 @@ impl Evaluation {
         })?;
         match serde_json::from_slice::<Head>(&text) {
             Ok(Head { format, version, .. }) if format == FORMAT && version == VERSION => {}
-            Ok(Head { format, version, command }) if format == FORMAT => {
+            Ok(Head { format, version, command, .. }) if format == FORMAT => {
                 let problem =
                     format!("`version` is {version}, and this recsim reads evaluations of version {VERSION}");
                 let remedy =
@@ -179,14 +179,23 @@ impl Evaluation {
     }
 }
 
+/// Where an evaluation goes that is to go to `path`: one that was stopped does not take the place of one that was not.
+pub(crate) fn place(path: &Path, interrupted: bool) -> PathBuf {
+    let is_whole = || head(path).is_some_and(|head| head.format == FORMAT && !head.interrupted);
+    if interrupted && is_whole() { path.with_extension("interrupted.json") } else { path.to_owned() }
+}
+
 /// Refuses a file that is there and is no evaluation.
 pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
-    let found = fs::read(path).ok().and_then(|text| serde_json::from_slice::<Head>(&text).ok());
-    if path.symlink_metadata().is_err() || found.is_some_and(|head| head.format == FORMAT) {
+    if path.symlink_metadata().is_err() || head(path).is_some_and(|head| head.format == FORMAT) {
         return Ok(());
     }
     let problem = "this is there already, and is no evaluation";
     Err(BadInput::new(path.display(), problem, "give --out another file, or a folder"))
+}
+
+fn head(path: &Path) -> Option<Head> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 pub(crate) const FORMAT: &str = "recsim evaluation";
@@ -204,4 +213,22 @@ struct Head {
     version: u32,
     #[serde(default)]
     command: Option<String>,
+    #[serde(default)]
+    interrupted: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_evaluation_replaces_stopped_ones_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, beside) = (folder.path().join("e.json"), folder.path().join("e.interrupted.json"));
+        assert_eq!(place(&path, true), path);
+        for (interrupted, expected) in [(true, &path), (false, &beside)] {
+            fs::write(&path, format!("{{\"format\": \"{FORMAT}\", \"interrupted\": {interrupted}}}")).unwrap();
+            assert_eq!((&place(&path, true), &place(&path, false)), (expected, &path));
+        }
+    }
 }

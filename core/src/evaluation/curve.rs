@@ -21,14 +21,18 @@ pub fn first_at_a_tenth(curve: &[f64], start: f64) -> Option<usize> {
     curve.iter().position(|&distance| distance <= 0.1 * start).map(|place| place + 1)
 }
 
-/// An area on the scale that ranks, `(random - area) / (random - greedy)`: 0 is `random`'s, 1 is `greedy`'s, and more is
-/// better. None where those two are the same.
+/// An area on a scale, `(random - area) / (random - greedy)`: 0 is `random`'s, 1 is `greedy`'s, and more is better. None
+/// where `greedy` is no better than `random`, by more than rounding: there is no such scale.
 ///
 /// ```
 /// use recsim_core::evaluation::curve::normalised_area;
 /// assert_eq!(normalised_area(6.0, 10.0, 2.0), Some(0.5));
 /// assert_eq!(normalised_area(6.0, 2.0, 2.0), None);
+/// assert_eq!(normalised_area(6.0, 2.0, 10.0), None);
 /// ```
 pub fn normalised_area(area: f64, random: f64, greedy: f64) -> Option<f64> {
-    (random != greedy).then(|| (random - area) / (random - greedy))
+    (random - greedy > ROUNDING * random).then(|| (random - area) / (random - greedy))
 }
+
+/// What sums of the same numbers in other orders may differ by, as a share.
+const ROUNDING: f64 = 1e-9;

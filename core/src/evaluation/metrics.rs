@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 /// A value for each measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics<T> {
-    /// The measure that ranks: [`normalised_area`](super::curve::normalised_area).
+    /// The area on a scale: [`normalised_area`](super::curve::normalised_area).
     pub normalised_area: T,
-    /// [`area`](super::curve::area) under the mean summed distance.
+    /// The measure that ranks: the [`area`](super::curve::area) under the mean summed distance.
     pub area: T,
     /// The [middle half](super::Ranked::middle_mean)'s mean of single users' areas: what outliers do not move.
     pub area_iqm: T,

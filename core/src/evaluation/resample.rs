@@ -80,4 +80,18 @@ impl Interval {
         };
         Self { mean, low: at(0.025), high: at(0.975) }
     }
+
+    /// The same of something that is neither large nor small where it is missing: there are no ends if a resample lacks it.
+    ///
+    /// ```
+    /// use recsim_core::evaluation::resample::Interval;
+    /// let interval = Interval::of_known(Some(1.0), [Some(0.0), None, Some(2.0)].into_iter());
+    /// assert_eq!((interval.mean, interval.low, interval.high), (Some(1.0), None, None));
+    /// ```
+    pub fn of_known(mean: Option<f64>, resamples: impl Iterator<Item = Option<f64>>) -> Self {
+        match resamples.collect::<Option<Vec<f64>>>() {
+            Some(values) => Self::of(mean, values.into_iter().map(Some)),
+            None => Self { mean, low: None, high: None },
+        }
+    }
 }

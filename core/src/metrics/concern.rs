@@ -24,13 +24,17 @@ pub enum Concern {
         /// The realised return; see [`EpisodeReport::realised_return`].
         realised: f64,
     },
-    /// For two episodes now, users have ended no nearer to the target than without learning.
+    /// For two episodes now, users have ended no nearer to the target than without learning, or, if it began in the first
+    /// episode, than in that one; in the latter case only if they are farther than a tenth of the way they had to go, as
+    /// whoever has arrived gets no nearer.
     NoNearer {
         /// Mean summed distance at the episode's end.
         distance: f64,
-        /// The best of an episode before learning began; the distance at the start if learning began in the first.
-        unlearned: f64,
+        /// The best of an episode without learning, or that of the first.
+        yardstick: f64,
     },
+    /// A whole run without learning.
+    NothingLearned,
 }
 
 impl Concern {
@@ -71,12 +75,15 @@ fn overestimated(last: &EpisodeReport) -> Option<Concern> {
 }
 
 fn no_nearer(episodes: &[EpisodeReport]) -> Option<Concern> {
-    let learned = |episode: &EpisodeReport| episode.learning.is_some();
-    let [.., before, last] = episodes else { return None };
-    let unlearned = episodes.iter().take_while(|episode| !learned(episode)).map(|episode| episode.mean_distance);
-    let unlearned = unlearned.reduce(f64::min).unwrap_or(last.initial_distance);
-    let far = |episode: &EpisodeReport| learned(episode) && episode.mean_distance >= unlearned;
-    (far(before) && far(last)).then_some(Concern::NoNearer { distance: last.mean_distance, unlearned })
+    let [first, .., before, last] = episodes else { return None };
+    let unlearned = episodes.iter().take_while(|episode| episode.learning.is_none());
+    let unlearned = unlearned.map(|episode| episode.mean_distance).reduce(f64::min);
+    let yardstick = unlearned.unwrap_or(first.mean_distance);
+    let floor = if unlearned.is_some() { 0.0 } else { 0.1 * last.initial_distance };
+    let far = |episode: &EpisodeReport| {
+        episode.learning.is_some() && episode.mean_distance >= yardstick && episode.mean_distance > floor
+    };
+    (far(before) && far(last)).then_some(Concern::NoNearer { distance: last.mean_distance, yardstick })
 }
 
 impl fmt::Display for Concern {
@@ -93,11 +100,15 @@ impl fmt::Display for Concern {
                 "the critics promise {value:.3} where {realised:.3} comes of it, and the actor follows them; lower \
                  td3.discount or td3.tau, or give more td3.gradient_steps"
             ),
-            Self::NoNearer { distance, unlearned } => write!(
+            Self::NoNearer { distance, yardstick } => write!(
                 f,
                 "the agent does not learn: for two episodes users have ended {distance:.4} from the target, and without \
-                 learning it was {unlearned:.4}; see how saturated actions are, and try more td3.gradient_steps or \
-                 td3.exploration_items"
+                 learning, or in the first episode, it was {yardstick:.4}; see how saturated actions are, and try more \
+                 td3.gradient_steps or td3.exploration_items"
+            ),
+            Self::NothingLearned => f.write_str(
+                "nothing was learned, and the agent is as it began: no learning was due; lower \
+                 training.warmup_transitions or training.train_frequency, or let there be more rounds",
             ),
         }
     }
@@ -189,13 +200,15 @@ mod tests {
     fn two_episodes_no_nearer_than_without_learning_are_one() {
         let worse = learned(0.3, 0.0, 10.0, 1.0);
         let better = learned(0.29, 0.0, 10.0, 1.0);
-        let concern = [Concern::NoNearer { distance: 0.3, unlearned: 0.3 }];
+        let concern = [Concern::NoNearer { distance: 0.3, yardstick: 0.3 }];
         assert_eq!(after(&[unlearned(), worse.clone(), worse.clone()]), concern);
         assert_eq!(after(&[unlearned(), worse.clone()]), []);
         assert_eq!(after(&[unlearned(), better.clone(), worse.clone()]), []);
-        assert_eq!(after(&[unlearned(), worse.clone(), better]), []);
-        assert_eq!(after(&[worse.clone(), worse]), [], "nearer than at the start");
-        let lost = learned(1.0, 0.0, 10.0, 1.0);
-        assert_eq!(after(&[lost.clone(), lost]), [Concern::NoNearer { distance: 1.0, unlearned: 1.0 }]);
+        assert_eq!(after(&[unlearned(), worse.clone(), better.clone()]), []);
+        assert_eq!(after(&[worse.clone(), worse.clone(), worse.clone()]), concern, "the first is the yardstick");
+        assert_eq!(after(&[worse.clone(), worse.clone()]), [], "two are no two after the first");
+        assert_eq!(after(&[worse.clone(), worse, better]), []);
+        let arrived = learned(0.1, 0.0, 10.0, 1.0);
+        assert_eq!(after(&[arrived.clone(), arrived.clone(), arrived]), []);
     }
 }

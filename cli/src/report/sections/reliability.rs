@@ -32,7 +32,7 @@ fn diagram(named: &Named, n: usize) -> anyhow::Result<Figure> {
         Line { name: policy.policy.clone(), ink, points: points.collect() }
     });
     lines(Lines {
-        id: numbered("reliability", n),
+        id: numbered("reliability-diagram", n),
         title: "Reliability",
         words: String::new(),
         over: ("predicted", Unit::Share),

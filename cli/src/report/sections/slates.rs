@@ -18,7 +18,7 @@ pub(super) fn of(evaluations: &[Named]) -> anyhow::Result<Section> {
                 (round as f64 + 1.0, shown.iter().map(|&n| n as f64 / all).collect())
             });
             figures.push(stack(Stack {
-                id: numbered("slates", drawn),
+                id: numbered("slates-policy", drawn),
                 title: policy.policy.clone(),
                 words: String::new(),
                 over: "round",
