@@ -100,6 +100,9 @@ fn multiply_piece(arch: Arch, out: &mut [f32], left: Matrix<'_>, right: Matrix<'
 }
 
 /// A product by the kernels of one instruction set, which the machine must have.
+///
+/// The crate is given the transposes, and `out` as columns: it writes whole registers down a column, and anything else number
+/// by number.
 macro_rules! product {
     ($name:ident, $kernels:ident, $simd:ident, $lanes:literal) => {
         #[inline(never)]

@@ -9,8 +9,10 @@ use recsim_core::world::World;
 
 use crate::config::{Overrides, Settings};
 use crate::error::BadInput;
-use crate::files::{models, names, tables};
+use crate::files::{models, names, read_json, tables};
 use crate::output::note;
+use crate::source::Provenance;
+use crate::train::Run;
 
 /// An agent, and the world as it sees it.
 pub(crate) struct Learned {
@@ -21,8 +23,14 @@ pub(crate) struct Learned {
 }
 
 impl Learned {
-    /// Reads a run's settings and its actor, which must suit the world. Its critics do not matter.
-    pub(crate) fn read(run: &Path, world: &World<'_>, plan: &Plan, quiet: bool) -> Result<Self, BadInput> {
+    /// Reads a run's settings and its actor, which must suit the world, known to be from `here`. Its critics do not matter.
+    pub(crate) fn read(
+        run: &Path,
+        world: &World<'_>,
+        here: &Provenance,
+        plan: &Plan,
+        quiet: bool,
+    ) -> Result<Self, BadInput> {
         let refuse = |problem: String, remedy: &str| BadInput::new(run.display(), problem, remedy);
         let file = run.join(names::CONFIG);
         if !file.is_file() {
@@ -51,6 +59,13 @@ impl Learned {
         if !quiet && (rules.acceptance, rules.belief_increment) != (these.acceptance, these.belief_increment) {
             note(&format!(
                 "the agent of {} learned by other rules than these users live by; --config takes its own",
+                run.display()
+            ));
+        }
+        let learned_in = read_json::<Run>(&run.join(names::RUN)).ok().map(|run| run.world);
+        if !quiet && learned_in.is_some_and(|world| !world.is_of_the_same(here)) {
+            note(&format!(
+                "the agent of {} learned in another world than this one; --world takes its own",
                 run.display()
             ));
         }

@@ -36,7 +36,8 @@ pub(crate) fn run(arguments: &Recommend) -> anyhow::Result<()> {
         (plan.environment.chosen, plan.environment.shown) = (top as usize, top as usize);
     }
     let user = user(&world, &arguments.user)?;
-    let learned = Learned::read(&arguments.run, &view, &plan, arguments.json)?;
+    let here = source::provenance(&settings.config, &world, view.shape());
+    let learned = Learned::read(&arguments.run, &view, &here, &plan, arguments.json)?;
     let question = Question { world: &world, view: &view, plan: &plan, learned: &learned, user };
     let answer = device.run(question)?;
     if arguments.json { output::json(&answer) } else { output::text(&answer.to_string()) }

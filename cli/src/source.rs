@@ -32,6 +32,22 @@ pub(crate) struct Provenance {
     pub(crate) list: usize,
 }
 
+impl Provenance {
+    /// Whether both are of one world: of the same numbers, wherever they lie.
+    pub(crate) fn is_of_the_same(&self, other: &Self) -> bool {
+        match (&self.checksum, &other.checksum) {
+            (Some(one), Some(other)) => one == other,
+            _ => {
+                let told = |world: &Self| {
+                    let Self { users, items, clusters, dimensions, list, .. } = *world;
+                    [users, items, clusters, dimensions, list]
+                };
+                self.provenance == other.provenance && told(self) == told(other)
+            }
+        }
+    }
+}
+
 /// Opens or generates the world that the settings name, having checked against its sizes what can be.
 pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) -> anyhow::Result<WorldFile> {
     let config = &settings.config;

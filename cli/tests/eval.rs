@@ -185,6 +185,63 @@ fn what_a_run_has_learned_is_compared() {
 }
 
 #[test]
+fn an_agent_of_another_world_is_told_so() {
+    let place = Place::new();
+    let told = |place: &Place, more: &[&str]| {
+        let arguments = ["--policies", "actor:run,random,greedy", "--rounds", "1"];
+        stderr(&eval(place, &[&arguments[..], more].concat())).contains("learned in another world")
+    };
+    place.train("run", &["--backend", "reference", "-q"]);
+    assert_eq!([told(&place, &[]), told(&place, &["--set", "world.seed=1"])], [false, true]);
+    let world = |out, seed| {
+        let sizes = ["--users", "40", "--items", "120", "--clusters", "3", "--dim", "6", "--seed", seed];
+        let output = place.run(&[&["world", "new", out, "-q"][..], &sizes].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    world("one", "0");
+    world("other", "1");
+    place.train("run", &["--backend", "reference", "-q", "--world", "one", "--force"]);
+    std::fs::rename(place.path("one"), place.path("moved")).unwrap();
+    assert_eq!(["moved", "other"].map(|world| told(&place, &["--world", world])), [false, true]);
+}
+
+#[test]
+fn without_a_scale_policies_are_ranked_by_area_and_that_is_said() {
+    let place = Place::new();
+    let one = [
+        "eval",
+        "--config",
+        "tiny.yaml",
+        "--backend",
+        "reference",
+        "--users",
+        "3",
+        "--rounds",
+        "1",
+        "--seeds",
+        "1",
+    ];
+    let mut scaleless = 0;
+    for seed in ["0", "1", "2", "3", "4", "5", "6", "7"] {
+        let more = ["--policies", "random,greedy,anti", "--seed", seed, "--json"];
+        let output = place.run(&[&one[..], &more].concat());
+        let policies: Vec<Value> = serde_json::from_str(&stdout(&output)).unwrap();
+        let value = |n: usize, metric: &str| policies[n][metric]["mean"].as_f64();
+        assert!((0..3).map(|n| value(n, "area").unwrap()).is_sorted(), "{policies:?}");
+        let of = |name: &str| value(policies.iter().position(|policy| policy["policy"] == name).unwrap(), "area");
+        let is_scale = of("random").unwrap() > of("greedy").unwrap() + 1e-9;
+        assert!((0..3).all(|n| value(n, "normalised_area").is_some() == is_scale), "{policies:?}");
+        let ends = |n: usize| ["low", "high"].map(|end| policies[n]["normalised_area"][end].as_f64().is_some());
+        // Resamples may lack what the whole has.
+        let is_sure = ends(0)[0];
+        assert!((0..3).all(|n| ends(n) == [is_sure; 2]) && (is_scale || !is_sure), "{policies:?}");
+        assert_eq!(stderr(&output).contains("there is no scale for areas"), !is_sure, "{}", stderr(&output));
+        scaleless += u32::from(!is_scale);
+    }
+    assert!((1..8).contains(&scaleless), "{scaleless}");
+}
+
+#[test]
 fn a_seed_does_not_depend_on_how_many_there_are_and_policies_not_on_each_other() {
     let place = Place::new();
     let mean = |more: &[&str]| {

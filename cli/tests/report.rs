@@ -136,9 +136,14 @@ fn the_same_makes_the_same_bytes_and_replaces_a_report_only() {
         if path.extension().is_some_and(|kind| kind == "svg") {
             let text = String::from_utf8(text).unwrap();
             assert_well_formed(&text);
-            assert!(text.starts_with("<svg width=") && text.contains("prefers-color-scheme: dark"));
+            assert!(
+                text.starts_with("<!-- recsim report -->\n<svg width=")
+                    && text.contains("prefers-color-scheme: dark")
+            );
         }
     }
+    let told = report(&place, &["a", "--plots", "p"]);
+    assert_eq!(files().len(), 2 * plots(&told).len(), "plots of the report before are gone");
     std::fs::create_dir(place.path("folder")).unwrap();
     for _ in 0..2 {
         report(&place, &["a", "-o", "folder", "--plots", "folder"]);
@@ -300,6 +305,10 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
     std::fs::remove_file(place.path("r7/rounds.jsonl")).unwrap();
     place.train("r8", &["--backend", "reference", "-q", "--episodes", "1"]);
     damaged("r8/evaluation.json", &|e| e["timestamp"] = "2020-01-01 00:00:00".into());
+    for file in ["drawn/mine.svg", "counted/mine.csv"] {
+        std::fs::create_dir(place.path(file).parent().unwrap()).unwrap();
+        place.write(file, "<svg/>");
+    }
     let cases: &[(&[&str], &[&str])] = &[
         (&["r8"], &["r8/evaluation.json: `timestamp` is 2020", "evaluate that run"]),
         (&["nowhere"], &["nowhere: there is no such file or folder", "give the folder of a run"]),
@@ -326,7 +335,10 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         (&["a", "-o", ""], &["--out"]),
         (&["a", "-o", "mine.html"], &["mine.html: this is there already, and is no report"]),
         (&["a", "-o", "a/config.yaml"], &["config.yaml: this is there already, and is no report"]),
-        (&["a", "--plots", "full"], &["full: this folder holds other things than plots: thesis.tex"]),
+        (&["a", "--plots", "full"], &["full: this folder holds other things than plots of a report: thesis.tex"]),
+        (&["a", "--plots", "drawn"], &["drawn: this folder holds other things than plots of a report: mine.svg"]),
+        (&["a", "--plots", "counted"], &["counted: this folder holds other things", "mine.csv"]),
+        (&["a", "-o", "x.html", "--plots", "x.html"], &["x.html: this is where the page goes"]),
         (&["a", "--plots", "no/such"], &["no: there is no such folder"]),
         (&["a", "--plots", "e.json"], &["e.json: plots cannot be put here"]),
         (&[], &["RUN|EVALUATION"]),

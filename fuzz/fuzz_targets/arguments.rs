@@ -22,7 +22,7 @@ fuzz_target!(|text: &str| {
         return;
     }
     let words: Vec<String> = std::iter::once("recsim").chain(text.lines()).map(str::to_owned).collect();
-    if let Err(error) = recsim::fuzzing::settle(&words) {
+    if let Err(error) = recsim_cli::fuzzing::settle(&words) {
         assert!(!error.to_string().is_empty());
     }
     let left = std::fs::read_dir(place.path("")).expect("the folder is there").count();

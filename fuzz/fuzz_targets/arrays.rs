@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
     let file = PLACE.write(&format!("array.{ending}"), bytes).display().to_string();
     let words =
         ["recsim", "world", "assemble", "never-written", "--item-embedding", &file, "--user-embedding", &file];
-    if let Err(error) = recsim::fuzzing::make(&[&words[..], &["--clusters", "1", "--list", "1"]].concat()) {
+    if let Err(error) = recsim_cli::fuzzing::make(&[&words[..], &["--clusters", "1", "--list", "1"]].concat()) {
         assert!(!error.to_string().is_empty());
     }
 });

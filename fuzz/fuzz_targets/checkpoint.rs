@@ -51,7 +51,7 @@ fuzz_target!(|input: Input| {
     }
     if input.sealed {
         let named = now.iter().map(|(name, bytes)| (&**name, &**bytes)).filter(|(name, _)| *name != SUMS);
-        let sums = recsim::fuzzing::sums(named).into_bytes();
+        let sums = recsim_cli::fuzzing::sums(named).into_bytes();
         now.insert(SUMS.to_owned(), sums);
     }
     for (name, bytes) in &now {

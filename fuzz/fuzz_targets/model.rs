@@ -28,7 +28,7 @@ fuzz_target!(|input: Input| {
     let (run, whole) = &*RUN;
     let mut now = input.damage.to(whole);
     if input.sealed {
-        recsim::fuzzing::seal_model(&mut now);
+        recsim_cli::fuzzing::seal_model(&mut now);
     }
     // A file of the format without a checksum is read as it is.
     if let Ok(has_checksum) = run.experiment.actor(&now) {

@@ -21,7 +21,7 @@ fuzz_target!(|text: &[u8]| {
     if text.len().is_multiple_of(2) {
         words.extend(["--min-rating", "3"]);
     }
-    if let Err(error) = recsim::fuzzing::make(&words) {
+    if let Err(error) = recsim_cli::fuzzing::make(&words) {
         assert!(!error.to_string().is_empty());
     }
 });

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use recsim::fuzzing::{Experiment, run};
+use recsim_cli::fuzzing::{Experiment, run};
 
 use crate::place::Place;
 

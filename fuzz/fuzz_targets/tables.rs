@@ -36,7 +36,7 @@ fuzz_target!(|text: &str| {
         })
         .collect();
     words.extend(tables.iter().flat_map(|(flag, path)| [*flag, path]));
-    if let Err(error) = recsim::fuzzing::make(&words) {
+    if let Err(error) = recsim_cli::fuzzing::make(&words) {
         assert!(!error.to_string().is_empty());
     }
 });

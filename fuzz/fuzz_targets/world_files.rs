@@ -27,7 +27,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let place = Place::new();
     let folder = place.path("world").display().to_string();
     let sizes = ["--users", "2", "--items", "4", "--clusters", "2", "--dim", "2", "--list", "3"];
-    recsim::fuzzing::run(&[&["recsim", "world", "new", &folder, "-q"], &sizes[..]].concat()).expect("a world");
+    recsim_cli::fuzzing::run(&[&["recsim", "world", "new", &folder, "-q"], &sizes[..]].concat()).expect("a world");
     let [about, tensors] = ["world/world.json", "world/world.safetensors"]
         .map(|file| std::fs::read(place.path(file)).expect("a file"));
     World { place, about, tensors }
@@ -37,11 +37,11 @@ fuzz_target!(|input: Input| {
     let World { place, about, tensors } = &*WORLD;
     let (mut about_now, tensors_now) = (input.about.to(about), input.tensors.to(tensors));
     if input.sealed {
-        recsim::fuzzing::seal_world(&mut about_now, &tensors_now);
+        recsim_cli::fuzzing::seal_world(&mut about_now, &tensors_now);
     }
     place.write("world/world.json", &about_now);
     place.write("world/world.safetensors", &tensors_now);
-    match recsim::fuzzing::open_world(&place.path("world")) {
+    match recsim_cli::fuzzing::open_world(&place.path("world")) {
         Err(error) => assert!(error.to_string().contains("world")),
         Ok(()) => assert!(input.sealed || (about, tensors) == (&about_now, &tensors_now), "damage is accepted"),
     }

@@ -103,8 +103,9 @@ impl Job for Comparison<'_> {
         let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
         let learned = options.policies.iter().filter_map(Name::run);
+        let here = source::provenance(&settings.config, world, view.shape());
         let learned =
-            learned.map(|run| Learned::read(run, &view, &plan, options.quiet)).collect::<Result<_, _>>()?;
+            learned.map(|run| Learned::read(run, &view, &here, &plan, options.quiet)).collect::<Result<_, _>>()?;
         let quiet = options.quiet;
         let interrupt = Interrupt::listen(move || {
             if !quiet {

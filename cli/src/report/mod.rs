@@ -8,14 +8,17 @@ mod sections;
 mod sources;
 mod trained;
 
+use std::fs;
 use std::io::Write;
 
+use anyhow::Context;
 use serde::Serialize;
 
 use crate::arguments::Report;
 use crate::files::atomic::Replacement;
+use crate::files::unless_missing;
 use crate::output;
-use options::Options;
+use options::{Options, Plots};
 use plot::Figure;
 use sections::{Block, Section};
 use sources::Sources;
@@ -28,16 +31,22 @@ pub(crate) fn run(arguments: &Report) -> anyhow::Result<()> {
     let page = page::page(&sections, &options.command)?;
     let mut files = vec![Replacement::write(&options.output, |file| file.write_all(page.as_bytes()))?];
     let figures: Vec<&Figure> = sections.iter().flat_map(figures).collect();
-    if let Some(folder) = &options.plots {
+    let mut stale = Vec::new();
+    if let Some(Plots { folder, old }) = &options.plots {
+        stale.clone_from(old);
         for figure in &figures {
             let (svg, csv) = (page::standalone(figure), figure.numbers.csv()?);
             for (kind, text) in [("svg", svg), ("csv", csv)] {
                 let path = folder.join(format!("{}.{kind}", figure.id));
+                stale.retain(|old| *old != path);
                 files.push(Replacement::write(&path, |file| file.write_all(text.as_bytes()))?);
             }
         }
     }
     files.into_iter().try_for_each(Replacement::commit)?;
+    for file in stale {
+        unless_missing(fs::remove_file(&file)).with_context(|| format!("could not remove {}", file.display()))?;
+    }
     let mut missing: Vec<Missing<'_>> = sections.iter().filter_map(missing).collect();
     // What is missing for one reason stands together.
     missing.sort_by_key(|missing| missing.why);

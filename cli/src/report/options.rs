@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::page::MARK;
+use super::page::{MARK, PLOT_MARK};
 use crate::arguments::Report;
 use crate::error::BadInput;
 use crate::files::{atomic, folder};
@@ -12,10 +12,17 @@ use crate::files::{atomic, folder};
 pub(super) struct Options {
     /// The page.
     pub(super) output: PathBuf,
-    /// The folder for plots and their numbers.
-    pub(super) plots: Option<PathBuf>,
+    /// Where plots and their numbers go.
+    pub(super) plots: Option<Plots>,
     /// What makes it again.
     pub(super) command: String,
+}
+
+/// A folder for plots.
+pub(super) struct Plots {
+    pub(super) folder: PathBuf,
+    /// What an earlier report has left there.
+    pub(super) old: Vec<PathBuf>,
 }
 
 impl Options {
@@ -43,29 +50,41 @@ fn output(out: &Path) -> Result<PathBuf, BadInput> {
     Ok(file)
 }
 
-/// The folder that is meant, which is new, or holds nothing but plots and the page.
-fn plots(path: &Path, page: &Path) -> Result<PathBuf, BadInput> {
+/// The folder that is meant, which is new, or holds nothing but plots of reports and the page.
+fn plots(path: &Path, page: &Path) -> Result<Plots, BadInput> {
     if path.as_os_str().is_empty() {
         return Err(BadInput::new("--plots", "the path is empty", "name a folder"));
     }
+    if folder::is_same(path, page) {
+        return Err(BadInput::new(path.display(), "this is where the page goes", "give --plots another folder"));
+    }
     if path.symlink_metadata().is_err() {
         there(atomic::folder_of(path), "--plots")?;
-        return Ok(path.to_owned());
+        return Ok(Plots { folder: path.to_owned(), old: Vec::new() });
     }
-    let remedy = "give --plots a new folder, or one that holds nothing else";
     let entries = fs::read_dir(path).map_err(|error| {
         BadInput::new(path.display(), format!("plots cannot be put here: {error}"), "give --plots a folder")
     })?;
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let ours = Path::new(&name).extension().is_some_and(|kind| kind == "svg" || kind == "csv");
-        if !ours && !folder::is_same(&entry.path(), page) {
-            let problem = format!("this folder holds other things than plots: {}", name.to_string_lossy());
-            return Err(BadInput::new(path.display(), problem, remedy));
-        }
+    let files = entries.flatten().map(|entry| entry.path()).filter(|file| !folder::is_same(file, page));
+    let (old, others): (Vec<PathBuf>, Vec<PathBuf>) = files.partition(|file| is_plot(file));
+    if let Some(other) = others.first() {
+        let name = other.file_name().unwrap_or_default().to_string_lossy();
+        let problem = format!("this folder holds other things than plots of a report: {name}");
+        let remedy = "give --plots a new folder, or one that holds nothing else";
+        return Err(BadInput::new(path.display(), problem, remedy));
     }
     folder::writable(path)?;
-    Ok(path.to_owned())
+    Ok(Plots { folder: path.to_owned(), old })
+}
+
+/// Whether a report has written this: a plot, or the numbers beside one.
+fn is_plot(file: &Path) -> bool {
+    let marked = |plot: &Path| fs::read(plot).is_ok_and(|text| text.starts_with(PLOT_MARK.as_bytes()));
+    match file.extension() {
+        Some(kind) if kind == "svg" => marked(file),
+        Some(kind) if kind == "csv" => marked(&file.with_extension("svg")),
+        _ => false,
+    }
 }
 
 /// Refuses a folder that does not exist, or cannot be written to.

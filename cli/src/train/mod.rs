@@ -136,7 +136,7 @@ fn follow<B: Device>(
     let epoch = Instant::now();
     let (episode, _) = session.next_round();
     let mut rounds = leavings.rounds_of(episode)?;
-    let mut concerns = Concerns::of(leavings.episodes()?);
+    let mut episodes = leavings.episodes()?;
     if session.finished() {
         // Its last results may not have been written.
         leavings.save(session.plan().schedule.episodes, session)?;
@@ -154,7 +154,8 @@ fn follow<B: Device>(
             leavings.round(&rounds[rounds.len() - 1], episode.as_ref(), session)?;
             if let Some(episode) = episode {
                 progress.episode(&episode);
-                for concern in concerns.new_ones(episode) {
+                episodes.push(episode);
+                for concern in Concern::begun(&episodes) {
                     progress.say(&format!("warning: {concern}"));
                 }
                 rounds.clear();
@@ -168,27 +169,6 @@ fn follow<B: Device>(
     }
     leavings.conclude(session)?;
     Ok(None)
-}
-
-/// What has been said of whether the agent learns: a thing is said when it begins, and not after every episode.
-struct Concerns {
-    episodes: Vec<EpisodeReport>,
-    known: Vec<Concern>,
-}
-
-impl Concerns {
-    fn of(episodes: Vec<EpisodeReport>) -> Self {
-        let known = Concern::after(&episodes).collect();
-        Self { episodes, known }
-    }
-
-    /// Those that the episode before did not give.
-    fn new_ones(&mut self, episode: EpisodeReport) -> Vec<Concern> {
-        self.episodes.push(episode);
-        let concerns: Vec<Concern> = Concern::after(&self.episodes).collect();
-        let before = std::mem::replace(&mut self.known, concerns.clone());
-        concerns.into_iter().filter(|concern| !before.iter().any(|known| known.resembles(concern))).collect()
-    }
 }
 
 /// Shows how far a round is, and puts its updates off when asked to stop.

@@ -40,12 +40,10 @@ impl Summary {
         let episodes: Vec<EpisodeReport> = lines::read(&folder.join(names::EPISODES))?;
         let end: Option<End> = if end.exists() { Some(read_json(&end)?) } else { None };
         let is_over = end.as_ref().is_some_and(|end| end.status == Status::Finished);
-        let learned = episodes.iter().any(|episode| episode.learning.is_some());
-        let unlearned = (is_over && !learned).then_some(Concern::NothingLearned);
         Ok(Self {
             folder: folder.display().to_string(),
             run: read_json(&folder.join(names::RUN))?,
-            concerns: Concern::after(&episodes).chain(unlearned).collect(),
+            concerns: Concern::of_run(&episodes, is_over).collect(),
             episodes,
             last_round: lines::last(&folder.join(names::ROUNDS))?,
             end,

@@ -1,6 +1,7 @@
 //! Signs in a run's episodes that its agent does not learn.
 
 use core::fmt;
+use core::mem::discriminant;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,9 +56,18 @@ impl Concern {
         concerns.into_iter().flatten().flatten()
     }
 
-    /// Whether another one is of the same kind, whatever its numbers.
-    pub fn resembles(&self, other: &Self) -> bool {
-        core::mem::discriminant(self) == core::mem::discriminant(other)
+    /// Those of them that could not be said before the last episode: a thing is said when it begins.
+    pub fn begun(episodes: &[EpisodeReport]) -> impl Iterator<Item = Self> {
+        let before = &episodes[..episodes.len().saturating_sub(1)];
+        let known =
+            move |concern: &Self| Self::after(before).any(|old| discriminant(&old) == discriminant(concern));
+        Self::after(episodes).filter(move |concern| !known(concern))
+    }
+
+    /// What there is to say of a run as it is: to its end, if it `is_over`.
+    pub fn of_run(episodes: &[EpisodeReport], is_over: bool) -> impl Iterator<Item = Self> {
+        let unlearned = is_over && episodes.iter().all(|episode| episode.learning.is_none());
+        Self::after(episodes).chain(unlearned.then_some(Self::NothingLearned))
     }
 }
 
@@ -182,6 +192,20 @@ mod tests {
         let concerns = after(&[learned(0.2, 0.21, 10.0, 1.0)]);
         assert_eq!(concerns, [Concern::Saturated { share: 0.21 }]);
         assert!(concerns[0].to_string().starts_with("21 % of the action's components"));
+    }
+
+    #[test]
+    fn a_concern_begins_once() {
+        let run = [unlearned(), learned(0.2, 0.3, 10.0, 1.0), learned(0.2, 0.4, 10.0, 1.0)];
+        let begun = |episodes| Concern::begun(episodes).count();
+        assert_eq!([begun(&run[..0]), begun(&run[..1]), begun(&run[..2]), begun(&run)], [0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_run_without_learning_is_one() {
+        assert_eq!(Concern::of_run(&[unlearned()], true).collect::<Vec<_>>(), [Concern::NothingLearned]);
+        assert_eq!(Concern::of_run(&[unlearned()], false).count(), 0);
+        assert_eq!(Concern::of_run(&[unlearned(), learned(0.2, 0.0, 10.0, 1.0)], true).count(), 0);
     }
 
     #[test]

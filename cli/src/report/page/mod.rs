@@ -11,6 +11,9 @@ use super::sections::{Block, Part, Section};
 /// What tells a report from other pages: stands among its first bytes.
 pub(super) const MARK: &str = r#"<meta name="generator" content="recsim report" />"#;
 
+/// What a plot's file begins with.
+pub(super) const PLOT_MARK: &str = "<!-- recsim report -->\n";
+
 /// The page with these sections.
 pub(super) fn page(sections: &[Section], command: &str) -> anyhow::Result<String> {
     let parts = || {
@@ -44,7 +47,7 @@ pub(super) fn page(sections: &[Section], command: &str) -> anyhow::Result<String
 /// A plot as a file of its own.
 pub(super) fn standalone(figure: &Figure) -> String {
     // One that says its size is not stretched over the window.
-    figure.svg.replacen('>', &format!(">\n<style>\n{}</style>", style::of_plots()), 1)
+    PLOT_MARK.to_owned() + &figure.svg.replacen('>', &format!(">\n<style>\n{}</style>", style::of_plots()), 1)
 }
 
 fn section(part: &Part) -> anyhow::Result<String> {

@@ -42,12 +42,14 @@ impl<'a> Frame<'a> {
     ) -> anyhow::Result<String> {
         self.sheet(self.height + BELOW, |area, top| {
             let widest = y.ticks.iter().map(|&tick| width_of(&y.label(tick))).fold(0.0, f64::max);
+            // The first label below is centred where the axis begins, and may be wide.
+            let first = x.ticks.first().map_or(0.0, |&tick| width_of(&x.label(tick)) / 2.0);
             let mut chart = ChartBuilder::on(area)
                 .margin_top(px(top))
                 .margin_right(px(RIGHT))
                 .margin_bottom(px(LINE))
                 .x_label_area_size(px(BELOW - LINE))
-                .y_label_area_size(px(widest + 10.0))
+                .y_label_area_size(px((widest + 10.0).max(first + 2.0)))
                 .build_cartesian_2d(x.clone(), y.clone())?;
             let labels = text(Ink::Text, HPos::Center, VPos::Top);
             chart

@@ -1,6 +1,6 @@
 //! Where users begin, where they come to, and where they were to go.
 
-use super::{Block, Part, Section, inks, numbered};
+use super::{Block, Part, Section, heading, inks, numbered};
 use crate::report::groups::Group;
 use crate::report::plot::{Figure, Ink, Radar, radar};
 use crate::report::sources::Named;
@@ -26,21 +26,24 @@ pub(super) fn of(groups: &[Group<'_>], evaluations: &[Named]) -> anyhow::Result<
             beliefs: before.into_iter().chain([after]).collect(),
         })?);
     }
+    let mut blocks = if figures.is_empty() { Vec::new() } else { vec![Block::Figures(figures)] };
     let mut drawn = 0;
     for named in evaluations {
+        let mut figures = Vec::new();
         for (policy, ink) in named.evaluation.policies.iter().zip(inks(named)) {
             let Some(last) = policy.beliefs.last() else { continue };
             figures.push(of_policy(named, &policy.policy, ink, last, drawn)?);
             drawn += 1;
         }
+        blocks.extend(heading(&named.name, evaluations.len()));
+        blocks.push(Block::Figures(figures));
     }
-    if figures.is_empty() {
+    if blocks.is_empty() {
         let why = "no run has finished an episode, and no evaluation was given".to_owned();
         return Ok(Section::Missing { title: TITLE, why });
     }
     let words = "The mean of the users' beliefs. Each axis is a cluster, and ends at the target's belief in it, so that the \
                  target is the outer polygon whatever the clusters' sizes; the numbers have the beliefs themselves.";
-    let blocks = vec![Block::Figures(figures)];
     Ok(Section::There(Part { id: "beliefs", title: TITLE, words: words.to_owned(), blocks }))
 }
 

@@ -8,6 +8,7 @@ use super::{Part, Section, needs_run, numbered, with_each};
 use crate::report::groups::Group;
 use crate::report::plot::{Figure, Ink, Lines, Unit, lines};
 use crate::report::trained::Trained;
+use crate::train::Status;
 
 pub(super) fn of(groups: &[Group<'_>]) -> anyhow::Result<Section> {
     if groups.is_empty() {
@@ -59,7 +60,8 @@ pub(super) fn of(groups: &[Group<'_>]) -> anyhow::Result<Section> {
 
 /// Why a run's agent may not learn.
 fn concerns(run: &&Trained) -> impl Iterator<Item = String> {
-    Concern::after(&run.episodes).map(|concern| format!("Warning for {}: {concern}.", run.name))
+    let is_over = run.end.as_ref().is_some_and(|end| end.status == Status::Finished);
+    Concern::of_run(&run.episodes, is_over).map(|concern| format!("Warning for {}: {concern}.", run.name))
 }
 
 fn curve(
