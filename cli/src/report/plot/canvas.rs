@@ -42,14 +42,16 @@ impl<'a> Frame<'a> {
     ) -> anyhow::Result<String> {
         self.sheet(self.height + BELOW, |area, top| {
             let widest = y.ticks.iter().map(|&tick| width_of(&y.label(tick))).fold(0.0, f64::max);
-            // The first label below is centred where the axis begins, and may be wide.
-            let first = x.ticks.first().map_or(0.0, |&tick| width_of(&x.label(tick)) / 2.0);
+            // The outer labels below are centred where the axis begins and ends, and may be wide.
+            let half = |tick: Option<&f64>| tick.map_or(0.0, |&tick| width_of(&x.label(tick)) / 2.0 + 2.0);
+            let [first, last] = [half(x.ticks.first()), half(x.ticks.last())];
+            let right = last.max(RIGHT);
             let mut chart = ChartBuilder::on(area)
                 .margin_top(px(top))
-                .margin_right(px(RIGHT))
+                .margin_right(px(right))
                 .margin_bottom(px(LINE))
                 .x_label_area_size(px(BELOW - LINE))
-                .y_label_area_size(px((widest + 10.0).max(first + 2.0)))
+                .y_label_area_size(px((widest + 10.0).max(first)))
                 .build_cartesian_2d(x.clone(), y.clone())?;
             let labels = text(Ink::Text, HPos::Center, VPos::Top);
             chart
@@ -64,8 +66,12 @@ impl<'a> Frame<'a> {
                 .set_all_tick_mark_size(px(3.0))
                 .draw()?;
             paint(&mut chart)?;
-            let below = self.width - RIGHT;
-            put(area, (below, top + self.height + BELOW - 4.0), x_name, (Ink::Text, HPos::Right, VPos::Bottom))
+            put(
+                area,
+                (self.width - right, top + self.height + BELOW - 4.0),
+                x_name,
+                (Ink::Text, HPos::Right, VPos::Bottom),
+            )
         })
     }
 
@@ -146,9 +152,14 @@ pub(super) fn px(length: f64) -> i32 {
     (length * SCALE).round() as i32
 }
 
-/// About how wide a text is: nobody knows the font.
+/// About how wide a text is: nobody knows the font, but that these are the widths of a wide one.
 pub(super) fn width_of(text: &str) -> f64 {
-    0.54 * FONT * text.chars().count() as f64
+    let letter = |letter| match letter {
+        '%' => 0.95,
+        ' ' | '.' | ',' | ':' | '-' => 0.36,
+        _ => 0.64,
+    };
+    FONT * text.chars().map(letter).sum::<f64>()
 }
 
 /// A name of at most so many letters: what is left out is in the middle.
