@@ -2,7 +2,7 @@
 
 /// The backend's own products, which it does not offer to others.
 #[path = "../src/gemm.rs"]
-#[allow(unused_imports, reason = "its tests run with the library")]
+#[allow(dead_code, unused_imports, reason = "the library uses all of it, and runs its tests")]
 mod gemm_products;
 
 use std::hint::black_box;

@@ -1,6 +1,6 @@
 //! The agent on the CPU: TD3's two steps, in the paper's order.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 
 use dfdx::losses::mse_loss;
 use dfdx::shapes::Rank0;
@@ -13,8 +13,9 @@ use recsim_core::metrics::Losses;
 use recsim_core::net::Weights;
 use recsim_core::td3::{AgentState, Learner, Moments, Network, UpdateKeys, smooth, target_value};
 
-use crate::elementary::{normal_pairs, tanh};
-use crate::mlp::{Dropout, Host, Net, Room, TILE, Tape, record, squash, table, value, vectorised};
+use crate::elementary::tanh;
+use crate::mlp::{Dropout, Frozen, Host, Net, Room, TILE, Tape, record, squash, table, value};
+use crate::noise::Noise;
 use crate::optimizer::{descend, follow, square};
 use crate::replay::{Replay, Sample};
 use crate::{CpuError, World};
@@ -26,6 +27,8 @@ pub struct Agent {
     pub(crate) learner: Learner,
     networks: [Net; 3],
     targets: [Weights; 3],
+    /// The targets as evaluation takes them, from when they are asked for until they move.
+    frozen: OnceLock<[Frozen; 3]>,
     moments: [Moments; 3],
     policy_updates: u64,
     critic_updates: u64,
@@ -42,6 +45,7 @@ impl Agent {
             learner: learner.clone(),
             networks: [0, 1, 2].map(|n| Net::new(arch, layouts[n], &state.networks[n])),
             targets: state.targets.clone(),
+            frozen: OnceLock::new(),
             moments: state.moments.clone(),
             policy_updates: state.policy_updates,
             critic_updates: state.critic_updates,
@@ -68,54 +72,46 @@ impl Agent {
     pub(crate) fn improve_policy(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
         self.step_actor(keys)?;
         let tau = self.learner.tau as f32;
+        self.frozen.take();
         for (target, online) in self.targets.iter_mut().zip(&self.networks) {
-            follow(self.arch, &mut target.parameters, &online.weights.parameters, tau);
-            follow(self.arch, &mut target.statistics, &online.weights.statistics, tau);
+            follow(self.arch, &mut target.parameters, &online.weights().parameters, tau);
+            follow(self.arch, &mut target.statistics, &online.weights().statistics, tau);
         }
         Ok(())
     }
 
     /// What the critics should say, `[rows]`: tiles of them go through all three targets.
     fn target_values(&self, world: &World, replay: &Replay, keys: &UpdateKeys) -> Result<Vec<f32>, CpuError> {
-        let Self { arch, learner, targets, sample, .. } = self;
-        let [actor, critics @ ..] = targets;
-        let (state, max_action, discount) = (learner.state(), learner.max_action as f32, learner.discount as f32);
+        let Self { arch, learner, sample, .. } = self;
+        let [actor, critics @ ..] = self.frozen.get_or_init(|| {
+            let frozen = |n: usize| Frozen::new(*arch, learner.layouts()[n], &self.targets[n]);
+            let (actor, (critic_1, critic_2)) =
+                rayon::join(|| frozen(0), || rayon::join(|| frozen(1), || frozen(2)));
+            [actor, critic_1, critic_2]
+        });
+        let (max_action, discount) = (learner.max_action as f32, learner.discount as f32);
         let deviation = (learner.policy_noise * learner.max_action) as f32;
         let limit = (learner.noise_clip * learner.max_action) as f32;
+        let disturb = |action, noise| smooth(tanh(action) * max_action, noise, deviation, limit, max_action);
         let mut values = crate::error::table("target values", sample.rows, 0.0)?;
         let tiles = values.par_chunks_mut(TILE).enumerate();
         tiles.for_each_init(
-            || [Room::new(*arch), Room::new(*arch)],
-            |[policy, critic], (tile, values)| {
-                let (first, width) = (tile * TILE, values.len());
-                sample.next_states(world, replay, first, policy.input(&learner.actor, width));
-                let action = policy.evaluate(&learner.actor, actor, width);
-                let (mut bits, mut noise) = ([0; TILE], [[0.0; TILE]; 2]);
-                for (pair, actions) in action.chunks_mut(2 * width).enumerate() {
-                    for (row, bits) in bits[..width].iter_mut().enumerate() {
-                        *bits = keys.noise.with((first + row) as u64).with(pair as u64).bits();
+            || (Room::default(), Room::default(), Noise::default()),
+            |(policy, critic, noise), (tile, values)| {
+                let rows = tile * TILE..tile * TILE + values.len();
+                sample.next_states(world, replay, rows.clone(), policy.input(actor, rows.len()));
+                noise.add(*arch, keys.noise, rows.clone(), policy.evaluate(actor, rows.len()), disturb);
+                let [value_1, value_2] = critics.each_ref().map(|network| {
+                    let inputs =
+                        critic.input(network, rows.len()).chunks_exact_mut(learner.state() + learner.action());
+                    for (input, (state, action)) in inputs.zip(policy.passed(actor)) {
+                        let (to_state, to_action) = input.split_at_mut(state.len());
+                        to_state.copy_from_slice(state);
+                        to_action.copy_from_slice(action);
                     }
-                    vectorised(
-                        *arch,
-                        #[inline(always)]
-                        || {
-                            normal_pairs(&bits[..width], noise.each_mut().map(|row| &mut row[..]));
-                            for (actions, noise) in actions.chunks_mut(width).zip(&noise) {
-                                for (action, &noise) in actions.iter_mut().zip(noise) {
-                                    *action =
-                                        smooth(tanh(*action) * max_action, noise, deviation, limit, max_action);
-                                }
-                            }
-                        },
-                    );
-                }
-                let [value_1, value_2] = [0, 1].map(|n| {
-                    let (states, actions) = critic.input(&learner.critics[n], width).split_at_mut(state * width);
-                    actions.copy_from_slice(policy.output());
-                    states.copy_from_slice(policy.input(&learner.actor, width));
-                    critic.evaluate(&learner.critics[n], &critics[n], width).to_vec()
+                    critic.evaluate(network, rows.len()).to_vec()
                 });
-                let rewards = &sample.reward[first..];
+                let rewards = &sample.reward[rows];
                 for (((value, &reward), value_1), value_2) in
                     values.iter_mut().zip(rewards).zip(value_1).zip(value_2)
                 {
@@ -159,7 +155,7 @@ impl Agent {
         let [output] = record([&networks[0]], [networks[0].forward(states, &dropout)?], sample.rows);
         let action = squash(*arch, output, learner.max_action as f32);
         let (action, tape) = action.split_tape();
-        let values = value(*arch, &critic.layout, &critic.weights, states, action.clone().put_tape(tape));
+        let values = value(critic, states, action.clone().put_tape(tape));
         let size = action.put_tape(Default::default()).square().mean::<Rank0, _>();
         let loss = size * learner.action_l2 as f32 - values.mean::<Rank0, _>();
         self.losses.policy_updates += 1;
@@ -191,8 +187,7 @@ impl Agent {
         for &network in of {
             let net = &mut self.networks[network as usize];
             let gradient = gradients.get_or_alloc_mut(&net.slot).map_err(no_memory)?;
-            let parameters = &mut Arc::make_mut(&mut net.weights).parameters;
-            descend(self.arch, &step, parameters, &mut self.moments[network as usize], gradient);
+            descend(self.arch, &step, net.parameters(), &mut self.moments[network as usize], gradient);
         }
         Ok(norm)
     }
@@ -208,7 +203,7 @@ impl Agent {
 
     pub(crate) fn export(&self) -> AgentState {
         AgentState {
-            networks: self.networks.each_ref().map(|net| Weights::clone(&net.weights)),
+            networks: self.networks.each_ref().map(|net| net.weights().clone()),
             targets: self.targets.clone(),
             moments: self.moments.clone(),
             policy_updates: self.policy_updates,

@@ -46,6 +46,17 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Rows and columns.
+    pub(crate) fn size(self) -> (usize, usize) {
+        (self.rows, self.columns)
+    }
+
+    /// One of the numbers.
+    #[inline(always)]
+    pub(crate) fn at(self, row: usize, column: usize) -> f32 {
+        self.data[row * self.row_stride + column * self.column_stride]
+    }
+
     /// Some of the columns.
     pub(crate) fn columns(self, range: &Range<usize>) -> Self {
         assert!(range.start < range.end && range.end <= self.columns, "columns that are there");

@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 mod agent;
+mod aligned;
 mod batch;
 mod elementary;
 mod error;
@@ -18,6 +19,7 @@ mod inspect;
 mod isa;
 mod learn;
 mod mlp;
+mod noise;
 mod optimizer;
 #[cfg(test)]
 mod properties;

@@ -1,5 +1,7 @@
 //! The ring of transitions on the CPU.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 use recsim_core::replay::{Ring, Span, Transitions};
 use recsim_core::rng::index;
@@ -143,11 +145,12 @@ impl Sample {
         Ok(())
     }
 
-    /// Writes the states that rows from `first` on led to, `[K + D, rows]`, for as many rows as `states` has room for.
-    pub(crate) fn next_states(&self, world: &World, replay: &Replay, first: usize, states: &mut [f32]) {
-        let width = states.len() / (replay.clusters + replay.dimensions);
-        for (n, &place) in self.place[first..first + width].iter().enumerate() {
-            fill_column(states, width, n, state(world, replay, &replay.belief, place));
+    /// Writes the states that these rows led to, `[rows, K + D]`.
+    pub(crate) fn next_states(&self, world: &World, replay: &Replay, rows: Range<usize>, states: &mut [f32]) {
+        let states = states.chunks_exact_mut(replay.clusters + replay.dimensions);
+        for (states, &place) in states.zip(&self.place[rows]) {
+            let next = state(world, replay, &replay.belief, place);
+            states.iter_mut().zip(next).for_each(|(place, feature)| *place = feature);
         }
     }
 

@@ -5,112 +5,124 @@ use std::ops::Range;
 use pulp::Arch;
 use recsim_core::net::{Layer, Layout, NORM_EPSILON, Weights};
 
-use super::vectorised;
-use crate::gemm::{Matrix, Onto, multiply};
+use super::sparse::{Active, Panels};
+use crate::gemm::Matrix;
 
-/// One thread's room for the activations of a tile of rows, kept from tile to tile.
+/// A network's weights as evaluation takes them: a layer's frozen normalisation is part of them.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct Frozen {
     arch: Arch,
-    /// What goes in, then what each layer gives: `[features, rows]`.
-    activations: Vec<Vec<f32>>,
-    /// `[features, rows]`: slopes on the way back.
-    slopes: [Vec<f32>; 2],
+    inputs: usize,
+    layers: Vec<Panels>,
+}
+
+/// The same on the way back: from the slopes by a layer's sums to those by its input.
+#[derive(Debug)]
+pub(crate) struct Back(Vec<Panels>);
+
+/// One thread's room for the numbers of a tile of rows, kept from tile to tile.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// `[rows, inputs]`
+    input: Vec<f32>,
+    /// What each layer's units are before ReLU: `[rows, stride]`.
+    sums: Vec<Vec<f32>>,
+    /// `[rows, outputs]`
+    output: Vec<f32>,
+    /// `[rows, stride]`
+    slopes: Vec<f32>,
+    active: Active,
+}
+
+impl Frozen {
+    pub(crate) fn new(arch: Arch, layout: &Layout, weights: &Weights) -> Self {
+        let layers = layout.layers().iter().map(|layer| {
+            let (matrix, terms) = frozen(layer, weights);
+            Panels::new(arch, Matrix::new(&matrix, layer.inputs).transposed(), &terms)
+        });
+        Self { arch, inputs: layout.inputs(), layers: layers.collect() }
+    }
+}
+
+impl Back {
+    /// To some of the network's inputs.
+    pub(crate) fn new(arch: Arch, layout: &Layout, weights: &Weights, inputs: &Range<usize>) -> Self {
+        let layers = layout.layers().iter().enumerate().map(|(depth, layer)| {
+            let (matrix, _) = frozen(layer, weights);
+            let by = if depth == 0 { inputs.clone() } else { 0..layer.inputs };
+            Panels::new(arch, Matrix::new(&matrix, layer.inputs).columns(&by), &[])
+        });
+        Self(layers.collect())
+    }
 }
 
 impl Room {
-    pub(crate) fn new(arch: Arch) -> Self {
-        Self { arch, activations: Vec::new(), slopes: Default::default() }
+    /// The place of what goes in, `[rows, inputs]`, as the last call left it.
+    pub(crate) fn input(&mut self, network: &Frozen, rows: usize) -> &mut [f32] {
+        self.input.resize(network.inputs * rows, 0.0);
+        &mut self.input
     }
 
-    /// The place of what goes in, `[inputs, rows]`, as the last call left it.
-    pub(crate) fn input(&mut self, layout: &Layout, rows: usize) -> &mut [f32] {
-        self.activations.resize_with(layout.layers().len() + 1, Vec::new);
-        self.activations[0].resize(layout.inputs() * rows, 0.0);
-        &mut self.activations[0]
+    /// What went in last, and where what came out lies: row by row.
+    pub(crate) fn passed(&self, network: &Frozen) -> impl Iterator<Item = (&[f32], &[f32])> {
+        let outputs = network.layers[network.layers.len() - 1].outputs();
+        self.input.chunks_exact(network.inputs).zip(self.output.chunks_exact(outputs))
     }
 
-    /// Where the last output, `[outputs, rows]`, lies.
-    pub(crate) fn output(&self) -> &[f32] {
-        self.activations.last().map_or(&[], Vec::as_slice)
-    }
-
-    /// The network's output, `[outputs, rows]`, for the input in its place.
-    pub(crate) fn evaluate(&mut self, layout: &Layout, weights: &Weights, rows: usize) -> &mut [f32] {
-        let hidden = layout.layers().len() - 1;
-        for (depth, layer) in layout.layers().iter().enumerate() {
-            let (before, after) = self.activations.split_at_mut(depth + 1);
-            let (input, output) = (&before[depth], &mut after[0]);
-            output.resize(layer.outputs * rows, 0.0);
-            let weight = Matrix::new(&weights.parameters[layer.weight.clone()], layer.inputs);
-            multiply(self.arch, output, weight, Matrix::new(input, rows), Onto::Replace);
-            vectorised(
-                self.arch,
-                #[inline(always)]
-                || {
-                    for (feature, output) in output.chunks_exact_mut(rows).enumerate() {
-                        let (factor, term) = affine(layer, weights, feature);
-                        let floor = if depth < hidden { 0.0 } else { f32::NEG_INFINITY };
-                        for output in output {
-                            // Not `f32::max`, which would turn a NaN into 0 and hide it.
-                            let sum = *output * factor + term;
-                            *output = if sum < floor { floor } else { sum };
-                        }
-                    }
-                },
-            );
-        }
-        &mut self.activations[hidden + 1]
-    }
-
-    /// The slope of a network's only output by some of its inputs, `[inputs, rows]`, at the row just evaluated.
-    pub(crate) fn slope_by_input(
-        &mut self,
-        layout: &Layout,
-        weights: &Weights,
-        inputs: &Range<usize>,
-        rows: usize,
-    ) -> &[f32] {
-        let Self { arch, activations, slopes: [slope, next] } = self;
-        slope.clear();
-        slope.resize(layout.outputs() * rows, 1.0);
-        for (depth, layer) in layout.layers().iter().enumerate().rev() {
-            let weight = Matrix::new(&weights.parameters[layer.weight.clone()], layer.inputs);
-            let by = if depth == 0 { inputs.clone() } else { 0..layer.inputs };
-            next.resize(by.len() * rows, 0.0);
-            multiply(*arch, next, weight.columns(&by).transposed(), Matrix::new(slope, rows), Onto::Replace);
-            if depth > 0 {
-                let below = &layout.layers()[depth - 1];
-                vectorised(
-                    *arch,
-                    #[inline(always)]
-                    || {
-                        let tables = next.chunks_exact_mut(rows).zip(activations[depth].chunks_exact(rows));
-                        for (feature, (slope, output)) in tables.enumerate() {
-                            let (factor, _) = affine(below, weights, feature);
-                            for (slope, &output) in slope.iter_mut().zip(output) {
-                                *slope = if output > 0.0 { *slope * factor } else { 0.0 };
-                            }
-                        }
-                    },
-                );
+    /// The network's output, `[rows, outputs]`, for the input in its place.
+    pub(crate) fn evaluate(&mut self, network: &Frozen, rows: usize) -> &mut [f32] {
+        let Self { input, sums, output, active, .. } = self;
+        sums.resize_with(network.layers.len().max(sums.len()), Vec::new);
+        active.read(network.arch, rows, network.inputs, input, network.inputs, |input, _| input);
+        for (depth, layer) in network.layers.iter().enumerate() {
+            if let Some(before) = depth.checked_sub(1) {
+                let below = &network.layers[before];
+                // Not `f32::max`, which would turn a NaN into 0 and hide it.
+                let relu = |sum: f32, _| if sum <= 0.0 { 0.0 } else { sum };
+                active.read(network.arch, rows, below.outputs(), &sums[before], below.stride(), relu);
             }
-            std::mem::swap(slope, next);
+            layer.multiply(active, &mut sums[depth]);
         }
-        slope
+        let last = &network.layers[network.layers.len() - 1];
+        output.clear();
+        let table = sums[network.layers.len() - 1].chunks_exact(last.stride()).take(rows);
+        table.for_each(|sums| output.extend_from_slice(&sums[..last.outputs()]));
+        output
+    }
+
+    /// The slope of a network's only output by the inputs that `back` leads to, `[rows, inputs]`, at the rows just
+    /// evaluated.
+    pub(crate) fn slope_by_input(&mut self, network: &Frozen, back: &Back, rows: usize) -> &[f32] {
+        let Self { sums, output, slopes, active, .. } = self;
+        active.read(network.arch, rows, 1, output, 1, |_, _| 1.0);
+        for (depth, layer) in back.0.iter().enumerate().rev() {
+            layer.multiply(active, slopes);
+            if let Some(below) = depth.checked_sub(1) {
+                let (sums, stride) = (&sums[below], network.layers[below].stride());
+                let gate = |slope, place| if sums[place] > 0.0 { slope } else { 0.0 };
+                active.read(network.arch, rows, layer.outputs(), slopes, stride, gate);
+            }
+        }
+        output.clear();
+        let table = slopes.chunks_exact(back.0[0].stride()).take(rows);
+        table.for_each(|slopes| output.extend_from_slice(&slopes[..back.0[0].outputs()]));
+        output
     }
 }
 
-/// What a feature's weighted sum is multiplied by, and what is then added: its bias and its frozen normalisation.
-#[inline(always)]
-fn affine(layer: &Layer, weights: &Weights, feature: usize) -> (f32, f32) {
-    let parameter = |range: &Range<usize>| weights.parameters[range.start + feature];
-    let statistic = |range: &Range<usize>| weights.statistics[range.start + feature];
-    match &layer.norm {
-        None => (1.0, parameter(&layer.bias)),
-        Some(norm) => {
-            let factor = parameter(&norm.scale) / (statistic(&norm.variance) + NORM_EPSILON as f32).sqrt();
-            (factor, (parameter(&layer.bias) - statistic(&norm.mean)) * factor + parameter(&norm.shift))
+/// A layer's weights, `[outputs, inputs]`, and what is added to their sums: bias and normalisation included.
+fn frozen(layer: &Layer, weights: &Weights) -> (Vec<f32>, Vec<f32>) {
+    let mut matrix = weights.parameters[layer.weight.clone()].to_vec();
+    let mut terms = weights.parameters[layer.bias.clone()].to_vec();
+    if let Some(norm) = &layer.norm {
+        let parameter = |range: &Range<usize>, unit: usize| weights.parameters[range.start + unit];
+        let statistic = |range: &Range<usize>, unit: usize| weights.statistics[range.start + unit];
+        for (unit, (term, row)) in terms.iter_mut().zip(matrix.chunks_exact_mut(layer.inputs)).enumerate() {
+            let deviation = (statistic(&norm.variance, unit) + NORM_EPSILON as f32).sqrt();
+            let factor = parameter(&norm.scale, unit) / deviation;
+            *term = (*term - statistic(&norm.mean, unit)) * factor + parameter(&norm.shift, unit);
+            row.iter_mut().for_each(|weight| *weight *= factor);
         }
     }
+    (matrix, terms)
 }

@@ -1,31 +1,33 @@
 //! The networks: multi-layer perceptrons as [`Layout`](recsim_core::net::Layout) has them.
 //!
-//! Tables here lie **feature by feature**: `[features, rows of the batch]`. A layer's product then yields whole features,
-//! so that BatchNorm, ReLU and Dropout of a tile of features, and on the way back their weights' gradient, need nobody
-//! else's numbers: one parallel pass a layer, and no sum that is split among threads.
+//! In training mode tables lie **feature by feature**: `[features, rows of the batch]`. A layer's product then yields whole
+//! features, so that BatchNorm, ReLU and Dropout of a tile of features, and on the way back their weights' gradient, need
+//! nobody else's numbers: one parallel pass a layer, and no sum that is split among threads. In evaluation mode they lie row
+//! by row.
 //!
 //! | to find | look in |
 //! |---|---|
 //! | evaluation mode, rows being independent: tiles of rows go through the whole network | `evaluate` |
+//! | its products, which leave out the units that are 0 | `sparse` |
 //! | training mode forwards and backwards: tiles of features, layer by layer | `pass` |
 //! | both as single operations on dfdx's tape | `tape` |
 
 mod evaluate;
 mod pass;
+mod sparse;
 mod tape;
 #[cfg(test)]
 mod tests;
 mod vector;
 
-pub(crate) use evaluate::Room;
+pub(crate) use evaluate::{Back, Frozen, Room};
 pub(crate) use pass::Dropout;
 use pass::Pass;
 pub(crate) use tape::{Host, Net, Tape, record, squash, table, value};
 pub(crate) use vector::vectorised;
 
-/// Users that go through the actor together: whole vectors of them, and a batch of 4000 is 25 tiles, none of them cut at
-/// its ends.
-pub(crate) const ROWS: usize = 160;
+/// Users that go through the actor together: what passes between two layers then stays in a core's second cache.
+pub(crate) const ROWS: usize = 64;
 /// Rows of an update that go through a network together in evaluation mode: an update of 512 is two such tiles.
 pub(crate) const TILE: usize = 256;
 /// Features that are computed together in training mode; a multiple of 4 for the draws of Dropout. Smaller tiles would

@@ -5,7 +5,7 @@
 
 use std::array;
 use std::mem::take;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dfdx::shapes::HasShape;
 use dfdx::tensor::{NoneTape, OwnedTape, PutTape, SplitTape, Tape as _, Tensor, TensorFromVec, ZerosTensor};
@@ -13,7 +13,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::net::{Layout, Weights};
 
-use super::{Dropout, Pass, Room, TILE, vectorised};
+use super::{Back, Dropout, Frozen, Pass, Room, TILE, vectorised};
 use crate::{CpuError, elementary};
 
 /// dfdx's device.
@@ -26,8 +26,11 @@ pub(crate) type Table<T = NoneTape> = Tensor<(usize, usize), f32, Host, T>;
 /// A network that learns.
 #[derive(Debug)]
 pub(crate) struct Net {
+    arch: Arch,
     pub(crate) layout: Arc<Layout>,
-    pub(crate) weights: Arc<Weights>,
+    weights: Arc<Weights>,
+    /// The weights as evaluation takes them, once somebody asks.
+    frozen: OnceLock<Frozen>,
     /// Where dfdx keeps the gradient; its own numbers are never read.
     pub(crate) slot: Tensor<(usize,), f32, Host>,
     pass: Arc<Mutex<Pass>>,
@@ -36,8 +39,10 @@ pub(crate) struct Net {
 impl Net {
     pub(crate) fn new(arch: Arch, layout: &Layout, weights: &Weights) -> Self {
         Self {
+            arch,
             layout: Arc::new(layout.clone()),
             weights: Arc::new(weights.clone()),
+            frozen: OnceLock::new(),
             slot: Host::default().zeros_like(&(layout.parameters(),)),
             pass: Arc::new(Mutex::new(Pass::new(arch))),
         }
@@ -52,7 +57,23 @@ impl Net {
 
     /// Lets the running statistics follow those of the last pass.
     pub(crate) fn track(&mut self) {
+        self.frozen.take();
         locked(&self.pass).track(&self.layout, &mut Arc::make_mut(&mut self.weights).statistics);
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// The parameters, to be changed.
+    pub(crate) fn parameters(&mut self) -> &mut [f32] {
+        self.frozen.take();
+        &mut Arc::make_mut(&mut self.weights).parameters
+    }
+
+    /// The network in evaluation mode.
+    pub(crate) fn frozen(&self) -> &Frozen {
+        self.frozen.get_or_init(|| Frozen::new(self.arch, &self.layout, &self.weights))
     }
 }
 
@@ -113,43 +134,37 @@ pub(crate) fn squash(arch: Arch, output: Table<Tape>, max_action: f32) -> Table<
 ///
 /// With one output and rows that are independent, that slope is a table as large as the action; it is worked out on
 /// the way forwards, while the activations of a tile of rows are at hand.
-pub(crate) fn value(
-    arch: Arch,
-    layout: &Layout,
-    weights: &Weights,
-    state: &[f32],
-    action: Table<Tape>,
-) -> Table<Tape> {
+pub(crate) fn value(critic: &Net, state: &[f32], action: Table<Tape>) -> Table<Tape> {
     let (action, mut tape) = action.split_tape();
     let shape = *action.shape();
     let (dimensions, rows) = shape;
-    let inputs = layout.inputs() - dimensions..layout.inputs();
+    let width = critic.layout.inputs();
+    let inputs = width - dimensions..width;
     let chosen = numbers(&action, shape);
-    let tiles = |first: usize, room: &mut Room| {
-        let width = TILE.min(rows - first);
-        let input = room.input(layout, width).chunks_exact_mut(width);
-        for (input, from) in input.zip(state.chunks_exact(rows).chain(chosen.chunks_exact(rows))) {
-            input.copy_from_slice(&from[first..first + width]);
+    let (network, back) =
+        rayon::join(|| critic.frozen(), || Back::new(critic.arch, &critic.layout, &critic.weights, &inputs));
+    let tile = |room: &mut Room, first: usize| {
+        let count = TILE.min(rows - first);
+        let input = room.input(network, count);
+        for (feature, column) in state.chunks_exact(rows).chain(chosen.chunks_exact(rows)).enumerate() {
+            let places = input[feature..].iter_mut().step_by(width);
+            places.zip(&column[first..first + count]).for_each(|(place, &number)| *place = number);
         }
-        let values = room.evaluate(layout, weights, width).to_vec();
-        (values, room.slope_by_input(layout, weights, &inputs, width).to_vec())
+        let values = room.evaluate(network, count).to_vec();
+        (values, room.slope_by_input(network, &back, count).to_vec())
     };
     let firsts: Vec<usize> = (0..rows).step_by(TILE).collect();
-    let tiles: Vec<_> =
-        firsts.into_par_iter().map_init(|| Room::new(arch), |room, first| tiles(first, room)).collect();
+    let tiles: Vec<_> = firsts.into_par_iter().map_init(Room::default, tile).collect();
 
     let values = table(tiles.iter().flat_map(|(values, _)| values).copied().collect(), rows);
     let (from, to) = (values.ghost(), action.ghost());
     tape.add_backward_op(move |gradients| {
         let by_value = gradients.get_or_alloc_mut(&from)?.to_vec();
         let by_action = gradients.get_or_alloc_mut(&to)?;
-        for ((_, slopes), first) in tiles.iter().zip((0..rows).step_by(TILE)) {
-            let width = slopes.len() / dimensions;
-            for (slopes, by_action) in slopes.chunks_exact(width).zip(by_action.chunks_exact_mut(rows)) {
-                let by_value = &by_value[first..first + width];
-                for ((by_action, slope), by_value) in by_action[first..].iter_mut().zip(slopes).zip(by_value) {
-                    *by_action += slope * by_value;
-                }
+        let slopes = tiles.iter().flat_map(|(_, slopes)| slopes.chunks_exact(dimensions));
+        for (row, (slopes, by_value)) in slopes.zip(by_value).enumerate() {
+            for (by_action, slope) in by_action[row..].iter_mut().step_by(rows).zip(slopes) {
+                *by_action += slope * by_value;
             }
         }
         Ok(())

@@ -72,13 +72,13 @@ fn a_critics_slope_reaches_the_action_through_tanh() {
         let layout = Layout::new("critic", 5 + 2, vec![140, 6], 1, batch_norm);
         let (weights, max_action, rows) = (random_weights(&layout, 20), 1.5, 300);
         let (state, raw) = (random(21, 5 * rows), random(22, 2 * rows));
+        let critic = Net::new(Arch::new(), &layout, &weights);
         let forward = |raw: &[f32]| {
             let traced = table(raw.to_vec(), rows).put_tape(OwnedTape::default());
-            value(Arch::new(), &layout, &weights, &state, squash(Arch::new(), traced, max_action))
+            value(&critic, &state, squash(Arch::new(), traced, max_action))
         };
         let slot = table(raw.clone(), rows);
-        let values =
-            value(Arch::new(), &layout, &weights, &state, squash(Arch::new(), slot.leaky_trace(), max_action));
+        let values = value(&critic, &state, squash(Arch::new(), slot.leaky_trace(), max_action));
         let mut gradients = values.sum::<Rank0, _>().backward();
         let gradient = gradients.get_or_alloc_mut(&slot).unwrap().to_vec();
         let slope = slope_along(&gradient, |step| {

@@ -3,9 +3,9 @@
 use pulp::Arch;
 use recsim_core::slate::{Best, scattering_stride};
 
-use super::aligned::Aligned;
 use super::in_bytes::InBytes;
 use super::kernel::{PanelWidth, Search};
+use crate::aligned::Aligned;
 
 /// Item rows in panels: `[panels, D, width]`, a panel being as many items as the kernel scores at a time. What is
 /// missing from the last items' panel is zeros.

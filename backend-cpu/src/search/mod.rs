@@ -7,7 +7,6 @@
 //! Short lists are searched for in bytes where the machine multiplies them fast (`in_bytes`): a rough score tells which
 //! items may be among the best, and those alone are scored in the defined order. What is found is the same.
 
-mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod bytes;
 mod catalogue;

@@ -15,9 +15,9 @@
 
 use recsim_core::slate::scattering_stride;
 
-use super::aligned::Aligned;
 use super::bytes::word_of;
 use super::eights::{Eight, eights, in_steps, largest, length, lost};
+use crate::aligned::Aligned;
 
 /// A catalogue in bytes.
 #[derive(Debug)]

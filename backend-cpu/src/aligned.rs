@@ -5,14 +5,14 @@ use std::ops::{Deref, DerefMut};
 /// Numbers of four bytes, at first all 0, of which the first lies at the beginning of a cache line: a vector that lies
 /// across two costs two loads.
 #[derive(Debug)]
-pub(super) struct Aligned<T> {
+pub(crate) struct Aligned<T> {
     storage: Vec<T>,
     start: usize,
     len: usize,
 }
 
 impl<T: Copy + Default> Aligned<T> {
-    pub(super) fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         const { assert!(size_of::<T>() == 4) };
         let storage = vec![T::default(); len + LINE];
         // `align_offset` may decline to answer: the minimum only guards the slices below.

@@ -1,0 +1,294 @@
+//! Products that leave out zeros. ReLU makes half of all units 0, in a trained network more, and not the same ones for
+//! every row: a product that takes a row's other units alone is past what a dense one can reach.
+//!
+//! Rows go in pairs, which share what is loaded of the weights: a unit counts if it is not 0 in one of the two, and
+//! whoever has a 0 there adds 0. A row's sums are therefore its own, whoever its partner is: one product after the other, by
+//! input, added with a single rounding where the instruction set has that.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::aligned::Aligned;
+use crate::gemm::Matrix;
+use crate::mlp::vectorised;
+
+/// Rows without the inputs that are 0, in pairs.
+#[derive(Debug, Default)]
+pub(crate) struct Active {
+    /// Block by block of inputs, and there pair by pair.
+    entries: Vec<Entry>,
+    /// Where what a block has of a pair ends: `[blocks, pairs]`.
+    ends: Vec<usize>,
+    pairs: usize,
+}
+
+/// An input of two rows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    /// Within its block.
+    place: u32,
+    values: [f32; 2],
+}
+
+impl Active {
+    /// Takes the first `inputs` columns of some rows of a table whose rows are `stride` apart: what `value` makes of a
+    /// number and its place in the table.
+    #[inline(always)]
+    pub(crate) fn read(
+        &mut self,
+        arch: Arch,
+        rows: usize,
+        inputs: usize,
+        table: &[f32],
+        stride: usize,
+        value: impl Fn(f32, usize) -> f32,
+    ) {
+        self.pairs = rows.div_ceil(2);
+        self.entries.resize(self.pairs * inputs, Entry::default());
+        self.ends.clear();
+        let Self { entries, ends, .. } = self;
+        vectorised(
+            arch,
+            #[inline(always)]
+            || {
+                let (mut both, mut counts) = ([[0.0; 2]; BLOCK], [0; BLOCK]);
+                let mut end = 0;
+                for first in (0..inputs).step_by(BLOCK) {
+                    let width = BLOCK.min(inputs - first);
+                    for row in (0..rows).step_by(2) {
+                        let starts = [row, (row + 1).min(rows - 1)].map(|row| row * stride + first);
+                        let [one, other] = starts.map(|start| &table[start..start + width]);
+                        let numbers = one.iter().zip(other).enumerate();
+                        for ((place, (&one, &other)), (both, counts)) in
+                            numbers.zip(both.iter_mut().zip(&mut counts))
+                        {
+                            *both = [value(one, starts[0] + place), value(other, starts[1] + place)];
+                            // A NaN is not 0.
+                            *counts = u32::from((both[0] != 0.0) | (both[1] != 0.0));
+                        }
+                        // Without a branch, which nobody could foresee.
+                        let list = &mut entries[end..end + width];
+                        let mut count = 0;
+                        for (place, (&values, &counts)) in both.iter().zip(&counts[..width]).enumerate() {
+                            list[count] = Entry { place: place as u32, values };
+                            count += counts as usize;
+                        }
+                        end += count;
+                        ends.push(end);
+                    }
+                }
+            },
+        );
+    }
+
+    fn of(&self, block: usize, pair: usize) -> &[Entry] {
+        let place = block * self.pairs + pair;
+        &self.entries[place.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[place]]
+    }
+}
+
+/// A matrix that rows are multiplied with, in the order in which it is read.
+#[derive(Debug)]
+pub(crate) struct Panels {
+    arch: Arch,
+    /// Outputs of a vector.
+    lanes: usize,
+    inputs: usize,
+    outputs: usize,
+    /// Panels of [`VECTORS`] vectors of outputs, then of one vector each: `[inputs, outputs of the panel]`.
+    weights: Aligned<f32>,
+    /// What a sum begins with: `[stride]`.
+    terms: Aligned<f32>,
+}
+
+impl Panels {
+    /// Of a matrix `[inputs, outputs]`, and what each output's sum begins with: 0 if nothing is said.
+    pub(crate) fn new(arch: Arch, matrix: Matrix<'_>, terms: &[f32]) -> Self {
+        let lanes = arch.dispatch(Lanes);
+        let (inputs, outputs) = matrix.size();
+        let stride = outputs.next_multiple_of(lanes);
+        let mut panels = Self {
+            arch,
+            lanes,
+            inputs,
+            outputs,
+            weights: Aligned::new(inputs * stride),
+            terms: Aligned::new(stride),
+        };
+        panels.terms[..terms.len()].copy_from_slice(terms);
+        for (first, width) in panels.widths() {
+            let panel = &mut panels.weights[first * inputs..][..width * inputs];
+            // Some inputs at a time, so that what is written stays at hand.
+            for (block, panel) in panel.chunks_mut(BLOCK * width).enumerate() {
+                for output in first..outputs.min(first + width) {
+                    for (n, row) in panel.chunks_exact_mut(width).enumerate() {
+                        row[output - first] = matrix.at(block * BLOCK + n, output);
+                    }
+                }
+            }
+        }
+        panels
+    }
+
+    /// Each panel's first output, and how many it has.
+    fn widths(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (lanes, stride) = (self.lanes, self.stride());
+        let whole = stride / (VECTORS * lanes) * VECTORS * lanes;
+        let wholes = (0..whole).step_by(VECTORS * lanes).map(move |first| (first, VECTORS * lanes));
+        wholes.chain((whole..stride).step_by(lanes).map(move |first| (first, lanes)))
+    }
+
+    /// Outputs.
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// How far apart rows of sums are: outputs, filled up to whole vectors.
+    pub(crate) fn stride(&self) -> usize {
+        self.outputs.next_multiple_of(self.lanes)
+    }
+
+    /// The product of rows with the matrix, `[rows, stride]`; if rows are odd in number, with one more in the end.
+    pub(crate) fn multiply(&self, rows: &Active, sums: &mut Vec<f32>) {
+        sums.resize(2 * rows.pairs * self.stride(), 0.0);
+        self.arch.dispatch(Product { panels: self, rows, sums });
+    }
+}
+
+struct Product<'a> {
+    panels: &'a Panels,
+    rows: &'a Active,
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for (first, width) in self.panels.widths() {
+            if width == S::F32_LANES {
+                self.panel::<S, 1>(simd, first);
+            } else {
+                self.panel::<S, VECTORS>(simd, first);
+            }
+        }
+    }
+}
+
+impl Product<'_> {
+    /// The sums of `N` vectors of outputs, from `first` on: all of them, and two rows' factors, fit the registers.
+    #[inline(always)]
+    fn panel<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
+        let Self { panels: &Panels { inputs, ref weights, ref terms, .. }, rows, ref mut sums } = *self;
+        let (width, stride) = (N * S::F32_LANES, self.panels.stride());
+        let terms = vectors::<S, N>(&terms[first..][..width])[0];
+        for (block, weights) in weights[first * inputs..][..width * inputs].chunks(BLOCK * width).enumerate() {
+            let weights = vectors::<S, N>(weights);
+            for (pair, sums) in sums.chunks_exact_mut(2 * stride).enumerate() {
+                let (one, other) = sums.split_at_mut(stride);
+                let place = first..first + width;
+                let [one, other] = [&mut one[place.clone()], &mut other[place]]
+                    .map(|sums| &mut S::as_mut_simd_f32s(sums).0.as_chunks_mut::<N>().0[0]);
+                let [mut sum, mut other_sum] = if block == 0 { [terms; 2] } else { [*one, *other] };
+                for entry in rows.of(block, pair) {
+                    let weights = &weights[entry.place as usize];
+                    // One by one, so that each is loaded into all lanes at once.
+                    let value = simd.splat_f32s(entry.values[0]);
+                    let other_value = simd.splat_f32s(entry.values[1]);
+                    for n in 0..N {
+                        sum[n] = simd.mul_add_e_f32s(value, weights[n], sum[n]);
+                        other_sum[n] = simd.mul_add_e_f32s(other_value, weights[n], other_sum[n]);
+                    }
+                }
+                (*one, *other) = (sum, other_sum);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn vectors<S: Simd, const N: usize>(numbers: &[f32]) -> &[[S::f32s; N]] {
+    S::as_simd_f32s(numbers).0.as_chunks().0
+}
+
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
+}
+
+/// Vectors of a panel: with two rows there are twice as many sums, and as many begin while one is worked out.
+const VECTORS: usize = 4;
+/// Inputs whose part of a panel stays in a core's first cache while all rows pass.
+const BLOCK: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::InstructionSet;
+    use recsim_core::rng::{Key, Purpose, uniform};
+
+    /// `[rows, inputs]`, half of it 0, and `[inputs, outputs]`, and terms.
+    fn tables(rows: usize, inputs: usize, outputs: usize) -> [Vec<f32>; 3] {
+        let number = |table: u64, n: usize| 2.0 * uniform(Key::new(table, Purpose::World).with(n as u64)) - 1.0;
+        let numbers = |table, count: usize| (0..count).map(|n| number(table, n)).collect::<Vec<f32>>();
+        let some = numbers(1, rows * inputs).into_iter().map(|x| if x > 0.0 { x } else { 0.0 }).collect();
+        [some, numbers(2, inputs * outputs), numbers(3, outputs)]
+    }
+
+    fn product(arch: Arch, table: &[f32], panels: &Panels) -> Vec<f32> {
+        let (mut active, mut sums) = (Active::default(), vec![f32::NAN; 3]);
+        let rows = table.len() / panels.inputs;
+        active.read(arch, rows, panels.inputs, table, panels.inputs, |number, _| number);
+        panels.multiply(&active, &mut sums);
+        let sums = sums.chunks_exact(panels.stride()).take(rows);
+        sums.flat_map(|sums| &sums[..panels.outputs()]).copied().collect()
+    }
+
+    #[test]
+    fn products_are_what_loops_say_on_every_instruction_set() {
+        for (rows, inputs, outputs) in [(1, 1, 1), (2, 5, 9), (7, 130, 33), (64, 512, 70), (3, 257, 128)] {
+            let [table, matrix, terms] = tables(rows, inputs, outputs);
+            for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
+                let found = product(arch, &table, &Panels::new(arch, Matrix::new(&matrix, outputs), &terms));
+                for (place, found) in found.into_iter().enumerate() {
+                    let (row, output) = (place / outputs, place % outputs);
+                    let factors = (0..inputs).map(|n| (table[row * inputs + n], matrix[n * outputs + output]));
+                    // What the instruction set does: one after the other, rounded once where it can.
+                    let due = factors.fold(terms[output], |sum, (a, b)| match arch {
+                        Arch::Scalar => a * b + sum,
+                        _ => a.mul_add(b, sum),
+                    });
+                    assert_eq!(found, due, "{arch:?}: {rows} rows, {inputs} inputs, output {output} of {outputs}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_is_its_own_whoever_its_partner_is() {
+        let [table, matrix, terms] = tables(9, 150, 40);
+        let arch = Arch::new();
+        let panels = Panels::new(arch, Matrix::new(&matrix, 40), &terms);
+        let all = product(arch, &table, &panels);
+        for first in 0..9 {
+            for rows in 1..=9 - first {
+                let some = product(arch, &table[first * 150..][..rows * 150], &panels);
+                assert_eq!(some, all[first * 40..][..rows * 40], "{rows} rows from {first} on");
+            }
+        }
+    }
+
+    #[test]
+    fn no_number_that_is_none_is_taken_for_a_zero() {
+        let panels = Panels::new(Arch::new(), Matrix::new(&[1.0, 2.0], 1), &[0.5]);
+        let found = product(Arch::new(), &[0.0, f32::NAN, 3.0, 0.0, f32::INFINITY, 0.0], &panels);
+        assert!(found[0].is_nan());
+        assert_eq!(found[1..], [3.5, f32::INFINITY]);
+    }
+}
