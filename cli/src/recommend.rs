@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use recsim_core::backend::Device;
-use recsim_core::config::{Environment, Plan};
+use recsim_core::config::{Environment, Plan, Similarity};
 use recsim_core::rng::{Key, Purpose};
 use recsim_core::slate::normalise;
 use recsim_core::world::World;
@@ -85,7 +85,8 @@ struct Shown {
     item: String,
     /// Who chose it.
     by: &'static str,
-    /// The cosine of the angle between the agent's virtual item and this one; 0 where one has no direction.
+    /// The cosine of the angle between the agent's virtual item and this one, 0 where one has no direction; their dot
+    /// product where the agent's run went by that.
     similarity: f64,
     cluster: usize,
     /// To the cluster's centre.
@@ -129,8 +130,10 @@ impl Question<'_> {
         let dimensions = self.view.shape().dimensions;
         let columns: Range<usize> = item * dimensions..(item + 1) * dimensions;
         let (mut row, mut action) = (parts.item_embedding[columns].to_vec(), action.to_vec());
-        normalise(&mut row);
-        normalise(&mut action);
+        if self.learned.environment.similarity == Similarity::Cosine {
+            normalise(&mut row);
+            normalise(&mut action);
+        }
         let (cluster, distance) = (parts.item_cluster[item] as usize, parts.item_distance[item]);
         let belief = self.view.beliefs(self.user)[cluster];
         Shown {

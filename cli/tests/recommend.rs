@@ -63,6 +63,40 @@ fn a_slate_is_the_one_that_the_run_showed_first() {
 }
 
 #[test]
+fn an_agent_that_goes_by_dot_products_shows_them() {
+    let place = Place::new();
+    let dot = [AS_IT_BEGAN, &["--set", "recommendation.similarity_metric=dot", "--world", "world"]].concat();
+    let made = place.run(&[
+        "world",
+        "new",
+        "world",
+        "--users",
+        "40",
+        "--items",
+        "60",
+        "--clusters",
+        "3",
+        "--dim",
+        "4",
+        "-q",
+    ]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    place.train("run", &dot);
+    let trace = std::fs::read(place.path("trace.safetensors")).unwrap();
+    let (shape, actions) = floats(&trace, "action");
+    let world = std::fs::read(place.path("world/world.safetensors")).unwrap();
+    let (_, items) = floats(&world, "item.embedding");
+    let dimensions = *shape.last().unwrap();
+    let answer = recommended(&place, &["--user", "U18", "--world", "world"]);
+    for shown in answer["slate"].as_array().unwrap() {
+        let item: usize = shown["item"].as_str().unwrap()[1..].parse().unwrap();
+        let factors = items[(item - 1) * dimensions..][..dimensions].iter().zip(&actions[17 * dimensions..]);
+        let due: f64 = factors.map(|(&x, &a)| f64::from(x) * f64::from(a)).sum();
+        assert!((shown["similarity"].as_f64().unwrap() - due).abs() < 1e-5, "{shown} and not {due}");
+    }
+}
+
+#[test]
 fn people_get_tables() {
     let place = Place::new();
     place.train("run", &["-q"]);

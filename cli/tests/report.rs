@@ -303,6 +303,22 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
     }
     place.train("r7", &["--backend", "reference", "-q", "--episodes", "1"]);
     std::fs::remove_file(place.path("r7/rounds.jsonl")).unwrap();
+    let twice = |lines: &str| lines.split_inclusive('\n').flat_map(|line| [line; 2]).collect();
+    let missing = |lines: &str| lines.split_inclusive('\n').skip(1).collect();
+    let negative = |lines: &str| lines.replacen("\"acceptance_rate\":", "\"acceptance_rate\":-", 1);
+    let changes: [(&str, &str, &dyn Fn(&str) -> String); 6] = [
+        ("r9", "rounds.jsonl", &twice),
+        ("r10", "rounds.jsonl", &missing),
+        ("r11", "rounds.jsonl", &negative),
+        ("r12", "rounds.jsonl", &|_| String::new()),
+        ("r13", "episodes.jsonl", &twice),
+        ("r14", "episodes.jsonl", &negative),
+    ];
+    for (run, file, change) in changes {
+        place.train(run, &["--backend", "reference", "-q", "--episodes", "1"]);
+        let path = format!("{run}/{file}");
+        place.write(&path, change(&std::fs::read_to_string(place.path(&path)).unwrap()));
+    }
     place.train("r8", &["--backend", "reference", "-q", "--episodes", "1"]);
     damaged("r8/evaluation.json", &|e| e["timestamp"] = "2020-01-01 00:00:00".into());
     for file in ["drawn/mine.svg", "counted/mine.csv"] {
@@ -327,6 +343,12 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         (&["r1"], &["run.json: this is damaged", "version", "repeat the run"]),
         (&["r2"], &["rounds.jsonl:1: this is damaged", "missing field `round`"]),
         (&["r3"], &["episodes.jsonl:1: this is damaged"]),
+        (&["r9"], &["rounds.jsonl:2: this is damaged: round 1 of episode 1 follows round 1 of episode 1"]),
+        (&["r10"], &["rounds.jsonl:1: this is damaged: round 2 of episode 1 follows"]),
+        (&["r11"], &["rounds.jsonl:1: this is damaged: `acceptance_rate` is -0."]),
+        (&["r12"], &["rounds.jsonl: this is damaged: there are 1 finished episodes, and rounds of 0"]),
+        (&["r13"], &["episodes.jsonl:2: this is damaged: `episode` is 1 where 2 is due"]),
+        (&["r14"], &["episodes.jsonl:1: this is damaged: `acceptance_rate` is -0."]),
         (&["r4"], &["config.yaml:2", "did you mean `td3.tau`?"]),
         (&["r5"], &["current_user_beliefs.json: this is damaged", "missing field `beliefs`"]),
         (&["r6"], &["summary.json: this is damaged"]),

@@ -8,6 +8,7 @@ use recsim_core::config::Config;
 use recsim_core::metrics::{EpisodeReport, RoundReport};
 
 use crate::config::{Overrides, Settings};
+use crate::error::BadInput;
 use crate::files::beliefs::{self, Means};
 use crate::files::{lines, names, read_json};
 use crate::train::{End, Run};
@@ -34,13 +35,17 @@ impl Trained {
         let (file, end) = (folder.join(names::CONFIG), folder.join(names::SUMMARY));
         let config = Settings::load(&Overrides { file: Some(file.clone()), ..Overrides::default() })?.config;
         let beliefs = folder.join(names::BELIEFS);
+        let (rounds, episodes) =
+            (lines::read(&folder.join(names::ROUNDS))?, lines::read(&folder.join(names::EPISODES))?);
+        rounds_agree(&folder.join(names::ROUNDS), &rounds, &episodes)?;
+        episodes_agree(&folder.join(names::EPISODES), &episodes)?;
         Ok(Self {
             name: folder.display().to_string(),
             run: read_json(&folder.join(names::RUN))?,
             settings: fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))?,
             config,
-            rounds: lines::read(&folder.join(names::ROUNDS))?,
-            episodes: lines::read(&folder.join(names::EPISODES))?,
+            rounds,
+            episodes,
             end: if end.exists() { Some(read_json(&end)?) } else { None },
             beliefs: if beliefs.exists() { Some(beliefs::means(&beliefs)?) } else { None },
         })
@@ -66,4 +71,51 @@ impl Trained {
             None => self.beliefs.as_ref().map(|means| (None, means.target.clone())),
         }
     }
+}
+
+/// Refuses rounds that do not follow one another, that no run can have had, or that episodes lack.
+fn rounds_agree(path: &Path, rounds: &[RoundReport], episodes: &[EpisodeReport]) -> Result<(), BadInput> {
+    let mut before = (0, 0);
+    for (n, round) in rounds.iter().enumerate() {
+        let place = format!("{}:{}", path.display(), n + 1);
+        let now = (round.episode, round.round);
+        if now != (before.0, before.1 + 1) && now != (before.0 + 1, 1) || before.0 == 0 && now != (1, 1) {
+            let problem =
+                format!("round {} of episode {} follows round {} of episode {}", now.1, now.0, before.1, before.0);
+            return Err(lines::damaged(place, &problem));
+        }
+        possible(&place, round.acceptance_rate, round.mean_distance, round.action_saturation)?;
+        before = now;
+    }
+    match episodes.last() {
+        Some(last) if last.episode > before.0 => {
+            let problem = format!("there are {} finished episodes, and rounds of {}", last.episode, before.0);
+            Err(lines::damaged(path.display(), &problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same of episodes.
+fn episodes_agree(path: &Path, episodes: &[EpisodeReport]) -> Result<(), BadInput> {
+    for (n, episode) in episodes.iter().enumerate() {
+        let place = format!("{}:{}", path.display(), n + 1);
+        if episode.episode as usize != n + 1 {
+            let problem = format!("`episode` is {} where {} is due", episode.episode, n + 1);
+            return Err(lines::damaged(place, &problem));
+        }
+        possible(&place, episode.acceptance_rate, episode.mean_distance, episode.action_saturation)?;
+    }
+    Ok(())
+}
+
+/// Refuses what no user can have done.
+fn possible(place: &str, acceptance: f64, distance: f64, saturation: f64) -> Result<(), BadInput> {
+    let shares = [("acceptance_rate", acceptance, 1.0), ("action_saturation", saturation, 1.0)];
+    for (key, value, most) in shares.into_iter().chain([("mean_distance", distance, f64::MAX)]) {
+        if !(0.0..=most).contains(&value) {
+            return Err(lines::damaged(place, &format!("`{key}` is {value}, which no run can have had")));
+        }
+    }
+    Ok(())
 }
