@@ -321,6 +321,10 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
     }
     place.train("r8", &["--backend", "reference", "-q", "--episodes", "1"]);
     damaged("r8/evaluation.json", &|e| e["timestamp"] = "2020-01-01 00:00:00".into());
+    std::fs::create_dir_all(place.path("copy/results")).unwrap();
+    for file in ["run.json", "rounds.jsonl", "episodes.jsonl", "config.yaml", "summary.json"] {
+        std::fs::copy(place.path(&format!("a/{file}")), place.path(&format!("copy/{file}"))).unwrap();
+    }
     for file in ["drawn/mine.svg", "counted/mine.csv"] {
         std::fs::create_dir(place.path(file).parent().unwrap()).unwrap();
         place.write(file, "<svg/>");
@@ -330,6 +334,7 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         (&["nowhere"], &["nowhere: there is no such file or folder", "give the folder of a run"]),
         (&["empty"], &["empty: this folder holds neither a run nor an evaluation", "run.json"]),
         (&["a", "./a"], &["./a: this is given twice", "leave out one"]),
+        (&["a", "copy"], &["copy: this is a copy of a", "leave out one"]),
         (
             &["old.json"],
             &["old.json: `version` is 1", "reads evaluations of version 2", "make it again: recsim eval"],

@@ -48,7 +48,13 @@ impl Sources {
             return Err(BadInput::new(path.display(), problem, REMEDY).into());
         }
         if run {
-            self.runs.push(Trained::read(path)?);
+            let read = Trained::read(path)?;
+            if let Some(other) = self.runs.iter().find(|other| other.is_the_same_as(&read)) {
+                let problem =
+                    format!("this is a copy of {}: it began in the same second with the same seed", other.name);
+                return Err(BadInput::new(path.display(), problem, "leave out one of the two").into());
+            }
+            self.runs.push(read);
         }
         // Whoever gives a file of the folder too means it once.
         if evaluated && !inputs.iter().any(|other| folder::is_same(other, &evaluation)) {

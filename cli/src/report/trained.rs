@@ -51,6 +51,11 @@ impl Trained {
         })
     }
 
+    /// Whether two folders hold one run: it would count as two seeds.
+    pub(super) fn is_the_same_as(&self, other: &Self) -> bool {
+        self.run.started == other.run.started && self.settings == other.settings
+    }
+
     /// A value of each finished episode.
     pub(super) fn by_episode(&self, of: impl Fn(&EpisodeReport) -> Option<f64>) -> Vec<(u64, f64)> {
         self.episodes.iter().filter_map(|episode| Some((u64::from(episode.episode), of(episode)?))).collect()
