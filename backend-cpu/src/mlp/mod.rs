@@ -27,7 +27,7 @@ pub(crate) use tape::{Host, Net, Tape, record, squash, table, value};
 pub(crate) use vector::vectorised;
 
 /// Users that go through the actor together: what passes between two layers then stays in a core's second cache.
-pub(crate) const ROWS: usize = 64;
+pub(crate) const ROWS: usize = 96;
 /// Rows of an update that go through a network together in evaluation mode: an update of 512 is two such tiles.
 pub(crate) const TILE: usize = 256;
 /// Features that are computed together in training mode; a multiple of 4 for the draws of Dropout. Smaller tiles would

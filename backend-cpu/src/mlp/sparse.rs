@@ -94,7 +94,7 @@ pub(crate) struct Panels {
     lanes: usize,
     inputs: usize,
     outputs: usize,
-    /// Panels of [`VECTORS`] vectors of outputs, then of one vector each: `[inputs, outputs of the panel]`.
+    /// Panels of [`VECTORS`] vectors of outputs, and one of the rest: `[inputs, outputs of the panel]`.
     weights: Aligned<f32>,
     /// What a sum begins with: `[stride]`.
     terms: Aligned<f32>,
@@ -134,7 +134,7 @@ impl Panels {
         let (lanes, stride) = (self.lanes, self.stride());
         let whole = stride / (VECTORS * lanes) * VECTORS * lanes;
         let wholes = (0..whole).step_by(VECTORS * lanes).map(move |first| (first, VECTORS * lanes));
-        wholes.chain((whole..stride).step_by(lanes).map(move |first| (first, lanes)))
+        wholes.chain((whole < stride).then_some((whole, stride - whole)))
     }
 
     /// Outputs.
@@ -166,10 +166,13 @@ impl WithSimd for Product<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         for (first, width) in self.panels.widths() {
-            if width == S::F32_LANES {
-                self.panel::<S, 1>(simd, first);
-            } else {
-                self.panel::<S, VECTORS>(simd, first);
+            match width / S::F32_LANES {
+                1 => self.panel::<S, 1>(simd, first),
+                2 => self.panel::<S, 2>(simd, first),
+                3 => self.panel::<S, 3>(simd, first),
+                4 => self.panel::<S, 4>(simd, first),
+                5 => self.panel::<S, 5>(simd, first),
+                _ => self.panel::<S, VECTORS>(simd, first),
             }
         }
     }
@@ -222,8 +225,8 @@ impl WithSimd for Lanes {
     }
 }
 
-/// Vectors of a panel: with two rows there are twice as many sums, and as many begin while one is worked out.
-const VECTORS: usize = 4;
+/// Vectors of a panel: the sums of two rows, two factors and a vector of weights fill sixteen registers.
+const VECTORS: usize = 6;
 /// Inputs whose part of a panel stays in a core's first cache while all rows pass.
 const BLOCK: usize = 128;
 
