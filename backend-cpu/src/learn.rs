@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::backend::Learn;
 use recsim_core::rng::Key;
 use recsim_core::td3::{AgentState, Learner, UpdateKeys, perturb, saturated};
 
 use crate::elementary::tanh;
-use crate::mlp::{self, ROWS, vectorised};
+use crate::mlp::{self, Frozen, ROWS, vectorised};
 use crate::noise::Noise;
 use crate::room::Room;
 use crate::{Agent, Batch, Cpu, CpuError, Replay, World};
@@ -43,51 +44,55 @@ impl Learn for Cpu {
 /// Fills the actions of `users` and counts the saturated components. Nobody's action depends on who else is in his tile.
 fn act(agent: &Agent, users: &Range<usize>, state: &[f32], action: &mut [f32], exploration: Option<Key>) -> u64 {
     let (width, dimensions) = (agent.learner.state(), agent.learner.action());
+    // Before the threads part, so that none waits for another.
+    let actor = Actor { arch: agent.arch, learner: &agent.learner, network: agent.actor().frozen() };
     let tiles = state.par_chunks(ROWS * width).zip(action.par_chunks_mut(ROWS * dimensions)).enumerate();
-    let beyond = tiles.map_init(Rooms::default, |rooms, (tile, (state, action))| {
-        act_on_tile(agent, users.start + tile * ROWS, state, action, exploration, rooms)
+    let beyond = tiles.map_init(<(mlp::Room, Noise)>::default, |(room, noise), (tile, (state, action))| {
+        let noise = exploration.map(|key| (key, &mut *noise));
+        actor.act(users.start + tile * ROWS, state, action, room, noise)
     });
     beyond.sum()
 }
 
-/// One thread's room for a tile.
-#[derive(Default)]
-struct Rooms {
-    network: mlp::Room,
-    noise: Noise,
+struct Actor<'a> {
+    arch: Arch,
+    learner: &'a Learner,
+    network: &'a Frozen,
 }
 
-/// `first` is the tile's first user; tables are row-major, as a batch keeps them.
-fn act_on_tile(
-    agent: &Agent,
-    first: usize,
-    state: &[f32],
-    action: &mut [f32],
-    exploration: Option<Key>,
-    rooms: &mut Rooms,
-) -> u64 {
-    let (learner, actor) = (&agent.learner, agent.actor().frozen());
-    let (max_action, deviation) =
-        (learner.max_action as f32, (learner.exploration_noise * learner.max_action) as f32);
-    let rows = state.len() / learner.state();
-    rooms.network.input(actor, rows).copy_from_slice(state);
-    action.copy_from_slice(rooms.network.evaluate(actor, rows));
-    let beyond = vectorised(
-        agent.arch,
-        #[inline(always)]
-        || {
-            let mut beyond = 0;
-            for action in &mut *action {
-                *action = tanh(*action) * max_action;
-                beyond += u32::from(saturated(*action, max_action));
-            }
-            beyond
-        },
-    );
-    if let Some(key) = exploration {
-        let rows = first..first + rows;
-        let disturb = |action, noise: f32| perturb(action, noise * deviation, max_action);
-        rooms.noise.add(agent.arch, key, rows, action, disturb);
+impl Actor<'_> {
+    /// Acts for a tile of users of whom the first is `first`, and counts as [`act`] does; tables are row-major, as a batch
+    /// keeps them.
+    fn act(
+        &self,
+        first: usize,
+        state: &[f32],
+        action: &mut [f32],
+        room: &mut mlp::Room,
+        noise: Option<(Key, &mut Noise)>,
+    ) -> u64 {
+        let Self { arch, learner, network } = *self;
+        let max_action = learner.max_action as f32;
+        let rows = state.len() / learner.state();
+        room.input(network, rows).copy_from_slice(state);
+        action.copy_from_slice(room.evaluate(network, rows));
+        let beyond = vectorised(
+            arch,
+            #[inline(always)]
+            || {
+                let mut beyond = 0;
+                for action in &mut *action {
+                    *action = tanh(*action) * max_action;
+                    beyond += u32::from(saturated(*action, max_action));
+                }
+                beyond
+            },
+        );
+        if let Some((key, noise)) = noise {
+            let deviation = (learner.exploration_noise * learner.max_action) as f32;
+            let disturb = |action, noise: f32| perturb(action, noise * deviation, max_action);
+            noise.add(arch, key, first..first + rows, action, disturb);
+        }
+        u64::from(beyond)
     }
-    u64::from(beyond)
 }
