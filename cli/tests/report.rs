@@ -303,22 +303,29 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
     }
     place.train("r7", &["--backend", "reference", "-q", "--episodes", "1"]);
     std::fs::remove_file(place.path("r7/rounds.jsonl")).unwrap();
-    let twice = |lines: &str| lines.split_inclusive('\n').flat_map(|line| [line; 2]).collect();
-    let missing = |lines: &str| lines.split_inclusive('\n').skip(1).collect();
-    let negative = |lines: &str| lines.replacen("\"acceptance_rate\":", "\"acceptance_rate\":-", 1);
-    let changes: [(&str, &str, &dyn Fn(&str) -> String); 6] = [
-        ("r9", "rounds.jsonl", &twice),
-        ("r10", "rounds.jsonl", &missing),
-        ("r11", "rounds.jsonl", &negative),
-        ("r12", "rounds.jsonl", &|_| String::new()),
-        ("r13", "episodes.jsonl", &twice),
-        ("r14", "episodes.jsonl", &negative),
-    ];
-    for (run, file, change) in changes {
+    fn twice(lines: &str) -> String {
+        lines.split_inclusive('\n').flat_map(|line| [line; 2]).collect()
+    }
+    fn beheaded(lines: &str) -> String {
+        lines.split_inclusive('\n').skip(1).collect()
+    }
+    fn negative(lines: &str) -> String {
+        lines.replacen("\"acceptance_rate\":", "\"acceptance_rate\":-", 1)
+    }
+    fn nothing(_: &str) -> String {
+        String::new()
+    }
+    let changed = |run: &str, file: &str, change: fn(&str) -> String| {
         place.train(run, &["--backend", "reference", "-q", "--episodes", "1"]);
         let path = format!("{run}/{file}");
         place.write(&path, change(&std::fs::read_to_string(place.path(&path)).unwrap()));
-    }
+    };
+    changed("r9", "rounds.jsonl", twice);
+    changed("r10", "rounds.jsonl", beheaded);
+    changed("r11", "rounds.jsonl", negative);
+    changed("r12", "rounds.jsonl", nothing);
+    changed("r13", "episodes.jsonl", twice);
+    changed("r14", "episodes.jsonl", negative);
     place.train("r8", &["--backend", "reference", "-q", "--episodes", "1"]);
     damaged("r8/evaluation.json", &|e| e["timestamp"] = "2020-01-01 00:00:00".into());
     std::fs::create_dir_all(place.path("copy/results")).unwrap();
