@@ -116,8 +116,12 @@ fn episodes_agree(path: &Path, episodes: &[EpisodeReport]) -> Result<(), BadInpu
 
 /// Refuses what no user can have done.
 fn possible(place: &str, acceptance: f64, distance: f64, saturation: f64) -> Result<(), BadInput> {
-    let shares = [("acceptance_rate", acceptance, 1.0), ("action_saturation", saturation, 1.0)];
-    for (key, value, most) in shares.into_iter().chain([("mean_distance", distance, f64::MAX)]) {
+    let values = [
+        ("acceptance_rate", acceptance, 1.0),
+        ("action_saturation", saturation, 1.0),
+        ("mean_distance", distance, f64::MAX),
+    ];
+    for (key, value, most) in values {
         if !(0.0..=most).contains(&value) {
             return Err(lines::damaged(place, &format!("`{key}` is {value}, which no run can have had")));
         }
