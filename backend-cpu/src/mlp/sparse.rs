@@ -43,7 +43,8 @@ impl Active {
         value: impl Fn(f32, usize) -> f32,
     ) {
         self.pairs = rows.div_ceil(2);
-        self.entries.resize(self.pairs * inputs, Entry::default());
+        // It only grows: layers take turns, and what shrinks is filled with zeros when it grows again.
+        self.entries.resize((self.pairs * inputs).max(self.entries.len()), Entry::default());
         self.ends.clear();
         let Self { entries, ends, .. } = self;
         vectorised(
