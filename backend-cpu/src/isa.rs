@@ -14,7 +14,9 @@ use pulp::Arch;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
-    /// x86-64-v4.
+    /// x86-64-v4, with tiles of bytes for matching: learning is that of [`Avx512`](Self::Avx512), to the bit.
+    Amx,
+    /// x86-64-v4; products of bytes as well (VNNI), where the machine has them.
     Avx512,
     /// x86-64-v3: AVX2 with fused multiplication and addition.
     Avx2,
@@ -26,7 +28,7 @@ pub enum InstructionSet {
 
 impl InstructionSet {
     /// All, the best first.
-    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+    pub const ALL: [Self; 5] = [Self::Amx, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 
     /// Those of this machine, the best first.
     pub fn available() -> impl Iterator<Item = Self> {
@@ -42,6 +44,8 @@ impl InstructionSet {
     pub fn arch(self) -> Option<Arch> {
         match self {
             #[cfg(target_arch = "x86_64")]
+            Self::Amx => pulp::x86::V4::try_new().filter(|_| crate::search::has_tiles()).map(Arch::V4),
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512 => pulp::x86::V4::try_new().map(Arch::V4),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => pulp::x86::V3::try_new().map(Arch::V3),
@@ -53,9 +57,10 @@ impl InstructionSet {
         }
     }
 
-    /// `avx512`, `avx2`, `neon` or `portable`.
+    /// `amx`, `avx512`, `avx2`, `neon` or `portable`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Amx => "amx",
             Self::Avx512 => "avx512",
             Self::Avx2 => "avx2",
             Self::Neon => "neon",
@@ -86,6 +91,6 @@ impl std::error::Error for UnknownInstructionSet {}
 
 impl fmt::Display for UnknownInstructionSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an instruction set is avx512, avx2, neon or portable")
+        f.write_str("an instruction set is amx, avx512, avx2, neon or portable")
     }
 }

@@ -20,7 +20,7 @@ use crate::{Batch, Cpu, CpuError, Replay, World};
 
 impl Simulate for Cpu {
     fn world(&mut self, world: &HostWorld<'_>, environment: &Environment) -> Result<World, CpuError> {
-        Ok(World::new(world, environment, self.arch))
+        Ok(World::new(world, environment, self.isa))
     }
 
     fn batch(&mut self, world: &World, users: Range<usize>) -> Result<Batch, CpuError> {

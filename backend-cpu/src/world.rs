@@ -6,6 +6,7 @@ use recsim_core::config::{Environment, Similarity};
 use recsim_core::slate::normalise;
 use recsim_core::world::{Shape, World as HostWorld};
 
+use crate::InstructionSet;
 use crate::search::Catalogue;
 
 /// Items laid out for the search, users' embeddings, lists and initial beliefs, and the rules they live by.
@@ -29,15 +30,15 @@ pub struct World {
 }
 
 impl World {
-    pub(crate) fn new(world: &HostWorld<'_>, environment: &Environment, arch: pulp::Arch) -> Self {
+    pub(crate) fn new(world: &HostWorld<'_>, environment: &Environment, isa: InstructionSet) -> Self {
         let (shape, parts) = (world.shape(), world.parts());
         let cluster = |item: usize| parts.item_cluster[item];
         let catalogue = match environment.similarity {
-            Similarity::Dot => Catalogue::new(arch, parts.item_embedding, shape.dimensions, cluster),
+            Similarity::Dot => Catalogue::new(isa, parts.item_embedding, shape.dimensions, cluster),
             Similarity::Cosine => {
                 let mut rows = parts.item_embedding.to_vec();
                 rows.chunks_exact_mut(shape.dimensions).for_each(normalise);
-                Catalogue::new(arch, &rows, shape.dimensions, cluster)
+                Catalogue::new(isa, &rows, shape.dimensions, cluster)
             }
         };
         Self {

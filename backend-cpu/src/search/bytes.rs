@@ -1,63 +1,100 @@
-//! Products of bytes, on machines that have them.
+//! Ways to score items by products of bytes, of machines that have some.
 
-use std::arch::x86_64::{__m256, __m256i, __m512i};
+use std::arch::x86_64::__m256;
 
 use pulp::bytemuck::Pod;
 use pulp::cast;
-use pulp::x86::{V3, V4};
+use pulp::x86::V3;
 
-/// Vectors of bytes, four for each item: of four dimensions.
+/// Scores of queries for panels of items, two vectors of them each.
 pub(super) trait Bytes: Copy {
-    type Vector: Copy;
-    /// A vector's words, one an item.
-    type Words: Pod;
-    /// Scores of two vectors of items.
+    type Score: Pod + Into<i32>;
+    /// Those of a panel's items.
     type Scores: Pod;
 
-    /// Items in a vector.
-    const ITEMS: usize;
+    const LAYOUT: Layout;
     /// Bits an item has in a mask.
     const BITS: usize;
+    /// Whether scores are kept for a second look: it costs more to work them out again.
+    const KEEPS: bool;
 
-    fn load(self, words: &Self::Words) -> Self::Vector;
+    /// The greatest score that is not above a number.
+    fn floor(number: f64) -> Self::Score;
 
-    /// The same four bytes for every item.
-    fn splat(self, word: u32) -> Self::Vector;
-
-    /// Adds to the two halves of each of `sums`' words the products of two unsigned by two signed bytes each. What a half
-    /// cannot hold wraps, but two products must fit.
-    fn multiply_add(self, unsigned: Self::Vector, signed: Self::Vector, sums: Self::Vector) -> Self::Vector;
-
-    /// Each word's two halves added up, in half a word again: of four items of the one vector, four of the other, the next
-    /// four of the one, and so on.
-    fn scores(self, sums: [Self::Vector; 2]) -> Self::Scores;
+    /// The scores of a panel's items for queries (`[Q, D/4]` words, the rest 0).
+    fn score<const Q: usize>(self, queries: &[[u32; WORDS]; Q], panel: &[u32], scores: &mut [Self::Scores; Q]);
 
     /// The greater of two scores.
     fn greater(self, a: Self::Scores, b: Self::Scores) -> Self::Scores;
 
-    /// Whether any of the scores is above the bar in its place.
-    #[inline(always)]
-    fn any_above<const Q: usize>(self, scores: &[Self::Scores; Q], bars: &[i16; Q]) -> bool {
-        let mut any = 0;
-        for (&scores, &bar) in scores.iter().zip(bars) {
-            any |= self.above(scores, bar);
-        }
-        any != 0
-    }
+    /// A mask of the queries any of whose scores is above the bar in its place.
+    fn hits<const Q: usize>(self, scores: &[Self::Scores; Q], bars: &[Self::Score; Q]) -> u32;
 
     /// A mask of the scores above `bar`: the lowest bit of those that an item has.
-    fn above(self, scores: Self::Scores, bar: i16) -> u32;
+    fn above(self, scores: Self::Scores, bar: Self::Score) -> u32;
 
     /// The [`score`](recsim_core::slate::score)s of rows, side by side: none waits for another's sum.
     fn defined(self, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER];
 }
+
+/// How items and actions become bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    /// Items in a vector; a panel is two.
+    pub(super) items: usize,
+    /// Words of a row are a multiple of this.
+    pub(super) words: usize,
+    /// Whether a panel's scores are those of four items of the one vector, four of the other, the next four of the one...
+    pub(super) braided: bool,
+    /// The most steps of an action, and what is added to its numbers.
+    pub(super) most: f64,
+    pub(super) bias: f64,
+    /// The most that a sum may be. Items' whole numbers are about as long as its root, or less.
+    pub(super) most_sum: f64,
+    /// A score is a sum of products by this, rounded down.
+    pub(super) unit: f64,
+    /// What a sum begins with, by an item's whole numbers: it takes away again what was added to an action's.
+    pub(super) begin: fn(&[f64]) -> u32,
+    /// What it begins with where there is no item, and what the score is then: less than any other.
+    pub(super) nobody: u32,
+    pub(super) no_score: i32,
+}
+
+impl Layout {
+    pub(super) fn width(&self) -> usize {
+        2 * self.items
+    }
+
+    /// Words of a row.
+    pub(super) fn words(&self, dimensions: usize) -> usize {
+        dimensions.div_ceil(4).next_multiple_of(self.words)
+    }
+
+    /// Where an item lies in a panel, by its score's place among theirs.
+    pub(super) fn word_of(&self, place: usize) -> usize {
+        if self.braided { place / 4 % 2 * self.items + place / 8 * 4 + place % 4 } else { place }
+    }
+}
+
+/// A mask of what is not 0.
+#[inline(always)]
+pub(super) fn mask<const Q: usize>(numbers: [u32; Q]) -> u32 {
+    let mut mask = 0;
+    for (n, number) in numbers.into_iter().enumerate() {
+        mask |= u32::from(number != 0) << n;
+    }
+    mask
+}
+
+/// The most words of a row.
+pub(super) const WORDS: usize = 64;
 
 /// Rows whose defined scores are worked out together.
 pub(super) const TOGETHER: usize = 8;
 
 /// The defined scores of eight rows, each of which has a lane: eight dimensions of them at a time are turned about.
 #[inline(always)]
-fn defined(simd: V3, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
+pub(super) fn defined(simd: V3, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
     let mut sums = simd.avx._mm256_setzero_ps();
     let (parts, rest) = action.as_chunks::<8>();
     let rows_parts = rows.map(|row| row.as_chunks::<8>().0);
@@ -96,112 +133,4 @@ fn transposed(simd: V3, rows: [[f32; 8]; 8]) -> [__m256; 8] {
     let (first, second) =
         (|a, b| avx._mm256_permute2f128_ps::<0x20>(a, b), |a, b| avx._mm256_permute2f128_ps::<0x31>(a, b));
     [first(a, e), first(b, f), first(c, g), first(d, h), second(a, e), second(b, f), second(c, g), second(d, h)]
-}
-
-/// Where an item lies in a panel of two vectors, by its score's place among theirs.
-pub(super) fn word_of(place: usize, items_of_vector: usize) -> usize {
-    place / 4 % 2 * items_of_vector + place / 8 * 4 + place % 4
-}
-
-impl Bytes for V3 {
-    type Vector = __m256i;
-    type Words = [u32; 8];
-    type Scores = [i16; 16];
-    const ITEMS: usize = 8;
-    const BITS: usize = 2;
-
-    #[inline(always)]
-    fn load(self, words: &[u32; 8]) -> __m256i {
-        cast(*words)
-    }
-
-    #[inline(always)]
-    fn splat(self, word: u32) -> __m256i {
-        self.avx._mm256_set1_epi32(word.cast_signed())
-    }
-
-    #[inline(always)]
-    fn multiply_add(self, unsigned: __m256i, signed: __m256i, sums: __m256i) -> __m256i {
-        self.avx2._mm256_add_epi16(sums, self.avx2._mm256_maddubs_epi16(unsigned, signed))
-    }
-
-    #[inline(always)]
-    fn scores(self, sums: [__m256i; 2]) -> [i16; 16] {
-        let ones = self.avx._mm256_set1_epi16(1);
-        let (first, second) =
-            (self.avx2._mm256_madd_epi16(sums[0], ones), self.avx2._mm256_madd_epi16(sums[1], ones));
-        cast(self.avx2._mm256_packs_epi32(first, second))
-    }
-
-    #[inline(always)]
-    fn greater(self, a: [i16; 16], b: [i16; 16]) -> [i16; 16] {
-        cast(self.avx2._mm256_max_epi16(cast(a), cast(b)))
-    }
-
-    #[inline(always)]
-    fn any_above<const Q: usize>(self, scores: &[[i16; 16]; Q], bars: &[i16; Q]) -> bool {
-        let mut any = self.avx._mm256_setzero_si256();
-        for (&scores, &bar) in scores.iter().zip(bars) {
-            let above = self.avx2._mm256_cmpgt_epi16(cast(scores), self.avx._mm256_set1_epi16(bar));
-            any = self.avx2._mm256_or_si256(any, above);
-        }
-        self.avx2._mm256_movemask_epi8(any) != 0
-    }
-
-    #[inline(always)]
-    fn above(self, scores: [i16; 16], bar: i16) -> u32 {
-        let above = self.avx2._mm256_cmpgt_epi16(cast(scores), self.avx._mm256_set1_epi16(bar));
-        self.avx2._mm256_movemask_epi8(above).cast_unsigned() & 0x5555_5555
-    }
-
-    #[inline(always)]
-    fn defined(self, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
-        defined(self, action, rows)
-    }
-}
-
-impl Bytes for V4 {
-    type Vector = __m512i;
-    type Words = [u32; 16];
-    type Scores = [i16; 32];
-    const ITEMS: usize = 16;
-    const BITS: usize = 1;
-
-    #[inline(always)]
-    fn load(self, words: &[u32; 16]) -> __m512i {
-        cast(*words)
-    }
-
-    #[inline(always)]
-    fn splat(self, word: u32) -> __m512i {
-        self.avx512f._mm512_set1_epi32(word.cast_signed())
-    }
-
-    #[inline(always)]
-    fn multiply_add(self, unsigned: __m512i, signed: __m512i, sums: __m512i) -> __m512i {
-        self.avx512bw._mm512_add_epi16(sums, self.avx512bw._mm512_maddubs_epi16(unsigned, signed))
-    }
-
-    #[inline(always)]
-    fn scores(self, sums: [__m512i; 2]) -> [i16; 32] {
-        let ones = self.avx512f._mm512_set1_epi16(1);
-        let (first, second) =
-            (self.avx512bw._mm512_madd_epi16(sums[0], ones), self.avx512bw._mm512_madd_epi16(sums[1], ones));
-        cast(self.avx512bw._mm512_packs_epi32(first, second))
-    }
-
-    #[inline(always)]
-    fn greater(self, a: [i16; 32], b: [i16; 32]) -> [i16; 32] {
-        cast(self.avx512bw._mm512_max_epi16(cast(a), cast(b)))
-    }
-
-    #[inline(always)]
-    fn above(self, scores: [i16; 32], bar: i16) -> u32 {
-        self.avx512bw._mm512_cmpgt_epi16_mask(cast(scores), self.avx512f._mm512_set1_epi16(bar))
-    }
-
-    #[inline(always)]
-    fn defined(self, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
-        defined(*self, action, rows)
-    }
 }

@@ -5,6 +5,7 @@ use recsim_core::slate::{Best, scattering_stride};
 
 use super::in_bytes::InBytes;
 use super::kernel::{PanelWidth, Search};
+use crate::InstructionSet;
 use crate::aligned::Aligned;
 
 /// Item rows in panels: `[panels, D, width]`, a panel being as many items as the kernel scores at a time. What is
@@ -30,8 +31,9 @@ pub(crate) struct Catalogue {
 impl Catalogue {
     /// Lays out `rows` (`[I, D]`) for an instruction set. Items of a `cluster` are like each other: what is found does
     /// not depend on it, only how fast.
-    pub(crate) fn new(arch: Arch, rows: &[f32], dimensions: usize, cluster: impl Fn(usize) -> u32) -> Self {
-        let in_bytes = InBytes::new(arch, rows, dimensions, cluster);
+    pub(crate) fn new(isa: InstructionSet, rows: &[f32], dimensions: usize, cluster: impl Fn(usize) -> u32) -> Self {
+        let arch = isa.arch().unwrap_or(Arch::Scalar);
+        let in_bytes = InBytes::new(isa, rows, dimensions, cluster);
         Self { in_bytes, ..Self::with_width(arch, rows, dimensions, arch.dispatch(PanelWidth)) }
     }
 
@@ -62,7 +64,7 @@ impl Catalogue {
     pub(crate) fn best(&self, queries: &[f32], places: &mut [u32], stride: usize, list: usize) {
         let mut scores = vec![0.0; places.len() / stride * list];
         if let Some(in_bytes) = &self.in_bytes
-            && in_bytes.best(self.arch, queries, &mut lists(places, stride, &mut scores, list), list)
+            && in_bytes.best(queries, &mut lists(places, stride, &mut scores, list), list)
         {
             return;
         }

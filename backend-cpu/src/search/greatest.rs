@@ -1,22 +1,22 @@
 //! What the last score of a list is at least, before any item is looked at: by the greatest scores of bytes.
 
-use pulp::bytemuck::{Zeroable, cast_slice};
+use std::array::from_fn;
+
+use pulp::bytemuck::{Zeroable, cast_slice, cast_slice_mut};
 
 use super::bytes::Bytes;
-use super::panel::score;
 use super::queries::Queries;
-use super::rough::{NO_SCORE, Rough};
+use super::rough::Rough;
 
 /// The scores of the first part, and the greatest of them.
 pub(super) struct Greatest<B: Bytes, const Q: usize> {
-    /// `[panels of a part]`
+    /// `[panels of a part]`, or one that the next is written over
     pub(super) kept: Vec<[B::Scores; Q]>,
-    /// `[sections, groups]`
+    /// `[sections]`: the greatest of a group.
     most: Vec<[B::Scores; Q]>,
-    sections: usize,
     list: usize,
     /// `[sections, width]`: what an item's score is at least in each of these shares of the part.
-    shares: Vec<f32>,
+    shares: [Vec<f32>; Q],
 }
 
 impl<B: Bytes, const Q: usize> Greatest<B, Q> {
@@ -24,47 +24,57 @@ impl<B: Bytes, const Q: usize> Greatest<B, Q> {
         // A list's last score is at least that of so many best ones of shares: twice as many shares.
         let sections = (2 * list).div_ceil(rough.width());
         Self {
-            kept: vec![[B::Scores::zeroed(); Q]; part],
-            most: vec![[B::Scores::zeroed(); Q]; sections * rough.groups().len()],
-            sections,
+            kept: vec![[B::Scores::zeroed(); Q]; if B::KEEPS { part } else { 1 }],
+            most: vec![[B::Scores::zeroed(); Q]; sections],
             list,
-            shares: vec![0.0; sections * rough.width()],
+            shares: from_fn(|_| vec![0.0; sections * rough.width()]),
         }
     }
 
-    /// Scores the first part's panels.
+    /// Scores the first part's panels, those of a group one after the other.
     #[inline(always)]
     pub(super) fn set<'a>(
         &mut self,
         bytes: B,
-        words: &[[u32; Q]],
+        queries: &Queries<Q>,
         groups: &[u32],
         panels: &mut impl Iterator<Item = &'a [u32]>,
     ) {
-        self.most.fill([bytes.scores([bytes.splat(NO_SCORE); 2]); Q]);
-        let (groups_there, mut section) = (self.most.len() / self.sections, 0);
-        for ((&group, kept), panel) in groups.iter().zip(&mut self.kept).zip(panels) {
-            score(bytes, words, panel, kept);
-            let most = &mut self.most[section * groups_there + group as usize];
-            for (most, &score) in most.iter_mut().zip(&*kept) {
-                *most = bytes.greater(*most, score);
+        self.shares.iter_mut().for_each(|shares| shares.fill(f32::NEG_INFINITY));
+        let mut first = 0;
+        for groups in groups.chunk_by(|a, b| a == b) {
+            let nothing = B::floor(B::LAYOUT.no_score.into());
+            cast_slice_mut::<_, B::Score>(self.most.as_flattened_mut()).fill(nothing);
+            let (mut place, mut section) = (if B::KEEPS { first } else { 0 }, 0);
+            for panel in panels.take(groups.len()) {
+                let kept = &mut self.kept[place];
+                bytes.score(&queries.words.0, panel, kept);
+                for (most, &score) in self.most[section].iter_mut().zip(&*kept) {
+                    *most = bytes.greater(*most, score);
+                }
+                place += usize::from(B::KEEPS);
+                section = if section + 1 == self.most.len() { 0 } else { section + 1 };
             }
-            section = if section + 1 == self.sections { 0 } else { section + 1 };
+            first += groups.len();
+            self.raise(queries, groups[0] as usize);
+        }
+    }
+
+    /// Raises shares by the greatest scores of a group.
+    #[inline(always)]
+    fn raise(&mut self, queries: &Queries<Q>, group: usize) {
+        for (n, shares) in self.shares.iter_mut().enumerate() {
+            for (shares, scores) in shares.chunks_exact_mut(B::LAYOUT.width()).zip(&self.most) {
+                let greatest: &[B::Score] = cast_slice(std::slice::from_ref(&scores[n]));
+                queries.raise(n, group, greatest, B::LAYOUT.no_score, shares);
+            }
         }
     }
 
     /// What the last score of a query's list is at least.
     #[inline(always)]
-    pub(super) fn least(&mut self, n: usize, queries: &Queries<Q>) -> f32 {
-        self.shares.fill(f32::NEG_INFINITY);
-        let width = self.shares.len() / self.sections;
-        let groups = self.most.len() / self.sections;
-        for (shares, groups) in self.shares.chunks_exact_mut(width).zip(self.most.chunks_exact(groups)) {
-            for (group, scores) in groups.iter().enumerate() {
-                queries.raise(n, group, cast_slice(std::slice::from_ref(&scores[n])), shares);
-            }
-        }
-        let (_, &mut least, _) = self.shares.select_nth_unstable_by(self.list - 1, |a, b| b.total_cmp(a));
+    pub(super) fn least(&mut self, n: usize) -> f32 {
+        let (_, &mut least, _) = self.shares[n].select_nth_unstable_by(self.list - 1, |a, b| b.total_cmp(a));
         least
     }
 }

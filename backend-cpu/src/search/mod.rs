@@ -8,6 +8,10 @@
 //! items may be among the best, and those alone are scored in the defined order. What is found is the same.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod bytes;
 mod catalogue;
 #[cfg(target_arch = "x86_64")]
@@ -16,6 +20,8 @@ mod eights;
 mod greatest;
 #[cfg_attr(not(target_arch = "x86_64"), path = "no_bytes.rs")]
 mod in_bytes;
+#[cfg(target_arch = "x86_64")]
+mod instructions;
 mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod panel;
@@ -25,14 +31,17 @@ mod queries;
 mod rough;
 #[cfg(target_arch = "x86_64")]
 mod scan;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
 
 pub(crate) use catalogue::Catalogue;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use in_bytes::has_tiles;
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::error::{CpuError, table};
-use crate::pool;
+use crate::{InstructionSet, pool};
 
 /// For each of `queries` (`[n, D]`) the `list` items (rows of `items`, `[I, D]`) of best
 /// [`score`](recsim_core::slate::score), ties to the lower index, best first: `[n, list]`.
@@ -60,7 +69,7 @@ pub fn best_items(
         "tables of whole rows"
     );
     assert!((1..=items.len() / dimensions).contains(&list), "a list of 1 to I items");
-    let catalogue = Catalogue::new(Arch::new(), items, dimensions, |_| 0);
+    let catalogue = Catalogue::new(InstructionSet::best(), items, dimensions, |_| 0);
     let mut lists = table("lists", queries.len() / dimensions * list, 0)?;
     let tiles = lists.par_chunks_mut(TILE * list).zip(queries.par_chunks(TILE * dimensions));
     pool(threads)?.install(|| tiles.for_each(|(lists, queries)| catalogue.best(queries, lists, list, list)));
@@ -68,8 +77,8 @@ pub fn best_items(
 }
 
 /// Queries searched together. A panel of items is fetched once for all of them, and they stay in the nearest cache with
-/// it: 12 KB at 64 dimensions. A multiple of both kernels' heights.
-pub(crate) const TILE: usize = 48;
+/// it: 24 KB at 64 dimensions. A multiple of all kernels' heights.
+pub(crate) const TILE: usize = 96;
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod rough_tests;

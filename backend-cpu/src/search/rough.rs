@@ -10,18 +10,19 @@
 //! R being the length of the group's longest rest and E that of its largest `r - sr'`. The defined score is off by
 //! its own rounding besides ([`defined`](recsim_core::margin::defined)).
 //!
-//! Products are added up in 16 bits. Steps are such that no sum exceeds them, again by Cauchy and Schwarz: an item's whole
-//! numbers are [`LENGTH`] long, or a little more, and an action's no longer than leaves the product below 2^15.
+//! Steps are such that no sum of products exceeds what it is kept in, again by Cauchy and Schwarz: an item's whole numbers
+//! are no longer than about the root of that, and an action's no longer than leaves the product below it.
 
 use recsim_core::slate::scattering_stride;
 
-use super::bytes::word_of;
+use super::bytes::Layout;
 use super::eights::{Eight, eights, in_steps, largest, length, lost};
 use crate::aligned::Aligned;
 
 /// A catalogue in bytes.
 #[derive(Debug)]
 pub(super) struct Rough {
+    pub(super) layout: Layout,
     pub(super) dimensions: usize,
     items: usize,
     /// `[clusters]`
@@ -31,15 +32,13 @@ pub(super) struct Rough {
     pub(super) longest: f64,
     /// The longest of the items' whole numbers.
     pub(super) length: f64,
-    /// Items in a panel.
-    width: usize,
     /// Each panel's group, in the order in which they lie.
     group_of: Vec<u32>,
     /// `[panels, width]`: which items they are, [`NOBODY`] where there is none.
     ids: Vec<u32>,
     /// `[panels, width, D]`: their rows.
     rows: Vec<f32>,
-    /// `[panels, 1 + D/4, width]`: what the sums begin with, and then four bytes of each item, four dimensions after the
+    /// `[panels, 1 + words, width]`: what the sums begin with, and then four bytes of each item, four dimensions after the
     /// other.
     words: Aligned<u32>,
 }
@@ -61,7 +60,7 @@ impl Rough {
     /// Lays out `rows` (`[I, D]`) of items, each of a cluster, in panels of two vectors, each of items of one group. None if a
     /// number is not finite.
     pub(super) fn new(
-        items_of_vector: usize,
+        layout: Layout,
         rows: &[f32],
         dimensions: usize,
         cluster: impl Fn(usize) -> u32,
@@ -69,7 +68,7 @@ impl Rough {
         if !rows.iter().all(|x| x.is_finite()) {
             return None;
         }
-        let (items, width) = (rows.len() / dimensions, 2 * items_of_vector);
+        let (items, width) = (rows.len() / dimensions, layout.width());
         let row = |item: u32| &rows[item as usize * dimensions..][..dimensions];
         let mut clusters = members(items, cluster);
         let centres: Vec<Vec<f64>> = clusters.iter().map(|members| centre(dimensions, members, row)).collect();
@@ -83,19 +82,21 @@ impl Rough {
             for members in members.chunks(members.len().div_ceil(shells).max(width)) {
                 let rests = members.iter().map(|&item| rest(item, cluster));
                 panels.extend(members.chunks(width).map(|part| (groups.len(), part)));
-                groups.push(Group::new(cluster, &rests.collect::<Vec<_>>()));
+                groups.push(Group::new(cluster, layout.most_sum.sqrt(), &rests.collect::<Vec<_>>()));
             }
         }
         // Scattered: were later items systematically better, as where a catalogue is sorted, far more would enter.
         let (count, stride) = (panels.len(), scattering_stride(panels.len()));
-        let order = (0..count).map(|place| panels[place * stride % count]);
-        let height = height(dimensions);
+        let mut order: Vec<_> = (0..count).map(|place| panels[place * stride % count]).collect();
+        // What is known of a group stays near while its panels are gone through.
+        order.chunks_mut((PART / width).max(1)).for_each(|part| part.sort_by_key(|&(group, _)| group));
+        let height = 1 + layout.words(dimensions);
         let mut rough = Self {
+            layout,
             dimensions,
             items,
             longest: rows.chunks_exact(dimensions).map(|row| length(&eights(wide(row)))).fold(0.0, f64::max),
             length: 0.0,
-            width,
             group_of: Vec::new(),
             ids: vec![NOBODY; count * width],
             rows: vec![0.0; count * width * dimensions],
@@ -103,18 +104,20 @@ impl Rough {
             centres: centres.iter().map(|centre| eights(centre.iter().copied())).collect(),
             groups,
         };
-        for (place, (n, members)) in order.enumerate() {
+        for (place, (n, members)) in order.into_iter().enumerate() {
             rough.group_of.push(n as u32);
             rough.ids[place * width..][..members.len()].copy_from_slice(members);
             let words = &mut rough.words[place * height * width..][..height * width];
-            words[..width].fill(NO_SCORE);
+            words[..width].fill(layout.nobody);
             for (lane, &item) in members.iter().enumerate() {
                 rough.rows[(place * width + lane) * dimensions..][..dimensions].copy_from_slice(row(item));
                 let group = &rough.groups[n];
                 let whole = group.whole(&rest(item, group.cluster));
                 rough.length = rough.length.max(length(&whole));
-                let column = words.iter_mut().skip(word_of(lane, items_of_vector)).step_by(width);
-                column.zip(item_words(&whole.as_flattened()[..dimensions])).for_each(|(word, new)| *word = new);
+                let whole = &whole.as_flattened()[..dimensions];
+                let column = words.iter_mut().skip(layout.word_of(lane)).step_by(width);
+                let new = std::iter::once((layout.begin)(whole)).chain(whole.chunks(4).map(word));
+                column.zip(new).for_each(|(word, new)| *word = new);
             }
         }
         Some(rough)
@@ -135,12 +138,12 @@ impl Rough {
     }
 
     pub(super) fn width(&self) -> usize {
-        self.width
+        self.layout.width()
     }
 
     /// Each panel's group, and its words.
-    pub(super) fn panels(&self) -> (&[u32], impl Iterator<Item = &[u32]>) {
-        (&self.group_of, self.words.chunks_exact(height(self.dimensions) * self.width))
+    pub(super) fn panels(&self) -> (&[u32], impl Iterator<Item = &[u32]> + Clone) {
+        (&self.group_of, self.words.chunks_exact((1 + self.layout.words(self.dimensions)) * self.width()))
     }
 
     /// The item at a place, if there is one.
@@ -155,12 +158,13 @@ impl Rough {
 }
 
 impl Group {
-    fn new(cluster: usize, rests: &[Vec<Eight>]) -> Self {
+    /// Of items' rests, which become whole numbers no longer than about `most`.
+    fn new(cluster: usize, most: f64, rests: &[Vec<Eight>]) -> Self {
         let mut group = Self { cluster, step: 0.0, per_step: 0.0, longest: 0.0, lost: 0.0 };
         for rest in rests {
             let size = length(rest);
             group.longest = group.longest.max(size);
-            group.step = group.step.max(largest(rest) / MOST_OF_ITEM).max(size / LENGTH);
+            group.step = group.step.max(largest(rest) / MOST_OF_ITEM).max(size / most);
         }
         group.per_step = 1.0 / group.step;
         for rest in rests {
@@ -203,22 +207,6 @@ fn wide(row: &[f32]) -> impl Iterator<Item = f64> {
     row.iter().map(|&x| f64::from(x))
 }
 
-/// Words of an item in a panel.
-fn height(dimensions: usize) -> usize {
-    1 + dimensions.div_ceil(4)
-}
-
-/// An item's words: first what takes away again what is added to an action's numbers.
-fn item_words(whole: &[f64]) -> impl Iterator<Item = u32> {
-    let mut added = [0_i16; 2];
-    for (n, x) in whole.iter().enumerate() {
-        let half = &mut added[n / 2 % 2];
-        *half = half.wrapping_sub((BIAS * x) as i16);
-    }
-    let [low, high] = added.map(|half| u32::from(half.cast_unsigned()));
-    std::iter::once(low | high << 16).chain(whole.chunks(4).map(word))
-}
-
 /// Four numbers, or the last few, as the bytes of a word.
 fn word(four: &[f64]) -> u32 {
     u32::from_le_bytes([0, 1, 2, 3].map(|n| (four.get(n).copied().unwrap_or(0.0) as i8).cast_unsigned()))
@@ -226,15 +214,10 @@ fn word(four: &[f64]) -> u32 {
 
 /// The most steps of an item.
 const MOST_OF_ITEM: f64 = 127.0;
-/// What is added to an action's numbers.
-pub(super) const BIAS: f64 = 64.0;
-/// The most that a sum may be, and about its root.
-pub(super) const MOST_SUM: f64 = 32_767.0;
-const LENGTH: f64 = 181.0;
+/// Items of a part of the catalogue, whose scores may be kept, 2 bytes each for every query: what stays in the second cache.
+pub(super) const PART: usize = 32_768;
 /// Groups, each of which gives a query another bar, and those that are made of a cluster.
 const MOST_GROUPS: usize = 64;
 const MOST_SHELLS: usize = 8;
-/// In the place of an item where a panel has none, and what its sums begin with: the two halves of -2^15, which is less than
-/// any item's score.
+/// In the place of an item where a panel has none.
 const NOBODY: u32 = u32::MAX;
-pub(super) const NO_SCORE: u32 = 0xc000_c000;

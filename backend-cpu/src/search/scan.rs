@@ -13,7 +13,6 @@ use recsim_core::slate::Best;
 
 use super::bytes::{Bytes, TOGETHER};
 use super::greatest::Greatest;
-use super::panel::score;
 use super::queries::Queries;
 use super::rough::Rough;
 
@@ -60,12 +59,14 @@ struct Block<B: Bytes, const Q: usize> {
     /// How many there are, Q but in the last block.
     count: usize,
     /// `[groups]`: no score that is not above may reach a query's list.
-    bars: Vec<[i16; Q]>,
+    bars: Vec<[B::Score; Q]>,
     /// What the best scores so far are at least, greatest first; as many as a list holds.
     floors: [Vec<f32>; Q],
     /// Items above the bar.
     found: [Vec<Found>; Q],
     greatest: Greatest<B, Q>,
+    /// Panels of a part of the catalogue.
+    part: usize,
 }
 
 /// An item that may have to be scored in the defined order.
@@ -74,7 +75,7 @@ struct Found {
     place: u32,
     group: u32,
     /// In bytes.
-    score: i16,
+    score: i32,
 }
 
 impl<B: Bytes, const Q: usize> Block<B, Q> {
@@ -82,10 +83,11 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
         Self {
             queries: Queries::new(rough),
             count: 0,
-            bars: vec![[i16::MAX; Q]; rough.groups().len()],
+            bars: vec![[B::floor(f64::INFINITY); Q]; rough.groups().len()],
             floors: from_fn(|_| vec![f32::NEG_INFINITY; list]),
             found: from_fn(|_| Vec::new()),
             greatest: Greatest::new(rough, list, part),
+            part,
         }
     }
 
@@ -95,7 +97,7 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
     fn search(&mut self, bytes: B, rough: &Rough, queries: &[f32], most: usize) -> bool {
         // Where queries are missing, bars stay up.
         self.count = queries.len() / rough.dimensions;
-        self.bars.fill([i16::MAX; Q]);
+        self.bars.fill([B::floor(f64::INFINITY); Q]);
         for (n, action) in queries.chunks_exact(rough.dimensions).enumerate() {
             self.floors[n].fill(f32::NEG_INFINITY);
             self.found[n].clear();
@@ -103,11 +105,14 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
                 return false;
             }
         }
-        let part = self.greatest.kept.len();
+        let part = self.part;
         let (groups, mut panels) = rough.panels();
         for (n, groups) in groups.chunks(part).enumerate() {
             if n == 0 {
-                self.begin(bytes, groups, &mut panels);
+                self.begin(bytes, groups, &mut panels.clone());
+            }
+            if n == 0 && B::KEEPS {
+                self.look_again(bytes, groups, &mut panels);
             } else {
                 self.go_on(bytes, n * part, groups, &mut panels);
             }
@@ -118,34 +123,35 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
         true
     }
 
-    /// The catalogue's first part.
+    /// Sets bars by the catalogue's first part.
     #[inline(always)]
     fn begin<'a>(&mut self, bytes: B, groups: &[u32], panels: &mut impl Iterator<Item = &'a [u32]>) {
-        self.greatest.set(bytes, &self.queries.words, groups, panels);
+        self.greatest.set(bytes, &self.queries, groups, panels);
         for n in 0..self.count {
-            let least = self.greatest.least(n, &self.queries);
+            let least = self.greatest.least(n);
             self.set_bars(n, least);
-        }
-        let Self { queries, bars, floors, found, greatest, .. } = self;
-        for ((n, &group), scores) in groups.iter().enumerate().zip(&greatest.kept) {
-            let bars = &bars[group as usize];
-            if bytes.any_above(scores, bars) {
-                find(bytes, queries, floors, found, n, group, scores, bars);
-            }
         }
     }
 
-    /// Another part, whose panels are those from `first` on.
+    /// Finds what is above the bars in the first part, of which scores were kept.
+    #[inline(always)]
+    fn look_again<'a>(&mut self, bytes: B, groups: &[u32], panels: &mut impl Iterator<Item = &'a [u32]>) {
+        let Self { queries, bars, floors, found, greatest, .. } = self;
+        for (((n, &group), scores), _) in groups.iter().enumerate().zip(&greatest.kept).zip(panels) {
+            let bars = &bars[group as usize];
+            find(bytes, queries, floors, found, n, group, scores, bars);
+        }
+    }
+
+    /// Finds what is above them in a part, whose panels are those from `first` on.
     #[inline(always)]
     fn go_on<'a>(&mut self, bytes: B, first: usize, groups: &[u32], panels: &mut impl Iterator<Item = &'a [u32]>) {
         let Self { queries, bars, floors, found, .. } = self;
         let mut scores = [B::Scores::zeroed(); Q];
         for ((n, &group), panel) in (first..).zip(groups).zip(panels) {
-            score(bytes, &queries.words, panel, &mut scores);
+            bytes.score(&queries.words.0, panel, &mut scores);
             let bars = &bars[group as usize];
-            if bytes.any_above(&scores, bars) {
-                find(bytes, queries, floors, found, n, group, &scores, bars);
-            }
+            find(bytes, queries, floors, found, n, group, &scores, bars);
         }
     }
 
@@ -158,7 +164,7 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
                 self.set_bars(n, floor);
             }
             let Self { found, bars, .. } = self;
-            found[n].retain(|found| found.score > bars[found.group as usize][n]);
+            found[n].retain(|found| found.score > bars[found.group as usize][n].into());
             count += found[n].len();
         }
         count
@@ -167,7 +173,7 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
     #[inline(always)]
     fn set_bars(&mut self, n: usize, threshold: f32) {
         for (group, bars) in self.bars.iter_mut().enumerate() {
-            bars[n] = self.queries.bar(n, group, threshold.into());
+            bars[n] = B::floor(self.queries.bar(n, group, threshold.into()));
         }
     }
 
@@ -189,7 +195,7 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
         let mut kept = first;
         for place in first..self.found[n].len() {
             let found = self.found[n][place];
-            if found.score > self.bars[found.group as usize][n] {
+            if found.score > self.bars[found.group as usize][n].into() {
                 self.found[n][kept] = found;
                 kept += 1;
             }
@@ -209,15 +215,18 @@ fn find<B: Bytes, const Q: usize>(
     panel: usize,
     group: u32,
     scores: &[B::Scores; Q],
-    bars: &[i16; Q],
+    bars: &[B::Score; Q],
 ) {
-    for n in 0..Q {
+    let mut hits = bytes.hits(scores, bars);
+    while hits != 0 {
+        let n = hits.trailing_zeros() as usize;
+        hits &= hits - 1;
         let mut bits = bytes.above(scores[n], bars[n]);
         while bits != 0 {
             let lane = bits.trailing_zeros() as usize / B::BITS;
             bits &= bits - 1;
-            let score = cast_slice::<_, i16>(std::slice::from_ref(&scores[n]))[lane];
-            found[n].push(Found { place: (panel * 2 * B::ITEMS + lane) as u32, group, score });
+            let score = cast_slice::<_, B::Score>(std::slice::from_ref(&scores[n]))[lane].into();
+            found[n].push(Found { place: (panel * B::LAYOUT.width() + lane) as u32, group, score });
             insert(&mut floors[n], queries.at_least(n, group as usize, score));
         }
     }

@@ -223,7 +223,7 @@ impl Display for Legible {
 
 const MOST_THREADS: u32 = 1024;
 const PRECISIONS: [&str; 3] = ["float32", "tf32", "bf16"];
-const ISAS: [&str; 5] = ["auto", "avx512", "avx2", "neon", "portable"];
+const ISAS: [&str; 6] = ["auto", "amx", "avx512", "avx2", "neon", "portable"];
 const GREATEST: f64 = f32::MAX as f64;
 /// A transition's number is a `u32` on every device.
 const MOST_TRANSITIONS: u64 = u32::MAX as u64;

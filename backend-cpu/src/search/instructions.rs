@@ -1,0 +1,198 @@
+//! Instructions on bytes for which there are no safe words yet: products of 512 bits, and of tiles.
+//!
+//! A value of a type here proves that the machine has what its methods need. The backend's `unsafe` code is here and in
+//! `gemm`.
+#![allow(unsafe_code, reason = "instructions without safe words")]
+
+use std::arch::asm;
+use std::arch::x86_64::{__cpuid, __cpuid_count, __m512i, _mm512_dpbusd_epi32};
+use std::marker::PhantomData;
+use std::sync::OnceLock;
+
+use pulp::x86::V3;
+
+pulp::simd_type! {
+    /// AVX-512 with products of bytes that are added up in words.
+    pub(super) struct Vnni {
+        pub sse: "sse",
+        pub sse2: "sse2",
+        pub fxsr: "fxsr",
+        pub sse3: "sse3",
+        pub ssse3: "ssse3",
+        pub sse4_1: "sse4.1",
+        pub sse4_2: "sse4.2",
+        pub popcnt: "popcnt",
+        pub avx: "avx",
+        pub avx2: "avx2",
+        pub bmi1: "bmi1",
+        pub bmi2: "bmi2",
+        pub fma: "fma",
+        pub lzcnt: "lzcnt",
+        pub avx512f: "avx512f",
+        pub avx512bw: "avx512bw",
+        pub avx512cd: "avx512cd",
+        pub avx512dq: "avx512dq",
+        pub avx512vl: "avx512vl",
+        pub avx512vnni: "avx512vnni",
+    }
+}
+
+impl Vnni {
+    /// The smaller vectors that such a machine has too.
+    #[inline(always)]
+    pub(super) fn v3(self) -> V3 {
+        let Self { sse, sse2, fxsr, sse3, ssse3, sse4_1, sse4_2, popcnt, avx, avx2, bmi1, bmi2, fma, lzcnt, .. } = self;
+        V3 { sse, sse2, fxsr, sse3, ssse3, sse4_1, sse4_2, popcnt, avx, avx2, bmi1, bmi2, fma, lzcnt }
+    }
+
+    /// Adds to each of `sums`' words the products of four unsigned by four signed bytes.
+    #[inline(always)]
+    pub(super) fn multiply_add(self, unsigned: __m512i, signed: __m512i, sums: __m512i) -> __m512i {
+        // SAFETY: `self` proves that the machine has the instruction.
+        unsafe { _mm512_dpbusd_epi32(sums, unsigned, signed) }
+    }
+}
+
+/// Proves that there are tiles, and that this process may use them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tiles(());
+
+impl Tiles {
+    /// None where the machine has no tiles of bytes, or the system does not let them be used.
+    pub(super) fn try_new() -> Option<Self> {
+        static MAY: OnceLock<bool> = OnceLock::new();
+        MAY.get_or_init(|| has_tiles() && may_use_tiles()).then_some(Self(()))
+    }
+
+    /// Sets up this thread's tiles for as long as the value lives.
+    pub(super) fn set_up(self) -> Set {
+        /// All eight tiles have 16 rows of 64 bytes.
+        #[repr(C, align(64))]
+        struct Shapes {
+            palette: u8,
+            start: u8,
+            reserved: [u8; 14],
+            bytes: [u16; 16],
+            rows: [u8; 16],
+        }
+        let (mut bytes, mut rows) = ([0; 16], [0; 16]);
+        bytes[..8].fill(4 * SIDE as u16);
+        rows[..8].fill(SIDE as u8);
+        let shapes = Shapes { palette: 1, start: 0, reserved: [0; 14], bytes, rows };
+        const { assert!(size_of::<Shapes>() == 64) };
+        // SAFETY: `self` proves that the machine has the instruction and the process may use it; it reads 64 bytes, which
+        // are there, and changes this thread's tiles alone, in which the compiler keeps nothing.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, preserves_flags, readonly)) };
+        Set(PhantomData)
+    }
+}
+
+/// This thread's tiles, set up. It cannot go to another thread.
+#[derive(Debug)]
+pub(super) struct Set(PhantomData<*const ()>);
+
+impl Drop for Set {
+    fn drop(&mut self) {
+        // SAFETY: as there is a `Set`, this thread may use tiles; nothing is kept in them.
+        unsafe { asm!("tilerelease", options(nostack, preserves_flags, nomem)) };
+    }
+}
+
+/// Rows of a tile, and words in a row.
+pub(super) const SIDE: usize = 16;
+/// Of what is multiplied, on either side: two tiles.
+pub(super) const TWO: usize = 2 * SIDE;
+
+impl Set {
+    /// Products of 32 rows of bytes by 32 columns, `words` words (of four bytes) long, a multiple of 16. A row's words lie one
+    /// after the other, its columns' side by side: `rows` is `[32, W]`, `columns` `[words, 32]`. What they are added to,
+    /// for every row, is `begin`, or 0.
+    #[inline(always)]
+    pub(super) fn products<const W: usize>(
+        &self,
+        rows: &[[u32; W]; TWO],
+        columns: &[[u32; TWO]],
+        begin: Option<&[u32; TWO]>,
+        products: &mut [[__m512i; 2]; TWO],
+    ) {
+        let words = columns.len();
+        assert!(words > 0 && words.is_multiple_of(SIDE) && words <= W, "whole tiles");
+        let begin = begin.map_or(std::ptr::null(), |begin| begin.as_ptr());
+        // SAFETY: as there is a `Set`, this thread's tiles are set up, 16 rows of 64 bytes, and the compiler keeps nothing in
+        // them. Loads of `begin`, each row 0 bytes from the one before, read the first half of its 128 bytes and the
+        // second; there are none if there is no `begin`. A load of rows reads 64 bytes of each of 16, 4 W from each
+        // other; in the last turn, up to byte 4 words <= 4 W of the last row. One of columns reads 64 bytes of each of 16
+        // rows of 128, `words` rows in all turns. A store writes 64 bytes of each of 16 rows of 128: the four together
+        // all of the 32.
+        unsafe {
+            asm!(
+                "test {begin}, {begin}",
+                "jz 2f",
+                "tileloadd tmm0, [{begin} + {none}]",
+                "tileloadd tmm1, [{begin} + {none} + 64]",
+                "tileloadd tmm2, [{begin} + {none}]",
+                "tileloadd tmm3, [{begin} + {none} + 64]",
+                "jmp 3f",
+                "2:",
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                "3:",
+                "tileloadd tmm4, [{rows} + {row}]",
+                "tileloadd tmm5, [{lower} + {row}]",
+                "tileloadd tmm6, [{columns} + {line}]",
+                "tileloadd tmm7, [{columns} + {line} + 64]",
+                "tdpbssd tmm0, tmm4, tmm6",
+                "tdpbssd tmm1, tmm4, tmm7",
+                "tdpbssd tmm2, tmm5, tmm6",
+                "tdpbssd tmm3, tmm5, tmm7",
+                "add {rows}, 64",
+                "add {lower}, 64",
+                "add {columns}, 2048",
+                "dec {turns}",
+                "jnz 3b",
+                "tilestored [{products} + {line}], tmm0",
+                "tilestored [{products} + {line} + 64], tmm1",
+                "tilestored [{products} + {line} + 2048], tmm2",
+                "tilestored [{products} + {line} + 2112], tmm3",
+                begin = in(reg) begin,
+                none = in(reg) 0_usize,
+                rows = inout(reg) rows.as_ptr() => _,
+                lower = inout(reg) rows[SIDE..].as_ptr() => _,
+                row = in(reg) 4 * W,
+                columns = inout(reg) columns.as_ptr() => _,
+                line = in(reg) 4 * TWO,
+                turns = inout(reg) words / SIDE => _,
+                products = in(reg) products,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+}
+
+/// Whether the processor has tiles, and products of bytes of them.
+fn has_tiles() -> bool {
+    let (tiles, bytes) = (1 << 24, 1 << 25);
+    // SAFETY: every processor of 64 bits has the instruction.
+    #[allow(unused_unsafe, reason = "safe since Rust 1.94")]
+    unsafe {
+        __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & (tiles | bytes) == tiles | bytes
+    }
+}
+
+/// Asks the system for leave to use tiles: it must make room for them where it keeps what threads have in registers.
+#[cfg(target_os = "linux")]
+fn may_use_tiles() -> bool {
+    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+    const TILE_DATA: libc::c_long = 18;
+    // SAFETY: the call takes two numbers, and changes nothing but this leave.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn may_use_tiles() -> bool {
+    false
+}
