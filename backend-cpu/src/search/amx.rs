@@ -3,7 +3,9 @@
 use std::arch::x86_64::__m512i;
 use std::array::from_fn;
 
-use super::bytes::{Bytes, Layout, TOGETHER, WORDS, defined, mask};
+use pulp::cast;
+
+use super::bytes::{Bytes, Layout, TOGETHER, WORDS, defined};
 use super::instructions::{Set, TWO, Vnni};
 
 /// Tiles that are set up, and vectors beside them.
@@ -57,11 +59,14 @@ impl Bytes for Amx<'_> {
 
     #[inline(always)]
     fn hits<const Q: usize>(self, scores: &[[__m512i; 2]; Q], bars: &[i32; Q]) -> u32 {
-        let f = self.vectors.avx512f;
-        mask::<Q>(from_fn(|n| {
+        const { assert!(Q == TWO) };
+        let Vnni { avx512f: f, avx512bw: bw, .. } = self.vectors;
+        let above: [u16; TWO] = from_fn(|n| {
             let [low, high] = scores[n];
-            f._mm512_cmpgt_epi32_mask(f._mm512_max_epi32(low, high), f._mm512_set1_epi32(bars[n])).into()
-        }))
+            f._mm512_cmpgt_epi32_mask(f._mm512_max_epi32(low, high), f._mm512_set1_epi32(bars[n]))
+        });
+        let above: __m512i = cast(above);
+        bw._mm512_test_epi16_mask(above, above)
     }
 
     #[inline(always)]
