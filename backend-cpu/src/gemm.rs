@@ -2,8 +2,8 @@
 //! the number of threads, so neither does any sum.
 //!
 //! The crate's own front door takes the best instruction set there is, so this goes round it to the generic product
-//! and the kernels behind it, which are public too. They take raw pointers: here stands this backend's one `unsafe`
-//! block, behind an interface that checks every length.
+//! and the kernels behind it, which are public too. They take raw pointers: here stands an `unsafe` block, behind an
+//! interface that checks every length.
 
 use std::ops::Range;
 

@@ -251,7 +251,7 @@ pub(crate) struct SettingsArguments {
     /// Threads; one per core if not given. They change no result
     #[arg(long, value_name = "N")]
     threads: Option<u32>,
-    /// The instruction set: avx512, avx2, neon or portable; the best if not given. Learning is reproducible on one of
+    /// The instruction set: amx, avx512, avx2, neon or portable; the best if not given. Learning is reproducible on one of
     /// them, bit for bit
     #[arg(long, value_name = "SET")]
     isa: Option<String>,

@@ -37,7 +37,8 @@ impl Bytes for Amx<'_> {
 
     #[inline(always)]
     fn floor(number: f64) -> i32 {
-        number as i32
+        // Nobody is above any bar.
+        (number as i32).max(NOBODY)
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Products of bytes that are added up in 16 bits, with AVX2.
 
-use std::array::from_fn;
 use std::arch::x86_64::__m256i;
+use std::array::from_fn;
 
 use pulp::cast;
 use pulp::x86::V3;
@@ -40,7 +40,11 @@ impl Bytes for V3 {
             any = self.avx2._mm256_or_si256(any, above);
         }
         // Most often there are none.
-        if self.avx2._mm256_movemask_epi8(any) == 0 { 0 } else { mask::<Q>(from_fn(|n| self.above(scores[n], bars[n]))) }
+        if self.avx2._mm256_movemask_epi8(any) == 0 {
+            0
+        } else {
+            mask::<Q>(from_fn(|n| self.above(scores[n], bars[n])))
+        }
     }
 
     #[inline(always)]

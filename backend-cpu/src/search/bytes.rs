@@ -18,7 +18,7 @@ pub(super) trait Bytes: Copy {
     /// Whether scores are kept for a second look: it costs more to work them out again.
     const KEEPS: bool;
 
-    /// The greatest score that is not above a number.
+    /// A whole number as a score: the nearest that there is, and none less than that of nobody.
     fn floor(number: f64) -> Self::Score;
 
     /// The scores of a panel's items for queries (`[Q, D/4]` words, the rest 0).

@@ -31,7 +31,12 @@ pub(crate) struct Catalogue {
 impl Catalogue {
     /// Lays out `rows` (`[I, D]`) for an instruction set. Items of a `cluster` are like each other: what is found does
     /// not depend on it, only how fast.
-    pub(crate) fn new(isa: InstructionSet, rows: &[f32], dimensions: usize, cluster: impl Fn(usize) -> u32) -> Self {
+    pub(crate) fn new(
+        isa: InstructionSet,
+        rows: &[f32],
+        dimensions: usize,
+        cluster: impl Fn(usize) -> u32,
+    ) -> Self {
         let arch = isa.arch().unwrap_or(Arch::Scalar);
         let in_bytes = InBytes::new(isa, rows, dimensions, cluster);
         Self { in_bytes, ..Self::with_width(arch, rows, dimensions, arch.dispatch(PanelWidth)) }
@@ -68,8 +73,10 @@ impl Catalogue {
         {
             return;
         }
-        let best = &mut lists(places, stride, &mut scores, list);
-        self.arch.dispatch(Search { catalogue: self, queries, best });
+        let mut best = lists(places, stride, &mut scores, list);
+        for (queries, best) in queries.chunks(NEAR * self.dimensions).zip(best.chunks_mut(NEAR)) {
+            self.arch.dispatch(Search { catalogue: self, queries, best });
+        }
     }
 
     /// Each panel with the index of its first item and its number of items.
@@ -99,6 +106,9 @@ impl Catalogue {
         self.dimensions
     }
 }
+
+/// Queries that stay in the nearest cache together with a panel of items: 12 KB at 64 dimensions.
+const NEAR: usize = 48;
 
 /// Empty lists in the first places of the rows.
 fn lists<'a>(places: &'a mut [u32], stride: usize, scores: &'a mut [f32], list: usize) -> Vec<Best<'a>> {

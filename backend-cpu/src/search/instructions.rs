@@ -41,7 +41,9 @@ impl Vnni {
     /// The smaller vectors that such a machine has too.
     #[inline(always)]
     pub(super) fn v3(self) -> V3 {
-        let Self { sse, sse2, fxsr, sse3, ssse3, sse4_1, sse4_2, popcnt, avx, avx2, bmi1, bmi2, fma, lzcnt, .. } = self;
+        let Self {
+            sse, sse2, fxsr, sse3, ssse3, sse4_1, sse4_2, popcnt, avx, avx2, bmi1, bmi2, fma, lzcnt, ..
+        } = self;
         V3 { sse, sse2, fxsr, sse3, ssse3, sse4_1, sse4_2, popcnt, avx, avx2, bmi1, bmi2, fma, lzcnt }
     }
 

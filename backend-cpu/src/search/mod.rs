@@ -76,8 +76,7 @@ pub fn best_items(
     Ok(lists)
 }
 
-/// Queries searched together. A panel of items is fetched once for all of them, and they stay in the nearest cache with
-/// it: 24 KB at 64 dimensions. A multiple of all kernels' heights.
+/// Queries searched for by one thread at a time: a multiple of all kernels' heights.
 pub(crate) const TILE: usize = 96;
 
 #[cfg(all(test, target_arch = "x86_64"))]

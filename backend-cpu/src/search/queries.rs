@@ -74,9 +74,9 @@ impl<const Q: usize> Queries<Q> {
             }
             // Lengths, and this sum itself, are rounded.
             let margin = (lost * group.longest + kept * group.lost + defined) * (1.0 + 1e-6);
-            // The unit of a score, of which as much as all may have been rounded off.
             let step = step * group.step * unit;
-            let dropped = if unit > 1.0 { step } else { 0.0 };
+            // A sum is a whole number, and was rounded down to a whole number of units.
+            let dropped = step * (1.0 - 1.0 / unit);
             // A product and a sum in single precision, of numbers that were rounded to it: five roundings.
             let slack = ROUNDINGS * (centre.abs() + margin + dropped + step * most_sum / unit) + LEAST;
             meanings[n] = Meaning {

@@ -1,12 +1,18 @@
 //! The search in bytes against plain loops, and its margin against the scores that it must hold.
 
 use proptest::prelude::*;
-use pulp::{Arch, NullaryFnOnce};
+use pulp::NullaryFnOnce;
+use pulp::x86::V3;
 use recsim_core::rng::{Key, Purpose, index, normal_pair};
 use recsim_core::slate::{Best, score};
 use recsim_core::world::lists_by_brute_force;
 
-use super::bytes::{Bytes, TOGETHER, word_of};
+use super::amx::Amx;
+use super::avx2::in_16_bits;
+use super::bytes::{Bytes, Layout, TOGETHER, WORDS, mask};
+use super::in_bytes::Way;
+use super::instructions::Vnni;
+use super::panel::{self, Vectors};
 use super::queries::{Meaning, Queries};
 use super::rough::Rough;
 use super::scan::Scan;
@@ -20,53 +26,58 @@ proptest! {
         let Tables { dimensions, items, queries, .. } = &tables;
         let list = list.min(items.len() / dimensions);
         let plain = lists_by_brute_force(items, queries, *dimensions, list);
-        for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
-            if let Some((done, places)) = found(arch, &tables, list, usize::MAX, part) {
-                prop_assert!(done);
-                prop_assert_eq!(&places, &plain, "{:?}", arch);
-            }
+        for way in ways() {
+            let (done, places) = found(way, &tables, list, usize::MAX, part);
+            prop_assert!(done);
+            prop_assert_eq!(&places, &plain, "{:?}", way);
         }
-        prop_assert_eq!(&found_plainly(&tables, list, part), &plain);
+        prop_assert_eq!(&found_plainly::<_, 12>(Plain, &tables, list, part), &plain);
+        prop_assert_eq!(&found_plainly::<_, 32>(PlainTiles, &tables, list, part), &plain);
     }
 
     #[test]
     fn no_score_is_farther_off_than_its_margin(tables in tables()) {
-        let rough = tables.rough();
-        let mut queries = Queries::<1>::new(&rough);
-        for action in tables.queries.chunks_exact(tables.dimensions) {
-            prop_assert!(queries.set(&rough, 0, action), "the numbers are finite");
-            for Item { group, row, in_bytes } in items(&rough, queries.words.as_flattened()) {
-                let due = score(action, &row);
-                let in_bytes = i16::try_from(in_bytes).expect("sums fit into 16 bits");
-                let mut share = [f32::NEG_INFINITY; 8];
-                queries.raise(0, group, &[in_bytes; 8], &mut share);
-                prop_assert_eq!(share, [queries.at_least(0, group, in_bytes); 8]);
-                prop_assert!(share[0] <= due);
-                prop_assert!(queries.bar(0, group, due.into()) < in_bytes, "it may reach its own score");
+        for layout in LAYOUTS {
+            let rough = tables.rough(layout);
+            let mut queries = Queries::<1>::new(&rough);
+            for action in tables.queries.chunks_exact(tables.dimensions) {
+                prop_assert!(queries.set(&rough, 0, action), "the numbers are finite");
+                for Item { group, row, in_bytes } in items(&rough, &queries.words.0[0]) {
+                    let due = score(action, &row);
+                    let mut share = [f32::NEG_INFINITY; 8];
+                    queries.raise(0, group, &[in_bytes; 8], layout.no_score, &mut share);
+                    prop_assert_eq!(share, [queries.at_least(0, group, in_bytes); 8]);
+                    prop_assert!(share[0] <= due);
+                    prop_assert!(queries.bar(0, group, due.into()) < in_bytes.into(), "it may reach its own score");
+                }
             }
         }
     }
 }
 
-/// Each of the margin's two parts is reached, to a ten-thousandth: no smaller one would do.
+/// Each of the margin's parts is reached, to a thousandth: no smaller one would do.
 #[test]
 fn the_margin_is_no_larger_than_it_must_be() {
-    // Items of whole numbers but for the last two, half a step off; an action of whole numbers.
-    let items = [127.0, -127.0, 0.5, -0.5];
-    // An action half a step off where items are all in their second number, whole ones.
-    let pairs = [[0.0, 127.0], [0.0, -127.0]].concat();
-    let cases = [(1, items.to_vec(), vec![63.0], 2), (2, pairs, vec![63.0, 0.499_999], 0)];
-    for (dimensions, items, action, item) in cases {
-        let rough = Rough::new(8, &items, dimensions, |_| 0).expect("finite numbers");
-        let mut queries = Queries::<1>::new(&rough);
-        assert!(queries.set(&rough, 0, &action), "finite numbers");
-        let in_bytes = self::items(&rough, queries.words.as_flattened())[item].in_bytes;
-        let due = f64::from(score(&action, &items[item * dimensions..][..dimensions]));
-        // The centre is 0, and what is most by a score of bytes of 0 the margin.
-        let [Meaning { most: margin, per_step, .. }] = queries.meanings[0];
-        let off = (due - f64::from(in_bytes) / per_step).abs();
-        assert!(off <= margin && off > 0.9999 * margin, "{off} of {margin}");
+    for (layout, most) in [(in_16_bits(8), 63.0), (Amx::LAYOUT, 127.0)] {
+        // Items of whole numbers but for the last two, half a step off; an action of whole numbers.
+        reaches_its_margin(layout, 1, &[127.0, -127.0, 0.5, -0.5], &[most], 2);
+        // An action half a step off where items are all in their second number, whole ones.
+        reaches_its_margin(layout, 2, &[0.0, 127.0, 0.0, -127.0], &[most, 0.499_999], 0);
     }
+    // Whole numbers all, but a sum that is one short of another unit of scores.
+    reaches_its_margin(Vnni::LAYOUT, 2, &[127.0, 14.0, -127.0, -14.0], &[127.0, 1.0], 0);
+}
+
+fn reaches_its_margin(layout: Layout, dimensions: usize, items: &[f32], action: &[f32], item: usize) {
+    let rough = Rough::new(layout, items, dimensions, |_| 0).expect("finite numbers");
+    let mut queries = Queries::<1>::new(&rough);
+    assert!(queries.set(&rough, 0, action), "finite numbers");
+    let in_bytes = self::items(&rough, &queries.words.0[0])[item].in_bytes;
+    let due = f64::from(score(action, &items[item * dimensions..][..dimensions]));
+    // The centre is 0, and what is most by a score of bytes of 0 the margin.
+    let [Meaning { most: margin, per_step, .. }] = queries.meanings[0];
+    let off = (due - f64::from(in_bytes) / per_step).abs();
+    assert!(off <= margin && off > 0.999 * margin, "{off} of {margin}: {layout:?}");
 }
 
 #[test]
@@ -81,10 +92,8 @@ fn a_catalogue_of_several_segments_is_searched_to_its_end() {
     for rows in [items.chunks_exact(8).collect(), rows.clone(), rows.into_iter().rev().collect()] {
         let tables = Tables { dimensions: 8, clusters: 2, items: rows.concat(), queries: queries.clone() };
         let plain = lists_by_brute_force(&tables.items, &queries, 8, 10);
-        for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
-            if let Some(found) = found(arch, &tables, 10, usize::MAX, 1024) {
-                assert!(found == (true, plain.clone()), "{arch:?}");
-            }
+        for way in ways() {
+            assert!(found(way, &tables, 10, usize::MAX, 1024) == (true, plain.clone()), "{way:?}");
         }
     }
 }
@@ -92,18 +101,16 @@ fn a_catalogue_of_several_segments_is_searched_to_its_end() {
 #[test]
 fn a_search_gives_up_where_too_many_items_must_be_scored() {
     let alike = Tables { dimensions: 4, clusters: 1, items: vec![1.0; 4 * 5000], queries: vec![0.5; 4 * 7] };
-    for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
-        if let Some((done, _)) = found(arch, &alike, 3, 4999, 1024) {
-            assert!(!done);
-            assert!(found(arch, &alike, 3, 5000, 1024).is_some_and(|(done, _)| done));
-        }
+    for way in ways() {
+        assert!(!found(way, &alike, 3, 4999, 1024).0, "{way:?}");
+        assert!(found(way, &alike, 3, 5000, 1024).0, "{way:?}");
     }
 }
 
 #[test]
 fn numbers_that_are_not_finite_or_too_large_are_left_to_plain_loops() {
-    assert!(Rough::new(8, &[1.0, f32::NAN], 1, |_| 0).is_none());
-    let rough = Rough::new(8, &[1e20, -1e20], 1, |_| 0).expect("finite numbers");
+    assert!(Rough::new(in_16_bits(8), &[1.0, f32::NAN], 1, |_| 0).is_none());
+    let rough = Rough::new(in_16_bits(8), &[1e20, -1e20], 1, |_| 0).expect("finite numbers");
     let sets = |action| Queries::<1>::new(&rough).set(&rough, 0, &[action]);
     assert!(sets(1e16));
     assert!(![1e17, f32::INFINITY, f32::NAN].into_iter().any(sets));
@@ -111,32 +118,57 @@ fn numbers_that_are_not_finite_or_too_large_are_left_to_plain_loops() {
 
 #[test]
 fn scores_worked_out_together_are_those_that_decide() {
-    for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
-        for dimensions in 1..40 {
-            let key = Key::new(dimensions as u64, Purpose::World);
-            let numbers =
-                |key: Key| -> Vec<f32> { (0..dimensions as u64).map(|d| normal_pair(key.with(d))[0]).collect() };
-            let (action, rows) = (numbers(key.with(0)), [1, 2, 3, 4, 5, 6, 7, 8].map(|row| numbers(key.with(row))));
-            let together = match arch {
-                Arch::V4(bytes) => bytes.defined(&action, rows.each_ref().map(|row| &row[..])),
-                Arch::V3(bytes) => bytes.defined(&action, rows.each_ref().map(|row| &row[..])),
-                _ => continue,
-            };
-            assert_eq!(together, rows.each_ref().map(|row| score(&action, row)), "{arch:?}");
-        }
+    let Some(bytes) = V3::try_new() else { return };
+    for dimensions in 1..40 {
+        let key = Key::new(dimensions as u64, Purpose::World);
+        let numbers =
+            |key: Key| -> Vec<f32> { (0..dimensions as u64).map(|d| normal_pair(key.with(d))[0]).collect() };
+        let (action, rows) = (numbers(key.with(0)), [1, 2, 3, 4, 5, 6, 7, 8].map(|row| numbers(key.with(row))));
+        let together = bytes.defined(&action, rows.each_ref().map(|row| &row[..]));
+        assert_eq!(together, rows.each_ref().map(|row| score(&action, row)));
     }
 }
 
-/// Sums on plain numbers, in the shape of AVX-512: most machines cannot run that.
+/// Sums in 16 bits on plain numbers, in the shape of larger vectors than machines have for them.
 #[derive(Clone, Copy)]
 struct Plain;
 
 impl Bytes for Plain {
+    type Score = i16;
+    type Scores = [i16; 32];
+    const LAYOUT: Layout = in_16_bits(16);
+    const BITS: usize = 1;
+    const KEEPS: bool = true;
+
+    fn floor(number: f64) -> i16 {
+        number as i16
+    }
+
+    fn score<const Q: usize>(self, queries: &[[u32; WORDS]; Q], panel: &[u32], scores: &mut [[i16; 32]; Q]) {
+        panel::score(self, queries, panel, scores);
+    }
+
+    fn greater(self, a: [i16; 32], b: [i16; 32]) -> [i16; 32] {
+        std::array::from_fn(|place| a[place].max(b[place]))
+    }
+
+    fn hits<const Q: usize>(self, scores: &[[i16; 32]; Q], bars: &[i16; Q]) -> u32 {
+        mask::<Q>(std::array::from_fn(|n| self.above(scores[n], bars[n])))
+    }
+
+    fn above(self, scores: [i16; 32], bar: i16) -> u32 {
+        scores.iter().rev().fold(0, |bits, &score| bits << 1 | u32::from(score > bar))
+    }
+
+    fn defined(self, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
+        rows.map(|row| score(action, row))
+    }
+}
+
+impl Vectors for Plain {
     type Vector = [u32; 16];
     type Words = [u32; 16];
     type Scores = [i16; 32];
-    const ITEMS: usize = 16;
-    const BITS: usize = 1;
 
     fn load(self, words: &[u32; 16]) -> [u32; 16] {
         *words
@@ -158,16 +190,53 @@ impl Bytes for Plain {
 
     fn scores(self, sums: [[u32; 16]; 2]) -> [i16; 32] {
         std::array::from_fn(|place| {
-            let [low, high] = halves(sums.as_flattened()[word_of(place, 16)]);
+            let [low, high] = halves(sums.as_flattened()[Self::LAYOUT.word_of(place)]);
             low.saturating_add(high)
         })
     }
+}
 
-    fn greater(self, a: [i16; 32], b: [i16; 32]) -> [i16; 32] {
+fn halves(word: u32) -> [i16; 2] {
+    [word as u16, (word >> 16) as u16].map(u16::cast_signed)
+}
+
+/// Products of tiles on plain numbers: most machines cannot run that.
+#[derive(Clone, Copy)]
+struct PlainTiles;
+
+impl Bytes for PlainTiles {
+    type Score = i32;
+    type Scores = [i32; 32];
+    const LAYOUT: Layout = Amx::LAYOUT;
+    const BITS: usize = 1;
+    const KEEPS: bool = false;
+
+    fn floor(number: f64) -> i32 {
+        Amx::floor(number)
+    }
+
+    fn score<const Q: usize>(self, queries: &[[u32; WORDS]; Q], panel: &[u32], scores: &mut [[i32; 32]; Q]) {
+        let (begin, words) = panel.as_chunks::<32>().0.split_first().expect("a panel has sums to begin with");
+        for (query, scores) in queries.iter().zip(scores) {
+            *scores = std::array::from_fn(|item| {
+                let products = words.iter().zip(query).flat_map(|(words, query)| {
+                    let [item, query] = [words[item], *query].map(|word| word.to_le_bytes().map(u8::cast_signed));
+                    item.into_iter().zip(query).map(|(x, q)| i32::from(x) * i32::from(q))
+                });
+                begin[item].cast_signed() + products.sum::<i32>()
+            });
+        }
+    }
+
+    fn greater(self, a: [i32; 32], b: [i32; 32]) -> [i32; 32] {
         std::array::from_fn(|place| a[place].max(b[place]))
     }
 
-    fn above(self, scores: [i16; 32], bar: i16) -> u32 {
+    fn hits<const Q: usize>(self, scores: &[[i32; 32]; Q], bars: &[i32; Q]) -> u32 {
+        mask::<Q>(std::array::from_fn(|n| self.above(scores[n], bars[n])))
+    }
+
+    fn above(self, scores: [i32; 32], bar: i32) -> u32 {
         scores.iter().rev().fold(0, |bits, &score| bits << 1 | u32::from(score > bar))
     }
 
@@ -176,43 +245,36 @@ impl Bytes for Plain {
     }
 }
 
-fn halves(word: u32) -> [i16; 2] {
-    [word as u16, (word >> 16) as u16].map(u16::cast_signed)
-}
-
 /// The search on plain numbers.
-fn found_plainly(tables: &Tables, list: usize, part: usize) -> Vec<u32> {
+fn found_plainly<B: Bytes, const Q: usize>(bytes: B, tables: &Tables, list: usize, part: usize) -> Vec<u32> {
     let Tables { dimensions, queries, .. } = tables;
-    let (rough, mut places) = (&tables.rough_of(16), vec![u32::MAX; queries.len() / dimensions * list]);
+    let (rough, mut places) = (&tables.rough(B::LAYOUT), vec![u32::MAX; queries.len() / dimensions * list]);
     let mut scores = vec![0.0; places.len()];
     let rows = places.chunks_exact_mut(list).zip(scores.chunks_exact_mut(list));
     let best = &mut rows.map(|(places, scores)| Best::new(places, scores)).collect::<Vec<_>>();
-    assert!(Scan::<_, 12> { bytes: Plain, rough, queries, best, list, most: usize::MAX, part }.call());
+    assert!(Scan::<_, Q> { bytes, rough, queries, best, list, most: usize::MAX, part }.call());
     places
 }
 
-/// Whether the search was done, and what it found; none where the machine multiplies no bytes.
-fn found(arch: Arch, tables: &Tables, list: usize, most: usize, part: usize) -> Option<(bool, Vec<u32>)> {
-    let Tables { dimensions, queries, .. } = tables;
+/// The ways that this machine has.
+fn ways() -> Vec<Way> {
+    InstructionSet::available().filter_map(Way::of).collect()
+}
+
+/// Whether the search was done, and what it found.
+fn found(way: Way, tables: &Tables, list: usize, most: usize, part: usize) -> (bool, Vec<u32>) {
+    let Tables { dimensions, items, queries, .. } = tables;
+    let rough = &way.lay_out(items, *dimensions, tables.cluster()).expect("the numbers are finite");
     let mut places = vec![u32::MAX; queries.len() / dimensions * list];
     let mut scores = vec![0.0; places.len()];
     let rows = places.chunks_exact_mut(list).zip(scores.chunks_exact_mut(list));
     let best = &mut rows.map(|(places, scores)| Best::new(places, scores)).collect::<Vec<_>>();
-    let done = match arch {
-        #[cfg(target_arch = "x86_64")]
-        Arch::V4(bytes) => {
-            let rough = &tables.rough_of(16);
-            bytes.vectorize(Scan::<_, 12> { bytes, rough, queries, best, list, most, part })
-        }
-        #[cfg(target_arch = "x86_64")]
-        Arch::V3(bytes) => {
-            let rough = &tables.rough_of(8);
-            bytes.vectorize(Scan::<_, 6> { bytes, rough, queries, best, list, most, part })
-        }
-        _ => return None,
-    };
-    Some((done, places))
+    let done = way.find(rough, queries, best, list, most, part);
+    (done, places)
 }
+
+/// How bytes are laid out on all machines.
+const LAYOUTS: [Layout; 3] = [in_16_bits(8), Vnni::LAYOUT, Amx::LAYOUT];
 
 struct Item {
     group: usize,
@@ -221,19 +283,26 @@ struct Item {
 }
 
 /// Every item with its score of bytes, by plain sums.
-fn items(rough: &Rough, query: &[u32]) -> Vec<Item> {
+fn items(rough: &Rough, query: &[u32; WORDS]) -> Vec<Item> {
+    let Layout { bias, unit, most_sum, .. } = rough.layout;
     let (groups, panels) = rough.panels();
     let mut all = Vec::new();
     for (panel, (&group, words)) in groups.iter().zip(panels).enumerate() {
         for lane in 0..rough.width() {
             let place = panel * rough.width() + lane;
-            let column = words.iter().skip(word_of(lane, rough.width() / 2) + rough.width()).step_by(rough.width());
+            let column = words.iter().skip(rough.layout.word_of(lane) + rough.width()).step_by(rough.width());
             let products = column.zip(query).flat_map(|(item, query)| {
                 let (item, query) = (item.to_le_bytes(), query.to_le_bytes());
-                item.into_iter().zip(query).map(|(x, q)| i32::from(x.cast_signed()) * (i32::from(q) - 64))
+                // With what is added to an action's numbers, bytes have no sign.
+                let number = |byte: u8| if bias > 0.0 { i32::from(byte) } else { byte.cast_signed().into() };
+                item.into_iter()
+                    .zip(query)
+                    .map(move |(x, q)| i32::from(x.cast_signed()) * (number(q) - bias as i32))
             });
-            let in_bytes = products.sum();
+            let sum: i32 = products.sum();
+            assert!(f64::from(sum.abs()) <= most_sum, "sums fit");
             if let Some(item) = rough.item(place) {
+                let in_bytes = sum.div_euclid(unit as i32);
                 all.push((item, Item { group: group as usize, row: rough.row(place).to_vec(), in_bytes }));
             }
         }
@@ -251,13 +320,12 @@ struct Tables {
 }
 
 impl Tables {
-    fn rough(&self) -> Rough {
-        self.rough_of(8)
+    fn rough(&self, layout: Layout) -> Rough {
+        Rough::new(layout, &self.items, self.dimensions, self.cluster()).expect("the numbers are finite")
     }
 
-    fn rough_of(&self, items_of_vector: usize) -> Rough {
-        let cluster = |item: usize| (item * item % self.clusters) as u32;
-        Rough::new(items_of_vector, &self.items, self.dimensions, cluster).expect("the numbers are finite")
+    fn cluster(&self) -> impl Fn(usize) -> u32 {
+        |item| (item * item % self.clusters) as u32
     }
 }
 

@@ -1,7 +1,7 @@
 //! Products of bytes that are added up in words, with AVX-512.
 
-use std::array::from_fn;
 use std::arch::x86_64::__m512i;
+use std::array::from_fn;
 
 use pulp::cast;
 

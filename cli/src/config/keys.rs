@@ -115,7 +115,7 @@ pub(super) const COMMENTS: &[(&str, &str)] = &[
     ("experiment.threads", "auto: one per core; changes no result"),
     (
         "experiment.isa",
-        "instruction set of cpu: avx512, avx2, neon, portable; on one of them a run has the same bits anywhere",
+        "instruction set of cpu: amx, avx512, avx2, neon, portable; on one of them a run has the same bits anywhere",
     ),
     ("experiment.precision", "of cuda's products of matrices: float32, tf32 or bf16"),
     ("experiment.checkpoint_every", "rounds between checkpoints; auto: an episode; 0: none, unless interrupted"),

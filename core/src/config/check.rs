@@ -162,7 +162,7 @@ fn experiment(config: &Config) -> Result<(), Invalid> {
         must((1..=MOST_THREADS).contains(&threads), "experiment.threads", threads, expected)?;
     }
     let isa = &*experiment.isa;
-    must(ISAS.contains(&isa), "experiment.isa", isa, "auto, avx512, avx2, neon or portable")?;
+    must(ISAS.contains(&isa), "experiment.isa", isa, "auto, amx, avx512, avx2, neon or portable")?;
     let precision = &*experiment.precision;
     must(PRECISIONS.contains(&precision), "experiment.precision", precision, "float32, tf32 or bf16")
 }
