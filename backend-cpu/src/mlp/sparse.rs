@@ -42,6 +42,7 @@ impl Active {
         stride: usize,
         value: impl Fn(f32, usize) -> f32,
     ) {
+        let Shape { block, .. } = arch.dispatch(Registers);
         self.pairs = rows.div_ceil(2);
         // It only grows: layers take turns, and what shrinks is filled with zeros when it grows again.
         self.entries.resize((self.pairs * inputs).max(self.entries.len()), Entry::default());
@@ -53,8 +54,8 @@ impl Active {
             || {
                 let (mut both, mut counts) = ([[0.0; 2]; BLOCK], [0; BLOCK]);
                 let mut end = 0;
-                for first in (0..inputs).step_by(BLOCK) {
-                    let width = BLOCK.min(inputs - first);
+                for first in (0..inputs).step_by(block) {
+                    let width = block.min(inputs - first);
                     for row in (0..rows).step_by(2) {
                         let starts = [row, (row + 1).min(rows - 1)].map(|row| row * stride + first);
                         let [one, other] = starts.map(|start| &table[start..start + width]);
@@ -91,11 +92,10 @@ impl Active {
 #[derive(Debug)]
 pub(crate) struct Panels {
     arch: Arch,
-    /// Outputs of a vector.
-    lanes: usize,
+    shape: Shape,
     inputs: usize,
     outputs: usize,
-    /// Panels of [`VECTORS`] vectors of outputs, and one of the rest: `[inputs, outputs of the panel]`.
+    /// Panels of so many vectors of outputs, and one of the rest: `[inputs, outputs of the panel]`.
     weights: Aligned<f32>,
     /// What a sum begins with: `[stride]`.
     terms: Aligned<f32>,
@@ -104,12 +104,12 @@ pub(crate) struct Panels {
 impl Panels {
     /// Of a matrix `[inputs, outputs]`, and what each output's sum begins with: 0 if nothing is said.
     pub(crate) fn new(arch: Arch, matrix: Matrix<'_>, terms: &[f32]) -> Self {
-        let lanes = arch.dispatch(Lanes);
+        let shape = arch.dispatch(Registers);
         let (inputs, outputs) = matrix.size();
-        let stride = outputs.next_multiple_of(lanes);
+        let stride = outputs.next_multiple_of(shape.lanes);
         let mut panels = Self {
             arch,
-            lanes,
+            shape,
             inputs,
             outputs,
             weights: Aligned::new(inputs * stride),
@@ -119,10 +119,10 @@ impl Panels {
         for (first, width) in panels.widths() {
             let panel = &mut panels.weights[first * inputs..][..width * inputs];
             // Some inputs at a time, so that what is written stays at hand.
-            for (block, panel) in panel.chunks_mut(BLOCK * width).enumerate() {
+            for (block, panel) in panel.chunks_mut(shape.block * width).enumerate() {
                 for output in first..outputs.min(first + width) {
                     for (n, row) in panel.chunks_exact_mut(width).enumerate() {
-                        row[output - first] = matrix.at(block * BLOCK + n, output);
+                        row[output - first] = matrix.at(block * shape.block + n, output);
                     }
                 }
             }
@@ -132,9 +132,9 @@ impl Panels {
 
     /// Each panel's first output, and how many it has.
     fn widths(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let (lanes, stride) = (self.lanes, self.stride());
-        let whole = stride / (VECTORS * lanes) * VECTORS * lanes;
-        let wholes = (0..whole).step_by(VECTORS * lanes).map(move |first| (first, VECTORS * lanes));
+        let (width, stride) = (self.shape.vectors * self.shape.lanes, self.stride());
+        let whole = stride / width * width;
+        let wholes = (0..whole).step_by(width).map(move |first| (first, width));
         wholes.chain((whole < stride).then_some((whole, stride - whole)))
     }
 
@@ -145,7 +145,7 @@ impl Panels {
 
     /// How far apart rows of sums are: outputs, filled up to whole vectors.
     pub(crate) fn stride(&self) -> usize {
-        self.outputs.next_multiple_of(self.lanes)
+        self.outputs.next_multiple_of(self.shape.lanes)
     }
 
     /// The product of rows with the matrix, `[rows, stride]`; if rows are odd in number, with one more in the end.
@@ -173,7 +173,9 @@ impl WithSimd for Product<'_> {
                 3 => self.panel::<S, 3>(simd, first),
                 4 => self.panel::<S, 4>(simd, first),
                 5 => self.panel::<S, 5>(simd, first),
-                _ => self.panel::<S, VECTORS>(simd, first),
+                6 => self.panel::<S, 6>(simd, first),
+                7 => self.panel::<S, 7>(simd, first),
+                _ => self.panel::<S, 8>(simd, first),
             }
         }
     }
@@ -183,10 +185,10 @@ impl Product<'_> {
     /// The sums of `N` vectors of outputs, from `first` on: all of them, and two rows' factors, fit the registers.
     #[inline(always)]
     fn panel<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
-        let Self { panels: &Panels { inputs, ref weights, ref terms, .. }, rows, ref mut sums } = *self;
+        let Self { panels: &Panels { shape, inputs, ref weights, ref terms, .. }, rows, ref mut sums } = *self;
         let (width, stride) = (N * S::F32_LANES, self.panels.stride());
         let terms = vectors::<S, N>(&terms[first..][..width])[0];
-        for (block, weights) in weights[first * inputs..][..width * inputs].chunks(BLOCK * width).enumerate() {
+        for (block, weights) in weights[first * inputs..][..width * inputs].chunks(shape.block * width).enumerate() {
             let weights = vectors::<S, N>(weights);
             for (pair, sums) in sums.chunks_exact_mut(2 * stride).enumerate() {
                 let (one, other) = sums.split_at_mut(stride);
@@ -215,20 +217,31 @@ fn vectors<S: Simd, const N: usize>(numbers: &[f32]) -> &[[S::f32s; N]] {
     S::as_simd_f32s(numbers).0.as_chunks().0
 }
 
-struct Lanes;
+/// How products go by an instruction set.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    /// Outputs of a vector.
+    lanes: usize,
+    /// Vectors of a panel: the sums of two rows, two factors and a vector of weights fit the registers.
+    vectors: usize,
+    /// Inputs whose part of a panel stays in a core's first cache while all rows pass: at most [`BLOCK`].
+    block: usize,
+}
 
-impl WithSimd for Lanes {
-    type Output = usize;
+struct Registers;
+
+impl WithSimd for Registers {
+    type Output = Shape;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        S::F32_LANES
+    fn with_simd<S: Simd>(self, _: S) -> Shape {
+        let (lanes, vectors) = (S::F32_LANES, if S::REGISTER_COUNT >= 32 { 8 } else { 6 });
+        Shape { lanes, vectors, block: (NEAR / (vectors * lanes)).min(BLOCK) }
     }
 }
 
-/// Vectors of a panel: the sums of two rows, two factors and a vector of weights fill sixteen registers.
-const VECTORS: usize = 6;
-/// Inputs whose part of a panel stays in a core's first cache while all rows pass.
+/// Weights that stay in a core's first cache, 32 KB of them.
+const NEAR: usize = 8192;
 const BLOCK: usize = 128;
 
 #[cfg(test)]
