@@ -5,13 +5,13 @@ use std::ops::Range;
 use pulp::Arch;
 use recsim_core::net::{Layer, Layout, NORM_EPSILON, Weights};
 
-use super::sparse::{Active, Panels};
+use super::active::Active;
+use super::sparse::Panels;
 use crate::gemm::Matrix;
 
 /// A network's weights as evaluation takes them: a layer's frozen normalisation is part of them.
 #[derive(Debug)]
 pub(crate) struct Frozen {
-    arch: Arch,
     inputs: usize,
     layers: Vec<Panels>,
 }
@@ -40,7 +40,7 @@ impl Frozen {
             let (matrix, terms) = frozen(layer, weights);
             Panels::new(arch, Matrix::new(&matrix, layer.inputs).transposed(), &terms)
         });
-        Self { arch, inputs: layout.inputs(), layers: layers.collect() }
+        Self { inputs: layout.inputs(), layers: layers.collect() }
     }
 }
 
@@ -73,13 +73,13 @@ impl Room {
     pub(crate) fn evaluate(&mut self, network: &Frozen, rows: usize) -> &mut [f32] {
         let Self { input, sums, output, active, .. } = self;
         sums.resize_with(network.layers.len().max(sums.len()), Vec::new);
-        active.read(network.arch, rows, network.inputs, input, network.inputs, |input, _| input);
+        network.layers[0].list(active, rows, input, network.inputs, |input, _| input);
         for (depth, layer) in network.layers.iter().enumerate() {
             if let Some(before) = depth.checked_sub(1) {
                 let below = &network.layers[before];
                 // Not `f32::max`, which would turn a NaN into 0 and hide it.
                 let relu = |sum: f32, _| if sum <= 0.0 { 0.0 } else { sum };
-                active.read(network.arch, rows, below.outputs(), &sums[before], below.stride(), relu);
+                layer.list(active, rows, &sums[before], below.stride(), relu);
             }
             layer.multiply(active, &mut sums[depth]);
         }
@@ -94,13 +94,13 @@ impl Room {
     /// evaluated.
     pub(crate) fn slope_by_input(&mut self, network: &Frozen, back: &Back, rows: usize) -> &[f32] {
         let Self { sums, output, slopes, active, .. } = self;
-        active.read(network.arch, rows, 1, output, 1, |_, _| 1.0);
+        back.0[back.0.len() - 1].list(active, rows, output, 1, |_, _| 1.0);
         for (depth, layer) in back.0.iter().enumerate().rev() {
             layer.multiply(active, slopes);
             if let Some(below) = depth.checked_sub(1) {
                 let (sums, stride) = (&sums[below], network.layers[below].stride());
                 let gate = |slope, place| if sums[place] > 0.0 { slope } else { 0.0 };
-                active.read(network.arch, rows, layer.outputs(), slopes, stride, gate);
+                back.0[below].list(active, rows, slopes, stride, gate);
             }
         }
         output.clear();

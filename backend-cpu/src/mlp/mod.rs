@@ -8,10 +8,11 @@
 //! | to find | look in |
 //! |---|---|
 //! | evaluation mode, rows being independent: tiles of rows go through the whole network | `evaluate` |
-//! | its products, which leave out the units that are 0 | `sparse` |
+//! | its products, which leave out the units that are 0 | `sparse`, by the lists of `active` |
 //! | training mode forwards and backwards: tiles of features, layer by layer | `pass` |
 //! | both as single operations on dfdx's tape | `tape` |
 
+mod active;
 mod evaluate;
 mod pass;
 mod sparse;

@@ -7,86 +7,9 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::active::{Active, BLOCK};
 use crate::aligned::Aligned;
 use crate::gemm::Matrix;
-use crate::mlp::vectorised;
-
-/// Rows without the inputs that are 0, in pairs.
-#[derive(Debug, Default)]
-pub(crate) struct Active {
-    /// Block by block of inputs, and there pair by pair.
-    entries: Vec<Entry>,
-    /// Where what a block has of a pair ends: `[blocks, pairs]`.
-    ends: Vec<usize>,
-    pairs: usize,
-}
-
-/// An input of two rows.
-#[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    /// Within its block.
-    place: u32,
-    values: [f32; 2],
-}
-
-impl Active {
-    /// Takes the first `inputs` columns of some rows of a table whose rows are `stride` apart: what `value` makes of a
-    /// number and its place in the table.
-    #[inline(always)]
-    pub(crate) fn read(
-        &mut self,
-        arch: Arch,
-        rows: usize,
-        inputs: usize,
-        table: &[f32],
-        stride: usize,
-        value: impl Fn(f32, usize) -> f32,
-    ) {
-        let Shape { block, .. } = arch.dispatch(Registers);
-        self.pairs = rows.div_ceil(2);
-        // It only grows: layers take turns, and what shrinks is filled with zeros when it grows again.
-        self.entries.resize((self.pairs * inputs).max(self.entries.len()), Entry::default());
-        self.ends.clear();
-        let Self { entries, ends, .. } = self;
-        vectorised(
-            arch,
-            #[inline(always)]
-            || {
-                let (mut both, mut counts) = ([[0.0; 2]; BLOCK], [0; BLOCK]);
-                let mut end = 0;
-                for first in (0..inputs).step_by(block) {
-                    let width = block.min(inputs - first);
-                    for row in (0..rows).step_by(2) {
-                        let starts = [row, (row + 1).min(rows - 1)].map(|row| row * stride + first);
-                        let [one, other] = starts.map(|start| &table[start..start + width]);
-                        let numbers = one.iter().zip(other).enumerate();
-                        for ((place, (&one, &other)), (both, counts)) in
-                            numbers.zip(both.iter_mut().zip(&mut counts))
-                        {
-                            *both = [value(one, starts[0] + place), value(other, starts[1] + place)];
-                            // A NaN is not 0.
-                            *counts = u32::from((both[0] != 0.0) | (both[1] != 0.0));
-                        }
-                        // Without a branch, which nobody could foresee.
-                        let list = &mut entries[end..end + width];
-                        let mut count = 0;
-                        for (place, (&values, &counts)) in both.iter().zip(&counts[..width]).enumerate() {
-                            list[count] = Entry { place: place as u32, values };
-                            count += counts as usize;
-                        }
-                        end += count;
-                        ends.push(end);
-                    }
-                }
-            },
-        );
-    }
-
-    fn of(&self, block: usize, pair: usize) -> &[Entry] {
-        let place = block * self.pairs + pair;
-        &self.entries[place.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[place]]
-    }
-}
 
 /// A matrix that rows are multiplied with, in the order in which it is read.
 #[derive(Debug)]
@@ -148,9 +71,23 @@ impl Panels {
         self.outputs.next_multiple_of(self.shape.lanes)
     }
 
+    /// Lists what is not 0 of the first `inputs` columns of some rows of a table, for a product. The rows are `stride` apart,
+    /// and `value` says what counts, by a number and its place in the table.
+    #[inline(always)]
+    pub(crate) fn list(
+        &self,
+        active: &mut Active,
+        rows: usize,
+        table: &[f32],
+        stride: usize,
+        value: impl Fn(f32, usize) -> f32,
+    ) {
+        active.read(self.arch, [rows, self.inputs, self.shape.block], table, stride, value);
+    }
+
     /// The product of rows with the matrix, `[rows, stride]`; if rows are odd in number, with one more in the end.
     pub(crate) fn multiply(&self, rows: &Active, sums: &mut Vec<f32>) {
-        sums.resize(2 * rows.pairs * self.stride(), 0.0);
+        sums.resize(2 * rows.pairs() * self.stride(), 0.0);
         self.arch.dispatch(Product { panels: self, rows, sums });
     }
 }
@@ -188,7 +125,8 @@ impl Product<'_> {
         let Self { panels: &Panels { shape, inputs, ref weights, ref terms, .. }, rows, ref mut sums } = *self;
         let (width, stride) = (N * S::F32_LANES, self.panels.stride());
         let terms = vectors::<S, N>(&terms[first..][..width])[0];
-        for (block, weights) in weights[first * inputs..][..width * inputs].chunks(shape.block * width).enumerate() {
+        for (block, weights) in weights[first * inputs..][..width * inputs].chunks(shape.block * width).enumerate()
+        {
             let weights = vectors::<S, N>(weights);
             for (pair, sums) in sums.chunks_exact_mut(2 * stride).enumerate() {
                 let (one, other) = sums.split_at_mut(stride);
@@ -196,11 +134,10 @@ impl Product<'_> {
                 let [one, other] = [&mut one[place.clone()], &mut other[place]]
                     .map(|sums| &mut S::as_mut_simd_f32s(sums).0.as_chunks_mut::<N>().0[0]);
                 let [mut sum, mut other_sum] = if block == 0 { [terms; 2] } else { [*one, *other] };
-                for entry in rows.of(block, pair) {
-                    let weights = &weights[entry.place as usize];
+                for (place, value, other_value) in rows.of(block, pair) {
+                    let weights = &weights[place as usize];
                     // One by one, so that each is loaded into all lanes at once.
-                    let value = simd.splat_f32s(entry.values[0]);
-                    let other_value = simd.splat_f32s(entry.values[1]);
+                    let (value, other_value) = (simd.splat_f32s(value), simd.splat_f32s(other_value));
                     for n in 0..N {
                         sum[n] = simd.mul_add_e_f32s(value, weights[n], sum[n]);
                         other_sum[n] = simd.mul_add_e_f32s(other_value, weights[n], other_sum[n]);
@@ -242,7 +179,6 @@ impl WithSimd for Registers {
 
 /// Weights that stay in a core's first cache, 32 KB of them.
 const NEAR: usize = 8192;
-const BLOCK: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -258,10 +194,10 @@ mod tests {
         [some, numbers(2, inputs * outputs), numbers(3, outputs)]
     }
 
-    fn product(arch: Arch, table: &[f32], panels: &Panels) -> Vec<f32> {
+    fn product(table: &[f32], panels: &Panels) -> Vec<f32> {
         let (mut active, mut sums) = (Active::default(), vec![f32::NAN; 3]);
         let rows = table.len() / panels.inputs;
-        active.read(arch, rows, panels.inputs, table, panels.inputs, |number, _| number);
+        panels.list(&mut active, rows, table, panels.inputs, |number, _| number);
         panels.multiply(&active, &mut sums);
         let sums = sums.chunks_exact(panels.stride()).take(rows);
         sums.flat_map(|sums| &sums[..panels.outputs()]).copied().collect()
@@ -272,7 +208,7 @@ mod tests {
         for (rows, inputs, outputs) in [(1, 1, 1), (2, 5, 9), (7, 130, 33), (64, 512, 70), (3, 257, 128)] {
             let [table, matrix, terms] = tables(rows, inputs, outputs);
             for arch in InstructionSet::available().filter_map(InstructionSet::arch) {
-                let found = product(arch, &table, &Panels::new(arch, Matrix::new(&matrix, outputs), &terms));
+                let found = product(&table, &Panels::new(arch, Matrix::new(&matrix, outputs), &terms));
                 for (place, found) in found.into_iter().enumerate() {
                     let (row, output) = (place / outputs, place % outputs);
                     let factors = (0..inputs).map(|n| (table[row * inputs + n], matrix[n * outputs + output]));
@@ -292,10 +228,10 @@ mod tests {
         let [table, matrix, terms] = tables(9, 150, 40);
         let arch = Arch::new();
         let panels = Panels::new(arch, Matrix::new(&matrix, 40), &terms);
-        let all = product(arch, &table, &panels);
+        let all = product(&table, &panels);
         for first in 0..9 {
             for rows in 1..=9 - first {
-                let some = product(arch, &table[first * 150..][..rows * 150], &panels);
+                let some = product(&table[first * 150..][..rows * 150], &panels);
                 assert_eq!(some, all[first * 40..][..rows * 40], "{rows} rows from {first} on");
             }
         }
@@ -304,7 +240,7 @@ mod tests {
     #[test]
     fn no_number_that_is_none_is_taken_for_a_zero() {
         let panels = Panels::new(Arch::new(), Matrix::new(&[1.0, 2.0], 1), &[0.5]);
-        let found = product(Arch::new(), &[0.0, f32::NAN, 3.0, 0.0, f32::INFINITY, 0.0], &panels);
+        let found = product(&[0.0, f32::NAN, 3.0, 0.0, f32::INFINITY, 0.0], &panels);
         assert!(found[0].is_nan());
         assert_eq!(found[1..], [3.5, f32::INFINITY]);
     }
