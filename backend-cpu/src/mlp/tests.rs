@@ -67,6 +67,22 @@ fn a_step_along_the_gradient_changes_the_loss_by_its_norm() {
 }
 
 #[test]
+fn no_number_depends_on_how_many_threads_share_a_layer() {
+    let layout = Layout::new("net", 9, vec![520, 300], 5, true);
+    let (weights, dropout) = (random_weights(&layout, 40), dropout(0.2));
+    let input = random(41, layout.inputs() * ROWS);
+    let pass = || {
+        let net = Net::new(Arch::new(), &layout, &weights);
+        let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
+        let found = output.retaped::<dfdx::prelude::NoneTape>().as_vec();
+        let mut gradients = output.square().mean::<Rank0, _>().backward();
+        [found, gradients.get_or_alloc_mut(&net.slot).unwrap().to_vec()]
+    };
+    let [one, two, three, many] = [1, 2, 3, 7].map(|threads| crate::pool(Some(threads)).unwrap().install(pass));
+    assert!(one == two && one == three && one == many);
+}
+
+#[test]
 fn a_critics_slope_reaches_the_action_through_tanh() {
     for batch_norm in [false, true] {
         let layout = Layout::new("critic", 5 + 2, vec![140, 6], 1, batch_norm);
