@@ -44,6 +44,7 @@ proptest! {
                 prop_assert!(queries.set(&rough, 0, action), "the numbers are finite");
                 for Item { group, row, in_bytes } in items(&rough, &queries.words.0[0]) {
                     let due = score(action, &row);
+                    prop_assert!(in_bytes > layout.no_score, "it is not taken for nobody");
                     let mut share = [f32::NEG_INFINITY; 8];
                     queries.raise(0, group, &[in_bytes; 8], layout.no_score, &mut share);
                     prop_assert_eq!(share, [queries.at_least(0, group, in_bytes); 8]);

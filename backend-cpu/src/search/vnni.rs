@@ -19,7 +19,8 @@ impl Bytes for Vnni {
         braided: true,
         most: 127.0,
         bias: 128.0,
-        most_sum: ((1 << (15 + DROPPED)) - 1) as f64,
+        // What is below 0 is rounded away from it: no score is that of nobody.
+        most_sum: (i16::MAX as i32 * (1 << DROPPED)) as f64,
         unit: (1 << DROPPED) as f64,
         begin: |whole| (-128.0 * whole.iter().sum::<f64>()) as i32 as u32,
         nobody: 1 << 31,
