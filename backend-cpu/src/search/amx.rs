@@ -1,7 +1,6 @@
 //! Products of bytes by tiles, 32 queries with 32 items at a time: AMX.
 
 use std::arch::x86_64::__m512i;
-use std::array::from_fn;
 
 use pulp::cast;
 
@@ -62,10 +61,11 @@ impl Bytes for Amx<'_> {
     fn hits<const Q: usize>(self, scores: &[[__m512i; 2]; Q], bars: &[i32; Q]) -> u32 {
         const { assert!(Q == TWO) };
         let Vnni { avx512f: f, avx512bw: bw, .. } = self.vectors;
-        let above: [u16; TWO] = from_fn(|n| {
-            let [low, high] = scores[n];
-            f._mm512_cmpgt_epi32_mask(f._mm512_max_epi32(low, high), f._mm512_set1_epi32(bars[n]))
-        });
+        let mut above = [0; TWO];
+        // A loop: a closure would be compiled by itself, and then without the vectors.
+        for (above, (&[low, high], &bar)) in above.iter_mut().zip(scores.iter().zip(bars)) {
+            *above = f._mm512_cmpgt_epi32_mask(f._mm512_max_epi32(low, high), f._mm512_set1_epi32(bar));
+        }
         let above: __m512i = cast(above);
         bw._mm512_test_epi16_mask(above, above)
     }
@@ -73,8 +73,8 @@ impl Bytes for Amx<'_> {
     #[inline(always)]
     fn above(self, scores: [__m512i; 2], bar: i32) -> u32 {
         let f = self.vectors.avx512f;
-        let [low, high] = scores.map(|scores| f._mm512_cmpgt_epi32_mask(scores, f._mm512_set1_epi32(bar)));
-        u32::from(low) | u32::from(high) << 16
+        let ([low, high], bar) = (scores, f._mm512_set1_epi32(bar));
+        u32::from(f._mm512_cmpgt_epi32_mask(low, bar)) | u32::from(f._mm512_cmpgt_epi32_mask(high, bar)) << 16
     }
 
     #[inline(always)]

@@ -1,12 +1,11 @@
 //! Products of bytes that are added up in 16 bits, with AVX2.
 
 use std::arch::x86_64::__m256i;
-use std::array::from_fn;
 
 use pulp::cast;
 use pulp::x86::V3;
 
-use super::bytes::{Bytes, Layout, TOGETHER, WORDS, defined, mask};
+use super::bytes::{Bytes, Layout, TOGETHER, WORDS, defined};
 use super::panel::{Vectors, score};
 
 impl Bytes for V3 {
@@ -39,12 +38,14 @@ impl Bytes for V3 {
             let above = self.avx2._mm256_cmpgt_epi16(scores, self.avx._mm256_set1_epi16(bar));
             any = self.avx2._mm256_or_si256(any, above);
         }
+        let mut hits = 0;
         // Most often there are none.
-        if self.avx2._mm256_movemask_epi8(any) == 0 {
-            0
-        } else {
-            mask::<Q>(from_fn(|n| self.above(scores[n], bars[n])))
+        if self.avx2._mm256_movemask_epi8(any) != 0 {
+            for n in 0..Q {
+                hits |= u32::from(self.above(scores[n], bars[n]) != 0) << n;
+            }
         }
+        hits
     }
 
     #[inline(always)]

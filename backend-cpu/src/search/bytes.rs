@@ -28,7 +28,15 @@ pub(super) trait Bytes: Copy {
     fn greater(self, a: Self::Scores, b: Self::Scores) -> Self::Scores;
 
     /// A mask of the queries any of whose scores is above the bar in its place.
-    fn hits<const Q: usize>(self, scores: &[Self::Scores; Q], bars: &[Self::Score; Q]) -> u32;
+    #[inline(always)]
+    fn hits<const Q: usize>(self, scores: &[Self::Scores; Q], bars: &[Self::Score; Q]) -> u32 {
+        let mut hits = 0;
+        // A loop: a closure would be compiled by itself, and then without the vectors.
+        for n in 0..Q {
+            hits |= u32::from(self.above(scores[n], bars[n]) != 0) << n;
+        }
+        hits
+    }
 
     /// A mask of the scores above `bar`: the lowest bit of those that an item has.
     fn above(self, scores: Self::Scores, bar: Self::Score) -> u32;
@@ -74,16 +82,6 @@ impl Layout {
     pub(super) fn word_of(&self, place: usize) -> usize {
         if self.braided { place / 4 % 2 * self.items + place / 8 * 4 + place % 4 } else { place }
     }
-}
-
-/// A mask of what is not 0.
-#[inline(always)]
-pub(super) fn mask<const Q: usize>(numbers: [u32; Q]) -> u32 {
-    let mut mask = 0;
-    for (n, number) in numbers.into_iter().enumerate() {
-        mask |= u32::from(number != 0) << n;
-    }
-    mask
 }
 
 /// The most words of a row.

@@ -12,8 +12,9 @@ use super::rough::Rough;
 pub(super) struct Greatest<B: Bytes, const Q: usize> {
     /// `[panels of a part]`, or one that the next is written over
     pub(super) kept: Vec<[B::Scores; Q]>,
-    /// `[sections]`: the greatest of a group.
+    /// `[groups, sections]`: the greatest of each group; those of no part are nobody's.
     most: Vec<[B::Scores; Q]>,
+    sections: usize,
     list: usize,
     /// `[sections, width]`: what an item's score is at least in each of these shares of the part.
     shares: [Vec<f32>; Q],
@@ -25,7 +26,8 @@ impl<B: Bytes, const Q: usize> Greatest<B, Q> {
         let sections = (2 * list).div_ceil(rough.width());
         Self {
             kept: vec![[B::Scores::zeroed(); Q]; if B::KEEPS { part } else { 1 }],
-            most: vec![[B::Scores::zeroed(); Q]; sections],
+            most: vec![[B::Scores::zeroed(); Q]; sections * rough.groups().len()],
+            sections,
             list,
             shares: from_fn(|_| vec![0.0; sections * rough.width()]),
         }
@@ -41,34 +43,47 @@ impl<B: Bytes, const Q: usize> Greatest<B, Q> {
         panels: &mut impl Iterator<Item = &'a [u32]>,
     ) {
         self.shares.iter_mut().for_each(|shares| shares.fill(f32::NEG_INFINITY));
+        let nothing = B::floor(B::LAYOUT.no_score.into());
         let mut first = 0;
         for groups in groups.chunk_by(|a, b| a == b) {
-            let nothing = B::floor(B::LAYOUT.no_score.into());
-            cast_slice_mut::<_, B::Score>(self.most.as_flattened_mut()).fill(nothing);
+            let group = groups[0] as usize;
+            let most = &mut self.most[group * self.sections..][..self.sections];
+            cast_slice_mut::<_, B::Score>(most.as_flattened_mut()).fill(nothing);
             let (mut place, mut section) = (if B::KEEPS { first } else { 0 }, 0);
             for panel in panels.take(groups.len()) {
                 let kept = &mut self.kept[place];
                 bytes.score(&queries.words.0, panel, kept);
-                for (most, &score) in self.most[section].iter_mut().zip(&*kept) {
+                for (most, &score) in most[section].iter_mut().zip(&*kept) {
                     *most = bytes.greater(*most, score);
                 }
                 place += usize::from(B::KEEPS);
-                section = if section + 1 == self.most.len() { 0 } else { section + 1 };
+                section = if section + 1 == self.sections { 0 } else { section + 1 };
             }
             first += groups.len();
-            self.raise(queries, groups[0] as usize);
+            self.raise(queries, group);
         }
     }
 
     /// Raises shares by the greatest scores of a group.
     #[inline(always)]
     fn raise(&mut self, queries: &Queries<Q>, group: usize) {
+        let most = &self.most[group * self.sections..][..self.sections];
         for (n, shares) in self.shares.iter_mut().enumerate() {
-            for (shares, scores) in shares.chunks_exact_mut(B::LAYOUT.width()).zip(&self.most) {
+            for (shares, scores) in shares.chunks_exact_mut(B::LAYOUT.width()).zip(most) {
                 let greatest: &[B::Score] = cast_slice(std::slice::from_ref(&scores[n]));
                 queries.raise(n, group, greatest, B::LAYOUT.no_score, shares);
             }
         }
+    }
+
+    /// Whether anything of a group that has panels in the first part is above its bars.
+    #[inline(always)]
+    pub(super) fn reaches(&self, bytes: B, group: usize, bars: &[B::Score; Q]) -> bool {
+        let mut hits = 0;
+        for most in &self.most[group * self.sections..][..self.sections] {
+            hits |= bytes.hits(most, bars);
+        }
+        hits != 0
     }
 
     /// What the last score of a query's list is at least.

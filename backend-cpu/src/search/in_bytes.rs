@@ -33,9 +33,9 @@ pub(super) enum Way {
 impl Way {
     /// The best that an instruction set has, on this machine.
     pub(super) fn of(isa: InstructionSet) -> Option<Self> {
-        let (tiles, words, halves) = (Tiles::try_new(), Vnni::try_new(), V3::try_new());
+        let (words, halves) = (Vnni::try_new(), V3::try_new());
         match isa {
-            InstructionSet::Amx => tiles.zip(words).map(|(tiles, words)| Self::Tiles(tiles, words)),
+            InstructionSet::Amx => Tiles::try_new().zip(words).map(|(tiles, words)| Self::Tiles(tiles, words)),
             InstructionSet::Avx512 => words.map(Self::Words).or(halves.map(Self::Halves)),
             InstructionSet::Avx2 => halves.map(Self::Halves),
             InstructionSet::Neon | InstructionSet::Portable => None,

@@ -6,6 +6,7 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, __m512i, _mm512_dpbusd_epi32};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
@@ -67,7 +68,11 @@ impl Tiles {
     }
 
     /// Sets up this thread's tiles for as long as the value lives.
+    ///
+    /// # Panics
+    /// If they are set up already.
     pub(super) fn set_up(self) -> Set {
+        assert!(!IS_SET.replace(true), "a thread's tiles are set up once at a time");
         /// All eight tiles have 16 rows of 64 bytes.
         #[repr(C, align(64))]
         struct Shapes {
@@ -89,6 +94,10 @@ impl Tiles {
     }
 }
 
+thread_local! {
+    static IS_SET: Cell<bool> = const { Cell::new(false) };
+}
+
 /// This thread's tiles, set up. It cannot go to another thread.
 #[derive(Debug)]
 pub(super) struct Set(PhantomData<*const ()>);
@@ -97,6 +106,7 @@ impl Drop for Set {
     fn drop(&mut self) {
         // SAFETY: as there is a `Set`, this thread may use tiles; nothing is kept in them.
         unsafe { asm!("tilerelease", options(nostack, preserves_flags, nomem)) };
+        IS_SET.set(false);
     }
 }
 
@@ -185,12 +195,13 @@ fn has_tiles() -> bool {
     }
 }
 
-/// Asks the system for leave to use tiles: it must make room for them where it keeps what threads have in registers.
+/// Asks the system for leave to use tiles: it must make room for them where it keeps what threads have in registers. From then
+/// on a stack for signals must have room for them too (a thread of Rust's own has).
 #[cfg(target_os = "linux")]
 fn may_use_tiles() -> bool {
     const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
     const TILE_DATA: libc::c_long = 18;
-    // SAFETY: the call takes two numbers, and changes nothing but this leave.
+    // SAFETY: the call takes two numbers, and changes no memory of this process.
     unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0 }
 }
 

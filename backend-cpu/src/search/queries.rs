@@ -141,8 +141,9 @@ impl<const Q: usize> Queries<Q> {
 
 /// Added to a whole number, makes its last byte the last one of the sum's bits, below 0 too.
 const UNITS: f64 = (3_u64 << 51) as f64;
-/// Five times the unit of single precision, and a little more; and more than is lost at the end of its range.
+/// Five times the unit of single precision, and a little more.
 const ROUNDINGS: f64 = 4e-7;
-const LEAST: f64 = 1e-39;
+/// More than is lost at the end of its range: half of the last bit of a step, 2^-150, as often as a score may be large, 2^24.
+const LEAST: f64 = 2e-38;
 /// Scores below this are finite in whatever order they are added up.
 const MOST_SCORE: f64 = 1e37;

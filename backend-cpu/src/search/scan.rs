@@ -109,10 +109,7 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
         let (groups, mut panels) = rough.panels();
         for (n, groups) in groups.chunks(part).enumerate() {
             if n == 0 {
-                self.begin(bytes, groups, &mut panels.clone());
-            }
-            if n == 0 && B::KEEPS {
-                self.look_again(bytes, groups, &mut panels);
+                self.begin(bytes, groups, &mut panels);
             } else {
                 self.go_on(bytes, n * part, groups, &mut panels);
             }
@@ -123,23 +120,31 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
         true
     }
 
-    /// Sets bars by the catalogue's first part.
+    /// The catalogue's first part: sets bars by it, and goes through the groups that reach them.
     #[inline(always)]
-    fn begin<'a>(&mut self, bytes: B, groups: &[u32], panels: &mut impl Iterator<Item = &'a [u32]>) {
+    fn begin<'a>(&mut self, bytes: B, groups: &[u32], panels: &mut (impl Iterator<Item = &'a [u32]> + Clone)) {
+        let mut again = panels.clone();
         self.greatest.set(bytes, &self.queries, groups, panels);
         for n in 0..self.count {
             let least = self.greatest.least(n);
             self.set_bars(n, least);
         }
-    }
-
-    /// Finds what is above the bars in the first part, of which scores were kept.
-    #[inline(always)]
-    fn look_again<'a>(&mut self, bytes: B, groups: &[u32], panels: &mut impl Iterator<Item = &'a [u32]>) {
-        let Self { queries, bars, floors, found, greatest, .. } = self;
-        for (((n, &group), scores), _) in groups.iter().enumerate().zip(&greatest.kept).zip(panels) {
-            let bars = &bars[group as usize];
-            find(bytes, queries, floors, found, n, group, scores, bars);
+        let mut first = 0;
+        for groups in groups.chunk_by(|a, b| a == b) {
+            let mut panels = again.by_ref().take(groups.len());
+            let bars = &self.bars[groups[0] as usize];
+            if !self.greatest.reaches(bytes, groups[0] as usize, bars) {
+                panels.for_each(drop);
+            } else if B::KEEPS {
+                let Self { queries, floors, found, greatest, .. } = self;
+                for (n, scores) in (first..).zip(&greatest.kept[first..][..groups.len()]) {
+                    find(bytes, queries, floors, found, n, groups[0], scores, bars);
+                }
+                panels.for_each(drop);
+            } else {
+                self.go_on(bytes, first, groups, &mut panels);
+            }
+            first += groups.len();
         }
     }
 

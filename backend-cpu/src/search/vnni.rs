@@ -1,11 +1,10 @@
 //! Products of bytes that are added up in words, with AVX-512.
 
 use std::arch::x86_64::__m512i;
-use std::array::from_fn;
 
 use pulp::cast;
 
-use super::bytes::{Bytes, Layout, TOGETHER, WORDS, defined, mask};
+use super::bytes::{Bytes, Layout, TOGETHER, WORDS, defined};
 use super::instructions::Vnni;
 use super::panel::{Vectors, score};
 
@@ -45,11 +44,6 @@ impl Bytes for Vnni {
     }
 
     #[inline(always)]
-    fn hits<const Q: usize>(self, scores: &[__m512i; Q], bars: &[i16; Q]) -> u32 {
-        mask::<Q>(from_fn(|n| self.above(scores[n], bars[n])))
-    }
-
-    #[inline(always)]
     fn above(self, scores: __m512i, bar: i16) -> u32 {
         self.avx512bw._mm512_cmpgt_epi16_mask(scores, self.avx512f._mm512_set1_epi16(bar))
     }
@@ -83,7 +77,9 @@ impl Vectors for Vnni {
     /// The sums without their last bits.
     #[inline(always)]
     fn scores(self, sums: [__m512i; 2]) -> __m512i {
-        let [first, second] = sums.map(|sums| self.avx512f._mm512_srai_epi32::<DROPPED>(sums));
+        let [first, second] = sums;
+        let (first, second) =
+            (self.avx512f._mm512_srai_epi32::<DROPPED>(first), self.avx512f._mm512_srai_epi32::<DROPPED>(second));
         self.avx512bw._mm512_packs_epi32(first, second)
     }
 }
