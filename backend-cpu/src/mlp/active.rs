@@ -143,8 +143,9 @@ impl List for V4 {
         let numbers = one.as_chunks::<LANES>().0.iter().zip(other.as_chunks::<LANES>().0);
         for (n, (&one, &other)) in numbers.enumerate().take(width.div_ceil(LANES)) {
             let [one, other] = [one, other].map(pulp::cast);
-            let is_not_0 = |row| f._mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(row, f._mm512_setzero_ps());
-            let found = is_not_0(one) | is_not_0(other);
+            let zero = f._mm512_setzero_ps();
+            let found =
+                f._mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(one, zero) | f._mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(other, zero);
             // Vectors, of which what is behind the last one found will be overwritten.
             let range = to.count..to.count + LANES;
             let places: [u32; LANES] = std::array::from_fn(|lane| (n * LANES + lane) as u32);

@@ -5,7 +5,7 @@ use std::arch::x86_64::__m512i;
 use pulp::cast;
 
 use super::bytes::{Bytes, Layout, TOGETHER, WORDS, defined};
-use super::instructions::{Set, TWO, Vnni};
+use super::instructions::{SIDE, Set, TWO, Vnni};
 
 /// Tiles that are set up, and vectors beside them.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +19,8 @@ impl Bytes for Amx<'_> {
     type Scores = [__m512i; 2];
 
     const LAYOUT: Layout = Layout {
-        items: 16,
-        words: 16,
+        items: SIDE,
+        words: SIDE,
         braided: false,
         most: 127.0,
         bias: 0.0,

@@ -97,16 +97,15 @@ pub(super) const fn in_16_bits(items: usize) -> Layout {
         items,
         words: 1,
         braided: true,
-        // With 64 on them none is below 0, and two products with an item's fit into 16 bits.
         most: 63.0,
-        bias: 64.0,
+        bias: BIAS,
         most_sum: 32_767.0,
         unit: 1.0,
         begin: |whole| {
             let mut added = [0_i16; 2];
             for (n, x) in whole.iter().enumerate() {
                 let half = &mut added[n / 2 % 2];
-                *half = half.wrapping_sub((64.0 * x) as i16);
+                *half = half.wrapping_sub((BIAS * x) as i16);
             }
             let [low, high] = added.map(|half| u32::from(half.cast_unsigned()));
             low | high << 16
@@ -116,3 +115,6 @@ pub(super) const fn in_16_bits(items: usize) -> Layout {
         no_score: i16::MIN as i32,
     }
 }
+
+/// Added to what is between -63 and 63, leaves nothing below 0, and two products with an item's numbers that fit into 16 bits.
+const BIAS: f64 = 64.0;

@@ -55,7 +55,6 @@ impl Way {
     /// Enters the items into the `best` of each of `queries` (`[n, D]`), which hold `list` items each and are empty, by parts of
     /// so many panels. False, and they must be made anew, where of a query on average more than `most` would have to be
     /// scored one by one.
-    #[rustfmt::skip]
     pub(super) fn find(
         self,
         rough: &Rough,

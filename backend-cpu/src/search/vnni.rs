@@ -17,11 +17,11 @@ impl Bytes for Vnni {
         words: 1,
         braided: true,
         most: 127.0,
-        bias: 128.0,
+        bias: BIAS,
         // What is below 0 is rounded away from it: no score is that of nobody.
         most_sum: (i16::MAX as i32 * (1 << DROPPED)) as f64,
         unit: (1 << DROPPED) as f64,
-        begin: |whole| (-128.0 * whole.iter().sum::<f64>()) as i32 as u32,
+        begin: |whole| (-BIAS * whole.iter().sum::<f64>()) as i32 as u32,
         nobody: 1 << 31,
         no_score: i16::MIN as i32,
     };
@@ -84,5 +84,7 @@ impl Vectors for Vnni {
     }
 }
 
+/// Added to what is between -127 and 127, leaves nothing below 0.
+const BIAS: f64 = 128.0;
 /// Bits that a sum has beyond 16.
 const DROPPED: u32 = 4;
