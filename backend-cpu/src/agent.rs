@@ -6,7 +6,6 @@ use dfdx::losses::mse_loss;
 use dfdx::shapes::Rank0;
 use dfdx::tensor::{AsArray, PutTape, SplitTape, Tensor};
 use dfdx::tensor_ops::{Backward, MeanTo};
-use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::adam::clip;
 use recsim_core::metrics::Losses;
@@ -14,6 +13,7 @@ use recsim_core::net::Weights;
 use recsim_core::td3::{AgentState, Learner, Moments, Network, UpdateKeys, smooth, target_value};
 
 use crate::elementary::tanh;
+use crate::isa::Processor;
 use crate::mlp::{Dropout, Frozen, Host, Net, Room, TILE, Tape, record, squash, table, value};
 use crate::noise::Noise;
 use crate::optimizer::{descend, follow, square};
@@ -23,7 +23,7 @@ use crate::{CpuError, World};
 /// Networks, targets, optimizer. The arrays' order is that of [`Network`].
 #[derive(Debug)]
 pub struct Agent {
-    pub(crate) arch: Arch,
+    pub(crate) processor: Processor,
     pub(crate) learner: Learner,
     networks: [Net; 3],
     targets: [Weights; 3],
@@ -38,12 +38,12 @@ pub struct Agent {
 }
 
 impl Agent {
-    pub(crate) fn new(arch: Arch, learner: &Learner, state: &AgentState) -> Self {
+    pub(crate) fn new(processor: Processor, learner: &Learner, state: &AgentState) -> Self {
         let layouts = learner.layouts();
         Self {
-            arch,
+            processor,
             learner: learner.clone(),
-            networks: [0, 1, 2].map(|n| Net::new(arch, layouts[n], &state.networks[n])),
+            networks: [0, 1, 2].map(|n| Net::new(processor, layouts[n], &state.networks[n])),
             targets: state.targets.clone(),
             frozen: OnceLock::new(),
             moments: state.moments.clone(),
@@ -74,17 +74,17 @@ impl Agent {
         let tau = self.learner.tau as f32;
         self.frozen.take();
         for (target, online) in self.targets.iter_mut().zip(&self.networks) {
-            follow(self.arch, &mut target.parameters, &online.weights().parameters, tau);
-            follow(self.arch, &mut target.statistics, &online.weights().statistics, tau);
+            follow(self.processor.arch, &mut target.parameters, &online.weights().parameters, tau);
+            follow(self.processor.arch, &mut target.statistics, &online.weights().statistics, tau);
         }
         Ok(())
     }
 
     /// What the critics should say, `[rows]`: tiles of them go through all three targets.
     fn target_values(&self, world: &World, replay: &Replay, keys: &UpdateKeys) -> Result<Vec<f32>, CpuError> {
-        let Self { arch, learner, sample, .. } = self;
+        let Self { processor, learner, sample, .. } = self;
         let [actor, critics @ ..] = self.frozen.get_or_init(|| {
-            let frozen = |n: usize| Frozen::new(*arch, learner.layouts()[n], &self.targets[n]);
+            let frozen = |n: usize| Frozen::new(*processor, learner.layouts()[n], &self.targets[n]);
             let (actor, (critic_1, critic_2)) =
                 rayon::join(|| frozen(0), || rayon::join(|| frozen(1), || frozen(2)));
             [actor, critic_1, critic_2]
@@ -100,7 +100,7 @@ impl Agent {
             |(policy, critic, noise), (tile, values)| {
                 let rows = tile * TILE..tile * TILE + values.len();
                 sample.next_states(world, replay, rows.clone(), policy.input(actor, rows.len()));
-                noise.add(*arch, keys.noise, rows.clone(), policy.evaluate(actor, rows.len()), disturb);
+                noise.add(processor.arch, keys.noise, rows.clone(), policy.evaluate(actor, rows.len()), disturb);
                 let [value_1, value_2] = critics.each_ref().map(|network| {
                     let inputs =
                         critic.input(network, rows.len()).chunks_exact_mut(learner.state() + learner.action());
@@ -148,12 +148,12 @@ impl Agent {
     }
 
     fn step_actor(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
-        let Self { arch, learner, networks, sample, .. } = &*self;
+        let Self { processor, learner, networks, sample, .. } = &*self;
         let dropout = Dropout { share: learner.dropout, keys: *keys, network: Network::Actor };
         let critic = &networks[Network::Critic1 as usize];
         let states = sample.states(learner.action());
         let [output] = record([&networks[0]], [networks[0].forward(states, &dropout)?], sample.rows);
-        let action = squash(*arch, output, learner.max_action as f32);
+        let action = squash(processor.arch, output, learner.max_action as f32);
         let (action, tape) = action.split_tape();
         let values = value(critic, states, action.clone().put_tape(tape));
         let size = action.put_tape(Default::default()).square().mean::<Rank0, _>();
@@ -180,14 +180,14 @@ impl Agent {
         let mut norm_square = 0.0;
         for &network in of {
             let slot = &self.networks[network as usize].slot;
-            norm_square += square(self.arch, gradients.get_or_alloc_mut(slot).map_err(no_memory)?);
+            norm_square += square(self.processor.arch, gradients.get_or_alloc_mut(slot).map_err(no_memory)?);
         }
         let norm = norm_square.sqrt();
         let step = self.learner.adam().step(step, clip(norm as f32, self.learner.grad_clip_norm as f32));
         for &network in of {
             let net = &mut self.networks[network as usize];
             let gradient = gradients.get_or_alloc_mut(&net.slot).map_err(no_memory)?;
-            descend(self.arch, &step, net.parameters(), &mut self.moments[network as usize], gradient);
+            descend(self.processor.arch, &step, net.parameters(), &mut self.moments[network as usize], gradient);
         }
         Ok(norm)
     }

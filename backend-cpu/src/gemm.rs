@@ -57,6 +57,30 @@ impl<'a> Matrix<'a> {
         self.data[row * self.row_stride + column * self.column_stride]
     }
 
+    /// Up to `N` by `N` of the numbers from a row and a column on, as they lie, and zeros beyond them: what `value` makes of each and
+    /// of its place in the slice. True if it is the transpose that lies so.
+    #[inline(always)]
+    pub(crate) fn window<const N: usize>(
+        self,
+        [row, column]: [usize; 2],
+        numbers: &mut [[f32; N]; N],
+        value: impl Fn(f32, usize) -> f32,
+    ) -> bool {
+        let transposed = self.column_stride != 1;
+        let lying = if transposed { self.transposed() } else { self };
+        let [row, column] = if transposed { [column, row] } else { [row, column] };
+        let (rows, width) = (N.min(lying.rows - row), N.min(lying.columns - column));
+        for (n, numbers) in numbers[..rows].iter_mut().enumerate() {
+            let start = (row + n) * lying.row_stride + column;
+            for (lane, (number, &found)) in numbers.iter_mut().zip(&lying.data[start..start + width]).enumerate() {
+                *number = value(found, start + lane);
+            }
+            numbers[width..].fill(0.0);
+        }
+        numbers[rows..].fill([0.0; N]);
+        transposed
+    }
+
     /// Some of the columns.
     pub(crate) fn columns(self, range: &Range<usize>) -> Self {
         assert!(range.start < range.end && range.end <= self.columns, "columns that are there");
@@ -64,7 +88,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// Some of the rows.
-    fn rows(self, range: &Range<usize>) -> Self {
+    pub(crate) fn rows(self, range: &Range<usize>) -> Self {
         self.transposed().columns(range).transposed()
     }
 

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use pulp::Arch;
 
+use crate::mlp::Multiplier;
+
 /// An instruction set. Learning is reproducible on one of them; the users' side gives the same bits on all.
 ///
 /// ```
@@ -14,7 +16,7 @@ use pulp::Arch;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
-    /// x86-64-v4, with tiles of bytes for matching: learning is that of [`Avx512`](Self::Avx512), to the bit.
+    /// x86-64-v4, with tiles of bytes for matching and of bfloat16 for the networks, whose numbers stay in single precision.
     Amx,
     /// x86-64-v4; products of bytes as well (VNNI), where the machine has them.
     Avx512,
@@ -44,7 +46,7 @@ impl InstructionSet {
     pub fn arch(self) -> Option<Arch> {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Amx => pulp::x86::V4::try_new().filter(|_| crate::search::has_tiles()).map(Arch::V4),
+            Self::Amx => pulp::x86::V4::try_new().filter(|_| has_tiles()).map(Arch::V4),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => pulp::x86::V4::try_new().map(Arch::V4),
             #[cfg(target_arch = "x86_64")]
@@ -67,6 +69,29 @@ impl InstructionSet {
             Self::Portable => "portable",
         }
     }
+}
+
+/// What networks are computed with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Processor {
+    /// The key to the vectors, which proves that the machine has them.
+    pub(crate) arch: Arch,
+    /// What multiplies tiles, if anything does.
+    pub(crate) multiplier: Option<Multiplier>,
+}
+
+impl Processor {
+    /// What an instruction set has, if this machine has it.
+    pub(crate) fn of(isa: InstructionSet) -> Option<Self> {
+        Some(Self { arch: isa.arch()?, multiplier: Multiplier::of(isa) })
+    }
+}
+
+/// Whether the machine has all that matching and networks need where there are tiles.
+#[cfg(target_arch = "x86_64")]
+fn has_tiles() -> bool {
+    use crate::instructions::{Tiles, Vnni};
+    Tiles::try_new().is_some() && Vnni::try_new().is_some()
 }
 
 impl fmt::Display for InstructionSet {

@@ -16,7 +16,7 @@ use crate::{Agent, Batch, Cpu, CpuError, Replay, World};
 
 impl Learn for Cpu {
     fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Agent, CpuError> {
-        Ok(Agent::new(self.arch, learner, state))
+        Ok(Agent::new(self.processor, learner, state))
     }
 
     fn act(&mut self, agent: &Agent, batch: &mut Batch, exploration: Option<Key>) -> Result<(), CpuError> {
@@ -45,7 +45,7 @@ impl Learn for Cpu {
 fn act(agent: &Agent, users: &Range<usize>, state: &[f32], action: &mut [f32], exploration: Option<Key>) -> u64 {
     let (width, dimensions) = (agent.learner.state(), agent.learner.action());
     // Before the threads part, so that none waits for another.
-    let actor = Actor { arch: agent.arch, learner: &agent.learner, network: agent.actor().frozen() };
+    let actor = Actor { arch: agent.processor.arch, learner: &agent.learner, network: agent.actor().frozen() };
     let tiles = state.par_chunks(ROWS * width).zip(action.par_chunks_mut(ROWS * dimensions)).enumerate();
     let beyond = tiles.map_init(<(mlp::Room, Noise)>::default, |(room, noise), (tile, (state, action))| {
         let noise = exploration.map(|key| (key, &mut *noise));

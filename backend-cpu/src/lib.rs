@@ -12,10 +12,13 @@
 mod agent;
 mod aligned;
 mod batch;
+mod block;
 mod elementary;
 mod error;
 mod gemm;
 mod inspect;
+#[cfg_attr(not(target_arch = "x86_64"), path = "no_instructions.rs")]
+mod instructions;
 mod isa;
 mod learn;
 mod mlp;
@@ -37,6 +40,7 @@ pub use replay::Replay;
 pub use search::best_items;
 pub use world::World;
 
+use isa::Processor;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use recsim_core::backend::Backend;
 use room::Rooms;
@@ -52,8 +56,7 @@ use room::Rooms;
 pub struct Cpu {
     pub(crate) pool: ThreadPool,
     pub(crate) isa: InstructionSet,
-    /// The key to its vectors, which proves that the machine has them.
-    pub(crate) arch: pulp::Arch,
+    pub(crate) processor: Processor,
     pub(crate) rooms: Rooms,
     /// Batches there have been.
     pub(crate) batches: u64,
@@ -68,8 +71,8 @@ impl Cpu {
     /// The same on an instruction set of the caller's choice: learning gives the same bits on every machine that has
     /// it.
     pub fn on(isa: InstructionSet, threads: Option<usize>) -> Result<Self, CpuError> {
-        let arch = isa.arch().ok_or(CpuError::InstructionSet(isa))?;
-        Ok(Self { pool: pool(threads)?, isa, arch, rooms: Rooms::default(), batches: 0 })
+        let processor = Processor::of(isa).ok_or(CpuError::InstructionSet(isa))?;
+        Ok(Self { pool: pool(threads)?, isa, processor, rooms: Rooms::default(), batches: 0 })
     }
 
     /// Threads in use.

@@ -2,23 +2,22 @@
 
 use std::ops::Range;
 
-use pulp::Arch;
 use recsim_core::net::{Layer, Layout, NORM_EPSILON, Weights};
 
-use super::active::Active;
-use super::sparse::Panels;
+use super::factor::{Factor, Rows};
 use crate::gemm::Matrix;
+use crate::isa::Processor;
 
 /// A network's weights as evaluation takes them: a layer's frozen normalisation is part of them.
 #[derive(Debug)]
 pub(crate) struct Frozen {
     inputs: usize,
-    layers: Vec<Panels>,
+    layers: Vec<Factor>,
 }
 
 /// The same on the way back: from the slopes by a layer's sums to those by its input.
 #[derive(Debug)]
-pub(crate) struct Back(Vec<Panels>);
+pub(crate) struct Back(Vec<Factor>);
 
 /// One thread's room for the numbers of a tile of rows, kept from tile to tile.
 #[derive(Debug, Default)]
@@ -31,14 +30,14 @@ pub(crate) struct Room {
     output: Vec<f32>,
     /// `[rows, stride]`
     slopes: Vec<f32>,
-    active: Active,
+    rows: Rows,
 }
 
 impl Frozen {
-    pub(crate) fn new(arch: Arch, layout: &Layout, weights: &Weights) -> Self {
+    pub(crate) fn new(processor: Processor, layout: &Layout, weights: &Weights) -> Self {
         let layers = layout.layers().iter().map(|layer| {
             let (matrix, terms) = frozen(layer, weights);
-            Panels::new(arch, Matrix::new(&matrix, layer.inputs).transposed(), &terms)
+            Factor::new(processor, Matrix::new(&matrix, layer.inputs).transposed(), &terms)
         });
         Self { inputs: layout.inputs(), layers: layers.collect() }
     }
@@ -46,11 +45,11 @@ impl Frozen {
 
 impl Back {
     /// To some of the network's inputs.
-    pub(crate) fn new(arch: Arch, layout: &Layout, weights: &Weights, inputs: &Range<usize>) -> Self {
+    pub(crate) fn new(processor: Processor, layout: &Layout, weights: &Weights, inputs: &Range<usize>) -> Self {
         let layers = layout.layers().iter().enumerate().map(|(depth, layer)| {
             let (matrix, _) = frozen(layer, weights);
             let by = if depth == 0 { inputs.clone() } else { 0..layer.inputs };
-            Panels::new(arch, Matrix::new(&matrix, layer.inputs).columns(&by), &[])
+            Factor::new(processor, Matrix::new(&matrix, layer.inputs).columns(&by), &[])
         });
         Self(layers.collect())
     }
@@ -71,17 +70,17 @@ impl Room {
 
     /// The network's output, `[rows, outputs]`, for the input in its place.
     pub(crate) fn evaluate(&mut self, network: &Frozen, rows: usize) -> &mut [f32] {
-        let Self { input, sums, output, active, .. } = self;
+        let Self { input, sums, output, rows: taken, .. } = self;
         sums.resize_with(network.layers.len().max(sums.len()), Vec::new);
-        network.layers[0].list(active, rows, input, network.inputs, |input, _| input);
+        network.layers[0].read(taken, rows, input, network.inputs, |input, _| input);
         for (depth, layer) in network.layers.iter().enumerate() {
             if let Some(before) = depth.checked_sub(1) {
                 let below = &network.layers[before];
                 // Not `f32::max`, which would turn a NaN into 0 and hide it.
                 let relu = |sum: f32, _| if sum <= 0.0 { 0.0 } else { sum };
-                layer.list(active, rows, &sums[before], below.stride(), relu);
+                layer.read(taken, rows, &sums[before], below.stride(), relu);
             }
-            layer.multiply(active, &mut sums[depth]);
+            layer.multiply(taken, &mut sums[depth]);
         }
         let last = &network.layers[network.layers.len() - 1];
         output.clear();
@@ -93,14 +92,14 @@ impl Room {
     /// The slope of a network's only output by the inputs that `back` leads to, `[rows, inputs]`, at the rows just
     /// evaluated.
     pub(crate) fn slope_by_input(&mut self, network: &Frozen, back: &Back, rows: usize) -> &[f32] {
-        let Self { sums, output, slopes, active, .. } = self;
-        back.0[back.0.len() - 1].list(active, rows, output, 1, |_, _| 1.0);
+        let Self { sums, output, slopes, rows: taken, .. } = self;
+        back.0[back.0.len() - 1].read(taken, rows, output, 1, |_, _| 1.0);
         for (depth, layer) in back.0.iter().enumerate().rev() {
-            layer.multiply(active, slopes);
+            layer.multiply(taken, slopes);
             if let Some(below) = depth.checked_sub(1) {
                 let (sums, stride) = (&sums[below], network.layers[below].stride());
                 let gate = |slope, place| if sums[place] > 0.0 { slope } else { 0.0 };
-                back.0[below].list(active, rows, slopes, stride, gate);
+                back.0[below].read(taken, rows, slopes, stride, gate);
             }
         }
         output.clear();

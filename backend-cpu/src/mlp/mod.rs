@@ -9,28 +9,43 @@
 //! |---|---|
 //! | evaluation mode, rows being independent: tiles of rows go through the whole network | `evaluate` |
 //! | its products, which leave out the units that are 0 | `sparse`, by the lists of `active` |
+//! | the same by tiles of bfloat16, whose numbers are still in single precision; which of the two | `tiles`; `factor`, `product` |
 //! | training mode forwards and backwards: tiles of features, layer by layer | `pass` |
 //! | both as single operations on dfdx's tape | `tape` |
 
 mod active;
 mod evaluate;
+mod factor;
 mod pass;
+mod product;
 mod sparse;
 mod tape;
 #[cfg(test)]
 mod tests;
+mod tiles;
 mod vector;
 
 pub(crate) use evaluate::{Back, Frozen, Room};
 pub(crate) use pass::Dropout;
 use pass::Pass;
 pub(crate) use tape::{Host, Net, Tape, record, squash, table, value};
+pub(crate) use tiles::Multiplier;
 pub(crate) use vector::vectorised;
+
+use crate::isa::Processor;
 
 /// Users that go through the actor together: what passes between two layers then stays in a core's second cache.
 pub(crate) const ROWS: usize = 96;
 /// Rows of an update that go through a network together in evaluation mode: an update of 512 is two such tiles.
 pub(crate) const TILE: usize = 256;
-/// Features that are computed together in training mode; a multiple of 4 for the draws of Dropout. Smaller tiles would
-/// feed more threads, at a price: every tile packs the layer's input anew (64 costs a tenth more than 128).
-const FEATURES: usize = 128;
+
+impl Processor {
+    /// Features that are computed together in training mode; a multiple of 4 for the draws of Dropout. Fewer would feed more
+    /// threads, at a price: every tile of features brings the layer's input into order anew.
+    fn features(self) -> usize {
+        match self.multiplier {
+            None => 128,
+            Some(_) => 256,
+        }
+    }
+}

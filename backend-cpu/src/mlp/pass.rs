@@ -6,11 +6,12 @@ use recsim_core::net::{Layer, Layout, NORM_EPSILON, NORM_MOMENTUM, Weights};
 use recsim_core::rng::Key;
 use recsim_core::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept, soft_update};
 
-use super::FEATURES;
+use super::product::multiply;
 use super::vector::{sum, sum_of, vectorised};
 use crate::CpuError;
 use crate::error::resize;
-use crate::gemm::{Matrix, Onto, multiply};
+use crate::gemm::{Matrix, Onto};
+use crate::isa::Processor;
 
 /// Which units of a network an update drops.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,7 @@ pub(crate) struct Dropout {
 /// A pass forwards, kept for the way back. Its buffers live on from update to update.
 #[derive(Debug)]
 pub(crate) struct Pass {
-    arch: Arch,
+    processor: Processor,
     rows: usize,
     /// What kept units are multiplied by.
     boost: f32,
@@ -68,8 +69,8 @@ struct Slopes {
 }
 
 impl Pass {
-    pub(crate) fn new(arch: Arch) -> Self {
-        Self { arch, rows: 0, boost: 1.0, input: Vec::new(), layers: Vec::new(), slopes: Default::default() }
+    pub(crate) fn new(processor: Processor) -> Self {
+        Self { processor, rows: 0, boost: 1.0, input: Vec::new(), layers: Vec::new(), slopes: Default::default() }
     }
 
     /// Room for all tables of a pass with so many rows, forwards and back.
@@ -106,20 +107,27 @@ impl Pass {
             let (before, after) = self.layers.split_at_mut(depth);
             let input = before.last().map_or(&self.input, |layer| &layer.output);
             let fate = (depth + 1 < layout.layers().len()).then(|| Fate {
-                arch: self.arch,
+                arch: self.processor.arch,
                 key: dropout.keys.dropout_of(dropout.network, depth),
                 threshold,
                 boost: self.boost,
             });
-            after[0].forward(self.arch, layer, weights, Matrix::new(input, self.rows), fate.as_ref(), self.rows);
+            after[0].forward(
+                self.processor,
+                layer,
+                weights,
+                Matrix::new(input, self.rows),
+                fate.as_ref(),
+                self.rows,
+            );
         }
         &self.layers[layout.layers().len() - 1].output
     }
 
     /// Adds the loss's gradient by the parameters to `gradient`, given that by the output, `[outputs, rows]`.
     pub(crate) fn backward(&mut self, layout: &Layout, weights: &Weights, slope: &[f32], gradient: &mut [f32]) {
-        let Self { arch, rows, boost, input, layers, slopes: [above, below] } = self;
-        let (arch, rows) = (*arch, *rows);
+        let Self { processor, rows, boost, input, layers, slopes: [above, below] } = self;
+        let (processor, rows) = (*processor, *rows);
         above.clear();
         above.extend_from_slice(slope);
         for (depth, layer) in layout.layers().iter().enumerate().rev() {
@@ -127,26 +135,27 @@ impl Pass {
             let (before, after) = layers.split_at_mut(depth);
             let input = Matrix::new(before.last().map_or(input, |layer| &layer.output), rows);
             let LayerPass { output, normalised, batch, slopes } = &mut after[0];
+            let wide = processor.features();
             below.resize(layer.outputs * rows, 0.0);
             slopes.resize(layer.outputs, Slopes::default());
             below
-                .par_chunks_mut(FEATURES * rows)
-                .zip(gradient[layer.weight.clone()].par_chunks_mut(FEATURES * layer.inputs))
-                .zip(slopes.par_chunks_mut(FEATURES))
+                .par_chunks_mut(wide * rows)
+                .zip(gradient[layer.weight.clone()].par_chunks_mut(wide * layer.inputs))
+                .zip(slopes.par_chunks_mut(wide))
                 .enumerate()
                 .for_each(|(tile, ((slope, gradient), slopes))| {
-                    let first = tile * FEATURES;
+                    let first = tile * wide;
                     let features = first..first + slopes.len();
                     match upper {
                         None => slope.copy_from_slice(&above[first * rows..][..slope.len()]),
                         Some(upper) => {
                             let weight = Matrix::new(&weights.parameters[upper.weight.clone()], upper.inputs);
                             let weight = weight.columns(&features).transposed();
-                            multiply(arch, slope, weight, Matrix::new(above, rows), Onto::Replace);
+                            multiply(processor, slope, weight, Matrix::new(above, rows), Onto::Replace);
                         }
                     }
                     vectorised(
-                        arch,
+                        processor.arch,
                         #[inline(always)]
                         || {
                             for ((slope, slopes), feature) in slope.chunks_exact_mut(rows).zip(slopes).zip(features)
@@ -165,7 +174,7 @@ impl Pass {
                             }
                         },
                     );
-                    multiply(arch, gradient, Matrix::new(slope, rows), input.transposed(), Onto::Add);
+                    multiply(processor, gradient, Matrix::new(slope, rows), input.transposed(), Onto::Add);
                 });
             add_slopes(layer, slopes, gradient);
             std::mem::swap(above, below);
@@ -190,24 +199,25 @@ impl Pass {
 impl LayerPass {
     fn forward(
         &mut self,
-        arch: Arch,
+        processor: Processor,
         layer: &Layer,
         weights: &Weights,
         input: Matrix<'_>,
         fate: Option<&Fate>,
         rows: usize,
     ) {
+        let (arch, wide) = (processor.arch, processor.features());
         let weight = &weights.parameters[layer.weight.clone()];
         let bias = &weights.parameters[layer.bias.clone()];
-        let tiles = self.output.par_chunks_mut(FEATURES * rows).enumerate();
+        let tiles = self.output.par_chunks_mut(wide * rows).enumerate();
         let product = |tile: usize, output: &mut [f32]| {
-            let weight = &weight[tile * FEATURES * layer.inputs..][..output.len() / rows * layer.inputs];
-            multiply(arch, output, Matrix::new(weight, layer.inputs), input, Onto::Replace);
+            let weight = &weight[tile * wide * layer.inputs..][..output.len() / rows * layer.inputs];
+            multiply(processor, output, Matrix::new(weight, layer.inputs), input, Onto::Replace);
         };
         let Some(norm) = &layer.norm else {
             tiles.for_each(|(tile, output)| {
                 product(tile, output);
-                for (output, &bias) in output.chunks_exact_mut(rows).zip(&bias[tile * FEATURES..]) {
+                for (output, &bias) in output.chunks_exact_mut(rows).zip(&bias[tile * wide..]) {
                     vectorised(
                         arch,
                         #[inline(always)]
@@ -215,14 +225,14 @@ impl LayerPass {
                     );
                 }
                 if let Some(fate) = fate {
-                    fate.befall(output, tile * FEATURES, rows);
+                    fate.befall(output, tile * wide, rows);
                 }
             });
             return;
         };
         let (scale, shift) = (&weights.parameters[norm.scale.clone()], &weights.parameters[norm.shift.clone()]);
         self.batch.resize(layer.outputs, Batch::default());
-        let kept = self.normalised.par_chunks_mut(FEATURES * rows).zip(self.batch.par_chunks_mut(FEATURES));
+        let kept = self.normalised.par_chunks_mut(wide * rows).zip(self.batch.par_chunks_mut(wide));
         tiles.zip(kept).for_each(|((tile, output), (normalised, batch))| {
             product(tile, output);
             vectorised(
@@ -230,7 +240,7 @@ impl LayerPass {
                 #[inline(always)]
                 || {
                     let tables = output.chunks_exact_mut(rows).zip(normalised.chunks_exact_mut(rows)).zip(batch);
-                    for (((output, normalised), batch), feature) in tables.zip(tile * FEATURES..) {
+                    for (((output, normalised), batch), feature) in tables.zip(tile * wide..) {
                         *batch = Batch::of(output, bias[feature], normalised);
                         for (output, &normalised) in output.iter_mut().zip(&*normalised) {
                             *output = normalised * scale[feature] + shift[feature];
@@ -239,7 +249,7 @@ impl LayerPass {
                 },
             );
             if let Some(fate) = fate {
-                fate.befall(output, tile * FEATURES, rows);
+                fate.befall(output, tile * wide, rows);
             }
         });
     }

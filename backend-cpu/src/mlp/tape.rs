@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use recsim_core::net::{Layout, Weights};
 
 use super::{Back, Dropout, Frozen, Pass, Room, TILE, vectorised};
+use crate::isa::Processor;
 use crate::{CpuError, elementary};
 
 /// dfdx's device.
@@ -26,7 +27,7 @@ pub(crate) type Table<T = NoneTape> = Tensor<(usize, usize), f32, Host, T>;
 /// A network that learns.
 #[derive(Debug)]
 pub(crate) struct Net {
-    arch: Arch,
+    processor: Processor,
     pub(crate) layout: Arc<Layout>,
     weights: Arc<Weights>,
     /// The weights as evaluation takes them, once somebody asks.
@@ -37,14 +38,14 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    pub(crate) fn new(arch: Arch, layout: &Layout, weights: &Weights) -> Self {
+    pub(crate) fn new(processor: Processor, layout: &Layout, weights: &Weights) -> Self {
         Self {
-            arch,
+            processor,
             layout: Arc::new(layout.clone()),
             weights: Arc::new(weights.clone()),
             frozen: OnceLock::new(),
             slot: Host::default().zeros_like(&(layout.parameters(),)),
-            pass: Arc::new(Mutex::new(Pass::new(arch))),
+            pass: Arc::new(Mutex::new(Pass::new(processor))),
         }
     }
 
@@ -73,7 +74,7 @@ impl Net {
 
     /// The network in evaluation mode.
     pub(crate) fn frozen(&self) -> &Frozen {
-        self.frozen.get_or_init(|| Frozen::new(self.arch, &self.layout, &self.weights))
+        self.frozen.get_or_init(|| Frozen::new(self.processor, &self.layout, &self.weights))
     }
 }
 
@@ -142,7 +143,7 @@ pub(crate) fn value(critic: &Net, state: &[f32], action: Table<Tape>) -> Table<T
     let inputs = width - dimensions..width;
     let chosen = numbers(&action, shape);
     let (network, back) =
-        rayon::join(|| critic.frozen(), || Back::new(critic.arch, &critic.layout, &critic.weights, &inputs));
+        rayon::join(|| critic.frozen(), || Back::new(critic.processor, &critic.layout, &critic.weights, &inputs));
     let tile = |room: &mut Room, first: usize| {
         let count = TILE.min(rows - first);
         let input = room.input(network, count);

@@ -10,99 +10,109 @@ use recsim_core::net::{Layer, Layout, NORM_EPSILON, Weights};
 use recsim_core::rng::{Key, Purpose, uniform};
 use recsim_core::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept};
 
-use super::{Dropout, Host, Net, record, squash, table, value};
+use super::{Dropout, Host, Multiplier, Net, record, squash, table, value};
+use crate::InstructionSet;
+use crate::isa::Processor;
 
 type Stock<S> = Tensor<S, f32, Host>;
 
 #[test]
 fn the_gradient_is_that_of_stock_dfdx_operations() {
-    for (batch_norm, share) in [(true, 0.0), (false, 0.0), (true, 0.3), (false, 0.3)] {
-        let layout = Layout::new("net", 3, vec![7, 6], 2, batch_norm);
-        let (weights, dropout) = (random_weights(&layout, 1), dropout(share));
-        let input = random(2, layout.inputs() * ROWS);
-        let goal = table(random(3, layout.outputs() * ROWS), ROWS);
+    for processor in processors() {
+        for (batch_norm, share) in [(true, 0.0), (false, 0.0), (true, 0.3), (false, 0.3)] {
+            let layout = Layout::new("net", 3, vec![7, 6], 2, batch_norm);
+            let (weights, dropout) = (random_weights(&layout, 1), dropout(share));
+            let input = random(2, layout.inputs() * ROWS);
+            let goal = table(random(3, layout.outputs() * ROWS), ROWS);
 
-        let net = Net::new(Arch::new(), &layout, &weights);
-        let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
-        let found = output.retaped::<dfdx::prelude::NoneTape>().as_vec();
-        let mut gradients = (output - goal.clone()).square().mean::<Rank0, _>().backward();
-        let gradient: &Vec<f32> = gradients.get_or_alloc_mut(&net.slot).unwrap();
+            let net = Net::new(processor, &layout, &weights);
+            let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
+            let found = output.retaped::<dfdx::prelude::NoneTape>().as_vec();
+            let mut gradients = (output - goal.clone()).square().mean::<Rank0, _>().backward();
+            let gradient: &Vec<f32> = gradients.get_or_alloc_mut(&net.slot).unwrap();
 
-        let (expected, slopes) = by_stock_operations(&layout, &weights, &input, &goal, &dropout);
-        near(&found, &expected, "output");
-        near(gradient, &slopes, "gradient");
+            let (expected, slopes) = by_stock_operations(&layout, &weights, &input, &goal, &dropout);
+            near(&found, &expected, "output");
+            near(gradient, &slopes, "gradient");
+        }
     }
 }
 
 #[test]
 fn a_step_along_the_gradient_changes_the_loss_by_its_norm() {
-    for (seed, hidden, batch_norm, share) in [
-        (10, vec![], false, 0.0),
-        (11, vec![1], false, 0.0),
-        (12, vec![5], true, 0.2),
-        (13, vec![131, 9], true, 0.1),
-        (14, vec![20, 130], false, 0.5),
-    ] {
-        let layout = Layout::new("net", 4, hidden, 3, batch_norm);
-        let (weights, dropout) = (random_weights(&layout, seed), dropout(share));
-        let input = random(seed + 100, layout.inputs() * ROWS);
-        let coefficient = random(seed + 200, layout.outputs() * ROWS);
-        let loss = |weights: &Weights| {
-            let output = Net::new(Arch::new(), &layout, weights).forward(&input, &dropout).unwrap();
-            output.iter().zip(&coefficient).map(|(&o, &c)| f64::from(o) * f64::from(c)).sum::<f64>()
-        };
-        let net = Net::new(Arch::new(), &layout, &weights);
-        let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
-        let output = output * table(coefficient.clone(), ROWS);
-        let mut gradients = output.sum::<Rank0, _>().backward();
-        let gradient = gradients.get_or_alloc_mut(&net.slot).unwrap().to_vec();
-        let slope = slope_along(&gradient, |step| {
-            let mut moved = weights.clone();
-            moved.parameters.iter_mut().zip(step).for_each(|(parameter, step)| *parameter += step);
-            loss(&moved)
-        });
-        let norm = norm(&gradient);
-        assert!((slope - norm).abs() <= 0.02 * norm, "network {seed}: {slope} along a gradient of norm {norm}");
+    for processor in processors() {
+        for (seed, hidden, batch_norm, share) in [
+            (10, vec![], false, 0.0),
+            (11, vec![1], false, 0.0),
+            (12, vec![5], true, 0.2),
+            (13, vec![131, 9], true, 0.1),
+            (14, vec![20, 130], false, 0.5),
+        ] {
+            let layout = Layout::new("net", 4, hidden, 3, batch_norm);
+            let (weights, dropout) = (random_weights(&layout, seed), dropout(share));
+            let input = random(seed + 100, layout.inputs() * ROWS);
+            let coefficient = random(seed + 200, layout.outputs() * ROWS);
+            let loss = |weights: &Weights| {
+                let output = Net::new(processor, &layout, weights).forward(&input, &dropout).unwrap();
+                output.iter().zip(&coefficient).map(|(&o, &c)| f64::from(o) * f64::from(c)).sum::<f64>()
+            };
+            let net = Net::new(processor, &layout, &weights);
+            let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
+            let output = output * table(coefficient.clone(), ROWS);
+            let mut gradients = output.sum::<Rank0, _>().backward();
+            let gradient = gradients.get_or_alloc_mut(&net.slot).unwrap().to_vec();
+            let slope = slope_along(&gradient, |step| {
+                let mut moved = weights.clone();
+                moved.parameters.iter_mut().zip(step).for_each(|(parameter, step)| *parameter += step);
+                loss(&moved)
+            });
+            let norm = norm(&gradient);
+            assert!((slope - norm).abs() <= 0.02 * norm, "network {seed}: {slope} along a gradient of norm {norm}");
+        }
     }
 }
 
 #[test]
 fn no_number_depends_on_how_many_threads_share_a_layer() {
-    let layout = Layout::new("net", 9, vec![520, 300], 5, true);
-    let (weights, dropout) = (random_weights(&layout, 40), dropout(0.2));
-    let input = random(41, layout.inputs() * ROWS);
-    let pass = || {
-        let net = Net::new(Arch::new(), &layout, &weights);
-        let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
-        let found = output.retaped::<dfdx::prelude::NoneTape>().as_vec();
-        let mut gradients = output.square().mean::<Rank0, _>().backward();
-        [found, gradients.get_or_alloc_mut(&net.slot).unwrap().to_vec()]
-    };
-    let [one, two, three, many] = [1, 2, 3, 7].map(|threads| crate::pool(Some(threads)).unwrap().install(pass));
-    assert!(one == two && one == three && one == many);
+    for processor in processors() {
+        let layout = Layout::new("net", 9, vec![520, 300], 5, true);
+        let (weights, dropout) = (random_weights(&layout, 40), dropout(0.2));
+        let input = random(41, layout.inputs() * ROWS);
+        let pass = || {
+            let net = Net::new(processor, &layout, &weights);
+            let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
+            let found = output.retaped::<dfdx::prelude::NoneTape>().as_vec();
+            let mut gradients = output.square().mean::<Rank0, _>().backward();
+            [found, gradients.get_or_alloc_mut(&net.slot).unwrap().to_vec()]
+        };
+        let [one, two, three, many] = [1, 2, 3, 7].map(|threads| crate::pool(Some(threads)).unwrap().install(pass));
+        assert!(one == two && one == three && one == many);
+    }
 }
 
 #[test]
 fn a_critics_slope_reaches_the_action_through_tanh() {
-    for batch_norm in [false, true] {
-        let layout = Layout::new("critic", 5 + 2, vec![140, 6], 1, batch_norm);
-        let (weights, max_action, rows) = (random_weights(&layout, 20), 1.5, 300);
-        let (state, raw) = (random(21, 5 * rows), random(22, 2 * rows));
-        let critic = Net::new(Arch::new(), &layout, &weights);
-        let forward = |raw: &[f32]| {
-            let traced = table(raw.to_vec(), rows).put_tape(OwnedTape::default());
-            value(&critic, &state, squash(Arch::new(), traced, max_action))
-        };
-        let slot = table(raw.clone(), rows);
-        let values = value(&critic, &state, squash(Arch::new(), slot.leaky_trace(), max_action));
-        let mut gradients = values.sum::<Rank0, _>().backward();
-        let gradient = gradients.get_or_alloc_mut(&slot).unwrap().to_vec();
-        let slope = slope_along(&gradient, |step| {
-            let moved: Vec<f32> = raw.iter().zip(step).map(|(raw, step)| raw + step).collect();
-            forward(&moved).as_vec().into_iter().map(f64::from).sum()
-        });
-        let norm = norm(&gradient);
-        assert!(norm > 0.01 && (slope - norm).abs() <= 0.02 * norm, "{slope} along a gradient of norm {norm}");
+    for processor in processors() {
+        for batch_norm in [false, true] {
+            let layout = Layout::new("critic", 5 + 2, vec![140, 6], 1, batch_norm);
+            let (weights, max_action, rows) = (random_weights(&layout, 20), 1.5, 300);
+            let (state, raw) = (random(21, 5 * rows), random(22, 2 * rows));
+            let critic = Net::new(processor, &layout, &weights);
+            let forward = |raw: &[f32]| {
+                let traced = table(raw.to_vec(), rows).put_tape(OwnedTape::default());
+                value(&critic, &state, squash(processor.arch, traced, max_action))
+            };
+            let slot = table(raw.clone(), rows);
+            let values = value(&critic, &state, squash(processor.arch, slot.leaky_trace(), max_action));
+            let mut gradients = values.sum::<Rank0, _>().backward();
+            let gradient = gradients.get_or_alloc_mut(&slot).unwrap().to_vec();
+            let slope = slope_along(&gradient, |step| {
+                let moved: Vec<f32> = raw.iter().zip(step).map(|(raw, step)| raw + step).collect();
+                forward(&moved).as_vec().into_iter().map(f64::from).sum()
+            });
+            let norm = norm(&gradient);
+            assert!(norm > 0.01 && (slope - norm).abs() <= 0.02 * norm, "{slope} along a gradient of norm {norm}");
+        }
     }
 }
 
@@ -182,6 +192,12 @@ fn near(found: &[f32], expected: &[f32], what: &str) {
         // Sums of at most some hundred rounded products, each at most about the largest number.
         assert!((found - expected).abs() <= 100.0 * f32::EPSILON * largest, "{what}: {found} is not {expected}");
     }
+}
+
+/// The machine's own, all its instruction sets, and tiles in plain numbers.
+fn processors() -> impl Iterator<Item = Processor> {
+    let plain = Processor { arch: Arch::new(), multiplier: Some(Multiplier::Plain) };
+    InstructionSet::available().filter_map(Processor::of).chain([plain])
 }
 
 fn norm(gradient: &[f32]) -> f64 {

@@ -5,7 +5,8 @@ use std::arch::x86_64::__m512i;
 use pulp::cast;
 
 use super::bytes::{Bytes, Layout, TOGETHER, WORDS, defined};
-use super::instructions::{SIDE, Set, TWO, Vnni};
+use crate::block::{SIDE, TWO};
+use crate::instructions::{Set, Vnni};
 
 /// Tiles that are set up, and vectors beside them.
 #[derive(Clone, Copy, Debug)]

@@ -5,21 +5,16 @@ use recsim_core::slate::Best;
 
 use super::amx::Amx;
 use super::bytes::{Bytes, WORDS};
-use super::instructions::{Tiles, Vnni};
 use super::rough::{PART, Rough};
 use super::scan::Scan;
 use crate::InstructionSet;
+use crate::instructions::{Tiles, Vnni};
 
 /// A catalogue in bytes, on a machine that multiplies them fast.
 #[derive(Debug)]
 pub(super) struct InBytes {
     way: Way,
     rough: Rough,
-}
-
-/// Whether the machine multiplies tiles of bytes.
-pub(crate) fn has_tiles() -> bool {
-    Way::of(InstructionSet::Amx).is_some()
 }
 
 /// What multiplies them.

@@ -20,8 +20,6 @@ mod eights;
 mod greatest;
 #[cfg_attr(not(target_arch = "x86_64"), path = "no_bytes.rs")]
 mod in_bytes;
-#[cfg(target_arch = "x86_64")]
-mod instructions;
 mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod panel;
@@ -35,8 +33,6 @@ mod scan;
 mod vnni;
 
 pub(crate) use catalogue::Catalogue;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use in_bytes::has_tiles;
 
 use rayon::prelude::*;
 

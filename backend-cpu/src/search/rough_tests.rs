@@ -11,12 +11,12 @@ use super::amx::Amx;
 use super::avx2::in_16_bits;
 use super::bytes::{Bytes, Layout, TOGETHER, WORDS};
 use super::in_bytes::Way;
-use super::instructions::Vnni;
 use super::panel::{self, Vectors};
 use super::queries::{Meaning, Queries};
 use super::rough::Rough;
 use super::scan::Scan;
 use crate::InstructionSet;
+use crate::instructions::Vnni;
 
 proptest! {
     #![proptest_config(crate::properties::config(256))]

@@ -5,8 +5,8 @@ use std::arch::x86_64::__m512i;
 use pulp::cast;
 
 use super::bytes::{Bytes, Layout, TOGETHER, WORDS, defined};
-use super::instructions::Vnni;
 use super::panel::{Vectors, score};
+use crate::instructions::Vnni;
 
 impl Bytes for Vnni {
     type Score = i16;

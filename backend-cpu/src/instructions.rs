@@ -1,4 +1,4 @@
-//! Instructions on bytes for which there are no safe words yet: products of 512 bits, and of tiles.
+//! Instructions for which there are no safe words yet: products of bytes in vectors, and products of tiles.
 //!
 //! A value of a type here proves that the machine has what its methods need. The backend's `unsafe` code is here and in
 //! `gemm`.
@@ -12,9 +12,11 @@ use std::sync::OnceLock;
 
 use pulp::x86::V3;
 
+use crate::block::{Block, SIDE, Sums, TWO};
+
 pulp::simd_type! {
     /// AVX-512 with products of bytes that are added up in words.
-    pub(super) struct Vnni {
+    pub(crate) struct Vnni {
         pub sse: "sse",
         pub sse2: "sse2",
         pub fxsr: "fxsr",
@@ -41,7 +43,7 @@ pulp::simd_type! {
 impl Vnni {
     /// The smaller vectors that such a machine has too.
     #[inline(always)]
-    pub(super) fn v3(self) -> V3 {
+    pub(crate) fn v3(self) -> V3 {
         let Self {
             sse, sse2, fxsr, sse3, ssse3, sse4_1, sse4_2, popcnt, avx, avx2, bmi1, bmi2, fma, lzcnt, ..
         } = self;
@@ -50,19 +52,19 @@ impl Vnni {
 
     /// Adds to each of `sums`' words the products of four unsigned by four signed bytes.
     #[inline(always)]
-    pub(super) fn multiply_add(self, unsigned: __m512i, signed: __m512i, sums: __m512i) -> __m512i {
+    pub(crate) fn multiply_add(self, unsigned: __m512i, signed: __m512i, sums: __m512i) -> __m512i {
         // SAFETY: `self` proves that the machine has the instruction.
         unsafe { _mm512_dpbusd_epi32(sums, unsigned, signed) }
     }
 }
 
-/// Proves that there are tiles, and that this process may use them.
+/// Proves that there are tiles of bytes and of bfloat16, and that this process may use them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tiles(());
+pub(crate) struct Tiles(());
 
 impl Tiles {
-    /// None where the machine has no tiles of bytes, or the system does not let them be used.
-    pub(super) fn try_new() -> Option<Self> {
+    /// None where the machine has no such tiles, or the system does not let them be used.
+    pub(crate) fn try_new() -> Option<Self> {
         static MAY: OnceLock<bool> = OnceLock::new();
         MAY.get_or_init(|| has_tiles() && may_use_tiles()).then_some(Self(()))
     }
@@ -71,7 +73,7 @@ impl Tiles {
     ///
     /// # Panics
     /// If they are set up already.
-    pub(super) fn set_up(self) -> Set {
+    pub(crate) fn set_up(self) -> Set {
         assert!(!IS_SET.replace(true), "a thread's tiles are set up once at a time");
         /// All eight tiles have 16 rows of 64 bytes.
         #[repr(C, align(64))]
@@ -100,7 +102,7 @@ thread_local! {
 
 /// This thread's tiles, set up. It cannot go to another thread.
 #[derive(Debug)]
-pub(super) struct Set(PhantomData<*const ()>);
+pub(crate) struct Set(PhantomData<*const ()>);
 
 impl Drop for Set {
     fn drop(&mut self) {
@@ -110,17 +112,12 @@ impl Drop for Set {
     }
 }
 
-/// Rows of a tile, and words in a row.
-pub(super) const SIDE: usize = 16;
-/// Of what is multiplied, on either side: two tiles.
-pub(super) const TWO: usize = 2 * SIDE;
-
 impl Set {
     /// Products of 32 rows of bytes by 32 columns, `words` words (of four bytes) long, a multiple of 16. A row's words lie one
     /// after the other, its columns' side by side: `rows` is `[32, W]`, `columns` `[words, 32]`. What they are added to,
     /// for every row, is `begin`, or 0.
     #[inline(always)]
-    pub(super) fn products<const W: usize>(
+    pub(crate) fn products<const W: usize>(
         &self,
         rows: &[[u32; W]; TWO],
         columns: &[[u32; TWO]],
@@ -185,13 +182,97 @@ impl Set {
     }
 }
 
-/// Whether the processor has tiles, and products of bytes of them.
+impl Set {
+    /// The sum of the products of `left`'s blocks with `right`'s. Of the nine products of parts the three smallest are left out; the
+    /// others are added from the smallest on, block by block.
+    #[inline(always)]
+    pub(crate) fn multiply(&self, left: &[Block], right: &[Block], sums: &mut Sums) {
+        assert!(!left.is_empty() && left.len() == right.len(), "as many blocks on either side");
+        const { assert!(size_of::<Block>() == 6144 && size_of::<Sums>() == 4096) };
+        // SAFETY: as there is a `Set`, this thread's tiles are set up, 16 rows of 64 bytes, and the compiler keeps nothing in
+        // them. A load reads the 1024 bytes of one of the six tiles of a block; both sides have as many blocks as there are
+        // turns. A store writes 64 bytes of each of 16 rows of 128: the four together all of the 32.
+        unsafe {
+            asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                "2:",
+                // Third part by first.
+                "tileloadd tmm4, [{left} + {row} + 4096]",
+                "tileloadd tmm6, [{right} + {row}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{right} + {row} + 1024]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{left} + {row} + 5120]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // Second by first.
+                "tileloadd tmm4, [{left} + {row} + 2048]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{left} + {row} + 3072]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // Second by second.
+                "tileloadd tmm6, [{right} + {row} + 2048]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tileloadd tmm7, [{right} + {row} + 3072]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // First by second.
+                "tileloadd tmm4, [{left} + {row}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{left} + {row} + 1024]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // First by third.
+                "tileloadd tmm6, [{right} + {row} + 4096]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tileloadd tmm7, [{right} + {row} + 5120]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // First by first.
+                "tileloadd tmm6, [{right} + {row}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tileloadd tmm7, [{right} + {row} + 1024]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "add {left}, 6144",
+                "add {right}, 6144",
+                "dec {turns}",
+                "jnz 2b",
+                "tilestored [{sums} + {line}], tmm0",
+                "tilestored [{sums} + {line} + 64], tmm1",
+                "tilestored [{sums} + {line} + 2048], tmm2",
+                "tilestored [{sums} + {line} + 2112], tmm3",
+                left = inout(reg) left.as_ptr() => _,
+                right = inout(reg) right.as_ptr() => _,
+                row = in(reg) 64_usize,
+                turns = inout(reg) left.len() => _,
+                sums = in(reg) sums,
+                line = in(reg) 4 * TWO,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+}
+
+/// Whether the processor has tiles, and products of them.
 fn has_tiles() -> bool {
-    let (tiles, bytes) = (1 << 24, 1 << 25);
+    // There are tiles, and products of them for bytes and for bfloat16.
+    let needed = 1 << 24 | 1 << 25 | 1 << 22;
     // SAFETY: every processor of 64 bits has the instruction.
     #[allow(unused_unsafe, reason = "safe since Rust 1.94")]
     unsafe {
-        __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & (tiles | bytes) == tiles | bytes
+        __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & needed == needed
     }
 }
 

@@ -1,0 +1,181 @@
+//! Numbers of single precision as sums of three of bfloat16, in the order in which tiles multiply them.
+//!
+//! bfloat16 has 8 of float32's 24 digits, so three of them hold all. Of the nine products of two numbers' parts the six
+//! largest are added up, in single precision; what the other three make is about as much as a product's rounding.
+
+/// Rows of a tile, and words in a row.
+pub(crate) const SIDE: usize = 16;
+/// Of what is multiplied, on either side: two tiles.
+pub(crate) const TWO: usize = 2 * SIDE;
+
+/// A table of 32 by 32 numbers, each as the sum of three of bfloat16: `[part, half, row, word]`, the greatest part first,
+/// every half a tile. A word holds two numbers, the first in its lower half.
+///
+/// Numbers beyond 5.19e33 become NaN, and so does infinity; what parts have below 1.18e-38 does not count.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block(pub(crate) [[[[u32; SIDE]; SIDE]; 2]; PARTS]);
+
+/// Sums of products of blocks: row by row.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(crate) struct Sums(pub(crate) [[f32; TWO]; TWO]);
+
+/// On which side of a product a table stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Sums go along its rows.
+    Left,
+    /// Sums go down its columns.
+    Right,
+}
+
+impl Block {
+    pub(crate) const ZERO: Self = Self([[[[0; SIDE]; SIDE]; 2]; PARTS]);
+
+    /// Takes a table that stands on this side of a product, or is the transpose of one that does.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, side: Side, table: &[[f32; TWO]; TWO], transposed: bool) {
+        // What stands on the other side is the transpose of what stands on this one, words being whole.
+        match (side, transposed) {
+            (Side::Left, false) | (Side::Right, true) => self.along(table),
+            (Side::Left, true) | (Side::Right, false) => self.down(table),
+        }
+        if transposed {
+            self.0.as_flattened_mut().iter_mut().for_each(turn);
+        }
+    }
+
+    /// Words of two numbers in a row.
+    #[inline(always)]
+    fn along(&mut self, table: &[[f32; TWO]; TWO]) {
+        for (place, row) in table.iter().enumerate() {
+            let (mut firsts, mut seconds) = ([0.0; SIDE], [0.0; SIDE]);
+            for (n, [first, second]) in row.as_chunks().0.iter().enumerate() {
+                (firsts[n], seconds[n]) = (*first, *second);
+            }
+            self.words(place / SIDE, place % SIDE, firsts, seconds);
+        }
+    }
+
+    /// Words of two numbers in a column.
+    #[inline(always)]
+    fn down(&mut self, table: &[[f32; TWO]; TWO]) {
+        for (place, [first, second]) in table.as_chunks().0.iter().enumerate() {
+            for (half, (firsts, seconds)) in first.as_chunks().0.iter().zip(second.as_chunks().0).enumerate() {
+                self.words(half, place, *firsts, *seconds);
+            }
+        }
+    }
+
+    /// Fills a row of a half's three tiles.
+    #[inline(always)]
+    fn words(&mut self, half: usize, row: usize, firsts: [f32; SIDE], seconds: [f32; SIDE]) {
+        let mut words = [[0; SIDE]; PARTS];
+        for n in 0..SIDE {
+            let (first, second) = (thirds(firsts[n]), thirds(seconds[n]));
+            for part in 0..PARTS {
+                words[part][n] = first[part].to_bits() >> 16 | second[part].to_bits() & 0xffff_0000;
+            }
+        }
+        for (part, words) in self.0.iter_mut().zip(words) {
+            part[half][row] = words;
+        }
+    }
+}
+
+/// The numbers of bfloat16 that make up a number.
+#[inline(always)]
+fn thirds(number: f32) -> [f32; PARTS] {
+    let first = rounded(number);
+    let rest = number - first;
+    let second = rounded(rest);
+    [first, second, rest - second]
+}
+
+/// A nearest number of bfloat16, as Veltkamp splits numbers: with a product and two differences, whose rounding does it.
+#[inline(always)]
+fn rounded(number: f32) -> f32 {
+    let large = number * 65_537.0;
+    large - (large - number)
+}
+
+/// Transposes a tile: four times, what is in its first half comes to lie between what is in its second.
+#[inline(always)]
+fn turn(tile: &mut [[u32; SIDE]; SIDE]) {
+    let mut other = [[0; SIDE]; SIDE];
+    let (mut from, mut to) = (tile.as_flattened_mut(), other.as_flattened_mut());
+    for _ in 0..4 {
+        let (first, second) = from.split_at(SIDE * SIDE / 2);
+        for ((pair, &first), &second) in to.as_chunks_mut().0.iter_mut().zip(first).zip(second) {
+            *pair = [first, second];
+        }
+        std::mem::swap(&mut from, &mut to);
+    }
+}
+
+const PARTS: usize = 3;
+
+#[cfg(test)]
+pub(crate) mod plain {
+    //! What tiles do, to the bit, in plain numbers.
+
+    use super::{Block, PARTS, SIDE, Sums, TWO};
+
+    /// The sum of the products of `left`'s blocks with `right`'s.
+    pub(crate) fn multiply(left: &[Block], right: &[Block], sums: &mut Sums) {
+        sums.0 = [[0.0; TWO]; TWO];
+        for (left, right) in left.iter().zip(right) {
+            for (a, b) in [(2, 0), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)] {
+                for (place, sum) in sums.0.as_flattened_mut().iter_mut().enumerate() {
+                    let (row, column) = (place / TWO, place % TWO);
+                    let left = &left.0[a][row / SIDE][row % SIDE];
+                    let right = &right.0[b][column / SIDE];
+                    *sum = flushed(*sum + product(left, right, column % SIDE));
+                }
+            }
+        }
+    }
+
+    /// The products of a row and a column of two tiles: even terms and odd ones for themselves.
+    fn product(row: &[u32; SIDE], tile: &[[u32; SIDE]; SIDE], column: usize) -> f32 {
+        let mut both = [0.0_f32; 2];
+        for (word, line) in row.iter().zip(tile) {
+            for (half, sum) in both.iter_mut().enumerate() {
+                let [a, b] = [*word, line[column]].map(|word| flushed(f32::from_bits(word >> (16 * half) << 16)));
+                *sum = flushed(a.mul_add(b, *sum));
+            }
+        }
+        flushed(both[0] + both[1])
+    }
+
+    /// Subnormal numbers count as 0.
+    fn flushed(number: f32) -> f32 {
+        if number.is_subnormal() { 0.0_f32.copysign(number) } else { number }
+    }
+
+    const _: () = assert!(PARTS == 3);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn three_of_bfloat16_are_the_number(bits in any::<u32>()) {
+            let number = f32::from_bits(bits);
+            let parts = thirds(number);
+            // Beyond that the rounding overflows; below, the last part is subnormal.
+            if number.abs() < 5e33 && number.abs() > 1e-30 {
+                prop_assert_eq!(parts[0] + (parts[1] + parts[2]), number);
+                prop_assert!(parts.iter().all(|part| part.to_bits() & 0xffff == 0), "{:?}", parts);
+                prop_assert!(parts[1].abs() <= parts[0].abs() / 128.0 && parts[2].abs() <= parts[1].abs() / 128.0);
+            } else if number.is_nan() || number.abs() > 5.3e33 {
+                prop_assert!(parts.iter().any(|part| part.is_nan()));
+            }
+        }
+    }
+}
