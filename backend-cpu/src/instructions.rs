@@ -5,7 +5,7 @@
 #![allow(unsafe_code, reason = "instructions without safe words")]
 
 use std::arch::asm;
-use std::arch::x86_64::{__cpuid, __cpuid_count, __m512i, _mm512_dpbusd_epi32};
+use std::arch::x86_64::{__cpuid, __cpuid_count, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpbusd_epi32};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -127,6 +127,12 @@ impl Set {
         let words = columns.len();
         assert!(words > 0 && words.is_multiple_of(SIDE) && words <= W, "whole tiles");
         let begin = begin.map_or(std::ptr::null(), |begin| begin.as_ptr());
+        // What follows, which is probably what comes next, is brought near meanwhile.
+        let next = columns.as_ptr_range().end.cast::<i8>();
+        for line in 0..2 * (words + 1) {
+            // SAFETY: every x86-64 processor has the instruction, and it may be given any address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(next.wrapping_byte_add(64 * line)) };
+        }
         // SAFETY: as there is a `Set`, this thread's tiles are set up, 16 rows of 64 bytes, and the compiler keeps nothing in
         // them. Loads of `begin`, each row 0 bytes from the one before, read the first half of its 128 bytes and the
         // second; there are none if there is no `begin`. A load of rows reads 64 bytes of each of 16, 4 W from each

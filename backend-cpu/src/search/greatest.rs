@@ -25,7 +25,7 @@ impl<B: Bytes, const Q: usize> Greatest<B, Q> {
         // A list's last score is at least that of so many best ones of shares: twice as many shares.
         let sections = (2 * list).div_ceil(rough.width());
         Self {
-            kept: vec![[B::Scores::zeroed(); Q]; if B::KEEPS { part } else { 1 }],
+            kept: vec![[B::Scores::zeroed(); Q]; if B::KEEPS { part } else { 2 }],
             most: vec![[B::Scores::zeroed(); Q]; sections * rough.groups().len()],
             sections,
             list,
@@ -50,14 +50,17 @@ impl<B: Bytes, const Q: usize> Greatest<B, Q> {
             let most = &mut self.most[group * self.sections..][..self.sections];
             cast_slice_mut::<_, B::Score>(most.as_flattened_mut()).fill(nothing);
             let (mut place, mut section) = (if B::KEEPS { first } else { 0 }, 0);
+            let mut last = None;
             for panel in panels.take(groups.len()) {
-                let kept = &mut self.kept[place];
-                bytes.score(&queries.words.0, panel, kept);
-                for (most, &score) in most[section].iter_mut().zip(&*kept) {
-                    *most = bytes.greater(*most, score);
+                bytes.score(&queries.words.0, panel, &mut self.kept[place]);
+                if let Some((place, section)) = last.replace((place, section)) {
+                    keep_greatest(bytes, &mut most[section], &self.kept[place]);
                 }
-                place += usize::from(B::KEEPS);
+                place = if B::KEEPS { place + 1 } else { 1 - place };
                 section = if section + 1 == self.sections { 0 } else { section + 1 };
+            }
+            if let Some((place, section)) = last {
+                keep_greatest(bytes, &mut most[section], &self.kept[place]);
             }
             first += groups.len();
             self.raise(queries, group);
@@ -91,5 +94,12 @@ impl<B: Bytes, const Q: usize> Greatest<B, Q> {
     pub(super) fn least(&mut self, n: usize) -> f32 {
         let (_, &mut least, _) = self.shares[n].select_nth_unstable_by(self.list - 1, |a, b| b.total_cmp(a));
         least
+    }
+}
+
+#[inline(always)]
+fn keep_greatest<B: Bytes, const Q: usize>(bytes: B, most: &mut [B::Scores; Q], scores: &[B::Scores; Q]) {
+    for (most, &score) in most.iter_mut().zip(scores) {
+        *most = bytes.greater(*most, score);
     }
 }

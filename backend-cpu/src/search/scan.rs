@@ -152,11 +152,18 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
     #[inline(always)]
     fn go_on<'a>(&mut self, bytes: B, first: usize, groups: &[u32], panels: &mut impl Iterator<Item = &'a [u32]>) {
         let Self { queries, bars, floors, found, .. } = self;
-        let mut scores = [B::Scores::zeroed(); Q];
+        let mut both = [[B::Scores::zeroed(); Q]; 2];
+        let [mut scores, mut before] = both.each_mut();
+        let mut last = None;
         for ((n, &group), panel) in (first..).zip(groups).zip(panels) {
-            bytes.score(&queries.words.0, panel, &mut scores);
-            let bars = &bars[group as usize];
-            find(bytes, queries, floors, found, n, group, &scores, bars);
+            bytes.score(&queries.words.0, panel, scores);
+            if let Some((n, group)) = last.replace((n, group)) {
+                find(bytes, queries, floors, found, n, group, before, &bars[group as usize]);
+            }
+            std::mem::swap(&mut scores, &mut before);
+        }
+        if let Some((n, group)) = last {
+            find(bytes, queries, floors, found, n, group, before, &bars[group as usize]);
         }
     }
 
