@@ -3,6 +3,11 @@
 //! bfloat16 has 8 of float32's 24 digits, so three of them hold all. Of the nine products of two numbers' parts the six
 //! largest are added up, in single precision; what the other three make is about as much as a product's rounding.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::__m512i;
+
+use pulp::{Arch, cast};
+
 /// Rows of a tile, and words in a row.
 pub(crate) const SIDE: usize = 16;
 /// Of what is multiplied, on either side: two tiles.
@@ -14,7 +19,7 @@ pub(crate) const TWO: usize = 2 * SIDE;
 /// Numbers beyond 5.19e33 become NaN, and so does infinity; what parts have below 1.18e-38 does not count.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Block(pub(crate) [[[[u32; SIDE]; SIDE]; 2]; PARTS]);
+pub(crate) struct Block(pub(crate) [[Tile; 2]; PARTS]);
 
 /// Sums of products of blocks: row by row.
 #[repr(C, align(64))]
@@ -35,14 +40,14 @@ impl Block {
 
     /// Takes a table that stands on this side of a product, or is the transpose of one that does.
     #[inline(always)]
-    pub(crate) fn fill(&mut self, side: Side, table: &[[f32; TWO]; TWO], transposed: bool) {
+    pub(crate) fn fill(&mut self, arch: Arch, side: Side, table: &[[f32; TWO]; TWO], transposed: bool) {
         // What stands on the other side is the transpose of what stands on this one, words being whole.
         match (side, transposed) {
             (Side::Left, false) | (Side::Right, true) => self.along(table),
             (Side::Left, true) | (Side::Right, false) => self.down(table),
         }
         if transposed {
-            self.0.as_flattened_mut().iter_mut().for_each(turn);
+            turn(arch, self.0.as_flattened_mut());
         }
     }
 
@@ -100,20 +105,57 @@ fn rounded(number: f32) -> f32 {
     large - (large - number)
 }
 
-/// Transposes a tile: four times, what is in its first half comes to lie between what is in its second.
+/// Transposes tiles: four times, what is in a tile's first half comes to lie between what is in its second.
 #[inline(always)]
-fn turn(tile: &mut [[u32; SIDE]; SIDE]) {
-    let mut other = [[0; SIDE]; SIDE];
-    let (mut from, mut to) = (tile.as_flattened_mut(), other.as_flattened_mut());
-    for _ in 0..4 {
-        let (first, second) = from.split_at(SIDE * SIDE / 2);
-        for ((pair, &first), &second) in to.as_chunks_mut().0.iter_mut().zip(first).zip(second) {
-            *pair = [first, second];
+fn turn(arch: Arch, tiles: &mut [Tile]) {
+    match arch {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V4(simd) => simd.vectorize(
+            #[inline(always)]
+            || {
+                let f = simd.avx512f;
+                for tile in tiles {
+                    // All in registers.
+                    let mut rows: [__m512i; SIDE] = cast(*tile);
+                    for _ in 0..4 {
+                        let from = rows;
+                        for n in 0..SIDE / 2 {
+                            let (first, second) = (from[n], from[SIDE / 2 + n]);
+                            rows[2 * n] = f._mm512_permutex2var_epi32(first, cast(between(0)), second);
+                            rows[2 * n + 1] = f._mm512_permutex2var_epi32(first, cast(between(SIDE / 2)), second);
+                        }
+                    }
+                    *tile = cast(rows);
+                }
+            },
+        ),
+        _ => {
+            for tile in tiles {
+                for _ in 0..4 {
+                    let from = *tile;
+                    let (first, second) = from.as_flattened().split_at(SIDE * SIDE / 2);
+                    let pairs = tile.as_flattened_mut().as_chunks_mut().0.iter_mut();
+                    for ((pair, &first), &second) in pairs.zip(first).zip(second) {
+                        *pair = [first, second];
+                    }
+                }
+            }
         }
-        std::mem::swap(&mut from, &mut to);
     }
 }
 
+/// From a place on, words of two rows by turns.
+const fn between(place: usize) -> [u32; SIDE] {
+    let mut words = [0; SIDE];
+    let mut n = 0;
+    while n < SIDE {
+        words[n] = (place + n / 2 + n % 2 * SIDE) as u32;
+        n += 1;
+    }
+    words
+}
+
+type Tile = [[u32; SIDE]; SIDE];
 const PARTS: usize = 3;
 
 #[cfg(test)]

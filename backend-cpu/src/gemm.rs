@@ -57,28 +57,23 @@ impl<'a> Matrix<'a> {
         self.data[row * self.row_stride + column * self.column_stride]
     }
 
-    /// Up to `N` by `N` of the numbers from a row and a column on, as they lie, and zeros beyond them: what `value` makes of each and
-    /// of its place in the slice. True if it is the transpose that lies so.
+    /// Up to so many rows and columns from a place on, as they lie: whether that is their transpose, and line by line, where each
+    /// line begins in the slice and its numbers. None beyond the last.
     #[inline(always)]
-    pub(crate) fn window<const N: usize>(
+    pub(crate) fn window(
         self,
         [row, column]: [usize; 2],
-        numbers: &mut [[f32; N]; N],
-        value: impl Fn(f32, usize) -> f32,
-    ) -> bool {
+        side: usize,
+    ) -> (bool, impl Iterator<Item = (usize, &'a [f32])>) {
         let transposed = self.column_stride != 1;
         let lying = if transposed { self.transposed() } else { self };
         let [row, column] = if transposed { [column, row] } else { [row, column] };
-        let (rows, width) = (N.min(lying.rows - row), N.min(lying.columns - column));
-        for (n, numbers) in numbers[..rows].iter_mut().enumerate() {
-            let start = (row + n) * lying.row_stride + column;
-            for (lane, (number, &found)) in numbers.iter_mut().zip(&lying.data[start..start + width]).enumerate() {
-                *number = value(found, start + lane);
-            }
-            numbers[width..].fill(0.0);
-        }
-        numbers[rows..].fill([0.0; N]);
-        transposed
+        let (column, width) = (column.min(lying.columns), side.min(lying.columns.saturating_sub(column)));
+        let lines = (row..lying.rows.min(row + side)).map(move |row| {
+            let start = row * lying.row_stride + column;
+            (start, &lying.data[start..start + width])
+        });
+        (transposed, lines)
     }
 
     /// Some of the columns.

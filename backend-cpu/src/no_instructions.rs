@@ -2,6 +2,9 @@
 
 use crate::block::{Block, Sums};
 
+/// Has the first 32 of some numbers brought near: not here.
+pub(crate) fn fetch(_: &[f32]) {}
+
 /// Proves that there are tiles: there are none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tiles {}

@@ -1,7 +1,8 @@
 //! The simulator's formulas, the trainer's mathematics, the seam to a device and the loop over it.
 //!
-//! This crate knows no device, no file and no clock; it needs no `std`, and without the `alloc` feature no allocator
-//! either: then it offers one user's step ([`user`]), for embedding in a simulator of your own.
+//! This crate knows no device, no file and no clock; it needs no `std` (with the feature of that name it is faster), and
+//! without the `alloc` feature no allocator either: then it offers one user's step ([`user`]), for embedding in a simulator
+//! of your own.
 //!
 //! | to find | look in |
 //! |---|---|
@@ -17,6 +18,8 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 pub mod accept;
 pub mod belief;

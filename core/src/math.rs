@@ -104,6 +104,10 @@ macro_rules! real {
             }
             #[inline]
             fn sqrt(self) -> Self {
+                // Both round correctly, but no compiler sees through that of libm.
+                #[cfg(feature = "std")]
+                return <$t>::sqrt(self);
+                #[cfg(not(feature = "std"))]
                 libm::$sqrt(self)
             }
             #[inline]

@@ -20,7 +20,7 @@ pub(super) fn multiply(processor: Processor, out: &mut [f32], left: Matrix<'_>, 
 }
 
 thread_local! {
-    /// It only grows. What others wrote lately is still in a near cache.
+    /// It only grows, and is the same from product to product, so that it stays in the second cache.
     static ROOM: RefCell<Room> = const { RefCell::new(Room { left: Vec::new(), right: Vec::new() }) };
 }
 

@@ -11,7 +11,7 @@ use crate::InstructionSet;
 use crate::block::plain;
 use crate::block::{Block, Side, Sums, TWO};
 use crate::gemm::Matrix;
-use crate::instructions::Tiles;
+use crate::instructions::{Tiles, fetch};
 
 /// What multiplies blocks.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +39,21 @@ pub(super) fn fill(arch: Arch, to: &mut [Block], side: Side, table: Matrix<'_>, 
         || {
             let mut numbers = [[0.0; TWO]; TWO];
             for (place, block) in to.iter_mut().enumerate() {
-                let (line, term) = (place / blocks(terms), place % blocks(terms));
-                let transposed = table.window([line * TWO, term * TWO], &mut numbers, &value);
+                let [line, term] = [place / blocks(terms), place % blocks(terms)].map(|block| block * TWO);
+                // It takes long to read what lies here and there, and nobody else foresees it.
+                table.window([line, term + TWO], TWO).1.for_each(|(_, ahead)| fetch(ahead));
+                let (transposed, lying) = table.window([line, term], TWO);
+                let mut filled = 0;
+                for (numbers, (start, lying)) in numbers.iter_mut().zip(lying) {
+                    for (lane, (number, &found)) in numbers.iter_mut().zip(lying).enumerate() {
+                        *number = value(found, start + lane);
+                    }
+                    numbers[lying.len()..].fill(0.0);
+                    filled += 1;
+                }
+                numbers[filled..].fill([0.0; TWO]);
                 // On the right, lines are columns.
-                block.fill(side, &numbers, transposed != (side == Side::Right));
+                block.fill(arch, side, &numbers, transposed != (side == Side::Right));
             }
         },
     );
@@ -121,7 +132,11 @@ mod tests {
     }
 
     fn product(multiplier: Multiplier, left: Matrix<'_>, right: Matrix<'_>) -> Vec<f32> {
-        let processor = Processor { arch: Arch::new(), multiplier: Some(multiplier) };
+        product_on(Arch::new(), multiplier, left, right)
+    }
+
+    fn product_on(arch: Arch, multiplier: Multiplier, left: Matrix<'_>, right: Matrix<'_>) -> Vec<f32> {
+        let processor = Processor { arch, multiplier: Some(multiplier) };
         let mut out = vec![f32::NAN; left.size().0 * right.size().1];
         multiply(processor, &mut out, left, right, Onto::Replace);
         let mut sum = vec![1.0; out.len()];
@@ -193,7 +208,9 @@ mod tests {
         let due = product(Multiplier::Plain, Matrix::new(&left, terms), Matrix::new(&right, columns));
         let left = Matrix::new(&turned_left, rows).transposed();
         let right = Matrix::new(&turned_right, terms).transposed();
-        assert_eq!(product(Multiplier::Plain, left, right), due);
+        for arch in [Arch::new(), Arch::Scalar] {
+            assert_eq!(product_on(arch, Multiplier::Plain, left, right), due);
+        }
     }
 
     #[test]
