@@ -26,27 +26,26 @@ pub(crate) struct Block(pub(crate) [[Tile; 2]; PARTS]);
 #[derive(Debug)]
 pub(crate) struct Sums(pub(crate) [[f32; TWO]; TWO]);
 
-/// On which side of a product a table stands.
+/// On which side of a product lines stand: a left one's are rows, a right one's columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// Sums go along its rows.
     Left,
-    /// Sums go down its columns.
     Right,
 }
 
 impl Block {
     pub(crate) const ZERO: Self = Self([[[[0; SIDE]; SIDE]; 2]; PARTS]);
 
-    /// Takes a table that stands on this side of a product, or is the transpose of one that does.
+    /// Takes lines for a side of a product: the rows of a table, or its columns if the table is their transpose.
     #[inline(always)]
     pub(crate) fn fill(&mut self, arch: Arch, side: Side, table: &[[f32; TWO]; TWO], transposed: bool) {
-        // What stands on the other side is the transpose of what stands on this one, words being whole.
-        match (side, transposed) {
-            (Side::Left, false) | (Side::Right, true) => self.along(table),
-            (Side::Left, true) | (Side::Right, false) => self.down(table),
-        }
+        // A line's words are now in a row of a tile, as they must be on the left, or in a column.
         if transposed {
+            self.down(table)
+        } else {
+            self.along(table)
+        }
+        if transposed == (side == Side::Left) {
             turn(arch, self.0.as_flattened_mut());
         }
     }
