@@ -41,9 +41,9 @@ impl Block {
     pub(crate) fn fill(&mut self, arch: Arch, side: Side, table: &[[f32; TWO]; TWO], transposed: bool) {
         // A line's words are now in a row of a tile, as they must be on the left, or in a column.
         if transposed {
-            self.down(table)
+            self.down(table);
         } else {
-            self.along(table)
+            self.along(table);
         }
         if transposed == (side == Side::Left) {
             turn(arch, self.0.as_flattened_mut());
