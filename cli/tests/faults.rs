@@ -194,6 +194,13 @@ fn a_full_disk_leaves_what_there_was_and_nothing_half_written() {
     let unnamed = tree(&place.path("run2")).into_keys().filter(|path| path.to_string_lossy().contains(".new"));
     assert_eq!(unnamed.count(), 0, "what could not be finished is gone");
     assert!(!place.path("run2/summary.json").exists());
+
+    // One that fails between two checkpoints, with transitions for the next.
+    let between = "train --config tiny.yaml --backend reference --out run3 --users 2 --episodes 50";
+    let output = without_space(&place, &format!("{between} --set experiment.checkpoint_every=100"));
+    let told = stderr(&output);
+    assert!(told.contains("File too large") && !told.contains("could not write a checkpoint"), "{told}");
+    assert!(!place.path("run3/checkpoints").exists(), "{told}");
 }
 
 #[test]

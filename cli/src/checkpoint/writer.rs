@@ -175,6 +175,8 @@ fn write(mut draft: Draft, due: &Receiver<Job>) -> anyhow::Result<Kept> {
         }
         kept.seconds_of_all += began.elapsed().as_secs_f64();
     }
+    // Of a run that failed between checkpoints: transitions of one that will never be due.
+    draft.abandon();
     Ok(kept)
 }
 
