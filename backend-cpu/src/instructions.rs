@@ -10,8 +10,6 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use pulp::x86::V3;
-
 use crate::block::{Block, SIDE, Sums, TWO};
 
 pulp::simd_type! {
@@ -41,15 +39,6 @@ pulp::simd_type! {
 }
 
 impl Vnni {
-    /// The smaller vectors that such a machine has too.
-    #[inline(always)]
-    pub(crate) fn v3(self) -> V3 {
-        let Self {
-            sse, sse2, fxsr, sse3, ssse3, sse4_1, sse4_2, popcnt, avx, avx2, bmi1, bmi2, fma, lzcnt, ..
-        } = self;
-        V3 { sse, sse2, fxsr, sse3, ssse3, sse4_1, sse4_2, popcnt, avx, avx2, bmi1, bmi2, fma, lzcnt }
-    }
-
     /// Adds to each of `sums`' words the products of four unsigned by four signed bytes.
     #[inline(always)]
     pub(crate) fn multiply_add(self, unsigned: __m512i, signed: __m512i, sums: __m512i) -> __m512i {

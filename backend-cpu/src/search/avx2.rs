@@ -5,7 +5,8 @@ use std::arch::x86_64::__m256i;
 use pulp::cast;
 use pulp::x86::V3;
 
-use super::bytes::{Bytes, Layout, TOGETHER, WORDS, defined};
+use super::bytes::{Bytes, Layout, WORDS};
+use super::defined::{TOGETHER, with_avx2};
 use super::panel::{Vectors, score};
 
 impl Bytes for V3 {
@@ -56,7 +57,7 @@ impl Bytes for V3 {
 
     #[inline(always)]
     fn defined(self, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
-        defined(self, action, rows)
+        with_avx2(self, action, rows)
     }
 }
 

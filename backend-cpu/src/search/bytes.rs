@@ -1,10 +1,8 @@
 //! Ways to score items by products of bytes, of machines that have some.
 
-use std::arch::x86_64::__m256;
-
 use pulp::bytemuck::Pod;
-use pulp::cast;
-use pulp::x86::V3;
+
+use super::defined::TOGETHER;
 
 /// Scores of queries for panels of items, two vectors of them each.
 pub(super) trait Bytes: Copy {
@@ -86,49 +84,3 @@ impl Layout {
 
 /// The most words of a row.
 pub(super) const WORDS: usize = 64;
-
-/// Rows whose defined scores are worked out together.
-pub(super) const TOGETHER: usize = 8;
-
-/// The defined scores of eight rows, each of which has a lane: eight dimensions of them at a time are turned about.
-#[inline(always)]
-pub(super) fn defined(simd: V3, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
-    let mut sums = simd.avx._mm256_setzero_ps();
-    let (parts, rest) = action.as_chunks::<8>();
-    let rows_parts = rows.map(|row| row.as_chunks::<8>().0);
-    for (n, part) in parts.iter().enumerate() {
-        let rows: [[f32; 8]; TOGETHER] = rows_parts.map(|parts| parts[n]);
-        for (&x, column) in part.iter().zip(transposed(simd, rows)) {
-            sums = simd.fma._mm256_fmadd_ps(simd.avx._mm256_set1_ps(x), column, sums);
-        }
-    }
-    let mut sums: [f32; TOGETHER] = cast(sums);
-    for (d, &x) in (8 * parts.len()..).zip(rest) {
-        for (sum, row) in sums.iter_mut().zip(rows) {
-            *sum = x.mul_add(row[d], *sum);
-        }
-    }
-    sums
-}
-
-/// The columns of eight rows.
-#[inline(always)]
-fn transposed(simd: V3, rows: [[f32; 8]; 8]) -> [__m256; 8] {
-    let V3 { avx, .. } = simd;
-    let [a, b, c, d, e, f, g, h] = rows.map(cast::<[f32; 8], __m256>);
-    let pairs = |a, b, c, d| {
-        let (low, high) = (avx._mm256_unpacklo_ps(a, b), avx._mm256_unpackhi_ps(a, b));
-        let (low_2, high_2) = (avx._mm256_unpacklo_ps(c, d), avx._mm256_unpackhi_ps(c, d));
-        [
-            avx._mm256_shuffle_ps::<0x44>(low, low_2),
-            avx._mm256_shuffle_ps::<0xee>(low, low_2),
-            avx._mm256_shuffle_ps::<0x44>(high, high_2),
-            avx._mm256_shuffle_ps::<0xee>(high, high_2),
-        ]
-    };
-    // In each half of a vector, four rows of a column: of columns 0 to 3 in the first halves, 4 to 7 in the second.
-    let ([a, b, c, d], [e, f, g, h]) = (pairs(a, b, c, d), pairs(e, f, g, h));
-    let (first, second) =
-        (|a, b| avx._mm256_permute2f128_ps::<0x20>(a, b), |a, b| avx._mm256_permute2f128_ps::<0x31>(a, b));
-    [first(a, e), first(b, f), first(c, g), first(d, h), second(a, e), second(b, f), second(c, g), second(d, h)]
-}

@@ -15,6 +15,8 @@ mod avx2;
 mod bytes;
 mod catalogue;
 #[cfg(target_arch = "x86_64")]
+mod defined;
+#[cfg(target_arch = "x86_64")]
 mod eights;
 #[cfg(target_arch = "x86_64")]
 mod greatest;

@@ -2,7 +2,7 @@
 
 use recsim_core::margin::defined;
 
-use super::bytes::{Layout, WORDS};
+use super::bytes::{Bytes, Layout, WORDS};
 use super::eights::{Eight, dot, in_steps, largest, length, lost};
 use super::rough::Rough;
 
@@ -11,7 +11,9 @@ pub(super) struct Queries<const Q: usize> {
     /// The actions, four bytes in a word, in the place of one that is missing anything.
     pub(super) words: Box<Words<Q>>,
     /// `[groups]`
-    pub(super) meanings: Vec<[Meaning; Q]>,
+    pub(super) meanings: Vec<Meanings<Q>>,
+    /// `[clusters]`: their scores of each cluster's centre.
+    centres: Vec<[f64; Q]>,
     /// Room for an action, `[D/8]`, and for that in steps.
     action: Vec<Eight>,
     whole: Vec<Eight>,
@@ -21,33 +23,60 @@ pub(super) struct Queries<const Q: usize> {
 #[repr(align(64))]
 pub(super) struct Words<const Q: usize>(pub(super) [[u32; WORDS]; Q]);
 
-/// What a score of bytes of an item of a group means.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Meaning {
-    /// The score is at most `most + n / per_step`: that is what centre and margin come to.
-    pub(super) most: f64,
-    pub(super) per_step: f64,
+/// What scores of bytes of an item of a group mean: a query's number is in its place.
+#[derive(Clone, Debug)]
+pub(super) struct Meanings<const Q: usize> {
+    /// A score is at most `most + n / per_step`: that is what centre and margin come to.
+    pub(super) most: [f64; Q],
+    pub(super) per_step: [f64; Q],
     /// It is at least `low + step * n`, rounding included.
-    low: f32,
-    step: f32,
+    low: [f32; Q],
+    step: [f32; Q],
+}
+
+/// How actions became whole numbers of a step.
+struct Rounded<const Q: usize> {
+    step: [f64; Q],
+    per_step: [f64; Q],
+    /// How long what rounding took is, and what it left.
+    lost: [f64; Q],
+    kept: [f64; Q],
+    /// How far defined scores can be off.
+    defined: [f64; Q],
 }
 
 impl<const Q: usize> Queries<Q> {
     pub(super) fn new(rough: &Rough) -> Self {
         let eights = rough.dimensions.div_ceil(8);
+        let meanings = Meanings { most: [0.0; Q], per_step: [0.0; Q], low: [0.0; Q], step: [0.0; Q] };
         Self {
             words: Box::new(Words([[0; WORDS]; Q])),
-            meanings: vec![[Meaning::default(); Q]; rough.groups().len()],
+            meanings: vec![meanings; rough.groups().len()],
+            centres: vec![[0.0; Q]; rough.centres().len()],
             action: vec![[0.0; 8]; eights],
             whole: vec![[0.0; 8]; eights],
         }
     }
 
-    /// Sets an action; false if its scores may not be finite.
+    /// Sets actions, `[n, D]`, of which there are Q at the most; false if their scores may not be finite.
     #[inline(always)]
-    pub(super) fn set(&mut self, rough: &Rough, n: usize, row: &[f32]) -> bool {
-        let Self { words, meanings, action, whole } = self;
-        let Layout { most, most_sum, bias, unit, .. } = rough.layout;
+    pub(super) fn set(&mut self, rough: &Rough, actions: &[f32]) -> bool {
+        let mut rounded =
+            Rounded { step: [1.0; Q], per_step: [1.0; Q], lost: [0.0; Q], kept: [0.0; Q], defined: [0.0; Q] };
+        for (n, action) in actions.chunks_exact(rough.dimensions).enumerate() {
+            if !self.round(rough, n, action, &mut rounded) {
+                return false;
+            }
+        }
+        self.find_meanings(rough, &rounded);
+        true
+    }
+
+    /// Makes an action whole numbers.
+    #[inline(always)]
+    fn round(&mut self, rough: &Rough, n: usize, row: &[f32], rounded: &mut Rounded<Q>) -> bool {
+        let Self { words, centres, action, whole, .. } = self;
+        let Layout { most, most_sum, bias, .. } = rough.layout;
         for (eight, row) in action.iter_mut().zip(row.chunks(8)) {
             for (wide, &x) in eight.iter_mut().zip(row) {
                 *wide = x.into();
@@ -65,26 +94,11 @@ impl<const Q: usize> Queries<Q> {
             step *= 1.01;
             in_steps(action, step, most, whole);
         }
-        let (lost, kept) = (lost(action, whole, step), step * length(whole));
-        let (per_step, defined) = (1.0 / step, defined(rough.dimensions, size, rough.longest, 0));
-        let (mut cluster, mut centre) = (usize::MAX, 0.0);
-        for (meanings, group) in meanings.iter_mut().zip(rough.groups()) {
-            if cluster != group.cluster {
-                (cluster, centre) = (group.cluster, dot(action, rough.centre(group.cluster)));
-            }
-            // Lengths, and this sum itself, are rounded.
-            let margin = (lost * group.longest + kept * group.lost + defined) * (1.0 + 1e-6);
-            let step = step * group.step * unit;
-            // A sum is a whole number, and was rounded down to a whole number of units.
-            let dropped = step * (1.0 - 1.0 / unit);
-            // A product and a sum in single precision, of numbers that were rounded to it: five roundings.
-            let slack = ROUNDINGS * (centre.abs() + margin + dropped + step * most_sum / unit) + LEAST;
-            meanings[n] = Meaning {
-                most: centre + margin + dropped,
-                per_step: per_step * group.per_step / unit,
-                low: (centre - margin - slack) as f32,
-                step: step as f32,
-            };
+        (rounded.step[n], rounded.per_step[n]) = (step, 1.0 / step);
+        (rounded.lost[n], rounded.kept[n]) = (lost(action, whole, step), step * length(whole));
+        rounded.defined[n] = defined(rough.dimensions, size, rough.longest, 0);
+        for (scores, centre) in centres.iter_mut().zip(rough.centres()) {
+            scores[n] = dot(action, centre);
         }
         for (word, whole) in words.0[n].iter_mut().zip(whole.as_flattened().as_chunks::<4>().0) {
             *word = u32::from_le_bytes(whole.map(|x| (x + (bias + UNITS)).to_bits() as u8));
@@ -92,20 +106,51 @@ impl<const Q: usize> Queries<Q> {
         true
     }
 
-    /// A score of bytes that all are above that may reach `threshold`, of those in a group.
+    /// Finds what scores mean, for all queries of a group side by side.
     #[inline(always)]
-    pub(super) fn bar(&self, n: usize, group: usize, threshold: f64) -> f64 {
-        let Meaning { most, per_step, .. } = self.meanings[group][n];
-        // What reaches a whole number is above the one before: and one more, as this is rounded.
-        let bar = ((threshold - most) * per_step).floor() - 1.0;
-        if bar.is_nan() { f64::NEG_INFINITY } else { bar }
+    fn find_meanings(&mut self, rough: &Rough, rounded: &Rounded<Q>) {
+        let Layout { most_sum, unit, .. } = rough.layout;
+        // A sum is a whole number, and was rounded down to a whole number of units.
+        let dropped_steps = 1.0 - 1.0 / unit;
+        for (meanings, group) in self.meanings.iter_mut().zip(rough.groups()) {
+            let centres = &self.centres[group.cluster];
+            for n in 0..Q {
+                let (lost, kept, centre) = (rounded.lost[n], rounded.kept[n], centres[n]);
+                // Lengths, and this sum itself, are rounded.
+                let margin = (lost * group.longest + kept * group.lost + rounded.defined[n]) * (1.0 + 1e-6);
+                let step = rounded.step[n] * group.step * unit;
+                let dropped = step * dropped_steps;
+                // A product and a sum in single precision, of numbers that were rounded to it: five roundings.
+                let slack = ROUNDINGS * (centre.abs() + margin + dropped + step * most_sum / unit) + LEAST;
+                meanings.most[n] = centre + margin + dropped;
+                meanings.per_step[n] = rounded.per_step[n] * group.per_step / unit;
+                meanings.low[n] = (centre - margin - slack) as f32;
+                meanings.step[n] = step as f32;
+            }
+        }
+    }
+
+    /// Scores of bytes that all are above that may reach `thresholds`, of those in a group.
+    #[inline(always)]
+    pub(super) fn bars<B: Bytes>(&self, group: usize, thresholds: &[f32; Q], bars: &mut [B::Score; Q]) {
+        let Meanings { most, per_step, .. } = &self.meanings[group];
+        for n in 0..Q {
+            bars[n] = B::floor(bar(most[n], per_step[n], thresholds[n]));
+        }
+    }
+
+    /// One of them.
+    #[inline(always)]
+    pub(super) fn bar(&self, n: usize, group: usize, threshold: f32) -> f64 {
+        let Meanings { most, per_step, .. } = &self.meanings[group];
+        bar(most[n], per_step[n], threshold)
     }
 
     /// What the score of an item in a group is at least, by its score of bytes.
     #[inline(always)]
     pub(super) fn at_least(&self, n: usize, group: usize, score: i32) -> f32 {
-        let Meaning { low, step, .. } = self.meanings[group][n];
-        low + step * score as f32
+        let Meanings { low, step, .. } = &self.meanings[group];
+        low[n] + step[n] * score as f32
     }
 
     /// Raises `shares` to what an item's score is at least in each of them, by a group's greatest scores of bytes there;
@@ -119,7 +164,8 @@ impl<const Q: usize> Queries<Q> {
         none: i32,
         shares: &mut [f32],
     ) {
-        let Meaning { low, step, .. } = self.meanings[group][n];
+        let Meanings { low, step, .. } = &self.meanings[group];
+        let (low, step) = (low[n], step[n]);
         // In eights of numbers as wide as each other: so they become vectors.
         for (shares, greatest) in shares.as_chunks_mut::<8>().0.iter_mut().zip(greatest.as_chunks::<8>().0) {
             let (mut wide, mut least) = ([0_i32; 8], [0.0_f32; 8]);
@@ -137,6 +183,14 @@ impl<const Q: usize> Queries<Q> {
             }
         }
     }
+}
+
+/// A score of bytes that all are above whose score may reach `threshold`.
+#[inline(always)]
+fn bar(most: f64, per_step: f64, threshold: f32) -> f64 {
+    // What reaches a whole number is above the one before: and one more, as this is rounded.
+    let bar = ((f64::from(threshold) - most) * per_step).floor() - 1.0;
+    if bar.is_nan() { f64::NEG_INFINITY } else { bar }
 }
 
 /// Added to a whole number, makes its last byte the last one of the sum's bits, below 0 too.

@@ -132,9 +132,9 @@ impl Rough {
         &self.groups
     }
 
-    /// A cluster's centre, `[D/8]`.
-    pub(super) fn centre(&self, cluster: usize) -> &[Eight] {
-        &self.centres[cluster]
+    /// The clusters' centres, `[D/8]` each.
+    pub(super) fn centres(&self) -> &[Vec<Eight>] {
+        &self.centres
     }
 
     pub(super) fn width(&self) -> usize {

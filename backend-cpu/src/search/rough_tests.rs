@@ -9,10 +9,11 @@ use recsim_core::world::lists_by_brute_force;
 
 use super::amx::Amx;
 use super::avx2::in_16_bits;
-use super::bytes::{Bytes, Layout, TOGETHER, WORDS};
+use super::bytes::{Bytes, Layout, WORDS};
+use super::defined::{TOGETHER, with_avx2, with_avx512};
 use super::in_bytes::Way;
 use super::panel::{self, Vectors};
-use super::queries::{Meaning, Queries};
+use super::queries::{Meanings, Queries};
 use super::rough::Rough;
 use super::scan::Scan;
 use crate::InstructionSet;
@@ -41,7 +42,7 @@ proptest! {
             let rough = tables.rough(layout);
             let mut queries = Queries::<1>::new(&rough);
             for action in tables.queries.chunks_exact(tables.dimensions) {
-                prop_assert!(queries.set(&rough, 0, action), "the numbers are finite");
+                prop_assert!(queries.set(&rough, action), "the numbers are finite");
                 for Item { group, row, in_bytes } in items(&rough, &queries.words.0[0]) {
                     let due = score(action, &row);
                     prop_assert!(in_bytes > layout.no_score, "it is not taken for nobody");
@@ -49,7 +50,7 @@ proptest! {
                     queries.raise(0, group, &[in_bytes; 8], layout.no_score, &mut share);
                     prop_assert_eq!(share, [queries.at_least(0, group, in_bytes); 8]);
                     prop_assert!(share[0] <= due);
-                    prop_assert!(queries.bar(0, group, due.into()) < in_bytes.into(), "it may reach its own score");
+                    prop_assert!(queries.bar(0, group, due) < in_bytes.into(), "it may reach its own score");
                 }
             }
         }
@@ -72,11 +73,11 @@ fn the_margin_is_no_larger_than_it_must_be() {
 fn reaches_its_margin(layout: Layout, dimensions: usize, items: &[f32], action: &[f32], item: usize) {
     let rough = Rough::new(layout, items, dimensions, |_| 0).expect("finite numbers");
     let mut queries = Queries::<1>::new(&rough);
-    assert!(queries.set(&rough, 0, action), "finite numbers");
+    assert!(queries.set(&rough, action), "finite numbers");
     let in_bytes = self::items(&rough, &queries.words.0[0])[item].in_bytes;
     let due = f64::from(score(action, &items[item * dimensions..][..dimensions]));
     // The centre is 0, and what is most by a score of bytes of 0 the margin.
-    let [Meaning { most: margin, per_step, .. }] = queries.meanings[0];
+    let Meanings { most: [margin], per_step: [per_step], .. } = queries.meanings[0];
     let off = (due - f64::from(in_bytes) / per_step).abs();
     assert!(off <= margin && off > 0.999 * margin, "{off} of {margin}: {layout:?}");
 }
@@ -162,21 +163,26 @@ fn a_search_gives_up_where_too_many_items_must_be_scored() {
 fn numbers_that_are_not_finite_or_too_large_are_left_to_plain_loops() {
     assert!(Rough::new(in_16_bits(8), &[1.0, f32::NAN], 1, |_| 0).is_none());
     let rough = Rough::new(in_16_bits(8), &[1e20, -1e20], 1, |_| 0).expect("finite numbers");
-    let sets = |action| Queries::<1>::new(&rough).set(&rough, 0, &[action]);
+    let sets = |action| Queries::<1>::new(&rough).set(&rough, &[action]);
     assert!(sets(1e16));
     assert!(![1e17, f32::INFINITY, f32::NAN].into_iter().any(sets));
 }
 
 #[test]
 fn scores_worked_out_together_are_those_that_decide() {
-    let Some(bytes) = V3::try_new() else { return };
     for dimensions in 1..40 {
         let key = Key::new(dimensions as u64, Purpose::World);
         let numbers =
             |key: Key| -> Vec<f32> { (0..dimensions as u64).map(|d| normal_pair(key.with(d))[0]).collect() };
-        let (action, rows) = (numbers(key.with(0)), [1, 2, 3, 4, 5, 6, 7, 8].map(|row| numbers(key.with(row))));
-        let together = bytes.defined(&action, rows.each_ref().map(|row| &row[..]));
-        assert_eq!(together, rows.each_ref().map(|row| score(&action, row)));
+        let action = numbers(key.with(0));
+        let rows: [_; TOGETHER] = std::array::from_fn(|row| numbers(key.with(1 + row as u64)));
+        let (rows, due) = (rows.each_ref().map(|row| &row[..]), rows.each_ref().map(|row| score(&action, row)));
+        if let Some(vectors) = V3::try_new() {
+            assert_eq!(vectors.vectorize(|| with_avx2(vectors, &action, rows)), due);
+        }
+        if let Some(vectors) = Vnni::try_new() {
+            assert_eq!(vectors.vectorize(|| with_avx512(vectors, &action, rows)), due);
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use pulp::NullaryFnOnce;
 use pulp::bytemuck::{Zeroable, cast_slice};
 use recsim_core::slate::Best;
 
-use super::bytes::{Bytes, TOGETHER};
+use super::bytes::Bytes;
+use super::defined::TOGETHER;
 use super::greatest::Greatest;
 use super::queries::Queries;
 use super::rough::Rough;
@@ -58,10 +59,12 @@ struct Block<B: Bytes, const Q: usize> {
     queries: Queries<Q>,
     /// How many there are, Q but in the last block.
     count: usize,
-    /// `[groups]`: no score that is not above may reach a query's list.
+    /// Items that a query's list holds.
+    list: usize,
+    /// What the last score of a query's list is at least.
+    floors: [f32; Q],
+    /// `[groups]`: no score that is not above may reach the floor.
     bars: Vec<[B::Score; Q]>,
-    /// What the best scores so far are at least, greatest first; as many as a list holds.
-    floors: [Vec<f32>; Q],
     /// Items above the bar.
     found: [Vec<Found>; Q],
     greatest: Greatest<B, Q>,
@@ -83,8 +86,9 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
         Self {
             queries: Queries::new(rough),
             count: 0,
+            list,
+            floors: [f32::INFINITY; Q],
             bars: vec![[B::floor(f64::INFINITY); Q]; rough.groups().len()],
-            floors: from_fn(|_| vec![f32::NEG_INFINITY; list]),
             found: from_fn(|_| Vec::new()),
             greatest: Greatest::new(rough, list, part),
             part,
@@ -95,15 +99,12 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
     /// are more, or scores may not be finite.
     #[inline(always)]
     fn search(&mut self, bytes: B, rough: &Rough, queries: &[f32], most: usize) -> bool {
-        // Where queries are missing, bars stay up.
         self.count = queries.len() / rough.dimensions;
-        self.bars.fill([B::floor(f64::INFINITY); Q]);
-        for (n, action) in queries.chunks_exact(rough.dimensions).enumerate() {
-            self.floors[n].fill(f32::NEG_INFINITY);
-            self.found[n].clear();
-            if !self.queries.set(rough, n, action) {
-                return false;
-            }
+        // Where queries are missing, bars stay up.
+        self.floors.fill(f32::INFINITY);
+        self.found.iter_mut().for_each(Vec::clear);
+        if !self.queries.set(rough, queries) {
+            return false;
         }
         let part = self.part;
         let (groups, mut panels) = rough.panels();
@@ -111,9 +112,11 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
             if n == 0 {
                 self.begin(bytes, groups, &mut panels);
             } else {
+                self.raise_floors();
+                self.set_bars();
                 self.go_on(bytes, n * part, groups, &mut panels);
             }
-            if self.raise_bars() > most {
+            if self.found.iter().map(Vec::len).sum::<usize>() > most {
                 return false;
             }
         }
@@ -126,9 +129,9 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
         let mut again = panels.clone();
         self.greatest.set(bytes, &self.queries, groups, panels);
         for n in 0..self.count {
-            let least = self.greatest.least(n);
-            self.set_bars(n, least);
+            self.floors[n] = self.greatest.least(n);
         }
+        self.set_bars();
         let mut first = 0;
         for groups in groups.chunk_by(|a, b| a == b) {
             let mut panels = again.by_ref().take(groups.len());
@@ -136,9 +139,8 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
             if !self.greatest.reaches(bytes, groups[0] as usize, bars) {
                 panels.for_each(drop);
             } else if B::KEEPS {
-                let Self { queries, floors, found, greatest, .. } = self;
-                for (n, scores) in (first..).zip(&greatest.kept[first..][..groups.len()]) {
-                    find(bytes, queries, floors, found, n, groups[0], scores, bars);
+                for (n, scores) in (first..).zip(&self.greatest.kept[first..][..groups.len()]) {
+                    find(bytes, &mut self.found, n, groups[0], scores, bars);
                 }
                 panels.for_each(drop);
             } else {
@@ -151,78 +153,85 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
     /// Finds what is above them in a part, whose panels are those from `first` on.
     #[inline(always)]
     fn go_on<'a>(&mut self, bytes: B, first: usize, groups: &[u32], panels: &mut impl Iterator<Item = &'a [u32]>) {
-        let Self { queries, bars, floors, found, .. } = self;
+        let Self { queries, bars, found, .. } = self;
         let mut both = [[B::Scores::zeroed(); Q]; 2];
         let [mut scores, mut before] = both.each_mut();
         let mut last = None;
         for ((n, &group), panel) in (first..).zip(groups).zip(panels) {
             bytes.score(&queries.words.0, panel, scores);
             if let Some((n, group)) = last.replace((n, group)) {
-                find(bytes, queries, floors, found, n, group, before, &bars[group as usize]);
+                find(bytes, found, n, group, before, &bars[group as usize]);
             }
             std::mem::swap(&mut scores, &mut before);
         }
         if let Some((n, group)) = last {
-            find(bytes, queries, floors, found, n, group, before, &bars[group as usize]);
+            find(bytes, found, n, group, before, &bars[group as usize]);
         }
     }
 
-    /// Sets the bars by what has been found, and returns how much that still is.
+    /// Raises the floors by what has been found, and leaves of it what is not below.
     #[inline(always)]
-    fn raise_bars(&mut self) -> usize {
-        let mut count = 0;
-        for n in 0..self.count {
-            if let Some(&floor) = self.floors[n].last() {
-                self.set_bars(n, floor);
+    fn raise_floors(&mut self) {
+        let Self { queries, count, list, floors, found, .. } = self;
+        for (n, (floor, found)) in floors.iter_mut().zip(found).enumerate().take(*count) {
+            let mut least: Vec<f32> = found.iter().map(|item| item.at_least(queries, n)).collect();
+            if let Some(nth) = list.checked_sub(1).filter(|&nth| nth < least.len()) {
+                *floor = *least.select_nth_unstable_by(nth, |a, b| b.total_cmp(a)).1;
             }
-            let Self { found, bars, .. } = self;
-            found[n].retain(|found| found.score > bars[found.group as usize][n].into());
-            count += found[n].len();
+            found.retain(|item| item.reaches::<B, Q>(queries, n, *floor));
         }
-        count
     }
 
     #[inline(always)]
-    fn set_bars(&mut self, n: usize, threshold: f32) {
+    fn set_bars(&mut self) {
         for (group, bars) in self.bars.iter_mut().enumerate() {
-            bars[n] = B::floor(self.queries.bar(n, group, threshold.into()));
+            self.queries.bars::<B>(group, &self.floors, bars);
         }
     }
 
     /// Scores what has been found for a query in the defined order: first what is best by its score of bytes, and then of
-    /// the rest what is not below that.
+    /// the rest what may still be in the list.
     #[inline(always)]
     fn decide(&mut self, bytes: B, rough: &Rough, n: usize, action: &[f32], best: &mut Best<'_>) {
-        let Some(&floor) = self.floors[n].last() else { return };
+        let Self { queries, floors, found, .. } = self;
+        let (floor, found) = (floors[n], &mut found[n]);
         let mut first = 0;
-        for place in 0..self.found[n].len() {
-            let Found { group, score, .. } = self.found[n][place];
-            if self.queries.at_least(n, group as usize, score) >= floor {
-                self.found[n].swap(first, place);
+        for place in 0..found.len() {
+            if found[place].at_least(queries, n) >= floor {
+                found.swap(first, place);
                 first += 1;
             }
         }
-        enter(bytes, rough, action, &self.found[n][..first], best);
-        self.set_bars(n, best.threshold());
+        enter(bytes, rough, action, &found[..first], best);
         let mut kept = first;
-        for place in first..self.found[n].len() {
-            let found = self.found[n][place];
-            if found.score > self.bars[found.group as usize][n].into() {
-                self.found[n][kept] = found;
+        for place in first..found.len() {
+            if found[place].reaches::<B, Q>(queries, n, best.threshold()) {
+                found.swap(kept, place);
                 kept += 1;
             }
         }
-        enter(bytes, rough, action, &self.found[n][first..kept], best);
+        enter(bytes, rough, action, &found[first..kept], best);
+    }
+}
+
+impl Found {
+    /// What its score is at least.
+    #[inline(always)]
+    fn at_least<const Q: usize>(self, queries: &Queries<Q>, n: usize) -> f32 {
+        queries.at_least(n, self.group as usize, self.score)
+    }
+
+    /// Whether its score may reach a threshold.
+    #[inline(always)]
+    fn reaches<B: Bytes, const Q: usize>(self, queries: &Queries<Q>, n: usize, threshold: f32) -> bool {
+        self.score > B::floor(queries.bar(n, self.group as usize, threshold)).into()
     }
 }
 
 /// Finds the items of a panel that are above the bar.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "a block's tables, which are borrowed one by one")]
 fn find<B: Bytes, const Q: usize>(
     bytes: B,
-    queries: &Queries<Q>,
-    floors: &mut [Vec<f32>; Q],
     found: &mut [Vec<Found>; Q],
     panel: usize,
     group: u32,
@@ -239,7 +248,6 @@ fn find<B: Bytes, const Q: usize>(
             bits &= bits - 1;
             let score = cast_slice::<_, B::Score>(std::slice::from_ref(&scores[n]))[lane].into();
             found[n].push(Found { place: (panel * B::LAYOUT.width() + lane) as u32, group, score });
-            insert(&mut floors[n], queries.at_least(n, group as usize, score));
         }
     }
 }
@@ -255,18 +263,5 @@ fn enter<B: Bytes>(bytes: B, rough: &Rough, action: &[f32], found: &[Found], bes
                 best.push(item, score);
             }
         }
-    }
-}
-
-/// Inserts a number into some that are sorted, greatest first, and drops the last.
-#[inline(always)]
-fn insert(sorted: &mut [f32], number: f32) {
-    let mut place = sorted.len();
-    while place > 0 && sorted[place - 1] < number {
-        place -= 1;
-        if place + 1 < sorted.len() {
-            sorted[place + 1] = sorted[place];
-        }
-        sorted[place] = number;
     }
 }

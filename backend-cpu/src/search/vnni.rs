@@ -4,7 +4,8 @@ use std::arch::x86_64::__m512i;
 
 use pulp::cast;
 
-use super::bytes::{Bytes, Layout, TOGETHER, WORDS, defined};
+use super::bytes::{Bytes, Layout, WORDS};
+use super::defined::{TOGETHER, with_avx512};
 use super::panel::{Vectors, score};
 use crate::instructions::Vnni;
 
@@ -50,7 +51,7 @@ impl Bytes for Vnni {
 
     #[inline(always)]
     fn defined(self, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
-        defined(self.v3(), action, rows)
+        with_avx512(self, action, rows)
     }
 }
 
