@@ -113,9 +113,9 @@ impl<const Q: usize> Queries<Q> {
         // A sum is a whole number, and was rounded down to a whole number of units.
         let dropped_steps = 1.0 - 1.0 / unit;
         for (meanings, group) in self.meanings.iter_mut().zip(rough.groups()) {
-            let centres = &self.centres[group.cluster];
-            for n in 0..Q {
-                let (lost, kept, centre) = (rounded.lost[n], rounded.kept[n], centres[n]);
+            let scores = &self.centres[group.cluster];
+            for (n, &centre) in scores.iter().enumerate() {
+                let (lost, kept) = (rounded.lost[n], rounded.kept[n]);
                 // Lengths, and this sum itself, are rounded.
                 let margin = (lost * group.longest + kept * group.lost + rounded.defined[n]) * (1.0 + 1e-6);
                 let step = rounded.step[n] * group.step * unit;
