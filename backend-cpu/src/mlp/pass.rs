@@ -128,17 +128,17 @@ impl Pass {
     pub(crate) fn backward(&mut self, layout: &Layout, weights: &Weights, slope: &[f32], gradient: &mut [f32]) {
         let Self { processor, rows, boost, input, layers, slopes: [above, below] } = self;
         let (processor, rows) = (*processor, *rows);
-        above.clear();
-        above.extend_from_slice(slope);
+        // They only become larger: what is not needed now is left as it is.
+        let (mut above, mut below) = (above, below);
+        above[..slope.len()].copy_from_slice(slope);
         for (depth, layer) in layout.layers().iter().enumerate().rev() {
             let upper = layout.layers().get(depth + 1);
             let (before, after) = layers.split_at_mut(depth);
             let input = Matrix::new(before.last().map_or(input, |layer| &layer.output), rows);
             let LayerPass { output, normalised, batch, slopes } = &mut after[0];
             let wide = processor.features();
-            below.resize(layer.outputs * rows, 0.0);
             slopes.resize(layer.outputs, Slopes::default());
-            below
+            below[..layer.outputs * rows]
                 .par_chunks_mut(wide * rows)
                 .zip(gradient[layer.weight.clone()].par_chunks_mut(wide * layer.inputs))
                 .zip(slopes.par_chunks_mut(wide))
@@ -151,7 +151,8 @@ impl Pass {
                         Some(upper) => {
                             let weight = Matrix::new(&weights.parameters[upper.weight.clone()], upper.inputs);
                             let weight = weight.columns(&features).transposed();
-                            multiply(processor, slope, weight, Matrix::new(above, rows), Onto::Replace);
+                            let above = Matrix::new(&above[..upper.outputs * rows], rows);
+                            multiply(processor, slope, weight, above, Onto::Replace);
                         }
                     }
                     vectorised(
@@ -177,7 +178,7 @@ impl Pass {
                     multiply(processor, gradient, Matrix::new(slope, rows), input.transposed(), Onto::Add);
                 });
             add_slopes(layer, slopes, gradient);
-            std::mem::swap(above, below);
+            std::mem::swap(&mut above, &mut below);
         }
     }
 

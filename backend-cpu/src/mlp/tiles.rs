@@ -45,10 +45,17 @@ pub(super) fn fill(arch: Arch, to: &mut [Block], side: Side, table: Matrix<'_>, 
                 let (transposed, lying) = table.window([line, term], TWO);
                 let mut filled = 0;
                 for (numbers, (start, lying)) in numbers.iter_mut().zip(lying) {
-                    for (lane, (number, &found)) in numbers.iter_mut().zip(lying).enumerate() {
-                        *number = value(found, start + lane);
+                    // Most are whole: their length is known then.
+                    if let Ok(lying) = <&[f32; TWO]>::try_from(lying) {
+                        for (lane, (number, &found)) in numbers.iter_mut().zip(lying).enumerate() {
+                            *number = value(found, start + lane);
+                        }
+                    } else {
+                        for (lane, (number, &found)) in numbers.iter_mut().zip(lying).enumerate() {
+                            *number = value(found, start + lane);
+                        }
+                        numbers[lying.len()..].fill(0.0);
                     }
-                    numbers[lying.len()..].fill(0.0);
                     filled += 1;
                 }
                 numbers[filled..].fill([0.0; TWO]);
