@@ -82,7 +82,7 @@ pub fn sigmoid<T: Real>(x: T) -> T {
 }
 
 macro_rules! real {
-    ($t:ty, $exp:ident, $tanh:ident, $sqrt:ident, $fma:ident) => {
+    ($t:ty, $exp:ident, $nothing:literal, $tanh:ident, $sqrt:ident, $fma:ident) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -96,7 +96,9 @@ macro_rules! real {
             }
             #[inline]
             fn exp(self) -> Self {
-                libm::$exp(self)
+                // The same bits sooner: libm divides for the sake of a flag, which takes a hundred times as long where the
+                // result is no normal number.
+                if self < $nothing { 0.0 } else { libm::$exp(self) }
             }
             #[inline]
             fn tanh(self) -> Self {
@@ -121,5 +123,23 @@ macro_rules! real {
         }
     };
 }
-real!(f32, expf, tanhf, sqrtf, fmaf);
-real!(f64, exp, tanh, sqrt, fma);
+real!(f32, expf, -104.0, tanhf, sqrtf, fmaf);
+real!(f64, exp, -746.0, tanh, sqrt, fma);
+
+#[cfg(test)]
+mod tests {
+    use super::Real;
+
+    #[test]
+    fn what_is_nothing_is_known_sooner_and_is_the_same() {
+        for power in
+            [-1e30_f64, -1e4, -746.1, -746.0, -745.2, -745.0, -104.1, -104.0, -103.9, -88.0, -1.0, 0.0, 90.0]
+        {
+            assert_eq!(Real::exp(power).to_bits(), libm::exp(power).to_bits(), "{power}");
+            let power = power as f32;
+            assert_eq!(Real::exp(power).to_bits(), libm::expf(power).to_bits(), "{power}");
+        }
+        assert!(Real::exp(f32::NAN).is_nan() && Real::exp(f64::NAN).is_nan());
+        assert_eq!((Real::exp(f32::NEG_INFINITY), Real::exp(f64::NEG_INFINITY)), (0.0, 0.0));
+    }
+}
