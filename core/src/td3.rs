@@ -230,18 +230,19 @@ impl UpdateKeys {
         Self { sample: key(Purpose::Sample), noise: key(Purpose::TargetNoise), dropout: key(Purpose::Dropout) }
     }
 
-    /// The stream of a hidden layer's dropout: [`kept`] of it at (row, column).
+    /// The stream of a hidden layer's dropout: [`kept`] of it by row and column.
     pub fn dropout_of(&self, network: Network, layer: usize) -> Key {
         self.dropout.with(network as u64).with(layer as u64)
     }
 }
 
-/// Four neighbouring units' fates at once: bit `i` of the result is set if unit `4 * column_of_four + i` of `row` is kept.
+/// Four neighbouring units' fates at once: bit `i` of the result is set if unit `4 * column_of_four + i` is kept. `row` is the
+/// row's stream of its layer's, [`UpdateKeys::dropout_of`].
 ///
 /// Each unit has 16 of the key's bits, and is kept if they are at least `threshold`: see [`dropout_threshold`].
 #[inline]
-pub fn kept(layer: Key, row: u64, column_of_four: u64, threshold: u16) -> u8 {
-    let bits = layer.with(row).with(column_of_four).bits();
+pub fn kept(row: Key, column_of_four: u64, threshold: u16) -> u8 {
+    let bits = row.with(column_of_four).bits();
     (0..4).fold(0, |kept, unit| kept | (u8::from((bits >> (16 * unit)) as u16 >= threshold) << unit))
 }
 
@@ -271,7 +272,7 @@ mod tests {
         let keys = UpdateKeys::new(1, 2);
         let kept_of = |network, layer| {
             let key = keys.dropout_of(network, layer);
-            core::array::from_fn(|row| kept(key, row as u64, 3, dropout_threshold(0.5)))
+            core::array::from_fn(|row| kept(key.with(row as u64), 3, dropout_threshold(0.5)))
         };
         let found = [(Network::Actor, 0), (Network::Critic1, 1), (Network::Critic2, 2)]
             .map(|(network, layer)| kept_of(network, layer));

@@ -132,7 +132,7 @@ fn dropout_drops_its_share_and_neighbouring_units_apart() {
         let threshold = dropout_threshold(share);
         let mut patterns = [0_u64; 16];
         for n in 0..DRAWS {
-            patterns[usize::from(kept(layer, n / 128, n % 128, threshold))] += 1;
+            patterns[usize::from(kept(layer.with(n / 128), n % 128, threshold))] += 1;
         }
         let keep = 1.0 - f64::from(threshold) / 65_536.0;
         let probability = |pattern: usize| {

@@ -285,23 +285,20 @@ struct Fate {
 impl Fate {
     /// `output` is `[features, rows]` from feature `first` on.
     fn befall(&self, output: &mut [f32], first: usize, rows: usize) {
-        let fours = output.len().div_ceil(4 * rows);
-        let mut fates = vec![0b1111; fours * rows];
+        let keys: Vec<Key> = (0..rows).map(|row| self.key.with(row as u64)).collect();
+        let mut fates = vec![0b1111; rows];
         vectorised(
             self.arch,
             #[inline(always)]
             || {
-                if self.threshold > 0 {
-                    // Row by row, so that a row's part of the key is worked out once.
-                    for row in 0..rows {
-                        for (four, fates) in fates.chunks_exact_mut(rows).enumerate() {
-                            fates[row] = kept(self.key, row as u64, (first / 4 + four) as u64, self.threshold);
+                for (four, output) in (first / 4..).zip(output.chunks_mut(4 * rows)) {
+                    if self.threshold > 0 {
+                        for (fates, &key) in fates.iter_mut().zip(&keys) {
+                            *fates = kept(key, four as u64, self.threshold);
                         }
                     }
-                }
-                for (output, fates) in output.chunks_mut(4 * rows).zip(fates.chunks_exact(rows)) {
                     for (unit, output) in output.chunks_exact_mut(rows).enumerate() {
-                        for (output, fates) in output.iter_mut().zip(fates) {
+                        for (output, fates) in output.iter_mut().zip(&fates) {
                             // Without a branch: half of all units are below 0, at random. A NaN stays one, so that
                             // the loss shows it.
                             let kept = u32::from(fates >> unit & 1).wrapping_neg();

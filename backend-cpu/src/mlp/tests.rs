@@ -179,7 +179,7 @@ fn mask(layer: &Layer, depth: usize, dropout: &Dropout) -> Vec<f32> {
     let threshold = dropout_threshold(dropout.share);
     let of = |place: usize| {
         let (feature, row) = (place / ROWS, place % ROWS);
-        let kept = kept(key, row as u64, feature as u64 / 4, threshold) >> (feature % 4) & 1 == 1;
+        let kept = kept(key.with(row as u64), feature as u64 / 4, threshold) >> (feature % 4) & 1 == 1;
         if kept { dropout_boost(threshold) as f32 } else { 0.0 }
     };
     (0..layer.outputs * ROWS).map(of).collect()

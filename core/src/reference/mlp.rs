@@ -178,7 +178,7 @@ fn rectify_and_drop<T: Real>(z: &mut [T], width: usize, depth: usize, mode: Mode
     let keeps = |place: usize| {
         drop.is_none_or(|(key, threshold)| {
             let (row, column) = (place / width, place % width);
-            kept(key, row as u64, (column / 4) as u64, threshold) >> (column % 4) & 1 == 1
+            kept(key.with(row as u64), (column / 4) as u64, threshold) >> (column % 4) & 1 == 1
         })
     };
     let gate: Vec<T> =
