@@ -7,7 +7,8 @@ use pulp::Arch;
 
 use crate::mlp::Multiplier;
 
-/// An instruction set. Learning is reproducible on one of them; the users' side gives the same bits on all.
+/// An instruction set. Networks, their actions and their learning, are reproducible on one of them; given the same actions, the
+/// users' side gives the same bits on all.
 ///
 /// ```
 /// use recsim_backend_cpu::InstructionSet;

@@ -251,8 +251,8 @@ pub(crate) struct SettingsArguments {
     /// Threads; one per core if not given. They change no result
     #[arg(long, value_name = "N")]
     threads: Option<u32>,
-    /// The instruction set: amx, avx512, avx2, neon or portable; the best if not given. Learning is reproducible on one of
-    /// them, bit for bit
+    /// The instruction set: amx, avx512, avx2, neon or portable; the best if not given. A run is reproducible on
+    /// one of them, bit for bit
     #[arg(long, value_name = "SET")]
     isa: Option<String>,
     /// How cuda multiplies matrices: float32, tf32 or bf16; float32 if not given

@@ -35,7 +35,7 @@ pub(crate) struct About {
     pub(crate) backend: String,
     /// Threads in use.
     pub(crate) threads: usize,
-    /// The instruction set in use, of a GPU with the precision of products: learning is reproducible on one of them.
+    /// The instruction set in use, of a GPU with the precision of products: acting and learning are reproducible on one of them.
     pub(crate) instruction_set: String,
     /// The backend that checks every stage, if any.
     pub(crate) shadow: Option<String>,

@@ -186,8 +186,8 @@ pub struct Experiment {
     pub backend: String,
     /// Threads, or one per core. It changes no result.
     pub threads: Auto,
-    /// The CPU backend's instruction set: learning gives the same bits on every machine that has it. `auto` is the
-    /// machine's best.
+    /// The CPU backend's instruction set: networks act and learn with the same bits on every machine that has it. `auto` is
+    /// the machine's best.
     pub isa: String,
     /// How the CUDA backend multiplies matrices: `float32`, or, less exactly and faster, `tf32` or `bf16`. Actions, losses and
     /// weights depend on it, and no response to a given action does.
