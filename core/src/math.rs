@@ -96,8 +96,8 @@ macro_rules! real {
             }
             #[inline]
             fn exp(self) -> Self {
-                // The same bits sooner: libm divides for the sake of a flag, which takes a hundred times as long where the
-                // result is no normal number.
+                // The same bits sooner: libm divides for the sake of a flag, which takes many times as long where the quotient
+                // is no normal number.
                 if self < $nothing { 0.0 } else { libm::$exp(self) }
             }
             #[inline]
