@@ -6,7 +6,6 @@ use dfdx::losses::mse_loss;
 use dfdx::shapes::Rank0;
 use dfdx::tensor::{AsArray, PutTape, SplitTape, Tensor};
 use dfdx::tensor_ops::{Backward, MeanTo};
-use rayon::prelude::*;
 use recsim_core::adam::clip;
 use recsim_core::metrics::Losses;
 use recsim_core::net::Weights;
@@ -43,7 +42,8 @@ impl Agent {
         Self {
             processor,
             learner: learner.clone(),
-            networks: [0, 1, 2].map(|n| Net::new(processor, layouts[n], &state.networks[n])),
+            // The critics go side by side.
+            networks: [0, 1, 2].map(|n| Net::new(processor, n == 0, layouts[n], &state.networks[n])),
             targets: state.targets.clone(),
             frozen: OnceLock::new(),
             moments: state.moments.clone(),
@@ -61,12 +61,20 @@ impl Agent {
         keys: &UpdateKeys,
     ) -> Result<(), CpuError> {
         self.sample.draw(world, replay, self.learner.batch_size, keys)?;
-        // None of the three needs another one's numbers.
-        let (targets, values) = rayon::join(
-            || self.target_values(world, replay, keys),
-            || rayon::join(|| self.values(Network::Critic1, keys), || self.values(Network::Critic2, keys)),
-        );
-        self.step_critics(targets?, [values.0?, values.1?])
+        let mut targets = crate::error::table("target values", self.sample.rows, 0.0)?;
+        let mut values = [const { Ok(Vec::new()) }; 2];
+        let (agent, frozen) = (&*self, self.frozen_targets());
+        // None needs another one's numbers. In this order: the critics are cut into pieces, so whoever is done first helps.
+        rayon::scope_fifo(|scope| {
+            for tile in targets.chunks_mut(TILE).enumerate() {
+                scope.spawn_fifo(move |_| agent.target_values(frozen, world, replay, keys, tile));
+            }
+            for (values, network) in values.iter_mut().zip([Network::Critic1, Network::Critic2]) {
+                scope.spawn_fifo(move |_| *values = agent.values(network, keys));
+            }
+        });
+        let [values_1, values_2] = values;
+        self.step_critics(targets, [values_1?, values_2?])
     }
 
     pub(crate) fn improve_policy(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
@@ -80,46 +88,49 @@ impl Agent {
         Ok(())
     }
 
-    /// What the critics should say, `[rows]`: tiles of them go through all three targets.
-    fn target_values(&self, world: &World, replay: &Replay, keys: &UpdateKeys) -> Result<Vec<f32>, CpuError> {
-        let Self { processor, learner, sample, .. } = self;
-        let [actor, critics @ ..] = self.frozen.get_or_init(|| {
-            let frozen = |n: usize| Frozen::new(*processor, learner.layouts()[n], &self.targets[n]);
+    /// The targets, in evaluation mode.
+    fn frozen_targets(&self) -> &[Frozen; 3] {
+        self.frozen.get_or_init(|| {
+            let frozen = |n: usize| Frozen::new(self.processor, self.learner.layouts()[n], &self.targets[n]);
             let (actor, (critic_1, critic_2)) =
                 rayon::join(|| frozen(0), || rayon::join(|| frozen(1), || frozen(2)));
             [actor, critic_1, critic_2]
-        });
+        })
+    }
+
+    /// Fills in what the critics should say of a tile of rows, given its number: they go through all three targets.
+    fn target_values(
+        &self,
+        [actor, critics @ ..]: &[Frozen; 3],
+        world: &World,
+        replay: &Replay,
+        keys: &UpdateKeys,
+        (tile, values): (usize, &mut [f32]),
+    ) {
+        let Self { processor, learner, sample, .. } = self;
         let (max_action, discount) = (learner.max_action as f32, learner.discount as f32);
         let deviation = (learner.policy_noise * learner.max_action) as f32;
         let limit = (learner.noise_clip * learner.max_action) as f32;
         let disturb = |action, noise| smooth(tanh(action) * max_action, noise, deviation, limit, max_action);
-        let mut values = crate::error::table("target values", sample.rows, 0.0)?;
-        let tiles = values.par_chunks_mut(TILE).enumerate();
-        tiles.for_each_init(
-            || (Room::default(), Room::default(), Noise::default()),
-            |(policy, critic, noise), (tile, values)| {
-                let rows = tile * TILE..tile * TILE + values.len();
-                sample.next_states(world, replay, rows.clone(), policy.input(actor, rows.len()));
-                noise.add(processor.arch, keys.noise, rows.clone(), policy.evaluate(actor, rows.len()), disturb);
-                let [value_1, value_2] = critics.each_ref().map(|network| {
-                    let inputs =
-                        critic.input(network, rows.len()).chunks_exact_mut(learner.state() + learner.action());
-                    for (input, (state, action)) in inputs.zip(policy.passed(actor)) {
-                        let (to_state, to_action) = input.split_at_mut(state.len());
-                        to_state.copy_from_slice(state);
-                        to_action.copy_from_slice(action);
-                    }
-                    critic.evaluate(network, rows.len()).to_vec()
-                });
-                let rewards = &sample.reward[rows];
-                for (((value, &reward), value_1), value_2) in
-                    values.iter_mut().zip(rewards).zip(value_1).zip(value_2)
-                {
-                    *value = target_value(reward, discount, 1.0, value_1, value_2);
+        let rows = tile * TILE..tile * TILE + values.len();
+        Room::lend(|[policy, critic]| {
+            sample.next_states(world, replay, rows.clone(), policy.input(actor, rows.len()));
+            let actions = policy.evaluate(actor, rows.len());
+            Noise::default().add(processor.arch, keys.noise, rows.clone(), actions, disturb);
+            let [value_1, value_2] = critics.each_ref().map(|network| {
+                let inputs = critic.input(network, rows.len()).chunks_exact_mut(learner.state() + learner.action());
+                for (input, (state, action)) in inputs.zip(policy.passed(actor)) {
+                    let (to_state, to_action) = input.split_at_mut(state.len());
+                    to_state.copy_from_slice(state);
+                    to_action.copy_from_slice(action);
                 }
-            },
-        );
-        Ok(values)
+                critic.evaluate(network, rows.len()).to_vec()
+            });
+            let rewards = &sample.reward[rows];
+            for (((value, &reward), value_1), value_2) in values.iter_mut().zip(rewards).zip(value_1).zip(value_2) {
+                *value = target_value(reward, discount, 1.0, value_1, value_2);
+            }
+        });
     }
 
     /// A critic's values of the sample in training mode.
@@ -152,10 +163,12 @@ impl Agent {
         let dropout = Dropout { share: learner.dropout, keys: *keys, network: Network::Actor };
         let critic = &networks[Network::Critic1 as usize];
         let states = sample.states(learner.action());
-        let [output] = record([&networks[0]], [networks[0].forward(states, &dropout)?], sample.rows);
+        let (output, back) =
+            rayon::join(|| networks[0].forward(states, &dropout), || critic.there_and_back(learner.action()));
+        let [output] = record([&networks[0]], [output?], sample.rows);
         let action = squash(processor.arch, output, learner.max_action as f32);
         let (action, tape) = action.split_tape();
-        let values = value(critic, states, action.clone().put_tape(tape));
+        let values = value(critic, &back, states, action.clone().put_tape(tape));
         let size = action.put_tape(Default::default()).square().mean::<Rank0, _>();
         let loss = size * learner.action_l2 as f32 - values.mean::<Rank0, _>();
         self.losses.policy_updates += 1;

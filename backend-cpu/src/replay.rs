@@ -131,16 +131,8 @@ impl Sample {
         let (states, actions) = self.input.split_at_mut((replay.clusters + replay.dimensions) * rows);
         let place = &self.place;
         rayon::join(
-            || {
-                for (n, &place) in place.iter().enumerate() {
-                    fill_column(states, rows, n, state(world, replay, &replay.belief_before, place));
-                }
-            },
-            || {
-                for (n, &place) in place.iter().enumerate() {
-                    fill_column(actions, rows, n, replay.action[row(place, replay.dimensions)].iter().copied());
-                }
-            },
+            || turn(states, place, |place| state(world, replay, &replay.belief_before, place)),
+            || turn(actions, place, |place| replay.action[row(place, replay.dimensions)].iter().copied()),
         );
         Ok(())
     }
@@ -167,9 +159,21 @@ fn state(world: &World, replay: &Replay, beliefs: &[f32], place: usize) -> impl 
     seen.map(|(belief, scale)| belief * scale).chain(embedding)
 }
 
-fn fill_column(table: &mut [f32], columns: usize, column: usize, features: impl Iterator<Item = f32>) {
-    for (place, feature) in table[column..].iter_mut().step_by(columns).zip(features) {
-        *place = feature;
+/// Writes rows' features feature by feature: `[features, rows]`.
+fn turn<I: Iterator<Item = f32>>(table: &mut [f32], rows: &[usize], features: impl Fn(usize) -> I) {
+    /// Rows at a time: what lies side by side in the table is a line of the cache.
+    const ROWS: usize = 16;
+    let width = table.len() / rows.len();
+    let mut lying = Vec::with_capacity(ROWS * width);
+    for (block, places) in rows.chunks(ROWS).enumerate() {
+        lying.clear();
+        for &place in places {
+            lying.extend(features(place));
+        }
+        for (feature, table) in table.chunks_exact_mut(rows.len()).enumerate() {
+            let column = lying[feature..].iter().step_by(width);
+            table[block * ROWS..].iter_mut().zip(column).for_each(|(place, &number)| *place = number);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Evaluation mode: BatchNorm goes by its running statistics and nothing is dropped, so a row needs no other row.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use recsim_core::net::{Layer, Layout, NORM_EPSILON, Weights};
@@ -55,7 +56,17 @@ impl Back {
     }
 }
 
+thread_local! {
+    static ROOMS: RefCell<[Room; 2]> = RefCell::default();
+}
+
 impl Room {
+    /// Lends this thread's rooms, which live on: nothing is filled with zeros for every update. Meanwhile nothing may be handed
+    /// to other threads, as this one could take up what wants rooms too while it waits.
+    pub(crate) fn lend<R>(to: impl FnOnce(&mut [Self; 2]) -> R) -> R {
+        ROOMS.with_borrow_mut(to)
+    }
+
     /// The place of what goes in, `[rows, inputs]`, as the last call left it.
     pub(crate) fn input(&mut self, network: &Frozen, rows: usize) -> &mut [f32] {
         self.input.resize(network.inputs * rows, 0.0);

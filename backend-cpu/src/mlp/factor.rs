@@ -47,11 +47,17 @@ impl Factor {
             multiplier,
             inputs,
             outputs,
-            blocks: vec![Block::ZERO; blocks(inputs) * blocks(outputs)],
+            blocks: Vec::with_capacity(blocks(inputs) * blocks(outputs)),
             terms: terms.to_vec(),
         };
         tiled.terms.resize(outputs.next_multiple_of(TWO), 0.0);
-        fill(arch, &mut tiled.blocks, Side::Right, matrix.transposed(), |weight, _| weight);
+        for first in (0..outputs).step_by(TWO) {
+            let lines = matrix.columns(&(first..outputs.min(first + TWO))).transposed();
+            let place = tiled.blocks.len();
+            // Not all at once: zeros are still near when they are written over.
+            tiled.blocks.resize(place + blocks(inputs), Block::ZERO);
+            fill(arch, &mut tiled.blocks[place..], Side::Right, lines, |weight, _| weight);
+        }
         Self::Tiled(tiled)
     }
 

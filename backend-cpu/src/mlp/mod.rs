@@ -32,6 +32,7 @@ pub(crate) use tape::{Host, Net, Tape, record, squash, table, value};
 pub(crate) use tiles::Multiplier;
 pub(crate) use vector::vectorised;
 
+use crate::block::TWO;
 use crate::isa::Processor;
 
 /// Users that go through the actor together: what passes between two layers then stays in a core's second cache.
@@ -40,11 +41,14 @@ pub(crate) const ROWS: usize = 96;
 pub(crate) const TILE: usize = 256;
 
 impl Processor {
-    /// Features that are computed together in training mode; a multiple of 4 for the draws of Dropout. Fewer would feed more
-    /// threads, at a price: every tile of features brings the layer's input into order anew.
-    fn features(self) -> usize {
+    /// Features that are computed together in training mode, of a layer of so many; a multiple of 4 for the draws of Dropout.
+    /// Fewer would feed more threads, at a price: every tile of features brings the layer's input into order anew. It is worth
+    /// it where no other network goes side by side.
+    fn features(self, of: usize, alone: bool) -> usize {
         match self.multiplier {
+            // The `gemm` crate adds up in another order where there are few.
             None => 128,
+            Some(_) if alone => of.div_ceil(2).next_multiple_of(TWO).min(256),
             Some(_) => 256,
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Dropout {
 #[derive(Debug)]
 pub(crate) struct Pass {
     processor: Processor,
+    /// Whether no other network goes side by side.
+    alone: bool,
     rows: usize,
     /// What kept units are multiplied by.
     boost: f32,
@@ -69,8 +71,16 @@ struct Slopes {
 }
 
 impl Pass {
-    pub(crate) fn new(processor: Processor) -> Self {
-        Self { processor, rows: 0, boost: 1.0, input: Vec::new(), layers: Vec::new(), slopes: Default::default() }
+    pub(crate) fn new(processor: Processor, alone: bool) -> Self {
+        Self {
+            processor,
+            alone,
+            rows: 0,
+            boost: 1.0,
+            input: Vec::new(),
+            layers: Vec::new(),
+            slopes: Default::default(),
+        }
     }
 
     /// Room for all tables of a pass with so many rows, forwards and back.
@@ -113,7 +123,7 @@ impl Pass {
                 boost: self.boost,
             });
             after[0].forward(
-                self.processor,
+                (self.processor, self.alone),
                 layer,
                 weights,
                 Matrix::new(input, self.rows),
@@ -126,8 +136,8 @@ impl Pass {
 
     /// Adds the loss's gradient by the parameters to `gradient`, given that by the output, `[outputs, rows]`.
     pub(crate) fn backward(&mut self, layout: &Layout, weights: &Weights, slope: &[f32], gradient: &mut [f32]) {
-        let Self { processor, rows, boost, input, layers, slopes: [above, below] } = self;
-        let (processor, rows) = (*processor, *rows);
+        let Self { processor, alone, rows, boost, input, layers, slopes: [above, below] } = self;
+        let (processor, alone, rows) = (*processor, *alone, *rows);
         // They only become larger: what is not needed now is left as it is.
         let (mut above, mut below) = (above, below);
         above[..slope.len()].copy_from_slice(slope);
@@ -136,7 +146,7 @@ impl Pass {
             let (before, after) = layers.split_at_mut(depth);
             let input = Matrix::new(before.last().map_or(input, |layer| &layer.output), rows);
             let LayerPass { output, normalised, batch, slopes } = &mut after[0];
-            let wide = processor.features();
+            let wide = processor.features(layer.outputs, alone);
             slopes.resize(layer.outputs, Slopes::default());
             below[..layer.outputs * rows]
                 .par_chunks_mut(wide * rows)
@@ -200,14 +210,14 @@ impl Pass {
 impl LayerPass {
     fn forward(
         &mut self,
-        processor: Processor,
+        (processor, alone): (Processor, bool),
         layer: &Layer,
         weights: &Weights,
         input: Matrix<'_>,
         fate: Option<&Fate>,
         rows: usize,
     ) {
-        let (arch, wide) = (processor.arch, processor.features());
+        let (arch, wide) = (processor.arch, processor.features(layer.outputs, alone));
         let weight = &weights.parameters[layer.weight.clone()];
         let bias = &weights.parameters[layer.bias.clone()];
         let tiles = self.output.par_chunks_mut(wide * rows).enumerate();

@@ -38,14 +38,15 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    pub(crate) fn new(processor: Processor, layout: &Layout, weights: &Weights) -> Self {
+    /// `alone`: whether no other network learns side by side.
+    pub(crate) fn new(processor: Processor, alone: bool, layout: &Layout, weights: &Weights) -> Self {
         Self {
             processor,
             layout: Arc::new(layout.clone()),
             weights: Arc::new(weights.clone()),
             frozen: OnceLock::new(),
             slot: Host::default().zeros_like(&(layout.parameters(),)),
-            pass: Arc::new(Mutex::new(Pass::new(processor))),
+            pass: Arc::new(Mutex::new(Pass::new(processor, alone))),
         }
     }
 
@@ -75,6 +76,13 @@ impl Net {
     /// The network in evaluation mode.
     pub(crate) fn frozen(&self) -> &Frozen {
         self.frozen.get_or_init(|| Frozen::new(self.processor, &self.layout, &self.weights))
+    }
+
+    /// The way back through the network in evaluation mode, to so many of its last inputs; and the way forwards is ready.
+    pub(crate) fn there_and_back(&self, inputs: usize) -> Back {
+        let all = self.layout.inputs();
+        let back = || Back::new(self.processor, &self.layout, &self.weights, &(all - inputs..all));
+        rayon::join(back, || self.frozen()).0
     }
 }
 
@@ -131,20 +139,18 @@ pub(crate) fn squash(arch: Arch, output: Table<Tape>, max_action: f32) -> Table<
 }
 
 /// A critic's value, `[1, rows]`, in evaluation mode: of `state`, `[S, rows]`, and `action`, `[D, rows]`. The slope
-/// goes back to the action alone.
+/// goes back to the action alone, by the way that [`Net::there_and_back`] gives.
 ///
 /// With one output and rows that are independent, that slope is a table as large as the action; it is worked out on
 /// the way forwards, while the activations of a tile of rows are at hand.
-pub(crate) fn value(critic: &Net, state: &[f32], action: Table<Tape>) -> Table<Tape> {
+pub(crate) fn value(critic: &Net, back: &Back, state: &[f32], action: Table<Tape>) -> Table<Tape> {
     let (action, mut tape) = action.split_tape();
     let shape = *action.shape();
     let (dimensions, rows) = shape;
     let width = critic.layout.inputs();
-    let inputs = width - dimensions..width;
     let chosen = numbers(&action, shape);
-    let (network, back) =
-        rayon::join(|| critic.frozen(), || Back::new(critic.processor, &critic.layout, &critic.weights, &inputs));
-    let tile = |room: &mut Room, first: usize| {
+    let network = critic.frozen();
+    let tile = |[room, _]: &mut [Room; 2], first: usize| {
         let count = TILE.min(rows - first);
         let input = room.input(network, count);
         for (feature, column) in state.chunks_exact(rows).chain(chosen.chunks_exact(rows)).enumerate() {
@@ -152,10 +158,10 @@ pub(crate) fn value(critic: &Net, state: &[f32], action: Table<Tape>) -> Table<T
             places.zip(&column[first..first + count]).for_each(|(place, &number)| *place = number);
         }
         let values = room.evaluate(network, count).to_vec();
-        (values, room.slope_by_input(network, &back, count).to_vec())
+        (values, room.slope_by_input(network, back, count).to_vec())
     };
     let firsts: Vec<usize> = (0..rows).step_by(TILE).collect();
-    let tiles: Vec<_> = firsts.into_par_iter().map_init(Room::default, tile).collect();
+    let tiles: Vec<_> = firsts.into_par_iter().map(|first| Room::lend(|rooms| tile(rooms, first))).collect();
 
     let values = table(tiles.iter().flat_map(|(values, _)| values).copied().collect(), rows);
     let (from, to) = (values.ghost(), action.ghost());

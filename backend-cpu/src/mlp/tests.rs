@@ -25,7 +25,7 @@ fn the_gradient_is_that_of_stock_dfdx_operations() {
             let input = random(2, layout.inputs() * ROWS);
             let goal = table(random(3, layout.outputs() * ROWS), ROWS);
 
-            let net = Net::new(processor, &layout, &weights);
+            let net = Net::new(processor, true, &layout, &weights);
             let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
             let found = output.retaped::<dfdx::prelude::NoneTape>().as_vec();
             let mut gradients = (output - goal.clone()).square().mean::<Rank0, _>().backward();
@@ -53,10 +53,10 @@ fn a_step_along_the_gradient_changes_the_loss_by_its_norm() {
             let input = random(seed + 100, layout.inputs() * ROWS);
             let coefficient = random(seed + 200, layout.outputs() * ROWS);
             let loss = |weights: &Weights| {
-                let output = Net::new(processor, &layout, weights).forward(&input, &dropout).unwrap();
+                let output = Net::new(processor, true, &layout, weights).forward(&input, &dropout).unwrap();
                 output.iter().zip(&coefficient).map(|(&o, &c)| f64::from(o) * f64::from(c)).sum::<f64>()
             };
-            let net = Net::new(processor, &layout, &weights);
+            let net = Net::new(processor, true, &layout, &weights);
             let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
             let output = output * table(coefficient.clone(), ROWS);
             let mut gradients = output.sum::<Rank0, _>().backward();
@@ -73,20 +73,22 @@ fn a_step_along_the_gradient_changes_the_loss_by_its_norm() {
 }
 
 #[test]
-fn no_number_depends_on_how_many_threads_share_a_layer() {
+fn no_number_depends_on_how_a_layer_is_shared_out() {
     for processor in processors() {
         let layout = Layout::new("net", 9, vec![520, 300], 5, true);
         let (weights, dropout) = (random_weights(&layout, 40), dropout(0.2));
         let input = random(41, layout.inputs() * ROWS);
-        let pass = || {
-            let net = Net::new(processor, &layout, &weights);
+        let pass = |alone| {
+            let net = Net::new(processor, alone, &layout, &weights);
             let [output] = record([&net], [net.forward(&input, &dropout).unwrap()], ROWS);
             let found = output.retaped::<dfdx::prelude::NoneTape>().as_vec();
             let mut gradients = output.square().mean::<Rank0, _>().backward();
             [found, gradients.get_or_alloc_mut(&net.slot).unwrap().to_vec()]
         };
-        let [one, two, three, many] = [1, 2, 3, 7].map(|threads| crate::pool(Some(threads)).unwrap().install(pass));
-        assert!(one == two && one == three && one == many);
+        let by = |threads, alone| crate::pool(Some(threads)).unwrap().install(|| pass(alone));
+        let one = by(1, true);
+        assert!([2, 3, 7].into_iter().all(|threads| by(threads, true) == one));
+        assert!(by(2, false) == one);
     }
 }
 
@@ -97,13 +99,14 @@ fn a_critics_slope_reaches_the_action_through_tanh() {
             let layout = Layout::new("critic", 5 + 2, vec![140, 6], 1, batch_norm);
             let (weights, max_action, rows) = (random_weights(&layout, 20), 1.5, 300);
             let (state, raw) = (random(21, 5 * rows), random(22, 2 * rows));
-            let critic = Net::new(processor, &layout, &weights);
+            let critic = Net::new(processor, true, &layout, &weights);
+            let back = critic.there_and_back(2);
             let forward = |raw: &[f32]| {
                 let traced = table(raw.to_vec(), rows).put_tape(OwnedTape::default());
-                value(&critic, &state, squash(processor.arch, traced, max_action))
+                value(&critic, &back, &state, squash(processor.arch, traced, max_action))
             };
             let slot = table(raw.clone(), rows);
-            let values = value(&critic, &state, squash(processor.arch, slot.leaky_trace(), max_action));
+            let values = value(&critic, &back, &state, squash(processor.arch, slot.leaky_trace(), max_action));
             let mut gradients = values.sum::<Rank0, _>().backward();
             let gradient = gradients.get_or_alloc_mut(&slot).unwrap().to_vec();
             let slope = slope_along(&gradient, |step| {

@@ -16,9 +16,12 @@ pub(crate) fn sum_of(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> f32
     let (left, left_rest) = left.as_chunks::<LANES>();
     let (right, right_rest) = right.as_chunks::<LANES>();
     for (left, right) in left.iter().zip(right) {
+        // An array of its own: added to in place, the sums would be kept number by number.
+        let mut next = [0.0; LANES];
         for lane in 0..LANES {
-            lanes[lane] += term(left[lane], right[lane]);
+            next[lane] = lanes[lane] + term(left[lane], right[lane]);
         }
+        lanes = next;
     }
     for (lane, (&left, &right)) in lanes.iter_mut().zip(left_rest.iter().zip(right_rest)) {
         *lane += term(left, right);
