@@ -212,7 +212,9 @@ mod tests {
             if number.abs() < f32::from_bits(0x7f7f_8000) && number.abs() > 1e-30 {
                 prop_assert_eq!(parts[0] + (parts[1] + parts[2]), number);
                 prop_assert!(parts.iter().all(|part| part.to_bits() & 0xffff == 0), "{:?}", parts);
-                prop_assert!(parts[1].abs() <= parts[0].abs() / 128.0 && parts[2].abs() <= parts[1].abs() / 128.0);
+                // The first is a nearest one: what is left is half of its last digit at the most.
+                let digit = f32::from_bits(parts[0].to_bits() & 0x7f80_0000) / 128.0;
+                prop_assert!((number - parts[0]).abs() <= digit / 2.0 && parts[2].abs() <= parts[1].abs() / 128.0);
             } else if number.is_nan() || number.abs() > 1e-30 {
                 prop_assert!(parts.iter().any(|part| part.is_nan()));
             }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use pulp::NullaryFnOnce;
 use pulp::x86::V3;
+use recsim_core::margin::defined;
 use recsim_core::rng::{Key, Purpose, index, normal_pair};
 use recsim_core::slate::{Best, score};
 use recsim_core::world::lists_by_brute_force;
@@ -43,6 +44,7 @@ proptest! {
             let mut queries = Queries::<1>::new(&rough);
             for action in tables.queries.chunks_exact(tables.dimensions) {
                 prop_assert!(queries.set(&rough, action), "the numbers are finite");
+                no_meaning_is_a_unit_too_narrow(&rough, action, &queries);
                 for Item { group, row, in_bytes } in items(&rough, &queries.words.0[0]) {
                     let due = score(action, &row);
                     prop_assert!(in_bytes > layout.no_score, "it is not taken for nobody");
@@ -53,6 +55,45 @@ proptest! {
                     prop_assert!(queries.bar(0, group, due) < in_bytes.into(), "it may reach its own score");
                 }
             }
+        }
+    }
+}
+
+/// What scores of bytes mean holds what is proven of them, worked out anew in double precision: a margin that is a unit of single
+/// precision smaller would not, and neither would roundings left out.
+fn no_meaning_is_a_unit_too_narrow(rough: &Rough, action: &[f32], queries: &Queries<1>) {
+    let Layout { bias, unit, most_sum, .. } = rough.layout;
+    let whole: Vec<f64> = queries.words.0[0]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .map(|byte| f64::from(byte.wrapping_sub(bias as u8).cast_signed()))
+        .take(rough.dimensions)
+        .collect();
+    let length = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|x| x * x).sum::<f64>().sqrt();
+    let action: Vec<f64> = action.iter().map(|&x| x.into()).collect();
+    let size = length(&mut action.iter().copied());
+    for (number, (group, meanings)) in rough.groups().iter().zip(&queries.meanings).enumerate() {
+        // Of an action's number; of a score of bytes.
+        let step = group.per_step / (meanings.per_step[0] * unit);
+        if !step.is_finite() {
+            assert!(group.step == 0.0, "items that are their centre, and nothing is rounded");
+            continue;
+        }
+        let score_step = step * group.step * unit;
+        let lost = length(&mut action.iter().zip(&whole).map(|(x, whole)| x - step * whole));
+        let kept = step * length(&mut whole.iter().copied());
+        let margin = lost * group.longest + kept * group.lost + defined(rough.dimensions, size, rough.longest, 0);
+        let centre = rough.centres()[group.cluster].as_flattened().iter().zip(&action).map(|(c, x)| c * x);
+        let centre = centre.sum::<f64>();
+        // Double precision's own roundings here and there.
+        let unsure = 1e-13 * (centre.abs() + margin + score_step * most_sum / unit);
+        let most = centre + margin + score_step * (1.0 - 1.0 / unit);
+        assert!(meanings.most[0] >= most - unsure, "{} of {most}", meanings.most[0]);
+        let sums = (most_sum / unit) as i32;
+        for score in [-sums, -sums / 3, -1, 0, 1, sums / 7, sums / 2, sums - 1, sums] {
+            let least = f64::from(queries.at_least(0, number, score));
+            let due = centre - margin + score_step * f64::from(score);
+            assert!(least <= due + unsure, "{least} of {due}");
         }
     }
 }
