@@ -88,7 +88,8 @@ impl Agent {
         Ok(())
     }
 
-    /// The targets, in evaluation mode.
+    /// The targets, in evaluation mode. They are asked for before pieces of work are handed out: whoever makes them takes up
+    /// others meanwhile, and must not find one that asks too.
     fn frozen_targets(&self) -> &[Frozen; 3] {
         self.frozen.get_or_init(|| {
             let frozen = |n: usize| Frozen::new(self.processor, self.learner.layouts()[n], &self.targets[n]);
