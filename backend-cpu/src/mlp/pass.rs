@@ -122,14 +122,9 @@ impl Pass {
                 threshold,
                 boost: self.boost,
             });
-            after[0].forward(
-                (self.processor, self.alone),
-                layer,
-                weights,
-                Matrix::new(input, self.rows),
-                fate.as_ref(),
-                self.rows,
-            );
+            let wide = self.processor.features(layer.outputs, self.alone);
+            let input = Matrix::new(input, self.rows);
+            after[0].forward(self.processor, wide, layer, weights, input, fate.as_ref());
         }
         &self.layers[layout.layers().len() - 1].output
     }
@@ -210,14 +205,14 @@ impl Pass {
 impl LayerPass {
     fn forward(
         &mut self,
-        (processor, alone): (Processor, bool),
+        processor: Processor,
+        wide: usize,
         layer: &Layer,
         weights: &Weights,
         input: Matrix<'_>,
         fate: Option<&Fate>,
-        rows: usize,
     ) {
-        let (arch, wide) = (processor.arch, processor.features(layer.outputs, alone));
+        let (arch, (_, rows)) = (processor.arch, input.size());
         let weight = &weights.parameters[layer.weight.clone()];
         let bias = &weights.parameters[layer.bias.clone()];
         let tiles = self.output.par_chunks_mut(wide * rows).enumerate();
