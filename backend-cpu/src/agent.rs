@@ -162,7 +162,7 @@ impl Agent {
     fn step_actor(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
         let Self { processor, learner, networks, sample, .. } = &*self;
         let dropout = Dropout { share: learner.dropout, keys: *keys, network: Network::Actor };
-        let critic = &networks[Network::Critic1 as usize];
+        let critic = self.critic();
         let states = sample.states(learner.action());
         let (output, back) =
             rayon::join(|| networks[0].forward(states, &dropout), || critic.there_and_back(learner.action()));
@@ -209,6 +209,11 @@ impl Agent {
     /// The actor's layout and weights.
     pub(crate) fn actor(&self) -> &Net {
         &self.networks[0]
+    }
+
+    /// The critic that the policy climbs.
+    pub(crate) fn critic(&self) -> &Net {
+        &self.networks[Network::Critic1 as usize]
     }
 
     pub(crate) fn losses(&mut self) -> Losses {

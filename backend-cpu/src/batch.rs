@@ -42,4 +42,10 @@ impl Batch {
             users,
         })
     }
+
+    /// Errs unless actions (`[users, D]`) are finite numbers.
+    pub(crate) fn finite(&self, actions: &[f32]) -> Result<(), CpuError> {
+        let spoilt = actions.iter().position(|x| !x.is_finite());
+        spoilt.map_or(Ok(()), |place| Err(CpuError::Action { user: self.users.start + place / self.dimensions }))
+    }
 }

@@ -11,6 +11,7 @@ use recsim_core::td3::{AgentState, Learner, UpdateKeys, perturb, saturated};
 use crate::elementary::tanh;
 use crate::mlp::{self, Frozen, ROWS, vectorised};
 use crate::noise::Noise;
+use crate::refine::refine;
 use crate::room::Room;
 use crate::{Agent, Batch, Cpu, CpuError, Replay, World};
 
@@ -23,6 +24,16 @@ impl Learn for Cpu {
         let Room { state, action, .. } = self.rooms.enter(batch)?;
         batch.components = action.len() as u64;
         batch.saturated = self.pool.install(|| act(agent, &batch.users, state, action, exploration));
+        Ok(())
+    }
+
+    fn refine(&mut self, world: &World, agent: &Agent, batch: &mut Batch) -> Result<(), CpuError> {
+        if agent.learner.candidates == 0 {
+            return Ok(());
+        }
+        let Room { state, action, .. } = self.rooms.enter(batch)?;
+        batch.finite(action)?;
+        self.pool.install(|| refine(world, agent, state, action));
         Ok(())
     }
 

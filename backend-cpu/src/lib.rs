@@ -26,6 +26,7 @@ mod noise;
 mod optimizer;
 #[cfg(test)]
 mod properties;
+mod refine;
 mod replay;
 mod room;
 mod search;

@@ -69,9 +69,7 @@ impl Simulate for Cpu {
         let (dimensions, list) = (world.shape.dimensions, world.shape.list);
         let Environment { chosen, shown, .. } = world.environment;
         let Room { action, slate, .. } = self.rooms.enter(batch)?;
-        if let Some(place) = action.iter().position(|x| !x.is_finite()) {
-            return Err(CpuError::Action { user: batch.users.start + place / dimensions });
-        }
+        batch.finite(action)?;
         let slates = slate.par_chunks_mut(TILE * shown).zip(action.par_chunks(TILE * dimensions));
         let lists = world.lists(&batch.users).par_chunks(TILE * list);
         self.pool.install(|| {

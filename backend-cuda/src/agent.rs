@@ -12,6 +12,7 @@ use crate::ffi::learning::{REPORT, UPDATE, counters, partial_bytes, partial_numb
 use crate::flat::{Flat, Group};
 use crate::pass::{Pass, Scratch};
 use crate::recording::Recording;
+use crate::refine::Refine;
 use crate::sources;
 use crate::table::{later, numbers, table};
 
@@ -40,6 +41,8 @@ pub struct Agent<M: Machine> {
     pub(crate) report: M::Memory,
     /// Room for a tile of users on their way through the actor.
     pub(crate) inference: Pass<M>,
+    /// Room for a tile of users whose candidates the critic is asked about, if it is.
+    pub(crate) refine: Option<Refine<M>>,
     pub(crate) room: Room<M>,
     /// Both steps: the critics', the policy's.
     pub(crate) steps: [Recording<M>; 2],
@@ -88,6 +91,7 @@ impl<M: Machine> Agent<M> {
             update: machine.zeros("an update", UPDATE)?,
             report: table(machine, "losses", &report(&state.losses))?,
             inference: Pass::new(machine, &actor(learner, &flat), machine.tile(), false)?,
+            refine: Refine::new(machine, learner, &flat)?,
             room: Room::new(machine, learner, &flat)?,
             steps: [Recording::default(), Recording::default()],
             learner: learner.clone(),

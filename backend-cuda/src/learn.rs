@@ -35,6 +35,13 @@ impl<M: Machine> Learn for Cuda<M> {
         machine.mark(&mut batch.marks[1])
     }
 
+    fn refine(&mut self, world: &World<M>, agent: &Agent<M>, batch: &mut Batch<M>) -> Result<(), CudaError> {
+        let machine = &self.machine;
+        let Some(refine) = &agent.refine else { return Ok(()) };
+        refine.refine(&agent.kernels(machine), (&agent.learner, &agent.flat, &agent.networks), world, batch)?;
+        machine.mark(&mut batch.marks[1])
+    }
+
     fn improve_critics(
         &mut self,
         world: &World<M>,

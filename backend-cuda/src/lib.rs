@@ -20,6 +20,7 @@ mod inspect;
 mod learn;
 mod pass;
 mod recording;
+mod refine;
 mod replay;
 mod simulate;
 mod sources;

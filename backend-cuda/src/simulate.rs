@@ -50,7 +50,7 @@ impl<M: Machine> Simulate for Cuda<M> {
         let (count, site) = (batch.users.len(), world.site(&self.machine));
         batch.given = world.environment.chosen;
         let Batch { action, lists, slate, parts, .. } = batch;
-        site.recommend(&world.recommend, (count, *parts), action, &world.catalogue(), lists, slate)?;
+        site.recommend(&world.recommend, (0, count), *parts, action, &world.catalogue(), lists, slate)?;
         self.machine.mark(&mut batch.marks[2])
     }
 

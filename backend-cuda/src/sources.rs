@@ -34,11 +34,12 @@ fn append<'a>(name: &'a str, seen: &mut Vec<&'a str>, text: &mut String) {
 }
 
 /// The units there are, each with its kernels.
-pub(crate) const UNITS: [(&str, &[&str]); 6] = [
+pub(crate) const UNITS: [(&str, &[&str]); 7] = [
     ("adam.cu", &["tell", "measure", "descend", "follow"]),
     ("mlp.cu", &["evaluate", "moments", "activate", "back_to_column", "back_to_sums"]),
     ("observe.cu", &["observe", "explore_items"]),
     ("recommend.cu", &["halve", "scan", "merge"]),
+    ("refine.cu", &["consider", "prefer"]),
     ("respond.cu", &["respond"]),
     (
         "td3.cu",
@@ -67,6 +68,7 @@ const FILES: &[(&str, &str)] = files!(
     "observe.cu",
     "recommend.cu",
     "reduce.cuh",
+    "refine.cu",
     "replay.cuh",
     "respond.cu",
     "reward.cuh",

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use recsim_core::checkpoint::restore_model;
 use recsim_core::config::{Auto, Environment, Plan};
+use recsim_core::net::{Layout, Weights};
 use recsim_core::td3::{AgentState, Learner};
 use recsim_core::world::World;
 
@@ -23,7 +24,8 @@ pub(crate) struct Learned {
 }
 
 impl Learned {
-    /// Reads a run's settings and its actor, which must suit the world, known to be from `here`. Its critics do not matter.
+    /// Reads a run's settings and its actor, which must suit the world, known to be from `here`. Its first critic matters only
+    /// where it is asked about candidates, and the second never.
     pub(crate) fn read(
         run: &Path,
         world: &World<'_>,
@@ -78,20 +80,25 @@ impl Learned {
 }
 
 fn agent(run: &Path, own: &Plan, quiet: bool) -> Result<AgentState, BadInput> {
-    let path = run.join(names::MODELS).join(names::MODEL_FILES[0]);
+    let (learner, mut agent) = (&own.learner, own.learner.initial(0));
+    let matter = 1 + usize::from(learner.candidates > 0);
+    for (n, (layout, weights)) in learner.layouts().into_iter().zip(&mut agent.networks).take(matter).enumerate() {
+        *weights = network(&run.join(names::MODELS).join(names::MODEL_FILES[n]), layout, own, quiet)?;
+    }
+    Ok(agent)
+}
+
+fn network(path: &Path, layout: &Layout, own: &Plan, quiet: bool) -> Result<Weights, BadInput> {
     let refuse = |problem: String, remedy: &str| BadInput::new(path.display(), problem, remedy);
     if !path.is_file() {
         let remedy = "let the run come to its end, or stop it with Ctrl-C: it leaves its models then";
         return Err(refuse("this file is missing: the run has left no model yet".to_owned(), remedy));
     }
-    let learner = &own.learner;
-    let restored = models::read(&path, &learner.actor, own).and_then(|model| {
+    let restored = models::read(path, layout, own).and_then(|model| {
         if !model.is_sealed && !quiet {
             note(&format!("{} has no checksum: it was written by an earlier recsim", path.display()));
         }
-        restore_model(&learner.actor, |name| tables::find(&model.tables, name)).map_err(|error| error.to_string())
+        restore_model(layout, |name| tables::find(&model.tables, name)).map_err(|error| error.to_string())
     });
-    let mut agent = learner.initial(0);
-    agent.networks[0] = restored.map_err(|problem| refuse(problem, "restore it from a copy, or repeat the run"))?;
-    Ok(agent)
+    restored.map_err(|problem| refuse(problem, "restore it from a copy, or repeat the run"))
 }

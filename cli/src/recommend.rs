@@ -105,6 +105,7 @@ impl Job for Question<'_> {
         let mut batch = backend.batch(&on_device, user..user + 1)?;
         backend.observe(&on_device, &mut batch)?;
         backend.act(&agent, &mut batch, None)?;
+        backend.refine(&on_device, &agent, &mut batch)?;
         backend.recommend(&on_device, &mut batch)?;
         // Where the rest of the slate is filled in as users respond, they must: nobody asks what they took.
         let nothing = Key::new(0, Purpose::Acceptance);

@@ -106,6 +106,7 @@ const CASES: &[Case] = &[
         "world:\n  list: 19\n",
         &["bad.yaml:2", "`world.list` is 19", "`recommendation.total_recommendations` (20)"],
     ),
+    file("td3:\n  candidates: 19131\n", &["bad.yaml:2", "`td3.candidates` is 19131", "items (19130)"]),
     file("world:\n  list: 19131\n", &["bad.yaml:2", "`world.list` is 19131", "`world.items` (19130)"]),
     file("world:\n  items: 30\n  clusters: 31\n", &["bad.yaml:3", "`world.clusters` is 31"]),
     file(

@@ -28,7 +28,19 @@ fn recommended(place: &Place, more: &[&str]) -> Value {
 #[test]
 fn a_slate_is_the_one_that_the_run_showed_first() {
     let place = Place::new();
-    place.train("run", AS_IT_BEGAN);
+    let policys = slates_are_those_of_the_run(&place, &[]);
+    let critics = slates_are_those_of_the_run(&place, &["--set", "td3.candidates=5", "--force"]);
+    assert_ne!(policys, critics, "a critic that changes nothing would prove nothing");
+    // Whoever asks the critic must have it.
+    std::fs::remove_file(place.path("run/models/critic_1.safetensors")).unwrap();
+    let output = place.run(&["recommend", "--run", "run", "--user", "U1"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("critic_1.safetensors"), "{}", stderr(&output));
+}
+
+/// Compares what a run recommends with what it showed first, and gives that.
+fn slates_are_those_of_the_run(place: &Place, more: &[&str]) -> Vec<String> {
+    place.train("run", &[AS_IT_BEGAN, more].concat());
     let trace = std::fs::read(place.path("trace.safetensors")).unwrap();
     let (shape, slates) = tensor(&trace, "slate");
     assert_eq!(shape, [8, 40, 8]);
@@ -38,7 +50,7 @@ fn a_slate_is_the_one_that_the_run_showed_first() {
         .collect();
     let (_, beliefs) = floats(&trace, "belief_before");
     for user in [0, 17, 39] {
-        let answer = recommended(&place, &["--user", &format!("U{}", user + 1)]);
+        let answer = recommended(place, &["--user", &format!("U{}", user + 1)]);
         let shown = answer["slate"].as_array().unwrap();
         let items: Vec<&str> = shown.iter().map(|shown| shown["item"].as_str().unwrap()).collect();
         assert_eq!(items, slates[8 * user..][..8]);
@@ -55,11 +67,12 @@ fn a_slate_is_the_one_that_the_run_showed_first() {
         }
         // The agent alone, and on another backend.
         let best =
-            recommended(&place, &["--user", &format!("U{}", user + 1), "--top", "3", "--backend", "reference"]);
+            recommended(place, &["--user", &format!("U{}", user + 1), "--top", "3", "--backend", "reference"]);
         let best: Vec<&str> =
             best["slate"].as_array().unwrap().iter().map(|shown| shown["item"].as_str().unwrap()).collect();
         assert_eq!(best, items[..3]);
     }
+    slates
 }
 
 #[test]

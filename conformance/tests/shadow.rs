@@ -28,6 +28,12 @@ fn an_action_off_by_a_thousandth_is_named() {
 }
 
 #[test]
+fn another_candidate_preferred_is_named() {
+    let found = first_difference(Flaw::Refined).expect("the actions differ");
+    assert_eq!((found.stage, found.field, found.user, found.place), ("refine", "action", Some(BROKEN_USER), 3));
+}
+
+#[test]
 fn an_explored_item_missed_by_an_ulp_is_named() {
     let found = first_difference(Flaw::Explored).expect("the actions differ");
     assert_eq!((found.stage, found.field, found.user, found.place), ("explore", "action", Some(BROKEN_USER), 1));
@@ -103,7 +109,7 @@ fn first_difference(flaw: Flaw) -> Option<Difference> {
     (config.training.episodes, config.training.rounds_per_episode, config.training.batch_size) = (2, 3, 8);
     (config.training.warmup_transitions, config.td3.batch_size) = (1, 16);
     (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (3, 6);
-    config.td3.hidden = vec![8, 8];
+    (config.td3.hidden, config.td3.candidates) = (vec![8, 8], 4);
     let plan = config.plan(&generated.view()).expect("the plan is possible");
     let backend = Shadow::new(Reference::<f32>::default(), Broken { inner: Reference::default(), flaw });
     let mut session = Session::new(backend, &generated.view(), plan).expect("both begin alike");
@@ -128,6 +134,7 @@ const SECONDS: Seconds = Seconds { policy: 1.0, matching: 2.0, step: 4.0, traini
 enum Flaw {
     None,
     Action,
+    Refined,
     Explored,
     Slate,
     Acceptance,
@@ -223,6 +230,16 @@ impl Learn for Broken {
     fn act(&mut self, agent: &Self::Agent, batch: &mut Self::Batch, noise: Option<Key>) -> Result<(), Self::Error> {
         self.inner.act(agent, batch, noise)?;
         self.spoil(Flaw::Action, batch, |snapshot, row| snapshot.action[5 * row + 2] += 1e-3);
+        Ok(())
+    }
+    fn refine(
+        &mut self,
+        world: &Self::World,
+        agent: &Self::Agent,
+        batch: &mut Self::Batch,
+    ) -> Result<(), Self::Error> {
+        self.inner.refine(world, agent, batch)?;
+        self.spoil(Flaw::Refined, batch, |snapshot, row| next_up(&mut snapshot.action[5 * row + 3]));
         Ok(())
     }
     fn improve_critics(

@@ -110,6 +110,21 @@ pub trait Learn: Backend {
         exploration: Option<Key>,
     ) -> Result<(), Self::Error>;
 
+    /// Replaces each action by the one that the first critic, in evaluation mode, values most in the user's state, of the
+    /// action itself and those that [aim](crate::explore::aim) at the [`candidates`](Learner::candidates) items with
+    /// the best [`score`](crate::slate::score)s for it, ties to the lower index. Of equal values the action's comes first,
+    /// then the better score's; what is no number is no value. Without candidates, actions stay.
+    ///
+    /// Critic re-ranking after Dulac-Arnold and others, "Deep Reinforcement Learning in Large Discrete Action Spaces", 2015.
+    /// As in [`Learn::act`], nobody's action depends on who else is in the batch, and one that is no finite number may be an
+    /// error.
+    fn refine(
+        &mut self,
+        world: &Self::World,
+        agent: &Self::Agent,
+        batch: &mut Self::Batch,
+    ) -> Result<(), Self::Error>;
+
     /// One step of both critics: sample (states as [`Simulate::observe`] lays them out), target, loss, gradients, clip,
     /// Adam (`spec` section 4).
     fn improve_critics(

@@ -243,7 +243,7 @@ impl<B: Device> Session<B> {
         Ok((tally, if learns { gradient_steps } else { 0 }))
     }
 
-    /// Observe, act, recommend and respond, batch by batch.
+    /// Observe, act, refine, explore, recommend and respond, batch by batch.
     fn collect(&mut self, episode: u32, round: u32, watch: &mut Watch<'_>) -> Result<(), SessionError<B::Error>> {
         let key = |purpose| Key::new(self.plan.seed, purpose).with(u64::from(episode)).with(u64::from(round));
         let (luck, exploration) = (key(Purpose::Acceptance), key(Purpose::Exploration));
@@ -252,6 +252,7 @@ impl<B: Device> Session<B> {
         for (batch, users) in self.batches.iter_mut().zip(batches(&self.plan.schedule)) {
             self.backend.observe(&self.world, batch)?;
             self.backend.act(&self.agent, batch, Some(exploration))?;
+            self.backend.refine(&self.world, &self.agent, batch)?;
             if let Some(trial) = &trial {
                 self.backend.explore(&self.world, batch, trial)?;
             }

@@ -40,6 +40,9 @@ pub struct Learner {
     pub exploration_noise: f64,
     /// Share of users that explore an item while collecting, in `[0, 1]`.
     pub exploration_items: f64,
+    /// Items near an action that the critic is asked about ([`Learn::refine`](crate::backend::Learn::refine)); at most the
+    /// world's.
+    pub candidates: usize,
     /// Actions lie in plus or minus this; above 0.
     pub max_action: f64,
     /// Transitions the ring holds; at least 1.

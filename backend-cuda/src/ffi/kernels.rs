@@ -143,18 +143,21 @@ impl<'a, M: Machine> Site<'a, M> {
         unsafe { self.machine.launch(module, "halve", words.div_ceil(256), 256, &arguments) }
     }
 
-    /// The best items for `count` actions, in the first places of the slates. `lists` is room for `parts` lists a user.
+    /// The best items for `count` actions from row `row` on, in the first places of as many slates. `lists` is room for
+    /// `parts` lists a user.
+    #[expect(clippy::too_many_arguments, reason = "everything that a search touches")]
     pub(crate) fn recommend(
         &self,
         module: &M::Module,
-        (count, parts): (usize, usize),
+        (row, count): (usize, usize),
+        parts: usize,
         action: &M::Memory,
         catalogue: &Catalogue<'_, M>,
-        lists: &mut M::Memory,
-        slate: &mut M::Memory,
+        lists: &M::Memory,
+        slate: &M::Memory,
     ) -> Result<(), CudaError> {
         let &Catalogue { rows, halves, exponent, longest } = catalogue;
-        self.holds(action, count * self.dimensions * WORD);
+        self.holds(action, (row + count) * self.dimensions * WORD);
         self.holds(rows, self.items * self.dimensions * WORD);
         self.holds(halves, bytes_of_halves(self.items, self.dimensions));
         self.holds(lists, parts * count * self.chosen * LONG);
@@ -164,8 +167,9 @@ impl<'a, M: Machine> Site<'a, M> {
             (1..=tiles).contains(&parts) && self.chosen <= self.items,
             "parts of a catalogue with items enough"
         );
-        let [action, rows, halves, lists, slate] =
-            [action, rows, halves, lists, slate].map(|memory| self.machine.address(memory).to_ne_bytes());
+        let action = (self.machine.address(action) + (row * self.dimensions * WORD) as u64).to_ne_bytes();
+        let [rows, halves, lists, slate] =
+            [rows, halves, lists, slate].map(|memory| self.machine.address(memory).to_ne_bytes());
         let (count_word, parts_word, stride) = (word(count), word(parts), word(scattering_stride(tiles)));
         let (items, exponent) = (word(self.items), exponent.to_ne_bytes());
         let catalogue = [&rows[..], &halves, &items, &exponent, &longest.to_ne_bytes()].concat();

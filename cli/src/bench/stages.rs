@@ -54,7 +54,7 @@ impl<B: Device> Stages<B> {
         Ok(Timing::new(phase, self.plan.schedule.users, gigaflop, &seconds))
     }
 
-    /// Observe, act and explore.
+    /// Observe, act, refine and explore.
     pub(super) fn actor(&mut self) -> Result<(), B::Error> {
         (0..self.batches.len()).try_for_each(|batch| self.act(batch))
     }
@@ -65,6 +65,7 @@ impl<B: Device> Stages<B> {
         let batch = &mut self.batches[batch];
         self.backend.observe(&self.world, batch)?;
         self.backend.act(&self.agent, batch, Some(exploration))?;
+        self.backend.refine(&self.world, &self.agent, batch)?;
         trial.map_or(Ok(()), |trial| self.backend.explore(&self.world, batch, &trial))
     }
 

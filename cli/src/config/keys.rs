@@ -83,6 +83,7 @@ pub(super) const COMMENTS: &[(&str, &str)] = &[
     ("td3.gradient_steps", "updates in a learning session"),
     ("td3.exploration_noise", "deviation of the noise on actions, in units of max_action"),
     ("td3.exploration_items", "share of users that explore an item of the catalogue instead, 0 to 1"),
+    ("td3.candidates", "items near an action that the critic chooses among, the action too; 0: nobody asks it"),
     ("td3.scale_beliefs", "whether networks see beliefs as shares of their targets"),
     ("td3.replay_capacity", "transitions the replay ring holds"),
     ("td3.grad_clip_norm", "gradients are scaled down to this global norm"),

@@ -40,6 +40,25 @@ impl<A: Device, B: Device> Learn for Shadow<A, B> {
         self.second.restore(&mut batch.second, &aligned).map_err(ShadowError::Second)
     }
 
+    fn refine(
+        &mut self,
+        world: &Self::World,
+        agent: &Self::Agent,
+        batch: &mut Self::Batch,
+    ) -> Result<(), Self::Error> {
+        self.first.refine(&world.first, &agent.first, &mut batch.first).map_err(ShadowError::First)?;
+        self.second.refine(&world.second, &agent.second, &mut batch.second).map_err(ShadowError::Second)?;
+        let first = self.first.snapshot(&batch.first).map_err(ShadowError::First)?;
+        let second = self.second.snapshot(&batch.second).map_err(ShadowError::Second)?;
+        let width = agent.learner.action();
+        let rows = first.action.chunks_exact(width).zip(second.action.chunks_exact(width));
+        if rows.filter(|(a, b)| a != b).count() as f64 > self.tolerance.refined * first.users.len() as f64 {
+            actions("refine", 0.0, &first, &second)?;
+        }
+        let aligned = Snapshot { action: first.action, ..second };
+        self.second.restore(&mut batch.second, &aligned).map_err(ShadowError::Second)
+    }
+
     fn improve_critics(
         &mut self,
         world: &Self::World,

@@ -14,7 +14,8 @@ use recsim_core::backend::{Backend, Device};
 ///
 /// - Given the same actions the users' side must agree bit for bit: initial beliefs, slates, acceptances, beliefs,
 ///   rewards, tallies.
-/// - After `act` the actions must agree to [`Tolerance::action`]; then the second backend gets the first one's.
+/// - After `act` the actions must agree to [`Tolerance::action`], and after `refine` bit for bit but for the users that
+///   [`Tolerance::refined`] allows; then the second backend gets the first one's.
 /// - After a learning session (`losses`) what was reported and the agents must agree to the other tolerances; then the
 ///   second backend gets the first one's agent. So differences do not add up over a run.
 ///
@@ -53,11 +54,13 @@ pub struct Tolerance {
     pub weights: f64,
     /// Share of the components that only one backend may count as saturated: 1e-3.
     pub saturated: f64,
+    /// Share of a batch's users for whom critics may prefer different candidates, of nearly the same value: 0.01.
+    pub refined: f64,
 }
 
 impl Default for Tolerance {
     fn default() -> Self {
-        Self { action: 1e-5, losses: 1e-4, moments: 1e-2, weights: 0.1, saturated: 1e-3 }
+        Self { action: 1e-5, losses: 1e-4, moments: 1e-2, weights: 0.1, saturated: 1e-3, refined: 0.01 }
     }
 }
 

@@ -81,15 +81,21 @@ pub(super) fn rows(world: &World<'_>, environment: &Environment) -> Vec<f32> {
 }
 
 fn slate(rows: &[f32], action: &[f32], environment: &Environment, list: &[u32]) -> Vec<u32> {
+    let mut order = best(rows, action, environment.chosen);
+    order.resize(environment.shown, 0);
+    filled(order, environment.chosen, list)
+}
+
+/// The items with the best scores for an action, best first.
+pub(super) fn best(rows: &[f32], action: &[f32], count: usize) -> Vec<u32> {
     let scores: Vec<f32> = rows.chunks_exact(action.len()).map(|row| score(action, row)).collect();
     let mut order: Vec<u32> = (0..scores.len() as u32).collect();
     let descending = |a: &u32, b: &u32| {
         scores[*b as usize].partial_cmp(&scores[*a as usize]).expect("scores of a valid world are numbers")
     };
     order.sort_by(descending);
-    order.truncate(environment.chosen);
-    order.resize(environment.shown, 0);
-    filled(order, environment.chosen, list)
+    order.truncate(count);
+    order
 }
 
 /// A slate whose first `chosen` places are taken, filled from the list.

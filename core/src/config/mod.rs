@@ -82,6 +82,8 @@ pub struct Td3 {
     pub exploration_noise: f64,
     /// Share of users that, while collecting, explore an item of the catalogue in place of what the policy says.
     pub exploration_items: f64,
+    /// Items near the policy's action among which, and the action itself, the first critic chooses; 0 leaves it to the policy.
+    pub candidates: u32,
     /// Whether networks see beliefs as shares of their targets.
     pub scale_beliefs: bool,
     /// Transitions the replay ring holds.
@@ -245,6 +247,7 @@ impl Default for Td3 {
             gradient_steps: 50,
             exploration_noise: 0.1,
             exploration_items: 0.2,
+            candidates: 0,
             scale_beliefs: true,
             replay_capacity: 1_000_000,
             grad_clip_norm: 1.0,

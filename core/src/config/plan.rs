@@ -104,6 +104,7 @@ impl Config {
                 dropout: self.td3.dropout,
                 exploration_noise: self.td3.exploration_noise,
                 exploration_items: self.td3.exploration_items,
+                candidates: self.td3.candidates as usize,
                 max_action: self.environment.max_action,
                 replay_capacity: self.td3.replay_capacity as usize,
             },
@@ -154,6 +155,9 @@ impl Config {
         let (key, at) = ("recommendation.total_recommendations", shown as usize);
         must_suit(at <= items, key, shown, format!("at most the world's items ({items})"), "world.items")?;
         must(at <= list, key, shown, format!("at most the length of the world's pre-trained lists ({list})"))?;
+        let (key, candidates) = ("td3.candidates", self.td3.candidates);
+        let expected = format!("at most the world's items ({items})");
+        must_suit(candidates as usize <= items, key, candidates, expected, "world.items")?;
         if self.recommendation.similarity_metric == Similarity::Cosine {
             // The entries of a row of length 1 sum to at most this.
             self.scores_fit(libm::sqrt(dimensions as f64))?;

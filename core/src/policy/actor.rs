@@ -15,6 +15,7 @@ impl<B: Device> Policy<B> for Actor<B> {
         let Serving { world, batch, .. } = serving;
         backend.observe(world, batch)?;
         backend.act(&self.agent, batch, None)?;
+        backend.refine(world, &self.agent, batch)?;
         backend.recommend(world, batch)
     }
 }

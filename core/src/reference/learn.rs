@@ -7,6 +7,7 @@ use super::mlp::{Mode, Pass, backward, forward, track};
 use super::{Batch, Reference, Replay, World};
 use crate::adam::clip;
 use crate::backend::Learn;
+use crate::explore::aim;
 use crate::math::Real;
 use crate::metrics::Losses;
 use crate::net::{Layout, Weights};
@@ -64,6 +65,29 @@ impl<T: Real> Learn for Reference<T> {
                     Some(key) => perturb(action, normal(key, column) * deviation, max_action),
                 };
             }
+        }
+        Ok(())
+    }
+
+    fn refine(&mut self, world: &World, agent: &Agent<T>, batch: &mut Batch) -> Result<(), Self::Error> {
+        let (learner, width) = (&agent.learner, agent.learner.action());
+        let critic = (agent.layout(Network::Critic1), &agent.networks[Network::Critic1 as usize]);
+        for n in 0..batch.users.len() {
+            let action = &mut batch.action[row(n, width)];
+            let near = world.best(action, learner.candidates);
+            let mut actions = action.to_vec();
+            for item in near {
+                let mut aimed = vec![0.0; width];
+                aim(world.item_row(item), learner.max_action as f32, &mut aimed);
+                actions.extend(aimed);
+            }
+            let state = batch.state[row(n, learner.state())].iter().copied().map(convert);
+            let states: Vec<T> = state.cycle().take(learner.state() * actions.len() / width).collect();
+            let input = side_by_side(&states, &convert_all(&actions), width);
+            let values = forward(critic.0, critic.1, &input, Mode::Evaluate).output;
+            let better = |best, place| if values[place] > values[best] { place } else { best };
+            let best = (0..values.len()).fold(0, better);
+            action.copy_from_slice(&actions[row(best, width)]);
         }
         Ok(())
     }

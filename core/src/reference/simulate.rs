@@ -114,8 +114,7 @@ impl<T: Real> Simulate for Reference<T> {
         let Shape { items, dimensions, .. } = world.shape;
         for (n, user) in batch.users.clone().enumerate() {
             if let Some(item) = item(trial.key.with(user as u64), trial.share, items as u64) {
-                let item = &world.item_row[row(item as usize, dimensions)];
-                aim(item, trial.max_action, &mut batch.action[row(n, dimensions)]);
+                aim(world.item_row(item as u32), trial.max_action, &mut batch.action[row(n, dimensions)]);
             }
         }
         Ok(())
@@ -124,14 +123,9 @@ impl<T: Real> Simulate for Reference<T> {
     fn recommend(&mut self, world: &World, batch: &mut Batch) -> Result<(), Self::Error> {
         let Shape { dimensions, list, .. } = world.shape;
         let Environment { chosen, shown, .. } = world.environment;
-        let mut scores = vec![0.0; chosen];
         for (n, user) in batch.users.clone().enumerate() {
             let slate = &mut batch.slate[row(n, shown)];
-            let action = &batch.action[row(n, dimensions)];
-            let mut best = Best::new(&mut slate[..chosen], &mut scores);
-            for (item, embedding) in world.item_row.chunks_exact(dimensions).enumerate() {
-                best.push(item as u32, score(action, embedding));
-            }
+            slate[..chosen].copy_from_slice(&world.best(&batch.action[row(n, dimensions)], chosen));
             fill(slate, chosen, &world.user_pretrained[row(user, list)]);
         }
         Ok(())
@@ -231,6 +225,23 @@ impl Replay {
 }
 
 impl World {
+    /// The items with the best scores for an action, best first.
+    pub(super) fn best(&self, action: &[f32], count: usize) -> Vec<u32> {
+        let (mut items, mut scores) = (vec![0; count], vec![0.0; count]);
+        if count > 0 {
+            let mut best = Best::new(&mut items, &mut scores);
+            for (item, row) in self.item_row.chunks_exact(self.shape.dimensions).enumerate() {
+                best.push(item as u32, score(action, row));
+            }
+        }
+        items
+    }
+
+    /// An item as it is scored.
+    pub(super) fn item_row(&self, item: u32) -> &[f32] {
+        &self.item_row[row(item as usize, self.shape.dimensions)]
+    }
+
     /// Beliefs as networks see them.
     pub(super) fn seen(&self, beliefs: &[f32]) -> Vec<f32> {
         beliefs.iter().zip(&self.belief_scale).map(|(belief, scale)| belief * scale).collect()

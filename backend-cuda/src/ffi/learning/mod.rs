@@ -3,7 +3,10 @@
 
 mod adam;
 mod mlp;
+mod refine;
 mod td3;
+
+pub(crate) use refine::Considered;
 
 use super::Machine;
 use super::kernels::{LONG, WORD};
