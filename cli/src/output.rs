@@ -58,6 +58,11 @@ pub(crate) fn thousands(number: u64) -> String {
     out
 }
 
+/// So many of a thing, in words: its name with an s, unless it is one.
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    format!("{} {thing}{}", thousands(number as u64), if number == 1 { "" } else { "s" })
+}
+
 /// A share as a percentage.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
@@ -95,6 +100,11 @@ mod tests {
     #[test]
     fn thousands_are_parted_by_commas() {
         assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn one_thing_is_no_things() {
+        assert_eq!([0, 1, 1000].map(|number| counted(number, "user")), ["0 users", "1 user", "1,000 users"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{AUTO, Settings};
 use crate::error::BadInput;
 use crate::memory;
-use crate::output::thousands;
+use crate::output::counted;
 use crate::progress::Waiting;
 use crate::world::{self, WorldFile};
 
@@ -63,8 +63,7 @@ pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) ->
     let recipe = recipe(config);
     fits(&shape(&recipe))?;
     let Recipe { users, items, .. } = recipe;
-    let [users, items] = [users, items].map(|count| thousands(count as u64));
-    let what = format!("generating a world of {users} users and {items} items");
+    let what = format!("generating a world of {} and {}", counted(users, "user"), counted(items, "item"));
     while_waiting(&what, quiet, || world::generate(&recipe, threads))
 }
 

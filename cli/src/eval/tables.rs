@@ -5,7 +5,7 @@ use recsim_core::evaluation::reliability::Reliability;
 use recsim_core::evaluation::resample::Interval;
 
 use crate::files::evaluation::Evaluation;
-use crate::output::{percent, table, thousands};
+use crate::output::{counted, percent, table, thousands};
 
 /// Everything worth reading.
 pub(super) fn all(evaluation: &Evaluation) -> String {
@@ -18,9 +18,11 @@ fn heading(evaluation: &Evaluation) -> String {
     let stopped = if evaluation.interrupted { " (stopped early)" } else { "" };
     let list: Vec<String> = seeds.iter().map(ToString::to_string).collect();
     format!(
-        "{} users, {rounds} rounds, {chosen} of {shown} items chosen, seeds {}{stopped}; distance {initial_distance:.4} at the start\n\
+        "{}, {}, {chosen} of {} chosen, seeds {}{stopped}; distance {initial_distance:.4} at the start\n\
          in brackets: between what 95 of 100 of {resamples} resamples of users and seeds lie\n",
-        thousands(*users as u64),
+        counted(*users, "user"),
+        counted(*rounds as usize, "round"),
+        counted(*shown, "item"),
         list.join(", "),
     )
 }
@@ -132,7 +134,9 @@ fn worst(evaluation: &Evaluation) -> f64 {
 }
 
 fn number(value: Option<f64>, digits: usize) -> String {
-    value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+    // What rounds to 0 is 0, from whichever side.
+    let negligible = |value: f64| value.abs() < 0.5 * 10.0_f64.powi(-(digits as i32));
+    value.map_or("-".to_owned(), |value| format!("{:.digits$}", if negligible(value) { 0.0 } else { value }))
 }
 
 fn with_range(interval: &Interval, digits: usize) -> String {

@@ -12,7 +12,7 @@ use super::record::{End, Run, Status};
 use crate::checkpoint::Kept;
 use crate::error::BadInput;
 use crate::files::{lines, names, read_json};
-use crate::output::{duration, percent, table, thousands};
+use crate::output::{counted, duration, percent, table, thousands};
 
 /// A run, as far as it has come.
 #[derive(Clone, Debug, Serialize)]
@@ -104,20 +104,19 @@ impl Summary {
     fn backend(&self) -> String {
         let device = &self.run.device;
         let shadow = device.shadow.as_ref().map_or(String::new(), |shadow| format!(", checked by {shadow}"));
-        let threads = if device.threads == 1 { "thread" } else { "threads" };
-        format!("{}, {} {threads}, {}{shadow}", device.backend, device.threads, device.instruction_set)
+        format!("{}, {}, {}{shadow}", device.backend, counted(device.threads, "thread"), device.instruction_set)
     }
 
     fn world(&self) -> String {
         let world = &self.run.world;
         format!(
-            "{}: {} of {} users, {} items, {} clusters, {} dimensions",
+            "{}: {} of {}, {}, {}, {}",
             world.path.as_deref().unwrap_or("generated"),
             thousands(self.run.users_per_round as u64),
-            thousands(world.users as u64),
-            thousands(world.items as u64),
-            world.clusters,
-            world.dimensions,
+            counted(world.users, "user"),
+            counted(world.items, "item"),
+            counted(world.clusters, "cluster"),
+            counted(world.dimensions, "dimension"),
         )
     }
 

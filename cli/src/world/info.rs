@@ -107,8 +107,11 @@ impl<'a> Summary<'a> {
         let checksums = [("world.json", &self.checksums.about), ("world.safetensors", &self.checksums.tensors)];
         let checksums = checksums.map(|(file, checksum)| vec![file.to_owned(), checksum.clone()]);
         format!(
-            "{}: {users} users, {items} items of {dimensions} dimensions, lists of {list}\n\n{}\n{}\n{}\n{}",
+            "{}: {}, {} of {}, lists of {list}\n\n{}\n{}\n{}\n{}",
             dir.display(),
+            output::counted(users, "user"),
+            output::counted(items, "item"),
+            output::counted(dimensions, "dimension"),
             output::table(&header, clusters, true),
             output::table(&["cluster", "items nearest to its centre"], nearest, false),
             output::table(&["provenance"], made_with, false),

@@ -71,6 +71,9 @@ impl<T: Real> Learn for Reference<T> {
 
     fn refine(&mut self, world: &World, agent: &Agent<T>, batch: &mut Batch) -> Result<(), Self::Error> {
         let (learner, width) = (&agent.learner, agent.learner.action());
+        if learner.candidates == 0 {
+            return Ok(());
+        }
         let critic = (agent.layout(Network::Critic1), &agent.networks[Network::Critic1 as usize]);
         for n in 0..batch.users.len() {
             let action = &mut batch.action[row(n, width)];

@@ -4,7 +4,7 @@ use super::overview::status;
 use super::{Block, Part, Section, header};
 use crate::config::plain;
 use crate::device::About;
-use crate::output::thousands;
+use crate::output::{counted, thousands};
 use crate::report::sources::{Named, Sources};
 use crate::report::trained::Trained;
 use crate::source::Provenance;
@@ -73,17 +73,17 @@ fn table(facts: Vec<(&str, String)>) -> Block {
 }
 
 fn computed_by(device: &About) -> String {
-    format!("{}, {} threads, {}", device.backend, device.threads, device.instruction_set)
+    format!("{}, {}, {}", device.backend, counted(device.threads, "thread"), device.instruction_set)
 }
 
 fn world(world: &Provenance) -> String {
     let checksum = world.checksum.as_ref().map_or(String::new(), |checksum| format!(", SHA-256 {checksum}"));
     format!(
-        "{}: {} users, {} items, {} clusters, {} dimensions{checksum}",
+        "{}: {}, {}, {}, {}{checksum}",
         world.path.as_deref().unwrap_or("generated"),
-        thousands(world.users as u64),
-        thousands(world.items as u64),
-        world.clusters,
-        world.dimensions,
+        counted(world.users, "user"),
+        counted(world.items, "item"),
+        counted(world.clusters, "cluster"),
+        counted(world.dimensions, "dimension"),
     )
 }
