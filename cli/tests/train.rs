@@ -386,7 +386,7 @@ fn a_trace_that_another_run_is_writing_is_refused_and_the_old_run_stays() {
         ["train", "--config", "tiny.yaml", "--backend", "reference", "--out", "run", "--force", "--trace", "t"];
     let output = place.run(&again);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains(".t.new: another program is writing here"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("error: t: another program is writing here"), "{}", stderr(&output));
     assert!(place.path("run/summary.json").exists());
     // One that a killed run left is nobody's.
     drop(other);

@@ -21,7 +21,7 @@ fn heading(evaluation: &Evaluation) -> String {
         "{}, {}, {chosen} of {} chosen, seeds {}{stopped}; distance {initial_distance:.4} at the start\n\
          in brackets: between what 95 of 100 of {resamples} resamples of users and seeds lie\n",
         counted(*users, "user"),
-        counted(*rounds as usize, "round"),
+        counted(*rounds, "round"),
         counted(*shown, "item"),
         list.join(", "),
     )

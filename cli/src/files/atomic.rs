@@ -1,10 +1,13 @@
 //! Files that are there whole or not at all.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use same_file::Handle;
+
+use super::folder::is_taken;
 
 /// Replaces the file at `path` by what `write` writes, so that a crash leaves the old file or the new one.
 pub(crate) fn replace(
@@ -20,36 +23,97 @@ pub(crate) fn replace(
 #[derive(Debug)]
 pub(crate) struct Replacement {
     path: PathBuf,
-    beside: PathBuf,
+    /// Where it is until then.
+    beside: Option<PathBuf>,
+    /// Locked for as long, so that no two programs write there.
+    file: File,
 }
 
 impl Replacement {
-    /// Writes it. Folders that are missing are made.
+    /// Writes it. Folders that are missing are made, and whoever else is about to replace the file is waited for.
     pub(crate) fn write(
         path: &Path,
         write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
     ) -> anyhow::Result<Self> {
-        Self::try_write(path, write).with_context(|| format!("could not write {}", path.display()))
-    }
-
-    fn try_write(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<Self> {
-        fs::create_dir_all(folder_of(path))?;
-        let beside = beside(path)?;
-        let file = File::create(&beside)?;
-        let replacement = Self { path: path.to_owned(), beside };
-        let mut file = BufWriter::with_capacity(1 << 20, file);
-        write(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
+        let open = || {
+            fs::create_dir_all(folder_of(path))?;
+            Self::open(path, |file| {
+                // A system that cannot lock files has to do without.
+                let _ = file.lock();
+                Ok(())
+            })
+        };
+        let mut replacement = open().with_context(|| format!("could not write {}", path.display()))?;
+        replacement.fill(write)?;
         Ok(replacement)
     }
 
+    /// Keeps the place for what will be written later; refuses if somebody else has it.
+    pub(crate) fn claim(path: &Path) -> anyhow::Result<Self> {
+        let claimed = Self::open(path, |file| match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),
+            _ => Ok(()),
+        });
+        match claimed {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Err(is_taken(path).into()),
+            other => other.with_context(|| format!("could not write beside {}", path.display())),
+        }
+    }
+
+    /// Writes what shall be in it.
+    pub(crate) fn fill(
+        &mut self,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let fill = || {
+            let mut file = BufWriter::with_capacity(1 << 20, self.file.try_clone()?);
+            write(&mut file)?;
+            file.flush()?;
+            self.file.sync_all()
+        };
+        fill().with_context(|| format!("could not write {}", self.path.display()))
+    }
+
     /// Puts it in the file's place.
-    pub(crate) fn commit(self) -> anyhow::Result<()> {
+    pub(crate) fn commit(mut self) -> anyhow::Result<()> {
         let path = &self.path;
-        fs::rename(&self.beside, path).with_context(|| format!("could not replace {}", path.display()))?;
-        sync_folder(folder_of(path));
+        if let Some(beside) = &self.beside {
+            fs::rename(beside, path).with_context(|| format!("could not replace {}", path.display()))?;
+            sync_folder(folder_of(path));
+        }
+        // What is there from now on is somebody else's.
+        self.beside = None;
         Ok(())
+    }
+
+    /// Opens it, empty and locked.
+    fn open(path: &Path, lock: impl Fn(&File) -> io::Result<()>) -> io::Result<Self> {
+        let beside = beside(path)?;
+        let locked = || -> io::Result<File> {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).open(&beside)?;
+            lock(&file)?;
+            Ok(file)
+        };
+        let mut file = locked()?;
+        for _ in 0..TRIES {
+            // Whoever had it before has put it in its place, or removed it.
+            let own = Handle::from_file(file.try_clone()?)?;
+            if Handle::from_path(&beside).is_ok_and(|there| there == own) {
+                break;
+            }
+            file = locked()?;
+        }
+        file.set_len(0)?;
+        Ok(Self { path: path.to_owned(), beside: Some(beside), file })
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // An error that led here is told already.
+        if let Some(beside) = &self.beside {
+            let _ = fs::remove_file(beside);
+        }
     }
 }
 
@@ -58,15 +122,8 @@ pub(crate) fn sync_folder(path: &Path) {
     let _ = File::open(path).and_then(|folder| folder.sync_all());
 }
 
-impl Drop for Replacement {
-    fn drop(&mut self) {
-        // Once it has been put in place there is nothing here; and an error that led here is told already.
-        let _ = fs::remove_file(&self.beside);
-    }
-}
-
 /// Where a file is written before it is put in its place.
-pub(crate) fn beside(path: &Path) -> io::Result<PathBuf> {
+fn beside(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     Ok(folder_of(path).join(format!(".{}.new", name.to_string_lossy())))
 }
@@ -78,6 +135,9 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+/// As many others may be waited for; where files never seem to be themselves, somebody must write at last.
+const TRIES: u32 = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -95,6 +155,34 @@ mod tests {
         replace(&path, |file| file.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
     }
+
+    #[test]
+    fn whoever_writes_the_same_file_waits_and_no_two_are_mixed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        // A dead program's rest is nobody's.
+        fs::write(beside(&path).unwrap(), "longer than what is written").unwrap();
+        let writers: Vec<_> = (b'a'..=b'd')
+            .map(|letter| {
+                let path = path.clone();
+                std::thread::spawn(move || {
+                    for _ in 0..20 {
+                        replace(&path, |file| {
+                            (0..10).try_for_each(|_| file.write_all(&[letter; 3]).and_then(|()| file.flush()))
+                        })
+                        .unwrap();
+                    }
+                })
+            })
+            .collect();
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            let Ok(found) = fs::read(&path) else { continue };
+            assert!(found.len() == 30 && found.iter().all(|letter| *letter == found[0]), "{found:?}");
+        }
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
     #[test]
     fn nothing_is_replaced_before_it_is_committed() {
         let folder = tempfile::tempdir().unwrap();

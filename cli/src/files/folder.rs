@@ -69,12 +69,14 @@ pub(crate) fn claim(path: &Path) -> Result<Option<File>, BadInput> {
     let Ok(file) = File::open(path) else { return Ok(None) };
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => {
-            let problem = "another program is writing here";
-            Err(BadInput::new(path.display(), problem, "give another place, or wait for it to end"))
-        }
+        Err(TryLockError::WouldBlock) => Err(is_taken(path)),
         Err(TryLockError::Error(_)) => Ok(None),
     }
+}
+
+/// Somebody else has locked it.
+pub(crate) fn is_taken(path: &Path) -> BadInput {
+    BadInput::new(path.display(), "another program is writing here", "give another place, or wait for it to end")
 }
 
 fn try_clear(path: &Path) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! `--trace`: everything that happened to the first users, so that anyone can recompute the simulator's arithmetic.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,7 @@ use recsim_core::backend::Snapshot;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use super::atomic::{self, folder_of};
-use super::folder::claim;
+use super::atomic::{Replacement, folder_of};
 
 /// A trace being written: a nameless temporary file for each tensor, put together at the end.
 ///
@@ -21,15 +20,8 @@ pub(crate) struct Trace {
     users: usize,
     rounds: usize,
     columns: Vec<Column>,
-    claim: Claim,
-}
-
-/// The file that will take the trace's place, locked from the beginning: two traces of one name would meet in it.
-#[derive(Debug)]
-struct Claim {
-    beside: PathBuf,
-    _lock: Option<File>,
-    done: bool,
+    /// The place is kept from the beginning: two traces of one name would meet at the end.
+    replacement: Replacement,
 }
 
 /// One tensor `[rounds, users, width]`, or `[rounds, users]`.
@@ -55,7 +47,7 @@ impl Trace {
         shown: usize,
         clusters: usize,
     ) -> anyhow::Result<Self> {
-        let claim = Claim::of(&path)?;
+        let replacement = Replacement::claim(&path)?;
         let column = |(name, dtype, width, bytes)| {
             let file = BufWriter::new(tempfile::tempfile_in(folder_of(&path))?);
             Ok(Column { name, dtype, width, bytes, file })
@@ -75,7 +67,7 @@ impl Trace {
         ];
         let columns = columns.map(column).into_iter().collect::<io::Result<_>>();
         let columns = columns.with_context(|| format!("could not write a trace beside {}", path.display()))?;
-        Ok(Self { path, users, rounds: 0, columns, claim })
+        Ok(Self { path, users, rounds: 0, columns, replacement })
     }
 
     /// Where it is written to.
@@ -103,7 +95,7 @@ impl Trace {
     pub(crate) fn finish(mut self) -> anyhow::Result<()> {
         let header = self.header()?;
         let columns = &mut self.columns;
-        atomic::replace(&self.path, |file| {
+        self.replacement.fill(|file| {
             file.write_all(&(header.len() as u64).to_le_bytes())?;
             file.write_all(&header)?;
             for column in columns {
@@ -113,8 +105,7 @@ impl Trace {
             }
             Ok(())
         })?;
-        self.claim.done = true;
-        Ok(())
+        self.replacement.commit()
     }
 
     fn header(&self) -> anyhow::Result<Vec<u8>> {
@@ -131,25 +122,6 @@ impl Trace {
         let mut header = serde_json::to_vec(&metadata)?;
         header.resize(header.len().next_multiple_of(8), b' ');
         Ok(header)
-    }
-}
-
-impl Claim {
-    fn of(path: &Path) -> anyhow::Result<Self> {
-        let failed = || format!("could not write a trace beside {}", path.display());
-        let beside = atomic::beside(path).with_context(failed)?;
-        File::options().create(true).append(true).open(&beside).with_context(failed)?;
-        let _lock = claim(&beside)?;
-        Ok(Self { beside, _lock, done: false })
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        if !self.done {
-            // Nothing came of it; the error that says why is told already.
-            let _ = fs::remove_file(&self.beside);
-        }
     }
 }
 
