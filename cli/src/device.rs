@@ -182,7 +182,14 @@ fn cpu() -> Finding {
     let sets: Vec<&str> =
         recsim_backend_cpu::InstructionSet::available().map(recsim_backend_cpu::InstructionSet::name).collect();
     let (usable, found) = match recsim_backend_cpu::Cpu::new(None) {
-        Ok(cpu) => (true, format!("{} threads; {} (--isa takes another)", cpu.threads(), sets.join(", "))),
+        Ok(cpu) => (
+            true,
+            format!(
+                "{}; {} (--isa takes another)",
+                crate::output::counted(cpu.threads(), "thread"),
+                sets.join(", ")
+            ),
+        ),
         Err(error) => (false, error.to_string()),
     };
     Finding { backend: "cpu", usable, found }

@@ -119,7 +119,7 @@ impl Experiment {
     pub fn actor(&self, bytes: &[u8]) -> Result<bool> {
         let layout = &self.plan.learner.actor;
         let model = models::parse(bytes, layout, &self.plan).map_err(anyhow::Error::msg)?;
-        let weights = restore_model(layout.name(), layout, |name| tables::find(&model.tables, name))?;
+        let weights = restore_model(layout, |name| tables::find(&model.tables, name))?;
         assert!(weights.parameters.iter().chain(&weights.statistics).all(|x| x.is_finite()));
         Ok(model.is_sealed)
     }

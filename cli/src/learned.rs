@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use recsim_core::checkpoint::{self, restore_model};
+use recsim_core::checkpoint::restore_model;
 use recsim_core::config::{Auto, Environment, Plan};
 use recsim_core::net::{Layout, Weights};
 use recsim_core::td3::{AgentState, Learner};
@@ -24,8 +24,8 @@ pub(crate) struct Learned {
 }
 
 impl Learned {
-    /// Reads a run's settings and its actor, which must suit the world, known to be from `here`; and its first critic, where
-    /// that is asked about candidates.
+    /// Reads a run's settings and its actor, which must suit the world, known to be from `here`. Its first critic matters only
+    /// where it is asked about candidates, and the second never.
     pub(crate) fn read(
         run: &Path,
         world: &World<'_>,
@@ -79,30 +79,27 @@ impl Learned {
     }
 }
 
-/// The networks that act are the targets of those that learned: averages of what these were of late, without the last updates'
-/// noise.
 fn agent(run: &Path, own: &Plan, quiet: bool) -> Result<AgentState, BadInput> {
     let (learner, mut agent) = (&own.learner, own.learner.initial(0));
     let matter = 1 + usize::from(learner.candidates > 0);
-    let targets = checkpoint::models(learner).skip(learner.layouts().len());
-    for ((stem, layout), weights) in targets.zip(&mut agent.networks).take(matter) {
-        *weights = network(run, &stem, layout, own, quiet)?;
+    for (n, (layout, weights)) in learner.layouts().into_iter().zip(&mut agent.networks).take(matter).enumerate() {
+        *weights = network(&run.join(names::MODELS).join(names::MODEL_FILES[n]), layout, own, quiet)?;
     }
     Ok(agent)
 }
 
-fn network(run: &Path, stem: &str, layout: &Layout, own: &Plan, quiet: bool) -> Result<Weights, BadInput> {
-    let path = run.join(names::MODELS).join(format!("{stem}.safetensors"));
+fn network(path: &Path, layout: &Layout, own: &Plan, quiet: bool) -> Result<Weights, BadInput> {
     let refuse = |problem: String, remedy: &str| BadInput::new(path.display(), problem, remedy);
     if !path.is_file() {
-        let remedy = "let the run come to its end, or stop it with Ctrl-C: it leaves its models then";
-        return Err(refuse("this file is missing: the run has left no model yet".to_owned(), remedy));
+        let remedy =
+            "let the run come to its end, or stop it with Ctrl-C: it leaves its models then; or restore a copy";
+        return Err(refuse("this file is missing: the run has not left it yet, or it was lost".to_owned(), remedy));
     }
-    let restored = models::read(&path, layout, own).and_then(|model| {
+    let restored = models::read(path, layout, own).and_then(|model| {
         if !model.is_sealed && !quiet {
             note(&format!("{} has no checksum: it was written by an earlier recsim", path.display()));
         }
-        restore_model(stem, layout, |name| tables::find(&model.tables, name)).map_err(|error| error.to_string())
+        restore_model(layout, |name| tables::find(&model.tables, name)).map_err(|error| error.to_string())
     });
     restored.map_err(|problem| refuse(problem, "restore it from a copy, or repeat the run"))
 }

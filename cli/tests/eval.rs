@@ -264,7 +264,7 @@ fn whatever_cannot_be_is_refused_with_a_remedy() {
     place.train("untrained", &["--backend", "reference", "-q"]);
     std::fs::remove_dir_all(place.path("untrained/models")).unwrap();
     place.train("damaged", &["--backend", "reference", "-q"]);
-    place.write("damaged/models/actor_target.safetensors", "not a model");
+    place.write("damaged/models/actor.safetensors", "not a model");
     place.write("notes.txt", "mine");
     let wide: &[&str] = &["--policies", "actor:run", "--set", "world.dim=7"];
     let cases: &[(&[&str], &[&str])] = &[
@@ -275,8 +275,8 @@ fn whatever_cannot_be_is_refused_with_a_remedy() {
         (&["--policies", "actor:"], &["`actor:` does not say whose actor"]),
         (&["--policies", "random,random"], &["`random` is given twice"]),
         (&["--policies", "actor:nowhere"], &["nowhere: this is not a run's folder", "help: "]),
-        (&["--policies", "actor:untrained"], &["actor_target.safetensors: this file is missing", "help: "]),
-        (&["--policies", "actor:damaged"], &["actor_target.safetensors", "restore it from a copy"]),
+        (&["--policies", "actor:untrained"], &["actor.safetensors: this file is missing", "help: "]),
+        (&["--policies", "actor:damaged"], &["actor.safetensors", "restore it from a copy"]),
         (wide, &["run: its agent knows worlds of 6 dimensions and 3 clusters, and this world has 7 and 3"]),
         (&["--seeds", "0"], &["--seeds"]),
         (&["--seeds", "2", "--seed", "18446744073709551615"], &["--seed: there are no 2 seeds"]),

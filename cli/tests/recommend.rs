@@ -32,10 +32,10 @@ fn a_slate_is_the_one_that_the_run_showed_first() {
     let critics = slates_are_those_of_the_run(&place, &["--set", "td3.candidates=5", "--force"]);
     assert_ne!(policys, critics, "a critic that changes nothing would prove nothing");
     // Whoever asks the critic must have it.
-    std::fs::remove_file(place.path("run/models/critic_1_target.safetensors")).unwrap();
+    std::fs::remove_file(place.path("run/models/critic_1.safetensors")).unwrap();
     let output = place.run(&["recommend", "--run", "run", "--user", "U1"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("critic_1_target.safetensors"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("critic_1.safetensors"), "{}", stderr(&output));
 }
 
 /// Compares what a run recommends with what it showed first, and gives that.
@@ -146,7 +146,7 @@ fn whoever_is_not_there_is_refused_with_a_remedy() {
 fn a_model_that_is_not_as_it_was_written_shows_nobody_anything() {
     let place = Place::new();
     place.train("run", &["-q"]);
-    let path = "run/models/actor_target.safetensors";
+    let path = "run/models/actor.safetensors";
     let whole = std::fs::read(place.path(path)).unwrap();
     let is_refused = |said: &str| {
         for command in [

@@ -161,12 +161,11 @@ pub fn restore<'a>(
     Ok(agent)
 }
 
-/// A network or target of this [stem](models), from the tables of its model file; as [`restore`] else.
+/// One network, from the tables of its model file; as [`restore`] else.
 ///
 /// # Errors
 /// As [`restore`]'s, of these tables.
 pub fn restore_model<'a>(
-    stem: &str,
     layout: &Layout,
     mut find: impl FnMut(&str) -> Option<Table<'a>>,
 ) -> Result<Weights, CheckpointError> {
@@ -177,7 +176,7 @@ pub fn restore_model<'a>(
             Buffer::Parameters => &mut weights.parameters,
             Buffer::Statistics => &mut weights.statistics,
         };
-        take(&mut find, tensor.name.replacen(layout.name(), stem, 1), &tensor, buffer)?;
+        take(&mut find, tensor.name.clone(), &tensor, buffer)?;
     }
     Ok(weights)
 }
@@ -274,11 +273,11 @@ mod tests {
         let learner = learner();
         let agent = agent(&learner);
         let find = |name: &str| tables(&learner, &agent).into_iter().find(|table| table.name == name);
-        for ((stem, layout), network) in models(&learner).zip(agent.networks.iter().chain(&agent.targets)) {
-            assert_eq!(restore_model(&stem, layout, find).as_ref(), Ok(network), "{stem}");
+        for (layout, network) in learner.layouts().into_iter().zip(&agent.networks) {
+            assert_eq!(restore_model(layout, find).as_ref(), Ok(network));
         }
-        let missing = restore_model("actor_target", &learner.actor, |_| None);
-        assert!(matches!(missing, Err(CheckpointError::Missing { table }) if table.starts_with("actor_target.")));
+        let missing = restore_model(&learner.actor, |_| None);
+        assert!(matches!(missing, Err(CheckpointError::Missing { table }) if table.starts_with("actor.")));
     }
 
     #[test]

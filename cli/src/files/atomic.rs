@@ -3,6 +3,8 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use same_file::Handle;
@@ -37,11 +39,7 @@ impl Replacement {
     ) -> anyhow::Result<Self> {
         let open = || {
             fs::create_dir_all(folder_of(path))?;
-            Self::open(path, |file| {
-                // A system that cannot lock files has to do without.
-                let _ = file.lock();
-                Ok(())
-            })
+            Self::open(path, wait_for)
         };
         let mut replacement = open().with_context(|| format!("could not write {}", path.display()))?;
         replacement.fill(write)?;
@@ -50,11 +48,7 @@ impl Replacement {
 
     /// Keeps the place for what will be written later; refuses if somebody else has it.
     pub(crate) fn claim(path: &Path) -> anyhow::Result<Self> {
-        let claimed = Self::open(path, |file| match file.try_lock() {
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),
-            _ => Ok(()),
-        });
-        match claimed {
+        match Self::open(path, lock) {
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Err(is_taken(path).into()),
             other => other.with_context(|| format!("could not write beside {}", path.display())),
         }
@@ -90,6 +84,10 @@ impl Replacement {
     fn open(path: &Path, lock: impl Fn(&File) -> io::Result<()>) -> io::Result<Self> {
         let beside = beside(path)?;
         let locked = || -> io::Result<File> {
+            // A link to somebody else's file is not followed.
+            if beside.is_symlink() {
+                fs::remove_file(&beside)?;
+            }
             let file = OpenOptions::new().write(true).create(true).truncate(false).open(&beside)?;
             lock(&file)?;
             Ok(file)
@@ -106,6 +104,29 @@ impl Replacement {
         file.set_len(0)?;
         Ok(Self { path: path.to_owned(), beside: Some(beside), file })
     }
+}
+
+/// Locks a file; an error if somebody else has locked it. A system that cannot lock files has to do without.
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The same, but that whoever has it gets the time to write what he has.
+fn wait_for(file: &File) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    while lock(file).is_err() {
+        if Instant::now() > until {
+            return Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "another program has been writing it for too long",
+            ));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 impl Drop for Replacement {
@@ -128,6 +149,12 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(folder_of(path).join(format!(".{}.new", name.to_string_lossy())))
 }
 
+/// Whether a file is called as one that shall stand in another's place.
+pub(crate) fn is_beside(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') && name.ends_with(".new")
+}
+
 /// The folder a file lies in.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -136,6 +163,8 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// Longer than any file here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// As many others may be waited for; where files never seem to be themselves, somebody must write at last.
 const TRIES: u32 = 1000;
 
@@ -165,7 +194,7 @@ mod tests {
         let writers: Vec<_> = (b'a'..=b'd')
             .map(|letter| {
                 let path = path.clone();
-                std::thread::spawn(move || {
+                thread::spawn(move || {
                     for _ in 0..20 {
                         replace(&path, |file| {
                             (0..10).try_for_each(|_| file.write_all(&[letter; 3]).and_then(|()| file.flush()))

@@ -168,7 +168,7 @@ mod tests {
         let whole = actor(&plan);
         let model = read(&whole, &plan).unwrap_or_else(|problem| panic!("{problem}"));
         let find = |name: &str| tables::find(&model.tables, name);
-        assert_eq!(restore_model("actor", &plan.learner.actor, find).unwrap(), plan.learner.initial(3).networks[0]);
+        assert_eq!(restore_model(&plan.learner.actor, find).unwrap(), plan.learner.initial(3).networks[0]);
         assert!(model.is_sealed);
         for bit in 0..8 * whole.len() {
             let mut changed = whole.clone();

@@ -79,7 +79,7 @@ struct Missing<'a> {
 
 impl std::fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{}: {} plots", self.report, self.plots.len())?;
+        writeln!(f, "{}: {}", self.report, output::counted(self.plots.len(), "plot"))?;
         self.missing.chunk_by(|a, b| a.why == b.why).try_for_each(|missing| {
             let parts: Vec<&str> = missing.iter().map(|missing| missing.part).collect();
             writeln!(f, "  without {}: {}", parts.join(", "), missing[0].why)

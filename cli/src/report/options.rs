@@ -65,7 +65,9 @@ fn plots(path: &Path, page: &Path) -> Result<Plots, BadInput> {
     let entries = fs::read_dir(path).map_err(|error| {
         BadInput::new(path.display(), format!("plots cannot be put here: {error}"), "give --plots a folder")
     })?;
-    let files = entries.flatten().map(|entry| entry.path()).filter(|file| !folder::is_same(file, page));
+    // What another program is about to put here, or never will, is nobody's.
+    let counts = |file: &PathBuf| !folder::is_same(file, page) && !atomic::is_beside(file);
+    let files = entries.flatten().map(|entry| entry.path()).filter(counts);
     let (old, others): (Vec<PathBuf>, Vec<PathBuf>) = files.partition(|file| is_plot(file));
     if let Some(other) = others.first() {
         let name = other.file_name().unwrap_or_default().to_string_lossy();

@@ -74,11 +74,11 @@ impl Summary {
             ("world", self.world()),
         ];
         if let Some(round) = &self.last_round {
-            let shown = thousands(round.total_interactions);
-            facts.push(("interactions", format!("{shown} items shown, {} updates", thousands(round.updates))));
+            let shown = counted(round.total_interactions as usize, "item");
+            facts.push(("interactions", format!("{shown} shown, {}", counted(round.updates as usize, "update"))));
         }
         let resumed: Vec<String> =
-            run.resumed.iter().map(|again| format!("after {} rounds", again.rounds)).collect();
+            run.resumed.iter().map(|again| format!("after {}", counted(again.rounds as usize, "round"))).collect();
         if !resumed.is_empty() {
             facts.push(("gone on with", resumed.join(", ")));
         }

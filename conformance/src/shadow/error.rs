@@ -26,6 +26,12 @@ impl<A: fmt::Display, B: fmt::Display> fmt::Display for ShadowError<A, B> {
             Self::Second(error) => write!(f, "on the second backend: {error}"),
             Self::Differ(difference) => {
                 write!(f, "two backends differ: {difference}")?;
+                if difference.stage == "refine" {
+                    f.write_str(
+                        " (where the critic values two candidates nearly alike, rounding may decide: see whether they agree \
+                         with more users in a batch)",
+                    )?;
+                }
                 if difference.stage == "losses" {
                     // Whether it did is seen by going without.
                     f.write_str(

@@ -52,7 +52,8 @@ impl<A: Device, B: Device> Learn for Shadow<A, B> {
         let second = self.second.snapshot(&batch.second).map_err(ShadowError::Second)?;
         let width = agent.learner.action();
         let rows = first.action.chunks_exact(width).zip(second.action.chunks_exact(width));
-        if rows.filter(|(a, b)| a != b).count() as f64 > self.tolerance.refined * first.users.len() as f64 {
+        let most = (self.tolerance.refined * first.users.len() as f64).max(1.0);
+        if rows.filter(|(a, b)| a != b).count() as f64 > most {
             actions("refine", 0.0, &first, &second)?;
         }
         let aligned = Snapshot { action: first.action, ..second };

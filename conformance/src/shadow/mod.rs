@@ -54,7 +54,8 @@ pub struct Tolerance {
     pub weights: f64,
     /// Share of the components that only one backend may count as saturated: 1e-3.
     pub saturated: f64,
-    /// Share of a batch's users for whom critics may prefer different candidates, of nearly the same value: 0.01.
+    /// Share of a batch's users about whose candidates the critics may disagree, and always one of them: 0.01. They do where
+    /// two values are nearly equal, which is not looked into.
     pub refined: f64,
 }
 

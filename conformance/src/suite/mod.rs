@@ -35,7 +35,10 @@ pub use learning::{
     an_agent_learns_from_the_ring_it_is_given, an_update_moves_what_it_should, learning_agrees_with_the_reference,
     learning_repeats_itself_to_the_bit, losses_are_handed_over_once, what_is_no_number_shows_in_the_losses,
 };
-pub use refining::{a_deep_critic_chooses_as_the_references, the_first_critic_chooses_among_candidates};
+pub use refining::{
+    a_deep_critic_chooses_as_the_references, an_agent_asks_its_critic, the_critic_tells_a_crowd_what_it_tells_each,
+    the_first_critic_chooses_among_candidates,
+};
 pub use remembering::{a_ring_brought_back_goes_on, a_ring_holds_the_last_transitions_in_order};
 pub use session::{
     a_round_knows_where_its_time_went, a_session_does_not_depend_on_its_batches,
@@ -62,6 +65,8 @@ pub fn all<B: Device>(new: impl Fn() -> B) {
     a_batch_does_not_remember_who_served_it(&new);
     the_first_critic_chooses_among_candidates(&new);
     a_deep_critic_chooses_as_the_references(&new);
+    the_critic_tells_a_crowd_what_it_tells_each(&new);
+    an_agent_asks_its_critic(&new);
     an_agent_comes_back_as_it_went(&new);
     an_agent_can_be_evaluated(&new);
     an_update_moves_what_it_should(&new);

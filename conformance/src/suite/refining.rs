@@ -3,9 +3,12 @@
 use recsim_core::backend::{Device, Snapshot};
 use recsim_core::config::{Plan, Similarity};
 use recsim_core::explore::aim;
+use recsim_core::policy::{Actor, Policy, Serving};
 use recsim_core::reference::Reference;
+use recsim_core::rng::{Key, Purpose};
+use recsim_core::session::Session;
 use recsim_core::td3::AgentState;
-use recsim_core::world::{GeneratedWorld, row};
+use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force, row};
 
 use super::plain;
 use super::setup::{Stage, USERS, bits, plan, world, worn};
@@ -29,7 +32,7 @@ pub fn the_first_critic_chooses_among_candidates<B: Device>(new: &impl Fn() -> B
         let mut stage = Stage::new(new(), &world, plan.clone());
         let policys = stage.actions(0..USERS, None);
         let found = refined(&mut stage, &[0, USERS]);
-        assert_eq!(bits(&refined(&mut stage, &[0, 1, 20, USERS])), bits(&found), "{candidates} in batches");
+        assert!(bits(&refined(&mut stage, &[0, 1, 20, USERS])) == bits(&found), "{candidates} in batches");
         for user in 0..USERS {
             let place = row(user, plan.learner.action());
             let due = judged(&world, &plan, &agent, user, &policys[place.clone()]);
@@ -47,7 +50,7 @@ pub fn the_first_critic_chooses_among_candidates<B: Device>(new: &impl Fn() -> B
         let mut indifferent = agent;
         indifferent.networks[1].parameters.fill(0.0);
         stage.agent = stage.backend.agent(&plan.learner, &indifferent).expect("the device takes an agent");
-        assert_eq!(bits(&refined(&mut stage, &[0, USERS])), bits(&policys), "{candidates} of no worth");
+        assert!(bits(&refined(&mut stage, &[0, USERS])) == bits(&policys), "{candidates} of no worth");
     }
     assert!(moved > USERS, "a critic that leaves everybody alone would prove nothing: {moved} moved");
 }
@@ -66,8 +69,51 @@ pub fn a_deep_critic_chooses_as_the_references<B: Device>(new: &impl Fn() -> B) 
         let found = refined(&mut stage, &[0, USERS]);
         assert!(bits(&found) != bits(&policys.action), "a critic that leaves everybody alone would prove nothing");
         let mut reference = Stage::new(Reference::<f64>::default(), &world, plan);
-        assert_eq!(bits(&found), bits(&refined_from(&mut reference, &policys)), "batch_norm {batch_norm}");
+        assert!(bits(&found) == bits(&refined_from(&mut reference, &policys)), "batch_norm {batch_norm}");
     }
+}
+
+/// Many users at once are each told what they would be told alone.
+pub fn the_critic_tells_a_crowd_what_it_tells_each<B: Device>(new: &impl Fn() -> B) {
+    let recipe = Recipe { users: 230, items: 60, clusters: 3, dimensions: 7, list: 16, seed: 4 };
+    let world = generate(&recipe, lists_by_brute_force);
+    let mut stage = Stage::new(new(), &world, plan(&world, |config| config.td3.candidates = 5));
+    let together = bits(&refined(&mut stage, &[0, 230]));
+    let apart: Vec<usize> = (0..230).step_by(10).chain([230]).collect();
+    assert!(bits(&refined(&mut stage, &apart)) == together, "users depend on their batch");
+}
+
+/// An agent asks its critic while it collects and under evaluation; but whoever explores an item does so.
+pub fn an_agent_asks_its_critic<B: Device>(new: &impl Fn() -> B) {
+    let world = world();
+    let actions = |candidates, exploring| {
+        let plan = plan(&world, |config| {
+            config.td3.candidates = candidates;
+            config.td3.exploration_items = exploring;
+        });
+        let mut session = Session::new(new(), &world.view(), plan).expect("a session begins");
+        session.keep(USERS);
+        session.round(&mut || 0.0).expect("a round is served");
+        bits(&session.snapshots().iter().flat_map(|batch| batch.action.clone()).collect::<Vec<f32>>())
+    };
+    assert!(actions(9, 0.0) != actions(0, 0.0), "nobody is asked while collecting");
+    assert!(actions(9, 1.0) == actions(0, 1.0), "somebody does not explore");
+
+    let evaluated = |candidates| {
+        let mut stage = Stage::new(new(), &world, plan(&world, |config| config.td3.candidates = candidates));
+        let mut batch = stage.acted(0..USERS, None);
+        let learner = stage.plan.learner.clone();
+        let agent = stage.backend.agent(&learner, &worn(&learner)).expect("the device takes an agent");
+        let serving = Serving {
+            world: &stage.world,
+            batch: &mut batch,
+            users: 0..USERS,
+            key: Key::new(0, Purpose::EvaluationPolicy),
+        };
+        Actor::<B> { agent }.serve(&mut stage.backend, serving).expect("the device serves");
+        bits(&stage.backend.snapshot(&batch).expect("the device shows a batch").action)
+    };
+    assert!(evaluated(9) != evaluated(0), "nobody is asked under evaluation");
 }
 
 /// The value and the action of each choice that a user has, the policy's first.

@@ -37,7 +37,10 @@ fn run(run: &Trained) -> Vec<Block> {
     ];
     for again in &record.resumed {
         let changes = if again.changes.is_empty() { "nothing" } else { &*again.changes.join(", ") };
-        facts.push(("gone on with", format!("{} after {} rounds; changed: {changes}", again.at, again.rounds)));
+        facts.push((
+            "gone on with",
+            format!("{} after {}; changed: {changes}", again.at, counted(again.rounds as usize, "round")),
+        ));
     }
     vec![
         Block::Heading(run.name.clone()),
