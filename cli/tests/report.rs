@@ -129,6 +129,8 @@ fn the_same_makes_the_same_bytes_and_replaces_a_report_only() {
         files
     };
     let (first, drawn) = (page(&place, "report.html"), files());
+    // The rest of one that was killed.
+    place.write("p/.policies-distance.csv.new", "half");
     let told = report(&place, &["a", "e.json", "--plots", "p"]);
     assert_eq!((page(&place, "report.html"), files()), (first, drawn));
     assert_eq!(files().len(), 2 * plots(&told).len());

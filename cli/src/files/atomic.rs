@@ -186,6 +186,18 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn no_link_is_followed_to_another_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, other] = ["a", "other"].map(|name| folder.path().join(name));
+        fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, beside(&path).unwrap()).unwrap();
+        replace(&path, |file| file.write_all(b"new")).unwrap();
+        assert_eq!((&*fs::read(&path).unwrap(), &*fs::read(&other).unwrap()), (&b"new"[..], &b"precious"[..]));
+        assert!(!path.is_symlink());
+    }
+
+    #[test]
     fn whoever_writes_the_same_file_waits_and_no_two_are_mixed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
