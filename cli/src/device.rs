@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
 use crate::error::BadInput;
+use crate::output::counted;
 
 /// What shall compute, as meant.
 #[derive(Clone, Debug)]
@@ -182,14 +183,9 @@ fn cpu() -> Finding {
     let sets: Vec<&str> =
         recsim_backend_cpu::InstructionSet::available().map(recsim_backend_cpu::InstructionSet::name).collect();
     let (usable, found) = match recsim_backend_cpu::Cpu::new(None) {
-        Ok(cpu) => (
-            true,
-            format!(
-                "{}; {} (--isa takes another)",
-                crate::output::counted(cpu.threads(), "thread"),
-                sets.join(", ")
-            ),
-        ),
+        Ok(cpu) => {
+            (true, format!("{}; {} (--isa takes another)", counted(cpu.threads(), "thread"), sets.join(", ")))
+        }
         Err(error) => (false, error.to_string()),
     };
     Finding { backend: "cpu", usable, found }
