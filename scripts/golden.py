@@ -153,7 +153,7 @@ def score(kind, beliefs, target):
     dot = total([f32(b * t) for b, t in zip(beliefs, target)])
     bb, tt = total([f32(b * b) for b in beliefs]), total([f32(t * t) for t in target])
     lengths = f32(f32(math.sqrt(bb)) * f32(math.sqrt(tt)))
-    alignment = max(f32(dot / lengths), 0.0) if lengths > 0 else 0.0
+    alignment = min(max(f32(dot / lengths), 0.0), 1.0) if lengths > 0 else 0.0
     return f32(engagement * alignment)
 
 

@@ -16,7 +16,7 @@ __device__ inline float engagement(float const* beliefs, float const* target) {
     return minimum(sum(beliefs) / sum(target), 1.0f);
 }
 
-// How well its shares match the target's, and 0 where a length is 0.
+// How well its shares match the target's, in [0, 1], and 0 where a length is 0.
 __device__ inline float alignment(float const* beliefs, float const* target) {
     float dot = 0.0f, bb = 0.0f, tt = 0.0f;
     for (int c = 0; c < K; ++c) {
@@ -25,7 +25,7 @@ __device__ inline float alignment(float const* beliefs, float const* target) {
         tt += target[c] * target[c];
     }
     float const lengths = sqrtf(bb) * sqrtf(tt);
-    return lengths > 0.0f ? maximum(dot / lengths, 0.0f) : 0.0f;
+    return lengths > 0.0f ? clamp(dot / lengths, 0.0f, 1.0f) : 0.0f;
 }
 
 struct Reward {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
 use crate::error::BadInput;
+#[cfg(feature = "cpu")]
 use crate::output::counted;
 
 /// What shall compute, as meant.

@@ -143,7 +143,8 @@ pub fn engagement<T: Real, D: Dim>(
     (sum(beliefs) / sum(target)).min(T::ONE)
 }
 
-/// How well its shares match the target's: `max(0, cos(b, target))`, and 0 where a length is 0.
+/// How well its shares match the target's: `max(0, cos(b, target))`, and 0 where a length is 0. In `[0, 1]`: what roundings
+/// would add is cut off, which is an ulp, and more than 1 itself where squares are so small that they lose their bits.
 #[inline]
 pub fn alignment<T: Real, D: Dim>(
     beliefs: &Vector<T, D, impl Storage<T, D>>,
@@ -156,7 +157,7 @@ pub fn alignment<T: Real, D: Dim>(
         tt += t * t;
     }
     let lengths = bb.sqrt() * tt.sqrt();
-    if lengths > T::ZERO { (dot / lengths).max(T::ZERO) } else { T::ZERO }
+    if lengths > T::ZERO { (dot / lengths).clamp(T::ZERO, T::ONE) } else { T::ZERO }
 }
 
 #[inline]

@@ -11,7 +11,7 @@ use recsim_core::belief::{distance, update};
 use recsim_core::math::{Real, sigmoid};
 use recsim_core::metrics::Fixed;
 use recsim_core::replay::Ring;
-use recsim_core::reward::{Kind, Reward, Score};
+use recsim_core::reward::{Kind, Reward, Score, alignment};
 use recsim_core::rng::{Key, Luck, Purpose};
 use recsim_core::slate::{Best, fill};
 use recsim_core::user::{Rules, step};
@@ -123,19 +123,22 @@ proptest! {
         prop_assert!(worth.abs() <= rule.bound() * (1.0 + 1e-5), "{worth} exceeds {}", rule.bound());
     }
 
-    /// Scores are 1 at most, but for the roundings of three sums of K, two roots, a product and two quotients: engagement
-    /// is cut at 1 exactly, and the cosine's error is below (K + 3) roundings. Lengths whose squares are subnormal are
-    /// left out: they have fewer digits.
+    /// However small beliefs and target are, down to where squares lose their digits: shares are shares exactly, and a
+    /// score by distance errs below 0 by the roundings of two sums of K and a quotient.
     #[test]
-    fn scores_are_at_most_one(user in user()) {
-        prop_assume!(user.beliefs.iter().all(|&b| b == 0.0 || b > 1e-15));
-        let most = 1.0 + (user.target.len() + 4) as f64 * 2.0 * ULP;
-        for score in [Score::Combined, Score::Distance] {
-            let value = f64::from(score.of(&user.beliefs(), &user.target()));
-            prop_assert!((-most..=most).contains(&value), "{score:?} is {value}");
+    fn scores_are_shares((user, smaller) in (user(), 0_i32..140)) {
+        let by = 0.5_f32.powi(smaller);
+        for (beliefs, target) in [(by, 1.0), (by, by)] {
+            let (beliefs, target) = (user.beliefs() * beliefs, user.target() * target);
+            for share in [alignment(&beliefs, &target), Score::Combined.of(&beliefs, &target)] {
+                prop_assert!((0.0..=1.0).contains(&share), "{share}: {beliefs} of {target}");
+            }
+            let value = f64::from(Score::Distance.of(&beliefs, &target));
+            let budget = (target.len() + 4) as f64 * 2.0 * ULP;
+            prop_assert!((-budget..=1.0).contains(&value), "{value}: {beliefs} of {target}");
         }
         let at_target = f64::from(Score::Combined.of(&user.target(), &user.target()));
-        prop_assert!((at_target - 1.0).abs() <= most - 1.0);
+        prop_assert!((1.0 - at_target) <= (user.target.len() + 4) as f64 * 2.0 * ULP);
     }
 
     /// However users are moved, potential rewards add up to the whole way; each step errs by the roundings of two sums

@@ -70,6 +70,10 @@ fuzz_target!(|input: Input| {
     let finite = maintenance_factor.is_finite() && exploration_bonus.is_finite();
     if positive(max) && not_negative(scale) && not_negative(improvement_threshold) && finite {
         assert!((-max..=max).contains(&worth), "{reward:?} pays {worth}");
-        assert!(tally.reward.value().abs() <= 1.0 && tally.distance.value() <= 1.0 + 1e-6);
+        // A multiple of the bound is given as a sum of products, each rounded.
+        assert!(tally.reward.value().abs() <= 1.0 + 1e-6 && tally.distance.value() <= 1.0 + 1e-6, "{tally:?}");
+        for share in [tally.engagement, tally.alignment, tally.score] {
+            assert!((0.0..=1.0).contains(&share.value()), "{tally:?}");
+        }
     }
 });
