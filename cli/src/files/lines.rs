@@ -44,7 +44,8 @@ pub(crate) fn damaged(place: impl Display, error: &impl Display) -> BadInput {
     BadInput::new(place, format!("this is damaged: {error}"), "restore the file, or repeat the run")
 }
 
-fn each<T: DeserializeOwned>(path: &Path, mut keep: impl FnMut(T)) -> anyhow::Result<()> {
+/// Every finished line of a file, one at a time.
+pub(crate) fn each<T: DeserializeOwned>(path: &Path, mut keep: impl FnMut(T)) -> anyhow::Result<()> {
     let unreadable = || format!("could not read {}", path.display());
     let file = File::open(path).map_err(|error| {
         let problem = format!("cannot be read: {error}");

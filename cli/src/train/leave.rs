@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use recsim_core::backend::Device;
-use recsim_core::metrics::{EpisodeReport, RoundReport};
+use recsim_core::metrics::{Course, EpisodeReport, RoundReport};
 use recsim_core::session::Session;
 use serde::Serialize;
 
@@ -112,14 +112,20 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
 
     /// The rounds of an episode that the run had begun before it was gone on with.
     pub(super) fn rounds_of(&self, episode: u32) -> anyhow::Result<Vec<RoundReport>> {
-        let mut rounds: Vec<RoundReport> = lines::read(&self.folder.join(names::ROUNDS))?;
-        rounds.retain(|round| round.episode == episode);
+        let mut rounds = Vec::new();
+        lines::each(&self.folder.join(names::ROUNDS), |round: RoundReport| {
+            if round.episode == episode {
+                rounds.push(round);
+            }
+        })?;
         Ok(rounds)
     }
 
-    /// The episodes that the run had done before it was gone on with.
-    pub(super) fn episodes(&self) -> anyhow::Result<Vec<EpisodeReport>> {
-        lines::read(&self.folder.join(names::EPISODES))
+    /// What the episodes showed that the run had done before it was gone on with.
+    pub(super) fn course(&self) -> anyhow::Result<Course> {
+        let mut course = Course::default();
+        lines::each(&self.folder.join(names::EPISODES), |episode| course.push(&episode))?;
+        Ok(course)
     }
 
     /// After every round, with the episode if it was its last.

@@ -10,7 +10,7 @@ mod summary;
 use std::time::Instant;
 
 use recsim_core::backend::Device;
-use recsim_core::metrics::{Concern, EpisodeReport};
+use recsim_core::metrics::EpisodeReport;
 use recsim_core::session::{Session, Watcher};
 
 use crate::arguments::{Show, Train};
@@ -136,7 +136,7 @@ fn follow<B: Device>(
     let epoch = Instant::now();
     let (episode, _) = session.next_round();
     let mut rounds = leavings.rounds_of(episode)?;
-    let mut episodes = leavings.episodes()?;
+    let mut course = leavings.course()?;
     if session.finished() {
         // Its last results may not have been written.
         leavings.save(session.plan().schedule.episodes, session)?;
@@ -154,8 +154,8 @@ fn follow<B: Device>(
             leavings.round(&rounds[rounds.len() - 1], episode.as_ref(), session)?;
             if let Some(episode) = episode {
                 progress.episode(&episode);
-                episodes.push(episode);
-                for concern in Concern::begun(&episodes) {
+                course.push(&episode);
+                for concern in course.begun() {
                     progress.say(&format!("warning: {concern}"));
                 }
                 rounds.clear();

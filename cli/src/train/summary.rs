@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use indicatif::HumanBytes;
-use recsim_core::metrics::{Concern, EpisodeReport, RoundReport};
+use recsim_core::metrics::{Concern, Course, EpisodeReport, RoundReport};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -43,7 +43,7 @@ impl Summary {
         Ok(Self {
             folder: folder.display().to_string(),
             run: read_json(&folder.join(names::RUN))?,
-            concerns: Concern::of_run(&episodes, is_over).collect(),
+            concerns: episodes.iter().collect::<Course>().of_run(is_over).collect(),
             episodes,
             last_round: lines::last(&folder.join(names::ROUNDS))?,
             end,
@@ -62,7 +62,9 @@ impl Summary {
 
     /// Rounds that the run in a folder has reported.
     pub(super) fn rounds_of(folder: &Path) -> anyhow::Result<u64> {
-        Ok(lines::read::<IgnoredAny>(&folder.join(names::ROUNDS))?.len() as u64)
+        let mut rounds = 0;
+        lines::each(&folder.join(names::ROUNDS), |_: IgnoredAny| rounds += 1)?;
+        Ok(rounds)
     }
 
     fn facts(&self) -> Vec<Vec<String>> {

@@ -1,7 +1,6 @@
 //! Signs in a run's episodes that its agent does not learn.
 
 use core::fmt;
-use core::mem::discriminant;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,36 +37,80 @@ pub enum Concern {
     NothingLearned,
 }
 
-impl Concern {
-    /// What there is to say after the last of a run's `episodes`, in their order, of which there may be any number.
-    ///
-    /// ```
-    /// # use recsim_core::metrics::{Concern, EpisodeReport};
-    /// # fn of(episodes: &[EpisodeReport]) {
-    /// for concern in Concern::after(episodes) {
-    ///     eprintln!("warning: {concern}");
-    /// }
-    /// # }
-    /// assert_eq!(Concern::after(&[]).count(), 0);
-    /// ```
-    pub fn after(episodes: &[EpisodeReport]) -> impl Iterator<Item = Self> {
-        let last = episodes.last().filter(|last| last.learning.is_some());
-        let concerns = last.map(|last| [saturated(last), overestimated(last), no_nearer(episodes)]);
-        concerns.into_iter().flatten().flatten()
+/// What a run's episodes have shown, as far as concerns need it: its size does not grow with them.
+///
+/// ```
+/// # use recsim_core::metrics::{Course, EpisodeReport};
+/// # fn of(episodes: &[EpisodeReport]) {
+/// let mut course = Course::default();
+/// for episode in episodes {
+///     course.push(episode);
+///     for concern in course.begun() {
+///         eprintln!("warning: {concern}");
+///     }
+/// }
+/// # }
+/// assert_eq!(Course::default().concerns().count(), 0);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Course {
+    /// Mean summed distance at an episode's end that learning must better: the best without it, or else the first.
+    yardstick: Option<f64>,
+    /// Whether the run began without learning.
+    unlearned: bool,
+    /// Whether there was learning.
+    learned: bool,
+    /// Whether the last episode ended no nearer than the yardstick.
+    no_nearer: bool,
+    /// What there was to say after the episode before the last.
+    before: [Option<Concern>; 3],
+    /// What there is to say after the last.
+    now: [Option<Concern>; 3],
+}
+
+impl Course {
+    /// Takes the next episode.
+    pub fn push(&mut self, episode: &EpisodeReport) {
+        let (distance, learns) = (episode.mean_distance, episode.learning.is_some());
+        let is_first = self.yardstick.is_none();
+        self.unlearned |= is_first && !learns;
+        self.learned |= learns;
+        let yardstick = match self.yardstick {
+            Some(best) if self.learned => best,
+            Some(best) => best.min(distance),
+            None => distance,
+        };
+        self.yardstick = Some(yardstick);
+        let floor = if self.unlearned { 0.0 } else { 0.1 * episode.initial_distance };
+        let no_nearer = learns && !is_first && distance >= yardstick && distance > floor;
+        let twice = (self.no_nearer && no_nearer).then_some(Concern::NoNearer { distance, yardstick });
+        self.no_nearer = no_nearer;
+        let now = if learns { [saturated(episode), overestimated(episode), twice] } else { [None; 3] };
+        self.before = core::mem::replace(&mut self.now, now);
+    }
+
+    /// What there is to say after the last episode.
+    pub fn concerns(&self) -> impl Iterator<Item = Concern> + use<> {
+        self.now.into_iter().flatten()
     }
 
     /// Those of them that could not be said before the last episode: a thing is said when it begins.
-    pub fn begun(episodes: &[EpisodeReport]) -> impl Iterator<Item = Self> {
-        let before = &episodes[..episodes.len().saturating_sub(1)];
-        let known =
-            move |concern: &Self| Self::after(before).any(|old| discriminant(&old) == discriminant(concern));
-        Self::after(episodes).filter(move |concern| !known(concern))
+    pub fn begun(&self) -> impl Iterator<Item = Concern> + use<> {
+        let begun = self.now.into_iter().zip(self.before).filter(|(_, before)| before.is_none());
+        begun.filter_map(|(now, _)| now)
     }
 
     /// What there is to say of a run as it is: to its end, if it `is_over`.
-    pub fn of_run(episodes: &[EpisodeReport], is_over: bool) -> impl Iterator<Item = Self> {
-        let unlearned = is_over && episodes.iter().all(|episode| episode.learning.is_none());
-        Self::after(episodes).chain(unlearned.then_some(Self::NothingLearned))
+    pub fn of_run(&self, is_over: bool) -> impl Iterator<Item = Concern> + use<> {
+        self.concerns().chain((is_over && !self.learned).then_some(Concern::NothingLearned))
+    }
+}
+
+impl<'a> FromIterator<&'a EpisodeReport> for Course {
+    fn from_iter<I: IntoIterator<Item = &'a EpisodeReport>>(episodes: I) -> Self {
+        let mut course = Self::default();
+        episodes.into_iter().for_each(|episode| course.push(episode));
+        course
     }
 }
 
@@ -82,18 +125,6 @@ fn overestimated(last: &EpisodeReport) -> Option<Concern> {
     let error = libm::sqrt(learning.critic_loss / 2.0);
     let value = learning.q_value;
     (value - realised > f64::max(0.5 * realised.abs(), error)).then_some(Concern::Overestimated { value, realised })
-}
-
-fn no_nearer(episodes: &[EpisodeReport]) -> Option<Concern> {
-    let [first, .., before, last] = episodes else { return None };
-    let unlearned = episodes.iter().take_while(|episode| episode.learning.is_none());
-    let unlearned = unlearned.map(|episode| episode.mean_distance).reduce(f64::min);
-    let yardstick = unlearned.unwrap_or(first.mean_distance);
-    let floor = if unlearned.is_some() { 0.0 } else { 0.1 * last.initial_distance };
-    let far = |episode: &EpisodeReport| {
-        episode.learning.is_some() && episode.mean_distance >= yardstick && episode.mean_distance > floor
-    };
-    (far(before) && far(last)).then_some(Concern::NoNearer { distance: last.mean_distance, yardstick })
 }
 
 impl fmt::Display for Concern {
@@ -175,7 +206,7 @@ mod tests {
     }
 
     fn after(episodes: &[EpisodeReport]) -> Vec<Concern> {
-        Concern::after(episodes).collect()
+        episodes.iter().collect::<Course>().concerns().collect()
     }
 
     #[test]
@@ -197,15 +228,16 @@ mod tests {
     #[test]
     fn a_concern_begins_once() {
         let run = [unlearned(), learned(0.2, 0.3, 10.0, 1.0), learned(0.2, 0.4, 10.0, 1.0)];
-        let begun = |episodes| Concern::begun(episodes).count();
+        let begun = |episodes: &[EpisodeReport]| episodes.iter().collect::<Course>().begun().count();
         assert_eq!([begun(&run[..0]), begun(&run[..1]), begun(&run[..2]), begun(&run)], [0, 0, 1, 0]);
     }
 
     #[test]
     fn a_run_without_learning_is_one() {
-        assert_eq!(Concern::of_run(&[unlearned()], true).collect::<Vec<_>>(), [Concern::NothingLearned]);
-        assert_eq!(Concern::of_run(&[unlearned()], false).count(), 0);
-        assert_eq!(Concern::of_run(&[unlearned(), learned(0.2, 0.0, 10.0, 1.0)], true).count(), 0);
+        let course = |episodes: &[EpisodeReport]| episodes.iter().collect::<Course>();
+        assert_eq!(course(&[unlearned()]).of_run(true).collect::<Vec<_>>(), [Concern::NothingLearned]);
+        assert_eq!(course(&[unlearned()]).of_run(false).count(), 0);
+        assert_eq!(course(&[unlearned(), learned(0.2, 0.0, 10.0, 1.0)]).of_run(true).count(), 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod pentagon;
 mod report;
 mod tally;
 
-pub use concern::Concern;
+pub use concern::{Concern, Course};
 pub use fixed::Fixed;
 pub use losses::Losses;
 pub use pentagon::pp1_distance;

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use recsim_core::metrics::Concern;
+use recsim_core::metrics::Course;
 
 use super::{Part, Section, needs_run, numbered, with_each};
 use crate::report::groups::Group;
@@ -61,7 +61,11 @@ pub(super) fn of(groups: &[Group<'_>]) -> anyhow::Result<Section> {
 /// Why a run's agent may not learn.
 fn concerns(run: &&Trained) -> impl Iterator<Item = String> {
     let is_over = run.end.as_ref().is_some_and(|end| end.status == Status::Finished);
-    Concern::of_run(&run.episodes, is_over).map(|concern| format!("Warning for {}: {concern}.", run.name))
+    run.episodes
+        .iter()
+        .collect::<Course>()
+        .of_run(is_over)
+        .map(|concern| format!("Warning for {}: {concern}.", run.name))
 }
 
 fn curve(
