@@ -151,6 +151,8 @@ fn arrays_that_do_not_fit_are_refused_with_their_place() {
             "t.csv:2: is of `cluster` 1, and stands where cluster 0",
         ),
         ("target", "t.json", "[0.5, 0.6]", "t.json: `target` sums to"),
+        ("target", "t.json", "[]", "t.json: has no cluster"),
+        ("target", "t.csv", "target\n", "t.csv: has no cluster"),
         ("target", "t.json", "[0.5, \"x\"]", "t.json: does not hold an array of numbers"),
         ("target", "t.csv", "target\n0.5\n-0.1\n", "t.csv: `target` is -0.1"),
         ("target", "t.csv", "target\n0.5\n", "t.csv: `target` has 1 elements"),

@@ -57,9 +57,16 @@ fn recognise<'a>(path: &Path, known: &[&str], found: impl Iterator<Item = &'a st
 
 /// Reads a target: `[0.7, 0.3]` in JSON, or the column `target` of a table, whose rows are in the clusters' order.
 pub(super) fn target(path: &Path) -> Result<Vec<f32>> {
-    if is_json(path) {
-        return json(path, "an array of numbers");
+    let target = if is_json(path) { json(path, "an array of numbers")? } else { target_column(path)? };
+    if target.is_empty() {
+        return Err(
+            BadInput::new(path.display(), "has no cluster", "give each cluster's share, or leave it out").into()
+        );
     }
+    Ok(target)
+}
+
+fn target_column(path: &Path) -> Result<Vec<f32>> {
     let mut target = Vec::new();
     read(path, &["target"], |record| {
         if let Some(cluster) = record.text("cluster")?
