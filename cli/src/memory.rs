@@ -19,6 +19,11 @@ pub(crate) fn check_world(shape: &Shape, remedy: &'static str) -> Result<(), Bad
     fits(&[("the world", world(shape) + ids * size_of::<String>() as f64, remedy)])
 }
 
+/// Refuses a world's file of more bytes than the memory there is.
+pub(crate) fn check_file(bytes: u64) -> Result<(), BadInput> {
+    fits(&[("the world", bytes as f64, "its users, items or lists")])
+}
+
 /// Refuses a factorisation whose normal equations alone, `[D, D]`, exceed the memory there is.
 pub(crate) fn check_factorisation(dimensions: usize) -> Result<(), BadInput> {
     fits(&[("the factorisation", (dimensions as f64) * (dimensions as f64) * FLOAT, "`--dim`")])

@@ -1,4 +1,4 @@
-//! A world with its ids: in a folder mapped into memory, or as it will be written to one.
+//! A world with its ids: as it was read from a folder, or as it will be written to one.
 
 use std::io;
 use std::ops::Range;
@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::about::{self, About};
 use crate::error::BadInput;
 use crate::files::hash;
+use crate::memory;
 
 /// The tensors' file in a world's folder.
 pub(super) const FILE: &str = "world.safetensors";
@@ -29,14 +30,16 @@ pub(crate) struct WorldFile {
 
 #[derive(Debug)]
 enum Store {
-    Mapped(Mapped),
-    Owned(Arrays),
+    Read(Tensors),
+    Made(Arrays),
 }
 
-/// A tensor file in memory, and where its tensors lie.
+/// The bytes of a tensor file, and where its tensors lie. They are a copy: what somebody writes over the file later
+/// is seen by nobody who was told that it is whole.
 #[derive(Debug)]
-struct Mapped {
-    file: MemoryMappedFile,
+struct Tensors {
+    /// As numbers, so that they are aligned; the last may be filled up.
+    words: Vec<u32>,
     ranges: [Range<usize>; 7],
 }
 
@@ -55,8 +58,8 @@ pub(crate) fn open(dir: &Path) -> Result<WorldFile> {
     }
     let about = About::read(&dir.join(about::FILE))?;
     let path = dir.join(FILE);
-    let mapped = Mapped::open(&path, &about).map_err(|problem| BadInput::new(path.display(), problem, REMEDY))?;
-    Ok(WorldFile { place: path.display().to_string(), store: Store::Mapped(mapped), about })
+    let tensors = Tensors::read(&path, &about)?;
+    Ok(WorldFile { place: path.display().to_string(), store: Store::Read(tensors), about })
 }
 
 impl WorldFile {
@@ -69,7 +72,7 @@ impl WorldFile {
 
     /// A world that was generated, and is in order by construction.
     pub(super) fn generated(arrays: Arrays, about: About) -> Self {
-        Self { place: "the world that was made".to_owned(), store: Store::Owned(arrays), about }
+        Self { place: "the world that was made".to_owned(), store: Store::Made(arrays), about }
     }
 
     /// The arrays, in the type that says they are in order. It looks through all of them, so keep it.
@@ -84,8 +87,8 @@ impl WorldFile {
 
     pub(super) fn parts(&self) -> Parts<'_> {
         match &self.store {
-            Store::Mapped(mapped) => mapped.parts(),
-            Store::Owned(arrays) => arrays.parts(),
+            Store::Read(tensors) => tensors.parts(),
+            Store::Made(arrays) => arrays.parts(),
         }
     }
 
@@ -119,22 +122,27 @@ impl WorldFile {
     }
 }
 
-impl Mapped {
-    /// The problem found, if any, in words that follow the file's name.
-    fn open(path: &Path, about: &About) -> Result<Self, String> {
-        let file = MemoryMappedFile::open_ro(path).map_err(|error| format!("cannot be read: {error}"))?;
-        let bytes = all(&file);
+impl Tensors {
+    fn read(path: &Path, about: &About) -> Result<Self, BadInput> {
+        let refuse = |problem: String| BadInput::new(path.display(), problem, REMEDY);
+        let map = MemoryMappedFile::open_ro(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+        let length = map.len();
+        memory::check_file(length)?;
+        let mut words = vec![0_u32; (length as usize).div_ceil(size_of::<u32>())];
+        let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..length as usize];
+        map.read_into(0, bytes).map_err(|error| refuse(format!("cannot be read: {error}")))?;
         if checksum(bytes) != about.checksums.tensors {
-            let (file, other) = (bytes.len(), about::FILE);
-            return Err(format!("was changed or damaged: its {file} bytes differ from the checksum in `{other}`"));
+            let other = about::FILE;
+            return Err(refuse(format!(
+                "was changed or damaged: its {length} bytes differ from the checksum in `{other}`"
+            )));
         }
-        let shape = about.shape();
-        let ranges = ranges(bytes, &shape)?;
-        Ok(Self { file, ranges })
+        let ranges = ranges(bytes, &about.shape()).map_err(refuse)?;
+        Ok(Self { words, ranges })
     }
 
     fn parts(&self) -> Parts<'_> {
-        let bytes = all(&self.file);
+        let bytes = bytemuck::cast_slice(&self.words);
         let [item_cluster, item_distance, item_embedding, target, user_belief, user_embedding, user_pretrained] =
             &self.ranges;
         Parts {
@@ -149,10 +157,6 @@ impl Mapped {
     }
 }
 
-fn all(file: &MemoryMappedFile) -> &[u8] {
-    file.as_slice_bytes(0, file.len()).expect("a read-only map lends all of itself")
-}
-
 fn numbers<'a, T: AnyBitPattern>(bytes: &'a [u8], range: &Range<usize>) -> &'a [T] {
     bytemuck::cast_slice(&bytes[range.clone()])
 }
@@ -162,7 +166,7 @@ pub(super) fn checksum(bytes: &[u8]) -> String {
     hash::text(Sha256::new_with_prefix(bytes))
 }
 
-/// The names of a world's tensors in their order in [`Mapped::ranges`], with their types and shapes.
+/// The names of a world's tensors in their order in [`Tensors::ranges`], with their types and shapes.
 pub(super) fn tensors(shape: &Shape) -> [(&'static str, Dtype, Vec<usize>); 7] {
     let Shape { users, items, clusters, dimensions, list } = *shape;
     [

@@ -169,12 +169,30 @@ mod tests {
     use super::*;
     use recsim_core::world::Recipe;
 
-    #[test]
-    fn no_byte_of_a_world_can_change_and_nothing_can_be_cut_off() {
-        let place = tempfile::tempdir().unwrap();
+    fn small_world(place: &TempDir) -> PathBuf {
         let dir = place.path().join("w");
         let recipe = Recipe { users: 2, items: 4, clusters: 2, dimensions: 2, list: 3, seed: 0 };
         Folder::at(&dir, false).unwrap().write(&mut generate(&recipe, Some(1)).unwrap()).unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_world_stays_as_it_was_read_whatever_becomes_of_its_files() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = small_world(&place);
+        let world = open(&dir).unwrap();
+        let before = world.view().unwrap().parts().user_embedding.to_vec();
+        for contents in [vec![0xff; 4096], Vec::new()] {
+            // Neither a new file under the name, nor a rename: the same file is written over, and cut off.
+            fs::write(dir.join(file::FILE), contents).unwrap();
+            assert_eq!(world.view().unwrap().parts().user_embedding, before);
+        }
+    }
+
+    #[test]
+    fn no_byte_of_a_world_can_change_and_nothing_can_be_cut_off() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = small_world(&place);
         let is_sound = || open(&dir).and_then(|world| Ok(world.view().map(|_| ())?));
         is_sound().unwrap();
         for name in [file::FILE, about::FILE] {
