@@ -285,6 +285,8 @@ fn whatever_cannot_be_is_refused_with_a_remedy() {
         (&["--out", "notes.txt"], &["notes.txt: this is there already, and is no evaluation"]),
         (&["--out", ""], &["--out"]),
         (&["--out", "notes.txt/file"], &["notes.txt"]),
+        (&["--out", &"a".repeat(250)], &["give --out a shorter name"]),
+        (&["--out", &"a".repeat(235)], &[".interrupted.json: cannot be written", "give --out a shorter name"]),
         (&["--world", "nowhere"], &["nowhere: is not a world"]),
         (&["--backend", "gpu"], &["there is no backend `gpu`"]),
         (&["--set", "td3.taau=1"], &["did you mean `td3.tau`?"]),

@@ -149,6 +149,14 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(folder_of(path).join(format!(".{}.new", name.to_string_lossy())))
 }
 
+/// Refuses a name that is too long for a file to be written beside it.
+pub(crate) fn check_name(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(beside(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidFilename => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a file is called as one that shall stand in another's place.
 pub(crate) fn is_beside(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();

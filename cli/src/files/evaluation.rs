@@ -182,11 +182,20 @@ impl Evaluation {
 /// Where an evaluation goes that is to go to `path`: one that was stopped does not take the place of one that was not.
 pub(crate) fn place(path: &Path, interrupted: bool) -> PathBuf {
     let is_whole = || head(path).is_some_and(|head| head.format == FORMAT && !head.interrupted);
-    if interrupted && is_whole() { path.with_extension("interrupted.json") } else { path.to_owned() }
+    if interrupted && is_whole() { cut_short(path) } else { path.to_owned() }
 }
 
-/// Refuses a file that is there and is no evaluation.
+fn cut_short(path: &Path) -> PathBuf {
+    path.with_extension("interrupted.json")
+}
+
+/// Refuses a file that is there and is no evaluation, and a name that no file can have.
 pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
+    for written in [path, &cut_short(path)] {
+        atomic::check_name(written).map_err(|error| {
+            BadInput::new(written.display(), format!("cannot be written: {error}"), "give --out a shorter name")
+        })?;
+    }
     if path.symlink_metadata().is_err() || head(path).is_some_and(|head| head.format == FORMAT) {
         return Ok(());
     }
