@@ -1,11 +1,13 @@
 //! The loop, written once for every backend (`spec` section 3).
 
+mod error;
+mod progress;
+mod watch;
+
 use alloc::vec;
 use alloc::vec::Vec;
-use core::fmt;
 
 use nalgebra::DVectorView;
-use serde::{Deserialize, Serialize};
 
 use crate::backend::{Device, Snapshot};
 use crate::belief::distance;
@@ -14,9 +16,13 @@ use crate::later::Later;
 use crate::metrics::{Fixed, LearningReport, RoundReport, Seconds, Tally};
 use crate::replay::Transitions;
 use crate::rng::{Key, Purpose};
-use crate::state::{State, StateError};
+use crate::state::State;
 use crate::td3::{AgentState, UpdateKeys, policy_moves};
 use crate::world::World;
+pub use error::SessionError;
+pub use progress::{Progress, Suspended};
+use watch::Watch;
+pub use watch::Watcher;
 
 /// An experiment on a device, from its first round to its last.
 ///
@@ -51,71 +57,6 @@ pub struct Session<B: Device> {
     /// The first so many users' batches are kept as they leave a round.
     kept: usize,
     snapshots: Vec<Snapshot>,
-}
-
-/// How far a run has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Progress {
-    /// Rounds served in the whole run.
-    pub rounds: u64,
-    /// Transitions brought to the ring.
-    pub transitions: u64,
-    /// Updates of the critics.
-    pub updates: u64,
-    /// Items shown.
-    pub interactions: u64,
-    /// The mean reward of the episode's first round.
-    pub first_reward: f64,
-    /// The last round, if it is not done.
-    pub suspended: Option<Suspended>,
-}
-
-/// A round whose users have been served, and whose updates have not all been made.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Suspended {
-    /// Updates that are left.
-    pub updates: u32,
-    /// What serving the users came to.
-    pub tally: Tally,
-    /// What it has taken so far.
-    pub seconds: Seconds,
-}
-
-/// Whoever watches a round. A closure that gives seconds is one.
-pub trait Watcher {
-    /// Seconds since any fixed moment.
-    fn seconds(&mut self) -> f64;
-
-    /// So many of the round's users have been served.
-    fn served(&mut self, _users: usize) {}
-
-    /// So many updates of a learning session are left; whether to put them off, and suspend the round.
-    fn puts_off(&mut self, _left: u32) -> bool {
-        false
-    }
-}
-
-impl<F: FnMut() -> f64> Watcher for F {
-    fn seconds(&mut self) -> f64 {
-        self()
-    }
-}
-
-/// Why a round could not be finished.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum SessionError<E> {
-    /// The device failed.
-    Backend(E),
-    /// Learning made a number that is not finite, by this update at the latest.
-    Diverged {
-        /// Updates made so far in the run.
-        updates: u64,
-    },
-    /// What a session is to go on from cannot be.
-    State(StateError),
 }
 
 impl<B: Device> Session<B> {
@@ -399,22 +340,6 @@ impl<B: Device> Session<B> {
     }
 }
 
-impl Progress {
-    /// Rounds that have been reported.
-    pub fn done(&self) -> u64 {
-        self.rounds.saturating_sub(u64::from(self.suspended.is_some()))
-    }
-}
-
-impl Schedule {
-    /// Whether a learning session runs after round `rounds`, counted from 1 through the run, when `transitions` have
-    /// been brought to the ring.
-    pub fn learns_after(&self, rounds: u64, transitions: u64, plan: &Plan) -> bool {
-        let held = transitions.min(plan.learner.replay_capacity as u64);
-        rounds.is_multiple_of(u64::from(self.train_frequency)) && held >= self.warmup_transitions && held > 0
-    }
-}
-
 fn batches(schedule: &Schedule) -> impl Iterator<Item = core::ops::Range<usize>> + use<> {
     let Schedule { users, batch_size, .. } = *schedule;
     (0..users).step_by(batch_size).map(move |first| first..users.min(first + batch_size))
@@ -426,61 +351,4 @@ fn mean_initial_distance(world: &World<'_>) -> f64 {
     let far = |user| distance(&DVectorView::from_slice(world.beliefs(user), shape.clusters), &target);
     let sum: Fixed = (0..shape.users).map(|user| Fixed::of(f64::from(far(user)))).sum();
     sum.value() / shape.users as f64
-}
-
-/// Laps of a clock that core does not know.
-struct Watch<'a> {
-    watcher: &'a mut dyn Watcher,
-    began: f64,
-    last: f64,
-    seconds: Seconds,
-}
-
-impl<'a> Watch<'a> {
-    fn start(watcher: &'a mut dyn Watcher) -> Self {
-        let now = watcher.seconds();
-        Self { watcher, began: now, last: now, seconds: Seconds::default() }
-    }
-
-    /// Adds the time since the last lap to a stage.
-    fn lap(&mut self, stage: impl FnOnce(&mut Seconds) -> &mut f64) {
-        let now = self.watcher.seconds();
-        *stage(&mut self.seconds) += now - self.last;
-        self.last = now;
-    }
-
-    /// What has been timed.
-    fn seconds(&self) -> Seconds {
-        Seconds { total: self.seconds.total + (self.last - self.began), ..self.seconds }
-    }
-}
-
-impl<E> From<E> for SessionError<E> {
-    fn from(error: E) -> Self {
-        Self::Backend(error)
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for SessionError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::State(_) => f.write_str("the session cannot go on from there"),
-            Self::Backend(_) => f.write_str("the backend failed"),
-            Self::Diverged { updates } => write!(
-                f,
-                "learning diverged: a loss, a gradient or a weight is not a finite number by update {updates}; \
-                 a smaller `td3.learning_rate` or `td3.grad_clip_norm` may help"
-            ),
-        }
-    }
-}
-
-impl<E: core::error::Error + 'static> core::error::Error for SessionError<E> {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Backend(error) => Some(error),
-            Self::State(error) => Some(error),
-            Self::Diverged { .. } => None,
-        }
-    }
 }
