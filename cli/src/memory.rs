@@ -9,8 +9,8 @@ use crate::error::BadInput;
 type Part = (&'static str, f64, &'static str);
 
 /// Refuses a run whose tables alone exceed the memory there is, where that is known.
-pub(crate) fn check(config: &Config, shape: &Shape, served: usize) -> Result<(), BadInput> {
-    fits(&parts(config, shape, served))
+pub(crate) fn check(config: &Config, shape: &Shape) -> Result<(), BadInput> {
+    fits(&parts(config, shape))
 }
 
 /// Refuses a world whose tables alone exceed the memory there is; `remedy` says what would make it smaller.
@@ -52,7 +52,7 @@ fn world(shape: &Shape) -> f64 {
     (users * (clusters + dimensions + list) + items * (dimensions + 2.0)) * FLOAT
 }
 
-fn parts(config: &Config, shape: &Shape, served: usize) -> [Part; 4] {
+fn parts(config: &Config, shape: &Shape) -> [Part; 4] {
     let &Shape { clusters, dimensions, .. } = shape;
     let state = clusters + dimensions;
     let weights = |inputs: usize, outputs: usize| -> f64 {
@@ -67,10 +67,8 @@ fn parts(config: &Config, shape: &Shape, served: usize) -> [Part; 4] {
     let widths = config.td3.hidden.iter().map(|&width| f64::from(width)).sum::<f64>();
     let transition = (2 * state + dimensions + 1) as f64;
     let update = f64::from(config.td3.batch_size) * (transition + 3.0 * widths + dimensions as f64 + 2.0);
-    let training = &config.training;
-    let rounds = f64::from(training.episodes) * f64::from(training.rounds_per_episode);
-    let transitions = (config.td3.replay_capacity as f64).min(rounds * served as f64);
-    let replay = transitions * (2 * clusters + dimensions + 2) as f64;
+    // All of its room is taken at once.
+    let replay = config.td3.replay_capacity as f64 * (2 * clusters + dimensions + 2) as f64;
     [
         ("the world", world(shape), "`world.users`, `world.items` or `world.dim`"),
         ("the networks", networks * FLOAT, "`td3.hidden`"),
@@ -104,7 +102,7 @@ mod tests {
     #[test]
     fn the_reference_experiment_takes_about_four_hundred_megabytes() {
         let shape = Shape { users: 50_000, items: 19_130, clusters: 5, dimensions: 64, list: 40 };
-        let bytes: f64 = parts(&Config::default(), &shape, 50_000)[..3].iter().map(|(_, bytes, _)| bytes).sum();
+        let bytes: f64 = parts(&Config::default(), &shape)[..3].iter().map(|(_, bytes, _)| bytes).sum();
         // 50,000 * 109 + 19,130 * 66 numbers of the world, 4 * (444,928 + 2 * 461,568) of the networks, 10^6 * 76 of the ring.
         let numbers = 50_000 * 109 + 19_130 * 66 + 4 * (444_928 + 2 * 461_568) + 1_000_000 * 76;
         assert_eq!(bytes, 4.0 * f64::from(numbers));
@@ -116,6 +114,6 @@ mod tests {
         let mut config = Config::default();
         (config.td3.hidden, config.td3.batch_size) = (vec![12, 8], 10);
         // Two states of 9, an action of 6 and a reward; 20 units in each of three networks; an action and two values.
-        assert_eq!(parts(&config, &shape, 1)[3].1, 4.0 * 10.0 * f64::from(2 * 9 + 6 + 1 + 3 * 20 + 6 + 2));
+        assert_eq!(parts(&config, &shape)[3].1, 4.0 * 10.0 * f64::from(2 * 9 + 6 + 1 + 3 * 20 + 6 + 2));
     }
 }

@@ -52,8 +52,8 @@ impl Provenance {
 pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) -> anyhow::Result<WorldFile> {
     let config = &settings.config;
     let fits = |shape: &Shape| {
-        let served = config.fits(shape).map_err(|invalid| refuse(settings, &invalid))?;
-        memory::check(config, shape, served)
+        config.fits(shape).map_err(|invalid| refuse(settings, &invalid))?;
+        memory::check(config, shape)
     };
     if config.world.path != AUTO {
         let world = world::open(Path::new(&config.world.path))?;

@@ -285,7 +285,7 @@ fn show_refuses_what_is_no_run() {
 #[test]
 fn damaged_records_are_refused_but_an_unfinished_line_does_not() {
     let place = Place::new();
-    place.train("run", &["--backend", "reference"]);
+    place.train("run", &["--backend", "reference", "--set", "experiment.checkpoint_every=0"]);
     for file in ["run.json", "rounds.jsonl", "episodes.jsonl", "summary.json"] {
         let path = format!("run/{file}");
         let whole = std::fs::read(place.path(&path)).unwrap();
@@ -299,5 +299,19 @@ fn damaged_records_are_refused_but_an_unfinished_line_does_not() {
             assert!(place.run(&["show", "run"]).status.success(), "{file}");
         }
         place.write(&path, whole);
+    }
+    place.train("known", &["--backend", "reference"]);
+    for file in ["known/rounds.jsonl", "known/episodes.jsonl"] {
+        let whole = std::fs::read_to_string(place.path(file)).unwrap();
+        for changed in
+            [whole.replacen("rate\":0.", "rate\":0.9", 1), whole[..whole.len() - 5].to_owned(), String::new()]
+        {
+            place.write(file, changed);
+            let output = place.run(&["show", "known"]);
+            assert_eq!(output.status.code(), Some(2), "{file}: {}", stderr(&output));
+            assert!(stderr(&output).contains(file) && stderr(&output).contains("help: "), "{}", stderr(&output));
+        }
+        place.write(file, whole);
+        assert!(place.run(&["show", "known"]).status.success());
     }
 }

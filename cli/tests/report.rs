@@ -237,6 +237,7 @@ fn parts_without_data_are_left_out_and_the_page_says_why() {
     for gone in ["summary.json", "results/current_user_beliefs.json"] {
         std::fs::remove_file(place.path("b").join(gone)).unwrap();
     }
+    std::fs::remove_dir_all(place.path("b/checkpoints")).unwrap();
     let told = report(&place, &["b"]);
     assert_eq!((missing(&told).len(), plots(&told).len()), (8, 0));
     assert!(page(&place, "report.html").contains("no run has finished an episode"));
@@ -314,6 +315,9 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
     fn negative(lines: &str) -> String {
         lines.replacen("\"acceptance_rate\":", "\"acceptance_rate\":-", 1)
     }
+    fn better(lines: &str) -> String {
+        lines.replacen("\"acceptance_rate\":0.", "\"acceptance_rate\":0.9", 1)
+    }
     fn nothing(_: &str) -> String {
         String::new()
     }
@@ -328,6 +332,8 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
     changed("r12", "rounds.jsonl", nothing);
     changed("r13", "episodes.jsonl", twice);
     changed("r14", "episodes.jsonl", negative);
+    changed("r15", "rounds.jsonl", better);
+    changed("r16", "episodes.jsonl", better);
     place.train("r8", &["--backend", "reference", "-q", "--episodes", "1"]);
     damaged("r8/evaluation.json", &|e| e["timestamp"] = "2020-01-01 00:00:00".into());
     std::fs::create_dir_all(place.path("copy/results")).unwrap();
@@ -363,6 +369,8 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         (&["r12"], &["rounds.jsonl: this is damaged: there are 1 finished episodes, and rounds of 0"]),
         (&["r13"], &["episodes.jsonl:2: this is damaged: `episode` is 1 where 2 is due"]),
         (&["r14"], &["episodes.jsonl:1: this is damaged: `acceptance_rate` is -0."]),
+        (&["r15"], &["rounds.jsonl: was changed or damaged", "restore the file"]),
+        (&["r16"], &["episodes.jsonl: was changed or damaged", "restore the file"]),
         (&["r4"], &["config.yaml:2", "did you mean `td3.tau`?"]),
         (&["r5"], &["current_user_beliefs.json: this is damaged", "missing field `beliefs`"]),
         (&["r6"], &["summary.json: this is damaged"]),

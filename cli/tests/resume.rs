@@ -113,6 +113,67 @@ fn a_finished_run_says_so_and_can_be_made_longer() {
 }
 
 #[test]
+fn a_ring_that_holds_less_than_comes_between_two_checkpoints_goes_on() {
+    let place = Place::new();
+    // A transition a round, of which the ring holds 64, and a file of them two: what lies between is written by nobody, and
+    // a file that is half full is not gone on with behind it.
+    let short = ["--users", "1", "--rounds", "422"];
+    let ring = ["--set", "td3.replay_capacity=64", "--set", "experiment.checkpoint_every=141"];
+    place.train("whole", &[&short[..], &ring, &["--episodes", "2"]].concat());
+    place.train("run", &[&short[..], &ring, &["--episodes", "1"]].concat());
+    expect(&place.run(&["train", "--resume", "run", "--episodes", "2"]), 0, &[]);
+    let [run, whole] = ["run", "whole"].map(|name| {
+        let mut left = what_is_left(&place.path(name));
+        // Its files may hold some that are in the ring no longer.
+        let ring = left.get_mut("ring").unwrap();
+        ring.drain(..ring.len() - 64 * 4 * (2 * 3 + 6 + 2));
+        left
+    });
+    assert_eq!(run, whole);
+}
+
+#[test]
+fn a_run_does_not_end_before_where_it_is() {
+    let place = Place::new();
+    interrupt(&place, &["--episodes", "1000000", "--set", "td3.gradient_steps=50"], 5);
+    let before = tree(&place.path("run"));
+    expect(
+        &place.run(&["train", "--resume", "run", "--episodes", "1"]),
+        2,
+        &["--episodes: the run has come to round", "and would end with round 4"],
+    );
+    assert_eq!(tree(&place.path("run")), before);
+}
+
+#[test]
+fn a_checkpoint_that_counts_other_rounds_than_were_reported_is_refused() {
+    let place = Place::new();
+    place.train("run", &[]);
+    fs::remove_file(place.path("run/summary.json")).unwrap();
+    let rounds = fs::read_to_string(place.path("run/rounds.jsonl")).unwrap();
+    let fewer: String = rounds.split_inclusive('\n').take(7).collect();
+    place.write("fewer", &fewer);
+    let sum = std::process::Command::new("sha256sum").arg(place.path("fewer")).output().unwrap();
+    for entry in fs::read_dir(place.path("run/checkpoints")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut about = json(&path.join("checkpoint.json"));
+        let log = &mut about["logs"][0][1];
+        if log["bytes"].as_u64().unwrap() > fewer.len() as u64 {
+            (log["bytes"], log["sha256"]) = (fewer.len().into(), stdout(&sum)[..64].into());
+        } else {
+            about["version"] = 99.into();
+        }
+        fs::write(path.join("checkpoint.json"), about.to_string()).unwrap();
+        seal(&path);
+    }
+    expect(
+        &place.run(&["train", "--resume", "run"]),
+        2,
+        &["says that 8 rounds were done, and that 7 were reported"],
+    );
+}
+
+#[test]
 fn checkpoints_can_be_had_on_interruption_only() {
     let place = Place::new();
     let none = ["--set", "experiment.checkpoint_every=0"];

@@ -11,10 +11,12 @@ use sha2::{Digest, Sha256};
 
 use super::rows::Row;
 use super::sums::{self, Sums};
-use super::{ABOUT, AGENT, About, BELIEFS, NEXT, OLD, Part, USERS, numbered, numeral};
+use super::{
+    ABOUT, AGENT, About, BELIEFS, NEXT, OLD, Part, USERS, is_ours, next_number, numbered, numeral,
+    remove_unfinished,
+};
 use crate::files::atomic::{folder_of, sync_folder};
 use crate::files::models::Tensor;
-use crate::files::unless_missing;
 
 /// The folder of a run's checkpoints, and what will be the next.
 #[derive(Debug)]
@@ -51,7 +53,7 @@ impl Draft {
 
     /// Removes what a program that was killed left half done.
     pub(super) fn tidy(&self) -> io::Result<()> {
-        [NEXT, OLD].iter().try_for_each(|name| unless_missing(fs::remove_dir_all(self.folder.join(name))))?;
+        remove_unfinished(&self.folder)?;
         let older = numbered(&self.folder)?.into_iter().map(|(_, path)| path);
         let older: Vec<_> = older.take_while(|path| Some(path) != self.last.as_ref()).collect();
         older.iter().rev().skip(1).try_for_each(|path| self.retire(path))
@@ -112,8 +114,7 @@ impl Draft {
         sync_folder(&next);
         logs.iter().try_for_each(File::sync_all)?;
 
-        let number = numbered(&self.folder)?.last().map_or(1, |(number, _)| number.saturating_add(1));
-        let path = self.folder.join(numeral(number));
+        let path = self.folder.join(numeral(next_number(&self.folder)?));
         fs::rename(&next, &path)?;
         sync_folder(&self.folder);
         sync_folder(folder_of(&self.folder));
@@ -176,8 +177,12 @@ impl Draft {
         others.filter(|path| !kept.contains(&Some(path))).try_for_each(|path| self.retire(&path))
     }
 
-    /// Removes a checkpoint. Under its number it would be taken for a damaged one, should that be cut short.
+    /// Removes a checkpoint, and nothing that only has a number. Under its number it would be taken for a damaged one,
+    /// should that be cut short.
     fn retire(&self, path: &Path) -> io::Result<()> {
+        if !is_ours(path)? {
+            return Ok(());
+        }
         let old = self.folder.join(OLD);
         fs::rename(path, &old)?;
         fs::remove_dir_all(&old)

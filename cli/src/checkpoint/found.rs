@@ -1,6 +1,5 @@
 //! A checkpoint on the disk.
 
-use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use super::rows::Row;
 use super::sums::Sums;
 use super::{ABOUT, AGENT, About, BELIEFS, FORMAT, USERS, VERSION, numbered};
 use crate::error::BadInput;
-use crate::files::{names, tables, tensorboard};
+use crate::files::{self, names, tables, tensorboard};
 
 /// A checkpoint that is as it was written.
 #[derive(Debug)]
@@ -56,7 +55,7 @@ impl Found {
     fn open(run: &Path, path: &Path) -> Result<Self, String> {
         let sums = Sums::check(path)?;
         let in_about = |error| format!("`{ABOUT}` does not describe a checkpoint: {error}");
-        let text = fs::read(path.join(ABOUT)).map_err(|error| format!("`{ABOUT}` cannot be read: {error}"))?;
+        let text = files::read(&path.join(ABOUT)).map_err(|error| format!("`{ABOUT}` cannot be read: {error}"))?;
         let Head { format, version } = serde_json::from_slice(&text).map_err(in_about)?;
         if (&*format, version) != (FORMAT, VERSION) {
             return Err(format!("is of format `{format}` {version}, and this recsim reads `{FORMAT}` {VERSION}"));
@@ -114,7 +113,7 @@ impl Found {
         for Written { part, .. } in &self.parts {
             let name = part.name();
             let bytes =
-                fs::read(self.path.join(&name)).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+                files::read(&self.path.join(&name)).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
             let rows = (bytes.len() / row.bytes()) as u64;
             let follows = part.first <= next && next < part.end();
             if rows != part.rows || rows as usize * row.bytes() != bytes.len() || !follows {
@@ -125,6 +124,22 @@ impl Found {
         }
         if next == brought { Ok(transitions) } else { Err("lacks the last transitions".to_owned()) }
     }
+}
+
+/// Refuses a run's lines of metrics that are other than its newest checkpoint knows them, as far as it does; a run without
+/// one has nothing to know them by.
+pub(crate) fn check_metrics(run: &Path) -> Result<(), BadInput> {
+    let numbered = numbered(&run.join(names::CHECKPOINTS)).unwrap_or_default();
+    let abouts = numbered.iter().rev().filter_map(|(_, path)| files::read(&path.join(ABOUT)).ok());
+    let Some(about) = abouts.filter_map(|text| serde_json::from_slice::<About>(&text).ok()).next() else {
+        return Ok(());
+    };
+    for (name, mark) in about.logs.iter().filter(|(name, _)| [names::ROUNDS, names::EPISODES].contains(&&**name)) {
+        let path = run.join(name);
+        let remedy = "restore the file from a copy, or repeat the run";
+        mark.check(&path).map_err(|problem| BadInput::new(path.display(), problem, remedy))?;
+    }
+    Ok(())
 }
 
 /// What is wrong with the run's files that grow, if they are not what they were.
@@ -138,7 +153,7 @@ fn check_logs(run: &Path, about: &About) -> Result<(), String> {
     for (name, mark) in &about.logs {
         mark.check(&run.join(name)).map_err(|problem| format!("the run's `{name}` {problem}"))?;
     }
-    let mut known = File::open(run.join(names::ROUNDS)).map(BufReader::new).map_err(|error| error.to_string())?;
+    let mut known = files::open(&run.join(names::ROUNDS)).map(BufReader::new).map_err(|error| error.to_string())?;
     let known = known.by_ref().take(about.logs[0].1.bytes).lines().count() as u64;
     let done = about.header.progress.done();
     if known == done {

@@ -17,7 +17,7 @@ mod rows;
 mod sums;
 mod writer;
 
-pub(crate) use found::{Found, newest};
+pub(crate) use found::{Found, check_metrics, newest};
 pub(crate) use writer::{Closed, Kept, Writer};
 
 use std::fs;
@@ -31,8 +31,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::device;
-use crate::files::hash;
 use crate::files::log::Mark;
+use crate::files::{hash, unless_missing};
 
 /// What a checkpoint says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ struct Part {
 
 impl Part {
     fn name(&self) -> String {
-        format!("replay-{:012}.rows", self.first)
+        rows::file_name(self.first)
     }
 
     fn end(&self) -> u64 {
@@ -132,6 +132,17 @@ pub(crate) fn last(folder: &Path) -> Option<PathBuf> {
     numbered(folder).ok()?.pop().map(|(_, path)| path)
 }
 
+/// The number of the next checkpoint: above whatever is called as one, be it a checkpoint or not.
+fn next_number(folder: &Path) -> io::Result<u32> {
+    let mut last = 0_u32;
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        last = last.max(name.to_str().and_then(|name| name.parse().ok()).unwrap_or(0));
+    }
+    let taken = || io::Error::other(format!("`{last}` leaves no number for a checkpoint: give it another name"));
+    last.checked_add(1).ok_or_else(taken)
+}
+
 /// What the checkpoint of that number is called.
 fn numeral(number: u32) -> String {
     format!("{number:06}")
@@ -139,9 +150,33 @@ fn numeral(number: u32) -> String {
 
 /// Removes all checkpoints of a run, and what one that was being written left. Files of others stay.
 pub(crate) fn clear(folder: &Path) -> io::Result<()> {
-    let unfinished = [NEXT, OLD].map(|name| folder.join(name)).into_iter().filter(|path| path.exists());
-    let numbered = numbered(folder)?.into_iter().map(|(_, path)| path);
-    numbered.chain(unfinished).try_for_each(fs::remove_dir_all)
+    for (_, path) in numbered(folder)? {
+        if is_ours(&path)? {
+            fs::remove_dir_all(path)?;
+        }
+    }
+    remove_unfinished(folder)
+}
+
+/// Removes what a program that was killed left half done.
+fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for path in [NEXT, OLD].map(|name| folder.join(name)) {
+        let remove = if path.is_dir() { fs::remove_dir_all } else { fs::remove_file };
+        unless_missing(remove(&path))?;
+    }
+    Ok(())
+}
+
+/// Whether a folder holds what checkpoints hold, and nothing else.
+fn is_ours(checkpoint: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(checkpoint)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if ![ABOUT, AGENT, USERS, sums::FILE].contains(&&*name) && !rows::is_ours(&name) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 const FORMAT: &str = "recsim-checkpoint";

@@ -3,6 +3,18 @@
 
 use recsim_core::replay::Transitions;
 
+/// The file whose first row is the run's `first`-th, counted from 0.
+pub(super) fn file_name(first: u64) -> String {
+    format!("replay-{first:012}.rows")
+}
+
+/// Whether a file is called as one of them.
+pub(super) fn is_ours(name: &str) -> bool {
+    name.strip_prefix("replay-")
+        .and_then(|name| name.strip_suffix(".rows"))
+        .is_some_and(|first| first.parse::<u64>().is_ok())
+}
+
 /// How a row is made up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Row {

@@ -1,13 +1,12 @@
 //! `SHA256SUMS`: what seals a folder of files.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use sha2::Sha256;
 
-use crate::files::hash;
+use crate::files::{self, hash};
 
 /// Files' checksums by their names.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +21,10 @@ impl Sums {
     /// The sums of the files that the one in `folder` names, each of which is as it was: else what is wrong, beginning with
     /// the file's name.
     pub(super) fn check(folder: &Path) -> Result<Self, String> {
-        let sealed =
-            fs::read_to_string(folder.join(FILE)).map_err(|error| format!("`{FILE}` cannot be read: {error}"))?;
+        let mut sealed = String::new();
+        files::open(&folder.join(FILE))
+            .and_then(|mut file| file.read_to_string(&mut sealed))
+            .map_err(|error| format!("`{FILE}` cannot be read: {error}"))?;
         let mut found = Self::default();
         for sealed in sealed.lines() {
             let name = sealed.split_once("  ").map(|(_, name)| name).filter(|name| is_plain(name));
@@ -56,7 +57,7 @@ fn line(name: &str, sum: &Sha256) -> String {
 }
 
 fn sum(path: &Path) -> io::Result<Sha256> {
-    File::open(path).and_then(hash::of).map(|(_, hash)| hash)
+    files::open(path).and_then(hash::of).map(|(_, hash)| hash)
 }
 
 /// The file's name.

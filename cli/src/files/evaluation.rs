@@ -1,6 +1,5 @@
 //! `evaluation.json`: what `recsim eval` found, for whoever draws it or compares it.
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -111,7 +110,7 @@ impl Evaluation {
     pub(crate) fn read(path: &Path) -> Result<Self, BadInput> {
         let refuse = |problem: String, remedy: String| BadInput::new(path.display(), problem, remedy);
         let again = "make it again with `recsim eval --out`";
-        let text = fs::read(path).map_err(|error| {
+        let text = super::read(path).map_err(|error| {
             refuse(format!("cannot be read: {error}"), "name a file that can be read".to_owned())
         })?;
         match serde_json::from_slice::<Head>(&text) {
@@ -204,7 +203,7 @@ pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
 }
 
 fn head(path: &Path) -> Option<Head> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_slice(&super::read(path).ok()?).ok()
 }
 
 pub(crate) const FORMAT: &str = "recsim evaluation";
@@ -228,6 +227,8 @@ struct Head {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

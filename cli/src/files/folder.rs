@@ -41,6 +41,15 @@ pub(crate) fn check(path: &Path, force: bool) -> Result<(), BadInput> {
 pub(crate) fn writable(path: &Path) -> Result<(), BadInput> {
     let nearest = path.ancestors().find(|above| above.exists() && !above.as_os_str().is_empty());
     let nearest = nearest.unwrap_or(Path::new("."));
+    if let Err(error) = path.symlink_metadata()
+        && error.kind() == io::ErrorKind::InvalidFilename
+    {
+        return Err(BadInput::new(
+            path.display(),
+            format!("there can be no such name: {error}"),
+            "give a shorter one",
+        ));
+    }
     match tempfile::tempfile_in(nearest) {
         Ok(_) => Ok(()),
         Err(error) => {
@@ -59,7 +68,8 @@ pub(crate) fn prepare(path: &Path, force: bool) -> anyhow::Result<Option<File>> 
     Ok(claim)
 }
 
-/// Clears the folder of what a former run left: of the files that a run writes, and of no other.
+/// Clears the folder of what a former run left: of the files that a run writes, and of no other. Its settings stay until
+/// others take their place, so that it can be begun again whenever this is cut short.
 pub(crate) fn clear(path: &Path) -> anyhow::Result<()> {
     try_clear(path).with_context(|| format!("could not clear the folder {}", path.display()))
 }
@@ -82,8 +92,8 @@ pub(crate) fn is_taken(path: &Path) -> BadInput {
 fn try_clear(path: &Path) -> io::Result<()> {
     checkpoint::clear(&path.join(names::CHECKPOINTS))?;
     let models = names::MODEL_FILES.map(|file| path.join(names::MODELS).join(file));
-    let named = OF_A_RUN.map(|file| path.join(file));
-    named.into_iter().chain(models).try_for_each(|file| unless_missing(fs::remove_file(file)))?;
+    let named = OF_A_RUN.into_iter().filter(|file| *file != names::CONFIG).map(|file| path.join(file));
+    named.chain(models).try_for_each(|file| unless_missing(fs::remove_file(file)))?;
     let tensorboard = path.join(names::TENSORBOARD);
     if tensorboard.is_dir() {
         for entry in fs::read_dir(&tensorboard)? {

@@ -1,8 +1,7 @@
 //! JSON lines: one value a line, on the disk's side as soon as it is known.
 
 use std::fmt::Display;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::Context;
@@ -47,7 +46,7 @@ pub(crate) fn damaged(place: impl Display, error: &impl Display) -> BadInput {
 /// Every finished line of a file, one at a time.
 pub(crate) fn each<T: DeserializeOwned>(path: &Path, mut keep: impl FnMut(T)) -> anyhow::Result<()> {
     let unreadable = || format!("could not read {}", path.display());
-    let file = File::open(path).map_err(|error| {
+    let file = super::open(path).map_err(|error| {
         let problem = format!("cannot be read: {error}");
         BadInput::new(path.display(), problem, "give the folder of a run that is whole")
     })?;
@@ -55,12 +54,18 @@ pub(crate) fn each<T: DeserializeOwned>(path: &Path, mut keep: impl FnMut(T)) ->
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        file.read_until(b'\n', &mut line).with_context(unreadable)?;
+        file.by_ref().take(LONGEST).read_until(b'\n', &mut line).with_context(unreadable)?;
+        let place = || format!("{}:{number}", path.display());
+        if line.len() as u64 == LONGEST {
+            return Err(damaged(place(), &"the line is too long").into());
+        }
         if line.pop() != Some(b'\n') {
             break;
         }
-        let place = || format!("{}:{number}", path.display());
         keep(serde_json::from_slice(&line).map_err(|error| damaged(place(), &error))?);
     }
     Ok(())
 }
+
+/// More bytes than a line of a run's records has.
+const LONGEST: u64 = 1 << 16;

@@ -70,7 +70,7 @@ impl Log {
 impl Mark {
     /// What is wrong with the file at `path`, in words that follow its name, if its first bytes are not these.
     pub(crate) fn check(&self, path: &Path) -> Result<(), String> {
-        let found = File::open(path).and_then(|file| hash::of(file.take(self.bytes)));
+        let found = super::open(path).and_then(|file| hash::of(file.take(self.bytes)));
         let (bytes, found) = found.map_err(|error| format!("cannot be read: {error}"))?;
         if bytes < self.bytes {
             return Err(format!("is too short: it has {bytes} bytes, and had {}", self.bytes));

@@ -14,8 +14,9 @@ pub(crate) mod tables;
 pub(crate) mod tensorboard;
 pub(crate) mod trace;
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
-use std::{fs, io};
 
 use anyhow::Context;
 use serde::de::DeserializeOwned;
@@ -45,9 +46,25 @@ pub(crate) mod names {
     ];
 }
 
+/// A file of a run or a world, to be read. Whoever opens a pipe in its place would wait for a writer for ever.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    if path.metadata()?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no file"))
+    }
+}
+
+/// All that is in such a file.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// The value in a JSON file of a run.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+    let text = read(path).with_context(|| format!("could not read {}", path.display()))?;
     Ok(parse(&text).map_err(|error| lines::damaged(path.display(), &error))?)
 }
 

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -50,7 +49,7 @@ pub(crate) struct Model {
 /// The model in the file `path`, as it was written, of this network and of a run of these settings; or what is wrong, in
 /// words that follow the file's name.
 pub(crate) fn read(path: &Path, layout: &Layout, plan: &Plan) -> Result<Model, String> {
-    parse(&fs::read(path).map_err(|error| format!("cannot be read: {error}"))?, layout, plan)
+    parse(&super::read(path).map_err(|error| format!("cannot be read: {error}"))?, layout, plan)
 }
 
 /// The same of the file's bytes.
@@ -137,6 +136,8 @@ impl View for Tensor<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use recsim_core::checkpoint::restore_model;
     use recsim_core::config::Config;

@@ -1,7 +1,6 @@
 //! Safetensors files of `f32` tables, read.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use recsim_core::checkpoint::Table;
@@ -12,7 +11,7 @@ pub(crate) type Tables = HashMap<String, (Vec<usize>, Vec<f32>)>;
 
 /// The tables in the file `name` of `folder`, or what is wrong with it.
 pub(crate) fn read(folder: &Path, name: &str) -> Result<Tables, String> {
-    let bytes = fs::read(folder.join(name)).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+    let bytes = super::read(&folder.join(name)).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
     parse(&bytes).map_err(|problem| format!("`{name}`: {problem}"))
 }
 

@@ -7,6 +7,7 @@ use anyhow::Context;
 use recsim_core::config::Config;
 use recsim_core::metrics::{EpisodeReport, RoundReport};
 
+use crate::checkpoint;
 use crate::config::{Overrides, Settings};
 use crate::error::BadInput;
 use crate::files::beliefs::{self, Means};
@@ -39,6 +40,7 @@ impl Trained {
             (lines::read(&folder.join(names::ROUNDS))?, lines::read(&folder.join(names::EPISODES))?);
         rounds_agree(&folder.join(names::ROUNDS), &rounds, &episodes)?;
         episodes_agree(&folder.join(names::EPISODES), &episodes)?;
+        checkpoint::check_metrics(folder)?;
         Ok(Self {
             name: folder.display().to_string(),
             run: read_json(&folder.join(names::RUN))?,

@@ -5,10 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use recsim_core::backend::Device;
 use recsim_core::metrics::{Course, EpisodeReport, RoundReport};
 use recsim_core::session::Session;
+use same_file::Handle;
 use serde::Serialize;
 
 use super::logs::Logs;
@@ -17,9 +18,10 @@ use super::record::{End, Resumption, Run, Status};
 use super::summary::Summary;
 use crate::checkpoint::{self, Closed, Found, Subject, Writer};
 use crate::config;
+use crate::files::atomic::{self, Replacement};
 use crate::files::background::Background;
 use crate::files::trace::Trace;
-use crate::files::{atomic, beliefs, folder, lines, models, names, timestamp, unless_missing};
+use crate::files::{beliefs, folder, lines, models, names, timestamp, unless_missing};
 use crate::output::note;
 
 /// The open files of a run.
@@ -37,6 +39,8 @@ pub(super) struct Leavings<'scope, 'a> {
     began: Instant,
     /// What the run had taken before it was gone on with.
     before: Duration,
+    /// The folder, whatever its name is by now.
+    home: Handle,
     /// Keeps other runs out of the folder.
     _claim: Option<File>,
 }
@@ -77,18 +81,24 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         let every = subject.config.experiment.checkpoint_every.or(session.plan().schedule.rounds);
         let config = config::plain(&subject.config);
         if let Some(resumed) = found {
-            unless_missing(fs::remove_file(folder.join(names::SUMMARY)))
-                .context("could not remove the old summary")?;
             let (rounds, changes) = (session.progress().done(), resumed.changes.clone());
             let again = Resumption { at: timestamp(), rounds, device: run.device.clone(), changes };
-            run = Run { episodes: run.episodes, ..Summary::run_of(folder).unwrap_or(run) };
+            run = Run { episodes: run.episodes, ..Summary::run_of(folder)?.unwrap_or(run) };
             run.resumed.push(again);
+        }
+        // A full disk refuses them before anything older goes.
+        let config = Replacement::write(&folder.join(names::CONFIG), |file| file.write_all(config.as_bytes()))?;
+        let about = beside(&folder.join(names::RUN), &run)?;
+        if found.is_some() {
+            unless_missing(fs::remove_file(folder.join(names::SUMMARY)))
+                .context("could not remove the old summary")?;
         } else {
             folder::clear(folder)?;
         }
         // Without its settings a run cannot even be begun again.
-        atomic::replace(&folder.join(names::CONFIG), |file| file.write_all(config.as_bytes()))?;
-        write_json(&folder.join(names::RUN), &run)?;
+        config.commit()?;
+        about.commit()?;
+        let home = Handle::from_path(folder).with_context(|| format!("could not open {}", folder.display()))?;
         let logs = match found {
             Some(resumed) => Logs::resume(folder, &resumed.found.about.logs)?,
             None => Logs::create(folder)?,
@@ -106,6 +116,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
             is_served: session.progress().suspended.is_none(),
             began: Instant::now(),
             before: found.map_or(Duration::ZERO, Found::wall),
+            home,
             _claim: claim,
         })
     }
@@ -136,6 +147,9 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         session: &mut Session<B>,
     ) -> anyhow::Result<()> {
         self.background.look()?;
+        if !is_at(&self.home, self.folder) {
+            bail!("{} is another folder than the run began in: it was moved, or replaced", self.folder.display());
+        }
         self.logs.round(session.progress().done(), report)?;
         match &mut self.trace {
             Some(trace) if self.is_served => trace.round(session.snapshots())?,
@@ -188,7 +202,9 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
             }
             _ => {}
         }
-        if let Some(last) = checkpoint::last(&self.folder.join(names::CHECKPOINTS)) {
+        if is_at(&self.home, self.folder)
+            && let Some(last) = checkpoint::last(&self.folder.join(names::CHECKPOINTS))
+        {
             let (last, folder) = (last.display(), self.folder.display());
             note(&format!("the last checkpoint is {last}; go on from there with: recsim train --resume {folder}"));
         }
@@ -216,7 +232,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         let trace = self.trace.as_ref().map(|trace| trace.path().display().to_string());
         self.trace.map_or(Ok(()), Trace::finish)?;
         let end = End { status, ended: timestamp(), wall_seconds: wall.as_secs_f64(), checkpoints, files, trace };
-        write_json(&self.folder.join(names::SUMMARY), &end)
+        beside(&self.folder.join(names::SUMMARY), &end)?.commit()
     }
 
     fn wall(&self) -> Duration {
@@ -224,7 +240,13 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     }
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+/// Whether a folder is still where it was.
+fn is_at(home: &Handle, path: &Path) -> bool {
+    Handle::from_path(path).is_ok_and(|there| there == *home)
+}
+
+/// A JSON file that shall stand in a file's place.
+fn beside(path: &Path, value: &impl Serialize) -> anyhow::Result<Replacement> {
     let text = serde_json::to_string_pretty(value)? + "\n";
-    atomic::replace(path, |file| file.write_all(text.as_bytes()))
+    Replacement::write(path, |file| file.write_all(text.as_bytes()))
 }

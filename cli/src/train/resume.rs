@@ -94,7 +94,7 @@ pub(super) fn start(run: &Path, settings: &Settings, may_change: &[String]) -> a
         Some(found) => found.about.config.clone(),
         None => own_settings(run)?,
     };
-    let accepted = Summary::run_of(run).map_or_else(Vec::new, |run| run.changes());
+    let accepted = Summary::run_of(run)?.map_or_else(Vec::new, |run| run.changes());
     let changes = changes(&then, settings, may_change, &accepted)?;
     if ended == Some(Status::Finished) && Summary::rounds_of(run)? >= rounds {
         return Ok(Start::Finished);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 
 use super::record::{End, Run, Status};
-use crate::checkpoint::Kept;
+use crate::checkpoint::{self, Kept};
 use crate::error::BadInput;
 use crate::files::{lines, names, read_json};
 use crate::output::{counted, duration, percent, table, thousands};
@@ -40,12 +40,14 @@ impl Summary {
         let episodes: Vec<EpisodeReport> = lines::read(&folder.join(names::EPISODES))?;
         let end: Option<End> = if end.exists() { Some(read_json(&end)?) } else { None };
         let is_over = end.as_ref().is_some_and(|end| end.status == Status::Finished);
+        let (run, last_round) = (read_json(&folder.join(names::RUN))?, lines::last(&folder.join(names::ROUNDS))?);
+        checkpoint::check_metrics(folder)?;
         Ok(Self {
             folder: folder.display().to_string(),
-            run: read_json(&folder.join(names::RUN))?,
+            run,
             concerns: episodes.iter().collect::<Course>().of_run(is_over).collect(),
             episodes,
-            last_round: lines::last(&folder.join(names::ROUNDS))?,
+            last_round,
             end,
         })
     }
@@ -55,9 +57,10 @@ impl Summary {
         read_json(&folder.join(names::SUMMARY)).ok().map(|end: End| end.status)
     }
 
-    /// What the run in a folder says of itself, if it can be read.
-    pub(super) fn run_of(folder: &Path) -> Option<Run> {
-        read_json(&folder.join(names::RUN)).ok()
+    /// What the run in a folder says of itself, if it got to say it.
+    pub(super) fn run_of(folder: &Path) -> anyhow::Result<Option<Run>> {
+        let path = folder.join(names::RUN);
+        if path.symlink_metadata().is_ok() { read_json(&path).map(Some) } else { Ok(None) }
     }
 
     /// Rounds that the run in a folder has reported.

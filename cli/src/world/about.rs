@@ -8,6 +8,7 @@ use recsim_core::world::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadInput;
+use crate::files;
 use crate::files::seal;
 
 /// The file's name in a world's folder.
@@ -94,7 +95,7 @@ impl About {
     /// Reads the file and holds it to its checksum, its version and its own counts.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let bad = |problem: String| BadInput::new(path.display(), problem, "make the world anew, or copy it again");
-        let bytes = std::fs::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
+        let bytes = files::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
         let Head { format, version } = serde_json::from_slice(&bytes)
             .map_err(|error| bad(format!("is not the description of a world: {error}")))?;
         if format != FORMAT || version != VERSION {

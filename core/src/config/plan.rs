@@ -218,7 +218,7 @@ fn reward(config: &RewardConfig) -> Reward<f32> {
 
 fn equals(key: &str, value: Auto, world: usize, what: &str) -> Result<(), Invalid> {
     let expected: String = format!("auto, or the world's {what} ({world})");
-    must(value.or(world as u32) as usize == world, key, value, expected)
+    must(matches!(value, Auto::Auto) || value.or(0) as usize == world, key, value, expected)
 }
 
 fn absolute_sum(row: &[f32]) -> f64 {

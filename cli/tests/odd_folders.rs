@@ -1,0 +1,175 @@
+//! Runs' folders as no run leaves them: cut short before their first checkpoint, moved, with somebody else's files.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::{Place, json, json_lines, stderr, tree};
+
+const BACKEND: [&str; 2] = ["--backend", "reference"];
+
+/// The command where no file may be longer than 512 bytes; the signal that says so is ignored.
+fn without_space(place: &Place, line: &str) -> Output {
+    let full = format!("trap '' XFSZ; ulimit -f 1; exec \"$0\" {line}");
+    let mut command = Command::new("sh");
+    command.args(["-c", &full, env!("CARGO_BIN_EXE_recsim")]).current_dir(place.path("."));
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+fn expect(output: &Output, code: i32, told: &[&str]) {
+    let all = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{all}");
+    told.iter().for_each(|words| assert!(all.contains(words), "{words} in: {all}"));
+    assert!(!all.contains("panicked"), "{all}");
+}
+
+/// A run that was killed before its first checkpoint.
+fn cut_short(place: &Place, run: &str) {
+    place.train(run, &[&BACKEND[..], &["--set", "td3.tau=0.03"]].concat());
+    for gone in ["summary.json", "rounds.jsonl", "episodes.jsonl"] {
+        fs::remove_file(place.path(run).join(gone)).unwrap();
+    }
+    for gone in ["checkpoints", "models", "results", "tensorboard"] {
+        fs::remove_dir_all(place.path(run).join(gone)).unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_does_not_take_the_settings_of_a_run_without_a_checkpoint() {
+    let place = Place::new();
+    cut_short(&place, "run");
+    let before = tree(&place.path("run"));
+    expect(&without_space(&place, "train --resume run"), 1, &["config.yaml", "free some space"]);
+    assert_eq!(tree(&place.path("run")), before);
+    expect(&place.run(&["train", "--resume", "run"]), 0, &["left no checkpoint: it begins anew"]);
+    assert!(fs::read_to_string(place.path("run/config.yaml")).unwrap().contains("tau: 0.03"));
+}
+
+#[test]
+fn a_full_disk_does_not_take_the_run_that_was_to_be_replaced() {
+    let place = Place::new();
+    place.train("run", &BACKEND);
+    let before = tree(&place.path("run"));
+    let line = "train --config tiny.yaml --backend reference --out run --force --seed 6";
+    expect(&without_space(&place, line), 1, &["config.yaml", "free some space"]);
+    assert_eq!(tree(&place.path("run")), before);
+    expect(&place.run(&line.split(' ').collect::<Vec<_>>()), 0, &[]);
+    assert_eq!(json(&place.path("run/run.json"))["seed"], 6);
+}
+
+#[test]
+fn a_run_whose_folder_was_moved_stops_and_leaves_whoever_took_its_place_alone() {
+    let place = Place::new();
+    let endless =
+        [&["train", "--config", "tiny.yaml", "--out", "run", "--episodes", "1000000"], &BACKEND[..]].concat();
+    let run = place.command(&endless).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    while !place.path("run/models/actor.safetensors").exists() {
+        sleep(Duration::from_millis(5));
+    }
+    let stop = |signal: &str| Command::new("kill").args([signal, &run.id().to_string()]).status().unwrap();
+    assert!(stop("-STOP").success());
+    fs::rename(place.path("run"), place.path("moved")).unwrap();
+    place.train("run", &[&BACKEND[..], &["--seed", "6"]].concat());
+    assert!(stop("-CONT").success());
+    let output = run.wait_with_output().unwrap();
+    // It notices with the next round, or because what it was about to write lay in the folder that it began in.
+    expect(&output, 1, &["error: "]);
+    assert!(!stderr(&output).contains("--resume"), "it would go on with the other run: {}", stderr(&output));
+    assert_eq!(json_lines(&place.path("run/episodes.jsonl")).len(), 2);
+    expect(&place.run(&["train", "--resume", "run"]), 0, &["nothing is left to do"]);
+}
+
+#[test]
+fn what_only_has_a_checkpoints_name_stays_and_stops_nobody() {
+    let place = Place::new();
+    place.train("run", &BACKEND);
+    let checkpoints = place.path("run/checkpoints");
+    for folder in ["000001", "999999"] {
+        fs::create_dir_all(checkpoints.join(folder)).unwrap();
+        fs::write(checkpoints.join(folder).join("precious"), "mine").unwrap();
+    }
+    fs::write(checkpoints.join("1000000"), "mine").unwrap();
+    for unfinished in [".next", ".old"] {
+        fs::write(checkpoints.join(unfinished), "not even a folder").unwrap();
+    }
+    expect(&place.run(&["train", "--resume", "run", "--episodes", "4"]), 0, &["warning: run/checkpoints/999999"]);
+    for mine in ["000001/precious", "999999/precious", "1000000"] {
+        assert_eq!(fs::read_to_string(checkpoints.join(mine)).unwrap(), "mine", "{mine}");
+    }
+    assert!(checkpoints.join("1000001/SHA256SUMS").exists() && checkpoints.join("1000002/SHA256SUMS").exists());
+    assert!(!checkpoints.join(".next").exists() && !checkpoints.join(".old").exists());
+    fs::write(checkpoints.join("4294967295"), "mine").unwrap();
+    expect(&place.run(&["train", "--resume", "run", "--episodes", "5"]), 1, &["`4294967295` leaves no number"]);
+}
+
+#[test]
+fn a_record_that_is_damaged_is_not_written_over_unseen() {
+    let place = Place::new();
+    place.train("run", &BACKEND);
+    let whole = fs::read(place.path("run/run.json")).unwrap();
+    for damaged in ["", "{}", "garbage"] {
+        place.write("run/run.json", damaged);
+        expect(
+            &place.run(&["train", "--resume", "run", "--episodes", "3"]),
+            2,
+            &["run.json: this is damaged", "help: "],
+        );
+    }
+    place.write("run/run.json", whole);
+    expect(&place.run(&["train", "--resume", "run", "--episodes", "3"]), 0, &[]);
+}
+
+#[test]
+fn nobody_waits_for_what_is_no_file() {
+    let place = Place::new();
+    place.train("whole", &BACKEND);
+    let checkpoint = fs::read_dir(place.path("whole/checkpoints")).unwrap().next().unwrap().unwrap().file_name();
+    let checkpoint = checkpoint.to_string_lossy();
+    for file in ["run.json", "rounds.jsonl", "episodes.jsonl", "summary.json"].map(str::to_owned).into_iter().chain(
+        ["SHA256SUMS", "checkpoint.json", "agent.safetensors"]
+            .map(|file| format!("checkpoints/{checkpoint}/{file}")),
+    ) {
+        copy(&place.path("whole"), &place.path("run"));
+        fs::remove_file(place.path("run").join(&file)).unwrap();
+        let fifo = Command::new("mkfifo").arg(place.path("run").join(&file)).status().unwrap();
+        assert!(fifo.success());
+        for line in
+            [&["show", "run"][..], &["report", "run"], &["train", "--resume", "run", "--episodes", "3", "-q"]]
+        {
+            // `timeout` ends with 124 where it must end the command.
+            let mut command = Command::new("timeout");
+            command.args(["20", env!("CARGO_BIN_EXE_recsim")]).args(line).current_dir(place.path("."));
+            let output = command.stdin(Stdio::null()).output().unwrap();
+            let code = output.status.code();
+            assert!(matches!(code, Some(0..=2)), "{file}: {line:?}: {code:?}: {}", stderr(&output));
+            assert!(!stderr(&output).contains("panicked"), "{file}: {line:?}: {}", stderr(&output));
+        }
+        fs::remove_dir_all(place.path("run")).unwrap();
+    }
+}
+
+#[test]
+fn a_line_without_end_is_refused() {
+    let place = Place::new();
+    place.train("run", &BACKEND);
+    for file in ["run/rounds.jsonl", "run/episodes.jsonl"] {
+        let whole = fs::read(place.path(file)).unwrap();
+        // Four GiB that take no room on the disk.
+        fs::File::options().write(true).open(place.path(file)).unwrap().set_len(1 << 32).unwrap();
+        expect(&place.run(&["show", "run"]), 2, &[file, "the line is too long"]);
+        place.write(file, whole);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for (name, bytes) in tree(from) {
+        fs::create_dir_all(to.join(&name).parent().unwrap()).unwrap();
+        fs::write(to.join(name), bytes).unwrap();
+    }
+}
