@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -40,7 +41,7 @@ pub(super) struct Leavings<'scope, 'a> {
     /// What the run had taken before it was gone on with.
     before: Duration,
     /// The folder, whatever its name is by now.
-    home: Handle,
+    home: Arc<Handle>,
     /// Keeps other runs out of the folder.
     _claim: Option<File>,
 }
@@ -98,7 +99,9 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         // Without its settings a run cannot even be begun again.
         config.commit()?;
         about.commit()?;
-        let home = Handle::from_path(folder).with_context(|| format!("could not open {}", folder.display()))?;
+        let home = Handle::from_path(folder)
+            .map(Arc::new)
+            .with_context(|| format!("could not open {}", folder.display()))?;
         let logs = match found {
             Some(resumed) => Logs::resume(folder, &resumed.found.about.logs)?,
             None => Logs::create(folder)?,
@@ -147,9 +150,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         session: &mut Session<B>,
     ) -> anyhow::Result<()> {
         self.background.look()?;
-        if !is_at(&self.home, self.folder) {
-            bail!("{} is another folder than the run began in: it was moved, or replaced", self.folder.display());
-        }
+        look_for(&self.home, self.folder)?;
         self.logs.round(session.progress().done(), report)?;
         match &mut self.trace {
             Some(trace) if self.is_served => trace.round(session.snapshots())?,
@@ -164,10 +165,11 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
 
     /// After every episode and on interruption: beliefs and models as they are now, written while the run goes on.
     pub(super) fn save<B: Device>(&mut self, episode: u32, session: &mut Session<B>) -> anyhow::Result<()> {
-        let (folder, users) = (self.folder, self.users);
+        let (folder, users, home) = (self.folder, self.users, self.home.clone());
         let (now, agent) = (session.beliefs()?, session.agent()?);
         let plan = session.plan().clone();
         self.background.save(move || {
+            look_for(&home, folder)?;
             beliefs::write(&folder.join(names::BELIEFS), episode, users.ids, users.target, &now.wait()?)?;
             // A spoilt agent is an error, and no file.
             models::write(&folder.join(names::MODELS), &plan, &agent.wait()?)
@@ -202,7 +204,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
             }
             _ => {}
         }
-        if is_at(&self.home, self.folder)
+        if look_for(&self.home, self.folder).is_ok()
             && let Some(last) = checkpoint::last(&self.folder.join(names::CHECKPOINTS))
         {
             let (last, folder) = (last.display(), self.folder.display());
@@ -240,9 +242,12 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     }
 }
 
-/// Whether a folder is still where it was.
-fn is_at(home: &Handle, path: &Path) -> bool {
-    Handle::from_path(path).is_ok_and(|there| there == *home)
+/// Refuses to go on where a run's folder is no longer: what it writes would be in somebody else's.
+fn look_for(home: &Handle, path: &Path) -> anyhow::Result<()> {
+    if Handle::from_path(path).is_ok_and(|there| there == *home) {
+        return Ok(());
+    }
+    bail!("{} is another folder than the run began in: it was moved, or replaced", path.display())
 }
 
 /// A JSON file that shall stand in a file's place.
