@@ -133,6 +133,17 @@ fn a_ring_that_holds_less_than_comes_between_two_checkpoints_goes_on() {
 }
 
 #[test]
+fn a_warning_that_was_given_is_not_given_again() {
+    let place = Place::new();
+    let begun = place.train("run", &["--episodes", "3", "--set", "td3.learning_rate=0.5"]);
+    assert!(stderr(&begun).contains("components lie at their bounds"), "{}", stderr(&begun));
+    let output = place.run(&["train", "--resume", "run", "--episodes", "5"]);
+    expect(&output, 0, &["episode 5/5"]);
+    assert!(!stderr(&output).contains("lie at their bounds"), "{}", stderr(&output));
+    assert!(stdout(&output).contains("lie at their bounds"), "the summary says how it is");
+}
+
+#[test]
 fn a_run_does_not_end_before_where_it_is() {
     let place = Place::new();
     interrupt(&place, &["--episodes", "1000000", "--set", "td3.gradient_steps=50"], 5);
