@@ -417,6 +417,29 @@ fn no_damaged_checkpoint_is_gone_on_from() {
 }
 
 #[test]
+fn a_checkpoint_that_was_passed_over_says_nothing_of_the_run_any_more() {
+    let place = Place::new();
+    place.train("run", &EVERY);
+    fs::remove_file(place.path("run/summary.json")).unwrap();
+    let newest = newest_checkpoint(&place.path("run"));
+    fs::write(newest.join("users.safetensors"), b"").unwrap();
+    // It goes on from the one before, and its growing files are as long as that one knows them.
+    let slow = ["--set", "td3.gradient_steps=100000000", "--may-change", "td3.gradient_steps"];
+    let arguments = [&["train", "--resume", "run"][..], &slow].concat();
+    let mut run = place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while newest.exists() {
+        assert!(run.try_wait().unwrap().is_none(), "the run has ended");
+        sleep(Duration::from_millis(5));
+    }
+    expect(&place.run(&["show", "run"]), 0, &[]);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    expect(&place.run(&["train", "--resume", "run", "--set", "td3.gradient_steps=4"]), 0, &[]);
+    place.train("whole", &EVERY);
+    assert_eq!(what_is_left(&place.path("run")), what_is_left(&place.path("whole")));
+}
+
+#[test]
 fn two_programs_do_not_go_on_with_one_run() {
     let place = Place::new();
     let long =

@@ -51,12 +51,14 @@ impl Draft {
         Self { folder, row, capacity: capacity as u64, parts, begun: false, last }
     }
 
-    /// Removes what a program that was killed left half done.
+    /// Removes what a program that was killed left half done, and checkpoints newer than the one that is gone on from, which
+    /// are damaged, and know more of the run's growing files than there is by now.
     pub(super) fn tidy(&self) -> io::Result<()> {
         remove_unfinished(&self.folder)?;
-        let older = numbered(&self.folder)?.into_iter().map(|(_, path)| path);
-        let older: Vec<_> = older.take_while(|path| Some(path) != self.last.as_ref()).collect();
-        older.iter().rev().skip(1).try_for_each(|path| self.retire(path))
+        let all: Vec<_> = numbered(&self.folder)?.into_iter().map(|(_, path)| path).collect();
+        let Some(last) = all.iter().position(|path| Some(path) == self.last.as_ref()) else { return Ok(()) };
+        let (older, newer) = (&all[..last.saturating_sub(1)], &all[last + 1..]);
+        newer.iter().chain(older).try_for_each(|path| self.retire(path))
     }
 
     /// Adds transitions; those that the ring holds no longer go.

@@ -167,12 +167,13 @@ fn remove_unfinished(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a folder holds what checkpoints hold, and nothing else.
+/// Whether a folder holds what checkpoints hold, and nothing else but what file managers and systems hide there.
 fn is_ours(checkpoint: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(checkpoint)? {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
-        if ![ABOUT, AGENT, USERS, sums::FILE].contains(&&*name) && !rows::is_ours(&name) {
+        let known = [ABOUT, AGENT, USERS, sums::FILE].contains(&&*name) || rows::is_ours(&name);
+        if !known && !name.starts_with('.') {
             return Ok(false);
         }
     }
