@@ -6,11 +6,11 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{Place, json, json_lines, stderr, tree};
+use common::{Place, json, stderr, tree};
 
 const BACKEND: [&str; 2] = ["--backend", "reference"];
 
@@ -63,26 +63,58 @@ fn a_full_disk_does_not_take_the_run_that_was_to_be_replaced() {
     assert_eq!(json(&place.path("run/run.json"))["seed"], 6);
 }
 
+/// A run that does not end by itself, some time after its first line of metrics.
+fn endless(place: &Place, more: &[&str]) -> Child {
+    let endless = ["train", "-q", "--config", "tiny.yaml", "--out", "run", "--episodes", "1000000"];
+    let endless = [&endless[..], &BACKEND, more].concat();
+    let mut run = place.command(&endless).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    while fs::metadata(place.path("run/rounds.jsonl")).map_or(0, |file| file.len()) == 0 {
+        assert!(run.try_wait().unwrap().is_none(), "the run has ended");
+        sleep(Duration::from_millis(5));
+    }
+    sleep(Duration::from_millis(100));
+    run
+}
+
+fn signal(run: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &run.id().to_string()]).status().unwrap().success());
+}
+
 #[test]
 fn a_run_whose_folder_was_moved_stops_and_leaves_whoever_took_its_place_alone() {
     let place = Place::new();
-    let endless =
-        [&["train", "--config", "tiny.yaml", "--out", "run", "--episodes", "1000000"], &BACKEND[..]].concat();
-    let run = place.command(&endless).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    while !place.path("run/models/actor.safetensors").exists() {
-        sleep(Duration::from_millis(5));
+    // It is learning for nearly all of its time, and not writing. One is asked to stop, and would make a checkpoint.
+    let slow = ["--set", "td3.gradient_steps=20000"];
+    for asked in [false, true] {
+        let moved = endless(&place, &slow);
+        signal(&moved, "-STOP");
+        fs::rename(place.path("run"), place.path("moved")).unwrap();
+        let mut other = endless(&place, &["--seed", "6"]);
+        if asked {
+            signal(&moved, "-INT");
+        }
+        signal(&moved, "-CONT");
+        let output = moved.wait_with_output().unwrap();
+        expect(&output, 1, &["run is another folder than the run began in"]);
+        assert!(!stderr(&output).contains("go on from there"), "it would be the other run: {}", stderr(&output));
+        let rounds = || fs::read(place.path("run/rounds.jsonl")).unwrap().len();
+        let before = rounds();
+        while rounds() < before + 10_000 {
+            assert!(other.try_wait().unwrap().is_none(), "the run has ended");
+            sleep(Duration::from_millis(5));
+        }
+        signal(&other, "-INT");
+        expect(&other.wait_with_output().unwrap(), 130, &[]);
+        for entry in fs::read_dir(place.path("run/checkpoints")).unwrap() {
+            let checkpoint = entry.unwrap().path();
+            let sums =
+                Command::new("sha256sum").args(["-c", "--quiet", "SHA256SUMS"]).current_dir(checkpoint).output();
+            assert!(sums.unwrap().status.success());
+        }
+        expect(&place.run(&["show", "run"]), 0, &[]);
+        fs::remove_dir_all(place.path("run")).unwrap();
+        fs::remove_dir_all(place.path("moved")).unwrap();
     }
-    let stop = |signal: &str| Command::new("kill").args([signal, &run.id().to_string()]).status().unwrap();
-    assert!(stop("-STOP").success());
-    fs::rename(place.path("run"), place.path("moved")).unwrap();
-    place.train("run", &[&BACKEND[..], &["--seed", "6"]].concat());
-    assert!(stop("-CONT").success());
-    let output = run.wait_with_output().unwrap();
-    // It notices with the next round, or because what it was about to write lay in the folder that it began in.
-    expect(&output, 1, &["error: "]);
-    assert!(!stderr(&output).contains("--resume"), "it would go on with the other run: {}", stderr(&output));
-    assert_eq!(json_lines(&place.path("run/episodes.jsonl")).len(), 2);
-    expect(&place.run(&["train", "--resume", "run"]), 0, &["nothing is left to do"]);
 }
 
 #[test]
@@ -98,14 +130,27 @@ fn what_only_has_a_checkpoints_name_stays_and_stops_nobody() {
     for unfinished in [".next", ".old"] {
         fs::write(checkpoints.join(unfinished), "not even a folder").unwrap();
     }
-    expect(&place.run(&["train", "--resume", "run", "--episodes", "4"]), 0, &["warning: run/checkpoints/999999"]);
+    let output = place.run(&["train", "--resume", "run", "--episodes", "4"]);
+    expect(&output, 0, &[]);
+    assert!(!stderr(&output).contains("warning: "), "{}", stderr(&output));
     for mine in ["000001/precious", "999999/precious", "1000000"] {
         assert_eq!(fs::read_to_string(checkpoints.join(mine)).unwrap(), "mine", "{mine}");
     }
     assert!(checkpoints.join("1000001/SHA256SUMS").exists() && checkpoints.join("1000002/SHA256SUMS").exists());
     assert!(!checkpoints.join(".next").exists() && !checkpoints.join(".old").exists());
+    assert!(!checkpoints.join("000002").exists(), "checkpoints are still removed");
     fs::write(checkpoints.join("4294967295"), "mine").unwrap();
     expect(&place.run(&["train", "--resume", "run", "--episodes", "5"]), 1, &["`4294967295` leaves no number"]);
+}
+
+#[test]
+fn a_folder_of_somebody_is_no_checkpoint_of_a_run_that_has_none() {
+    let place = Place::new();
+    cut_short(&place, "run");
+    fs::create_dir_all(place.path("run/checkpoints/000007")).unwrap();
+    place.write("run/checkpoints/000007/precious", "mine");
+    expect(&place.run(&["train", "--resume", "run"]), 0, &["left no checkpoint: it begins anew"]);
+    assert!(place.path("run/checkpoints/000007/precious").exists());
 }
 
 #[test]

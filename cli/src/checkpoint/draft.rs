@@ -12,16 +12,19 @@ use sha2::{Digest, Sha256};
 use super::rows::Row;
 use super::sums::{self, Sums};
 use super::{
-    ABOUT, AGENT, About, BELIEFS, NEXT, OLD, Part, USERS, is_ours, next_number, numbered, numeral,
-    remove_unfinished,
+    ABOUT, AGENT, About, BELIEFS, NEXT, Part, USERS, next_number, numbered, numeral, remove_unfinished, retire,
 };
 use crate::files::atomic::{folder_of, sync_folder};
+use crate::files::home::Home;
 use crate::files::models::Tensor;
+use crate::files::names;
 
 /// The folder of a run's checkpoints, and what will be the next.
 #[derive(Debug)]
 pub(super) struct Draft {
     folder: PathBuf,
+    /// The run's folder.
+    home: Home,
     row: Row,
     capacity: u64,
     /// Files of transitions, in their order; none lacks any that stand between them.
@@ -41,28 +44,25 @@ pub(super) struct Written {
 
 impl Draft {
     /// The first checkpoint of a run, or the one after `last`, which holds `parts`.
-    pub(super) fn new(
-        folder: PathBuf,
-        row: Row,
-        capacity: usize,
-        last: Option<PathBuf>,
-        parts: Vec<Written>,
-    ) -> Self {
-        Self { folder, row, capacity: capacity as u64, parts, begun: false, last }
+    pub(super) fn new(home: Home, row: Row, capacity: usize, last: Option<PathBuf>, parts: Vec<Written>) -> Self {
+        let folder = home.path().join(names::CHECKPOINTS);
+        Self { folder, home, row, capacity: capacity as u64, parts, begun: false, last }
     }
 
     /// Removes what a program that was killed left half done, and checkpoints newer than the one that is gone on from, which
     /// are damaged, and know more of the run's growing files than there is by now.
     pub(super) fn tidy(&self) -> io::Result<()> {
+        self.home.look()?;
         remove_unfinished(&self.folder)?;
         let all: Vec<_> = numbered(&self.folder)?.into_iter().map(|(_, path)| path).collect();
         let Some(last) = all.iter().position(|path| Some(path) == self.last.as_ref()) else { return Ok(()) };
         let (older, newer) = (&all[..last.saturating_sub(1)], &all[last + 1..]);
-        newer.iter().chain(older).try_for_each(|path| self.retire(path))
+        newer.iter().chain(older).try_for_each(|path| retire(path))
     }
 
     /// Adds transitions; those that the ring holds no longer go.
     pub(super) fn push(&mut self, transitions: &Transitions) -> io::Result<()> {
+        self.home.look()?;
         let end = self.parts.last().map_or(0, |last| last.part.end());
         let first = transitions.brought - transitions.user.len() as u64;
         if first > end {
@@ -96,6 +96,7 @@ impl Draft {
         beliefs: &[f32],
         logs: &[File],
     ) -> io::Result<Finished> {
+        self.home.look()?;
         self.begin()?;
         let next = self.folder.join(NEXT);
         about.replay = self.parts.iter().map(|written| written.part.clone()).collect();
@@ -116,6 +117,7 @@ impl Draft {
         sync_folder(&next);
         logs.iter().try_for_each(File::sync_all)?;
 
+        self.home.look()?;
         let path = self.folder.join(numeral(next_number(&self.folder)?));
         fs::rename(&next, &path)?;
         sync_folder(&self.folder);
@@ -129,6 +131,9 @@ impl Draft {
 
     /// Removes what is not finished.
     pub(super) fn abandon(&self) {
+        if self.home.look().is_err() {
+            return;
+        }
         // An error that led here is told already.
         let _ = fs::remove_dir_all(self.folder.join(NEXT));
         let _ = fs::remove_dir(&self.folder);
@@ -176,18 +181,7 @@ impl Draft {
 
     fn remove_all_but(&self, kept: [Option<&Path>; 2]) -> io::Result<()> {
         let others = numbered(&self.folder)?.into_iter().map(|(_, path)| path);
-        others.filter(|path| !kept.contains(&Some(path))).try_for_each(|path| self.retire(&path))
-    }
-
-    /// Removes a checkpoint, and nothing that only has a number. Under its number it would be taken for a damaged one,
-    /// should that be cut short.
-    fn retire(&self, path: &Path) -> io::Result<()> {
-        if !is_ours(path)? {
-            return Ok(());
-        }
-        let old = self.folder.join(OLD);
-        fs::rename(path, &old)?;
-        fs::remove_dir_all(&old)
+        others.filter(|path| !kept.contains(&Some(path))).try_for_each(|path| retire(&path))
     }
 }
 

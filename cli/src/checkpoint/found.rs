@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::draft::Written;
 use super::rows::Row;
-use super::sums::Sums;
+use super::sums::{self, Sums};
 use super::{ABOUT, AGENT, About, BELIEFS, FORMAT, USERS, VERSION, numbered};
 use crate::error::BadInput;
 use crate::files::{self, names, tables, tensorboard};
@@ -130,7 +130,7 @@ impl Found {
 /// one has nothing to know them by.
 pub(crate) fn check_metrics(run: &Path) -> Result<(), BadInput> {
     let numbered = numbered(&run.join(names::CHECKPOINTS)).unwrap_or_default();
-    let abouts = numbered.iter().rev().filter_map(|(_, path)| files::read(&path.join(ABOUT)).ok());
+    let abouts = numbered.iter().rev().filter_map(|(_, path)| sums::read(path, ABOUT).ok());
     let Some(about) = abouts.filter_map(|text| serde_json::from_slice::<About>(&text).ok()).next() else {
         return Ok(());
     };

@@ -120,7 +120,8 @@ fn numbered(folder: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
         let entry = entry?;
         let name = entry.file_name();
         let number: Option<u32> = name.to_str().and_then(|name| name.parse().ok());
-        let ours = number.filter(|number| name == *numeral(*number) && entry.path().is_dir());
+        let is_one = |path: &Path| path.is_dir() && holds_any(path);
+        let ours = number.filter(|number| name == *numeral(*number) && is_one(&entry.path()));
         found.extend(ours.map(|number| (number, entry.path())));
     }
     found.sort();
@@ -150,12 +151,19 @@ fn numeral(number: u32) -> String {
 
 /// Removes all checkpoints of a run, and what one that was being written left. Files of others stay.
 pub(crate) fn clear(folder: &Path) -> io::Result<()> {
-    for (_, path) in numbered(folder)? {
-        if is_ours(&path)? {
-            fs::remove_dir_all(path)?;
-        }
+    remove_unfinished(folder)?;
+    numbered(folder)?.into_iter().try_for_each(|(_, path)| retire(&path))
+}
+
+/// Removes a checkpoint, and nothing that only has a number. Under its number it would be taken for a damaged one, should
+/// that be cut short.
+fn retire(path: &Path) -> io::Result<()> {
+    if !is_ours(path)? {
+        return Ok(());
     }
-    remove_unfinished(folder)
+    let old = path.with_file_name(OLD);
+    fs::rename(path, &old)?;
+    fs::remove_dir_all(&old)
 }
 
 /// Removes what a program that was killed left half done.
@@ -169,15 +177,20 @@ fn remove_unfinished(folder: &Path) -> io::Result<()> {
 
 /// Whether a folder holds what checkpoints hold, and nothing else but what file managers and systems hide there.
 fn is_ours(checkpoint: &Path) -> io::Result<bool> {
-    for entry in fs::read_dir(checkpoint)? {
-        let name = entry?.file_name();
-        let name = name.to_string_lossy();
-        let known = [ABOUT, AGENT, USERS, sums::FILE].contains(&&*name) || rows::is_ours(&name);
-        if !known && !name.starts_with('.') {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let names: Vec<_> = fs::read_dir(checkpoint)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
+    let mut names = names.iter().map(|name| name.to_string_lossy());
+    Ok(names.all(|name| is_of_a_checkpoint(&name) || name.starts_with('.')))
+}
+
+/// Whether a folder holds anything of a checkpoint; one that nobody may look into may do so.
+fn holds_any(folder: &Path) -> bool {
+    let Ok(mut entries) = fs::read_dir(folder) else { return true };
+    entries.any(|entry| entry.is_ok_and(|entry| is_of_a_checkpoint(&entry.file_name().to_string_lossy())))
+}
+
+/// Whether a checkpoint has a file of that name.
+fn is_of_a_checkpoint(name: &str) -> bool {
+    [ABOUT, AGENT, USERS, sums::FILE].contains(&name) || rows::is_ours(name)
 }
 
 const FORMAT: &str = "recsim-checkpoint";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::files::{self, hash};
 
@@ -45,6 +45,14 @@ impl Sums {
             Err(format!("`{FILE}` is damaged: it is not as it was written"))
         }
     }
+}
+
+/// What is in one of the files that are sealed, as it was.
+pub(super) fn read(folder: &Path, name: &str) -> io::Result<Vec<u8>> {
+    let (bytes, sealed) = (files::read(&folder.join(name))?, files::read(&folder.join(FILE))?);
+    let due = line(name, &Sha256::new_with_prefix(&bytes));
+    let is_sealed = sealed.split(|&byte| byte == b'\n').any(|line| line == due.as_bytes());
+    if is_sealed { Ok(bytes) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
 /// Whether it names a file in a folder, and none elsewhere.

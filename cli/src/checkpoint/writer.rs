@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::draft::Draft;
 use super::rows::Row;
 use super::{About, FORMAT, Found, Subject, VERSION};
+use crate::files::home::Home;
 use crate::files::log::Mark;
 use crate::files::timestamp;
 
@@ -74,10 +75,10 @@ struct Save {
 }
 
 impl Writer {
-    /// Checkpoints of `session` in `folder`, every so many rounds, or none but those that are asked for; the first follows
+    /// Checkpoints of `session` in its run's folder, every so many rounds, or none but those that are asked for; the first follows
     /// `found`, if the session does.
     pub(crate) fn begin<B: Device>(
-        folder: PathBuf,
+        home: Home,
         subject: Subject,
         every: u32,
         session: &Session<B>,
@@ -90,7 +91,7 @@ impl Writer {
             found.map_or((None, Vec::new()), |found| (Some(found.path.clone()), found.parts.clone()));
         let saved = found.map(|found| found.about.header.progress);
         let handed = saved.map_or(0, |progress| progress.transitions);
-        let draft = Draft::new(folder, row, learner.replay_capacity, last, parts);
+        let draft = Draft::new(home, row, learner.replay_capacity, last, parts);
         let (jobs, due) = sync_channel(WAITING);
         let thread = thread::spawn(move || write(draft, &due));
         let every = (every > 0).then_some(u64::from(every));

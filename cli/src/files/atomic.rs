@@ -101,8 +101,9 @@ impl Replacement {
             }
             file = locked()?;
         }
-        file.set_len(0)?;
-        Ok(Self { path: path.to_owned(), beside: Some(beside), file })
+        let replacement = Self { path: path.to_owned(), beside: Some(beside), file };
+        replacement.file.set_len(0)?;
+        Ok(replacement)
     }
 }
 

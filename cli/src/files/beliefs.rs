@@ -1,7 +1,6 @@
 //! `results/current_user_beliefs.json`: where every user stands.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::Path;
 
@@ -36,7 +35,7 @@ pub(crate) struct Means {
 
 /// The means of the file at `path`, of which only one user at a time is held in memory.
 pub(crate) fn means(path: &Path) -> anyhow::Result<Means> {
-    let file = File::open(path).with_context(|| format!("could not read {}", path.display()))?;
+    let file = super::open(path).with_context(|| format!("could not read {}", path.display()))?;
     let read = serde_json::from_reader(BufReader::new(file));
     let Beliefs { episode, user_beliefs: Sums { users, beliefs, target } } =
         read.map_err(|error| damaged(path.display(), &error))?;

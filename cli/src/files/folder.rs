@@ -90,6 +90,8 @@ pub(crate) fn is_taken(path: &Path) -> BadInput {
 }
 
 fn try_clear(path: &Path) -> io::Result<()> {
+    // Without it the run has not ended, and is gone on from the checkpoint that is left, or begun again.
+    unless_missing(fs::remove_file(path.join(names::SUMMARY)))?;
     checkpoint::clear(&path.join(names::CHECKPOINTS))?;
     let models = names::MODEL_FILES.map(|file| path.join(names::MODELS).join(file));
     let named = OF_A_RUN.into_iter().filter(|file| *file != names::CONFIG).map(|file| path.join(file));

@@ -6,6 +6,7 @@ pub(crate) mod beliefs;
 pub(crate) mod evaluation;
 pub(crate) mod folder;
 pub(crate) mod hash;
+pub(crate) mod home;
 pub(crate) mod lines;
 pub(crate) mod log;
 pub(crate) mod models;
@@ -18,8 +19,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use anyhow::Context;
 use serde::de::DeserializeOwned;
+
+use crate::error::BadInput;
 
 /// The names of files and folders in a run's folder.
 pub(crate) mod names {
@@ -64,7 +66,9 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The value in a JSON file of a run.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = read(path).with_context(|| format!("could not read {}", path.display()))?;
+    let text = read(path).map_err(|error| {
+        BadInput::new(path.display(), format!("cannot be read: {error}"), "restore the file, or repeat the run")
+    })?;
     Ok(parse(&text).map_err(|error| lines::damaged(path.display(), &error))?)
 }
 

@@ -36,8 +36,9 @@ impl Trained {
         let (file, end) = (folder.join(names::CONFIG), folder.join(names::SUMMARY));
         let config = Settings::load(&Overrides { file: Some(file.clone()), ..Overrides::default() })?.config;
         let beliefs = folder.join(names::BELIEFS);
-        let (rounds, episodes) =
-            (lines::read(&folder.join(names::ROUNDS))?, lines::read(&folder.join(names::EPISODES))?);
+        // In this order: a run that goes on may finish an episode between.
+        let episodes: Vec<EpisodeReport> = lines::read(&folder.join(names::EPISODES))?;
+        let rounds: Vec<RoundReport> = lines::read(&folder.join(names::ROUNDS))?;
         rounds_agree(&folder.join(names::ROUNDS), &rounds, &episodes)?;
         episodes_agree(&folder.join(names::EPISODES), &episodes)?;
         checkpoint::check_metrics(folder)?;

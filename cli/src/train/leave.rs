@@ -3,14 +3,12 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use recsim_core::backend::Device;
 use recsim_core::metrics::{Course, EpisodeReport, RoundReport};
 use recsim_core::session::Session;
-use same_file::Handle;
 use serde::Serialize;
 
 use super::logs::Logs;
@@ -21,6 +19,7 @@ use crate::checkpoint::{self, Closed, Found, Subject, Writer};
 use crate::config;
 use crate::files::atomic::{self, Replacement};
 use crate::files::background::Background;
+use crate::files::home::Home;
 use crate::files::trace::Trace;
 use crate::files::{beliefs, folder, lines, models, names, timestamp, unless_missing};
 use crate::output::note;
@@ -40,8 +39,7 @@ pub(super) struct Leavings<'scope, 'a> {
     began: Instant,
     /// What the run had taken before it was gone on with.
     before: Duration,
-    /// The folder, whatever its name is by now.
-    home: Arc<Handle>,
+    home: Home,
     /// Keeps other runs out of the folder.
     _claim: Option<File>,
 }
@@ -99,15 +97,13 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         // Without its settings a run cannot even be begun again.
         config.commit()?;
         about.commit()?;
-        let home = Handle::from_path(folder)
-            .map(Arc::new)
-            .with_context(|| format!("could not open {}", folder.display()))?;
+        let home = Home::at(folder).with_context(|| format!("could not open {}", folder.display()))?;
         let logs = match found {
             Some(resumed) => Logs::resume(folder, &resumed.found.about.logs)?,
             None => Logs::create(folder)?,
         };
         let found = found.map(|resumed| &resumed.found);
-        let checkpoints = Writer::begin(folder.join(names::CHECKPOINTS), subject, every, session, found);
+        let checkpoints = Writer::begin(home.clone(), subject, every, session, found);
         Ok(Self {
             folder,
             users,
@@ -150,7 +146,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         session: &mut Session<B>,
     ) -> anyhow::Result<()> {
         self.background.look()?;
-        look_for(&self.home, self.folder)?;
+        self.home.look()?;
         self.logs.round(session.progress().done(), report)?;
         match &mut self.trace {
             Some(trace) if self.is_served => trace.round(session.snapshots())?,
@@ -169,7 +165,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         let (now, agent) = (session.beliefs()?, session.agent()?);
         let plan = session.plan().clone();
         self.background.save(move || {
-            look_for(&home, folder)?;
+            home.look()?;
             beliefs::write(&folder.join(names::BELIEFS), episode, users.ids, users.target, &now.wait()?)?;
             // A spoilt agent is an error, and no file.
             models::write(&folder.join(names::MODELS), &plan, &agent.wait()?)
@@ -204,7 +200,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
             }
             _ => {}
         }
-        if look_for(&self.home, self.folder).is_ok()
+        if self.home.look().is_ok()
             && let Some(last) = checkpoint::last(&self.folder.join(names::CHECKPOINTS))
         {
             let (last, folder) = (last.display(), self.folder.display());
@@ -215,6 +211,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
 
     /// At the end: the trace, and how it ended.
     pub(super) fn finish(mut self, status: Status) -> anyhow::Result<()> {
+        self.home.look()?;
         self.background.wait()?;
         let wall = self.wall();
         let checkpoints = self.checkpoints.finish()?;
@@ -240,14 +237,6 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     fn wall(&self) -> Duration {
         self.before + self.began.elapsed()
     }
-}
-
-/// Refuses to go on where a run's folder is no longer: what it writes would be in somebody else's.
-fn look_for(home: &Handle, path: &Path) -> anyhow::Result<()> {
-    if Handle::from_path(path).is_ok_and(|there| there == *home) {
-        return Ok(());
-    }
-    bail!("{} is another folder than the run began in: it was moved, or replaced", path.display())
 }
 
 /// A JSON file that shall stand in a file's place.

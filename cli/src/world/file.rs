@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::about::{self, About};
 use crate::error::BadInput;
-use crate::files::hash;
+use crate::files::{self, hash};
 use crate::memory;
 
 /// The tensors' file in a world's folder.
@@ -125,6 +125,7 @@ impl WorldFile {
 impl Tensors {
     fn read(path: &Path, about: &About) -> Result<Self, BadInput> {
         let refuse = |problem: String| BadInput::new(path.display(), problem, REMEDY);
+        files::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
         let map = MemoryMappedFile::open_ro(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
         let length = map.len();
         memory::check_file(length)?;
