@@ -5,12 +5,13 @@
 mod common;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{Place, json, stderr, tree};
+use common::{Place, json, skipped, stderr, tree};
 
 const BACKEND: [&str; 2] = ["--backend", "reference"];
 
@@ -61,6 +62,45 @@ fn a_full_disk_does_not_take_the_run_that_was_to_be_replaced() {
     assert_eq!(tree(&place.path("run")), before);
     expect(&place.run(&line.split(' ').collect::<Vec<_>>()), 0, &[]);
     assert_eq!(json(&place.path("run/run.json"))["seed"], 6);
+}
+
+#[test]
+fn a_replacement_killed_at_any_call_leaves_what_can_be_gone_on_with() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        return skipped("there is no strace");
+    }
+    let place = Place::new();
+    place.train("base", &BACKEND);
+    let force = ["train", "-q", "--config", "tiny.yaml", "--out", "run", "--force", "--seed", "6"];
+    let mut killed = 0;
+    for call in ["unlink", "unlinkat", "rename", "rmdir"] {
+        for number in 1..=14 {
+            copy(&place.path("base"), &place.path("run"));
+            let inject = format!("inject={call}:signal=KILL:when={number}");
+            let traced = Command::new("strace")
+                .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject])
+                .arg(env!("CARGO_BIN_EXE_recsim"))
+                .args(force)
+                .args(BACKEND)
+                .current_dir(place.path("."))
+                .output()
+                .unwrap();
+            if traced.status.signal() != Some(9) {
+                if !traced.status.success() {
+                    return skipped("strace may not look");
+                }
+                fs::remove_dir_all(place.path("run")).unwrap();
+                break;
+            }
+            killed += 1;
+            expect(&place.run(&["train", "-q", "--resume", "run"]), 0, &[]);
+            expect(&place.run(&["show", "run"]), 0, &[]);
+            assert!(place.path("run/models/actor.safetensors").exists(), "{call} {number}");
+            fs::remove_dir_all(place.path("run")).unwrap();
+        }
+    }
+    println!("killed {killed} times");
+    assert!(killed > 20, "killed {killed} times");
 }
 
 /// A run that does not end by itself, some time after its first line of metrics.
