@@ -120,7 +120,9 @@ const CASES: &[Case] = &[
     flags(&["--users", "4294967295"], &["memory: ", "GiB of it for the world", "`world.users`"]),
     flags(&["--set", "td3.batch_size=2000000000"], &["GiB of it for an update", "`td3.batch_size`"]),
     flags(&["--set", "td3.hidden=[65536, 65536, 65536, 65536, 65536]"], &["for the networks", "`td3.hidden`"]),
-    file("td3:\n  replay_capacity: 4294967295\ntraining:\n  episodes: 4294967295\n", &["for the replay ring"]),
+    // The ring is taken at once, however few rounds there are to fill it.
+    file("td3:\n  replay_capacity: 4294967295\n", &["for the replay ring", "`td3.replay_capacity`"]),
+    flags(&["--set", "world.dim=4294967295"], &["memory: ", "GiB"]),
     // The command line itself.
     flags(&["--users", "many"], &["--users", "many"]),
     flags(&["--users", "-3"], &["-3"]),

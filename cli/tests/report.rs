@@ -377,6 +377,7 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         (&["r7"], &["rounds.jsonl: cannot be read", "give the folder of a run that is whole"]),
         (&["a", "-o", "no/such/r.html"], &["no/such: there is no such folder", "make it first"]),
         (&["a", "-o", ""], &["--out"]),
+        (&["a", "-o", &"a".repeat(252)], &["give --out a shorter name"]),
         (&["a", "-o", "mine.html"], &["mine.html: this is there already, and is no report"]),
         (&["a", "-o", "a/config.yaml"], &["config.yaml: this is there already, and is no report"]),
         (&["a", "--plots", "full"], &["full: this folder holds other things than plots of a report: thesis.tex"]),

@@ -75,8 +75,8 @@ struct Save {
 }
 
 impl Writer {
-    /// Checkpoints of `session` in its run's folder, every so many rounds, or none but those that are asked for; the first follows
-    /// `found`, if the session does.
+    /// Checkpoints of `session` in its run's folder, every so many rounds, or none but those that are asked for; the first
+    /// follows `found`, if the session does.
     pub(crate) fn begin<B: Device>(
         home: Home,
         subject: Subject,

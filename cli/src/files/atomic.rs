@@ -10,6 +10,7 @@ use anyhow::Context;
 use same_file::Handle;
 
 use super::folder::is_taken;
+use crate::error::BadInput;
 
 /// Replaces the file at `path` by what `write` writes, so that a crash leaves the old file or the new one.
 pub(crate) fn replace(
@@ -150,10 +151,12 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(folder_of(path).join(format!(".{}.new", name.to_string_lossy())))
 }
 
-/// Refuses a name that is too long for a file to be written beside it.
-pub(crate) fn check_name(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(beside(path)?) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidFilename => Err(error),
+/// Refuses a name, given with `--out`, that is too long for a file to be written beside it.
+pub(crate) fn check_name(path: &Path) -> Result<(), BadInput> {
+    match beside(path).and_then(fs::symlink_metadata) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidFilename => {
+            Err(BadInput::new(path.display(), format!("cannot be written: {error}"), "give --out a shorter name"))
+        }
         _ => Ok(()),
     }
 }

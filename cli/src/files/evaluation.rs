@@ -190,11 +190,8 @@ fn cut_short(path: &Path) -> PathBuf {
 
 /// Refuses a file that is there and is no evaluation, and a name that no file can have.
 pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
-    for written in [path, &cut_short(path)] {
-        atomic::check_name(written).map_err(|error| {
-            BadInput::new(written.display(), format!("cannot be written: {error}"), "give --out a shorter name")
-        })?;
-    }
+    atomic::check_name(path)?;
+    atomic::check_name(&cut_short(path))?;
     if path.symlink_metadata().is_err() || head(path).is_some_and(|head| head.format == FORMAT) {
         return Ok(());
     }

@@ -42,9 +42,7 @@ fn output(out: &Path) -> Result<PathBuf, BadInput> {
     let is_folder = out.is_dir() || out.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
     let file = if is_folder { out.join(NAME) } else { out.to_owned() };
     there(atomic::folder_of(&file), "--out")?;
-    atomic::check_name(&file).map_err(|error| {
-        BadInput::new(file.display(), format!("cannot be written: {error}"), "give --out a shorter name")
-    })?;
+    atomic::check_name(&file)?;
     let known = |path: &Path| fs::read(path).is_ok_and(|text| holds_mark(&text));
     if file.symlink_metadata().is_ok() && !known(&file) {
         let problem = "this is there already, and is no report";

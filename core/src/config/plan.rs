@@ -218,7 +218,11 @@ fn reward(config: &RewardConfig) -> Reward<f32> {
 
 fn equals(key: &str, value: Auto, world: usize, what: &str) -> Result<(), Invalid> {
     let expected: String = format!("auto, or the world's {what} ({world})");
-    must(matches!(value, Auto::Auto) || value.or(0) as usize == world, key, value, expected)
+    let suits = match value {
+        Auto::Auto => true,
+        Auto::Given(size) => size as usize == world,
+    };
+    must(suits, key, value, expected)
 }
 
 fn absolute_sum(row: &[f32]) -> f64 {
