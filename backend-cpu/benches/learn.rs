@@ -6,10 +6,10 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use recsim_backend_cpu::{Agent, Batch, Cpu, Replay, World};
 use recsim_core::backend::{Learn, Simulate};
-use recsim_core::config::{Config, Plan};
-use recsim_core::net::Layout;
-use recsim_core::replay::Transitions;
-use recsim_core::rng::{Key, Purpose};
+use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::session::config::{Config, Plan};
+use recsim_core::td3::net::Layout;
+use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{Learner, UpdateKeys};
 use recsim_core::world::{GeneratedWorld, Recipe, generate};
 

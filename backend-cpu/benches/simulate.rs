@@ -13,9 +13,9 @@ use pulp::Arch;
 use rayon::prelude::*;
 use recsim_backend_cpu::{Batch, Cpu, World, best_items};
 use recsim_core::backend::{Inspect, Simulate};
-use recsim_core::config::Config;
-use recsim_core::replay::Transitions;
-use recsim_core::rng::{Key, Purpose, normal_pair};
+use recsim_core::model::rng::{Key, Purpose, normal_pair};
+use recsim_core::session::config::Config;
+use recsim_core::td3::replay::Transitions;
 use recsim_core::world::{GeneratedWorld, Recipe, generate};
 
 const USERS: usize = 4000;

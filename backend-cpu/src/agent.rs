@@ -6,10 +6,9 @@ use dfdx::losses::mse_loss;
 use dfdx::shapes::Rank0;
 use dfdx::tensor::{AsArray, PutTape, SplitTape, Tensor};
 use dfdx::tensor_ops::{Backward, MeanTo};
-use recsim_core::adam::clip;
-use recsim_core::metrics::Losses;
-use recsim_core::net::Weights;
-use recsim_core::td3::{AgentState, Learner, Moments, Network, UpdateKeys, smooth, target_value};
+use recsim_core::td3::adam::clip;
+use recsim_core::td3::net::Weights;
+use recsim_core::td3::{AgentState, Learner, Losses, Moments, Network, UpdateKeys, smooth, target_value};
 
 use crate::elementary::tanh;
 use crate::isa::Processor;

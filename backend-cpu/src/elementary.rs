@@ -16,7 +16,7 @@ pub(crate) fn tanh(x: f32) -> f32 {
     if size < NEAR { near } else { far.copysign(x) }
 }
 
-/// Standard normal numbers in two rows: column `n` is what [`normal_pair`](recsim_core::rng::normal_pair) makes of a key
+/// Standard normal numbers in two rows: column `n` is what [`normal_pair`](recsim_core::model::rng::normal_pair) makes of a key
 /// with the bits `bits[n]`.
 #[inline(always)]
 pub(crate) fn normal_pairs(bits: &[u64], [first, second]: [&mut [f32]; 2]) {
@@ -119,7 +119,7 @@ const TANH: [f32; 6] =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use recsim_core::rng::{self, Key, Purpose};
+    use recsim_core::model::rng::{self, Key, Purpose};
 
     /// Over every 97th number of either sign.
     #[test]

@@ -2,11 +2,10 @@
 
 use nalgebra::DVectorView;
 use rayon::prelude::*;
-use recsim_core::backend::{Inspect, Snapshot};
-use recsim_core::later::Later;
-use recsim_core::metrics::{Losses, Tally};
-use recsim_core::replay::Transitions;
-use recsim_core::td3::AgentState;
+use recsim_core::backend::{Inspect, Later, Snapshot};
+use recsim_core::model::Tally;
+use recsim_core::td3::replay::Transitions;
+use recsim_core::td3::{AgentState, Losses};
 use recsim_core::world::row;
 
 use crate::error::table;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::backend::Learn;
-use recsim_core::rng::Key;
+use recsim_core::model::rng::Key;
 use recsim_core::td3::{AgentState, Learner, UpdateKeys, perturb, saturated};
 
 use crate::elementary::tanh;

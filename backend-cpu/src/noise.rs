@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use pulp::Arch;
-use recsim_core::rng::Key;
+use recsim_core::model::rng::Key;
 
 use crate::elementary::normal_pairs;
 use crate::mlp::vectorised;

@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 use rayon::prelude::*;
-use recsim_core::adam::Step;
+use recsim_core::td3::adam::Step;
 use recsim_core::td3::{Moments, soft_update};
 
 use crate::mlp::vectorised;

@@ -1,7 +1,7 @@
 //! The critic's choice among actions near the policy's.
 
 use rayon::prelude::*;
-use recsim_core::explore::aim;
+use recsim_core::td3::explore::aim;
 
 use crate::mlp::Room;
 use crate::search::TILE;

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
-use recsim_core::replay::{Ring, Span, Transitions};
-use recsim_core::rng::index;
+use recsim_core::model::rng::index;
 use recsim_core::td3::UpdateKeys;
+use recsim_core::td3::replay::{Ring, Span, Transitions};
 use recsim_core::world::{Shape, row};
 
 use crate::error::{resize, zeroed};

@@ -5,12 +5,12 @@ use std::ops::Range;
 use nalgebra::{Const, Dim, Dyn, VectorView, VectorViewMut};
 use rayon::prelude::*;
 use recsim_core::backend::Simulate;
-use recsim_core::config::Environment;
-use recsim_core::explore::{Trial, aim, item};
-use recsim_core::replay::Transitions;
-use recsim_core::rng::Key;
-use recsim_core::slate::fill;
-use recsim_core::user::step;
+use recsim_core::model::Environment;
+use recsim_core::model::rng::Key;
+use recsim_core::model::slate::fill;
+use recsim_core::model::user::step;
+use recsim_core::td3::explore::{Trial, aim, item};
+use recsim_core::td3::replay::Transitions;
 use recsim_core::world::{Shape, World as HostWorld, row};
 
 use crate::replay::Place;

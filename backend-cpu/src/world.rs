@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use recsim_core::config::{Environment, Similarity};
-use recsim_core::slate::normalise;
+use recsim_core::model::Environment;
+use recsim_core::model::slate::{Similarity, normalise};
 use recsim_core::world::{Shape, World as HostWorld};
 
 use crate::InstructionSet;

@@ -2,13 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test are tests too")]
 
 use recsim_backend_cpu::{Cpu, InstructionSet};
+use recsim_core::backend::reference::Reference;
 use recsim_core::backend::{Backend, Device, Inspect, Learn};
-use recsim_core::config::{Config, Plan};
-use recsim_core::metrics::Losses;
-use recsim_core::reference::Reference;
-use recsim_core::replay::Transitions;
-use recsim_core::rng::{Key, Purpose};
-use recsim_core::td3::{AgentState, UpdateKeys, policy_moves};
+use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::session::config::{Config, Plan};
+use recsim_core::td3::replay::Transitions;
+use recsim_core::td3::{AgentState, Losses, UpdateKeys, policy_moves};
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
 
 const USERS: usize = 300;
@@ -158,7 +157,8 @@ impl<B: Device> Scene<B> {
         // Actions by draws alone, so that every backend has the same.
         let mut snapshot = backend.snapshot(&batch).unwrap();
         for round in 0..2 {
-            let action = |place| recsim_core::rng::uniform(key(Purpose::Exploration, round).with(place)) - 0.5;
+            let action =
+                |place| recsim_core::model::rng::uniform(key(Purpose::Exploration, round).with(place)) - 0.5;
             snapshot.action = (0..snapshot.action.len() as u64).map(action).collect();
             backend.observe(&world, &mut batch).unwrap();
             let mut now = backend.snapshot(&batch).unwrap();

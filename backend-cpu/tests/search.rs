@@ -5,7 +5,7 @@ mod properties;
 
 use proptest::prelude::*;
 use recsim_backend_cpu::best_items;
-use recsim_core::rng::{Key, Purpose, normal_pair};
+use recsim_core::model::rng::{Key, Purpose, normal_pair};
 use recsim_core::world::lists_by_brute_force;
 
 #[derive(Clone, Debug)]

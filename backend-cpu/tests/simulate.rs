@@ -5,11 +5,12 @@ mod properties;
 
 use proptest::prelude::*;
 use recsim_backend_cpu::{Cpu, CpuError};
+use recsim_core::backend::reference::Reference;
 use recsim_core::backend::{BackendError, Device, ErrorKind, Snapshot};
-use recsim_core::config::{Config, Environment, RewardKind, Similarity};
-use recsim_core::metrics::Tally;
-use recsim_core::reference::Reference;
-use recsim_core::rng::{Key, Purpose, normal_pair};
+use recsim_core::model::rng::{Key, Purpose, normal_pair};
+use recsim_core::model::slate::Similarity;
+use recsim_core::model::{Environment, Tally};
+use recsim_core::session::config::{Config, RewardKind};
 use recsim_core::world::{Recipe, World, generate, lists_by_brute_force, row};
 
 proptest! {

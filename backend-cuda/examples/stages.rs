@@ -8,9 +8,9 @@ use std::time::Instant;
 use recsim_backend_cpu::best_items;
 use recsim_backend_cuda::{Agent, Batch, Cuda, CudaError, Replay, World};
 use recsim_core::backend::{Inspect, Learn, Simulate, Snapshot};
-use recsim_core::config::Config;
-use recsim_core::replay::Transitions;
-use recsim_core::rng::{Key, Purpose};
+use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::session::config::Config;
+use recsim_core::td3::replay::Transitions;
 use recsim_core::world::{Arrays, Recipe, Shape, World as HostWorld, generate};
 
 const ROUNDS: u64 = 10;

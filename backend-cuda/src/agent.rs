@@ -1,11 +1,9 @@
 //! The agent on the device.
 
-use recsim_core::later::Later;
-use recsim_core::metrics::Losses;
-use recsim_core::net::{Layout, Weights};
-use recsim_core::td3::{AgentState, Learner, Moments, Network};
+use recsim_core::backend::Later;
+use recsim_core::td3::net::{Layout, Weights};
+use recsim_core::td3::{AgentState, Learner, Losses, Moments, Network};
 
-use crate::CudaError;
 use crate::ffi::Machine;
 use crate::ffi::kernels::WORD;
 use crate::ffi::learning::{REPORT, UPDATE, counters, partial_bytes, partial_numbers};
@@ -13,8 +11,8 @@ use crate::flat::{Flat, Group};
 use crate::pass::{Pass, Scratch};
 use crate::recording::Recording;
 use crate::refine::Refine;
-use crate::sources;
 use crate::table::{later, numbers, table};
+use crate::{CudaError, sources};
 
 /// Networks, targets, optimizer, and room for inference and an update.
 pub struct Agent<M: Machine> {

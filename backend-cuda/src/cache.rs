@@ -2,10 +2,8 @@
 //!
 //! A cache may fail: what cannot be read or written is compiled again.
 
-use std::env;
-use std::fs;
 use std::path::PathBuf;
-use std::process;
+use std::{env, fs, process};
 
 use sha2::{Digest, Sha256};
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use recsim_core::net::Layout;
+use recsim_core::td3::net::Layout;
 use recsim_core::td3::{Learner, Network};
 
 /// The parameters of actor and critics, one after the other, and then their statistics likewise.

@@ -1,10 +1,9 @@
 //! What the device holds, shown and put back.
 
-use recsim_core::backend::{Inspect, Snapshot};
-use recsim_core::later::Later;
-use recsim_core::metrics::{Fixed, Losses, Seconds, Tally};
-use recsim_core::replay::Transitions;
-use recsim_core::td3::AgentState;
+use recsim_core::backend::{Inspect, Later, Seconds, Snapshot};
+use recsim_core::model::{Fixed, Tally};
+use recsim_core::td3::replay::Transitions;
+use recsim_core::td3::{AgentState, Losses};
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::{LONG, SUMS, WORD};

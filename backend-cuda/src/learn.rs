@@ -4,7 +4,7 @@ use std::mem::take;
 use std::ops::Range;
 
 use recsim_core::backend::Learn;
-use recsim_core::rng::Key;
+use recsim_core::model::rng::Key;
 use recsim_core::td3::{AgentState, Learner, Network, UpdateKeys, dropout_boost, dropout_threshold};
 
 use crate::agent::{actor, critics};

@@ -8,8 +8,7 @@ use crate::ffi::kernels::{LONG, Site, TILE, WORD};
 use crate::ffi::learning::{Considered, Kernels};
 use crate::flat::{Flat, Group};
 use crate::pass::{Input, Pass};
-use crate::sources;
-use crate::{Batch, CudaError, World};
+use crate::{Batch, CudaError, World, sources};
 
 /// Room for a tile of users and their candidates.
 pub(crate) struct Refine<M: Machine> {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use bytemuck::Pod;
-use recsim_core::later::Later;
-use recsim_core::replay::{Ring, Span, Transitions};
+use recsim_core::backend::Later;
+use recsim_core::td3::replay::{Ring, Span, Transitions};
 use recsim_core::world::Shape;
 
 use crate::ffi::Machine;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytemuck::{NoUninit, Pod};
-use recsim_core::later::Later;
+use recsim_core::backend::Later;
 
 use crate::CudaError;
 use crate::ffi::Machine;

@@ -1,18 +1,17 @@
 //! The world as a GPU keeps it.
 
-use recsim_core::accept::Acceptance;
-use recsim_core::config::{Environment, Similarity};
-use recsim_core::margin::exponent;
-use recsim_core::reward::{Kind, Score};
-use recsim_core::slate::normalise;
-use recsim_core::user::Rules;
+use recsim_core::model::Environment;
+use recsim_core::model::accept::Acceptance;
+use recsim_core::model::reward::{Kind, Score};
+use recsim_core::model::slate::{Similarity, normalise};
+use recsim_core::model::user::Rules;
+use recsim_core::world::error_bound::exponent;
 use recsim_core::world::{Shape, World as HostWorld};
 
-use crate::CudaError;
 use crate::ffi::Machine;
 use crate::ffi::kernels::{Catalogue, MOST_COUNTS, Site, TILE, bytes_of_halves};
-use crate::sources;
 use crate::table::table;
+use crate::{CudaError, sources};
 
 /// Items, users and rules on the device, and the kernels compiled for their sizes.
 pub struct World<M: Machine> {

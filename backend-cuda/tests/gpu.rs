@@ -7,8 +7,8 @@ use recsim_backend_cuda::{Cuda, Gpu, Precision};
 use recsim_conformance::shadow::Shadow;
 use recsim_conformance::{suite, td3};
 use recsim_core::backend::{Inspect, Learn, Simulate};
-use recsim_core::config::Config;
 use recsim_core::session::Session;
+use recsim_core::session::config::Config;
 use recsim_core::world::{GeneratedWorld, Recipe, generate};
 
 #[test]

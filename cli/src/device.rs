@@ -1,9 +1,9 @@
 //! The only place that names a backend.
 
 use recsim_conformance::shadow::Shadow;
+use recsim_core::backend::reference::Reference;
 use recsim_core::backend::{BackendError, Device, ErrorKind};
-use recsim_core::config::{Auto, Config};
-use recsim_core::reference::Reference;
+use recsim_core::session::config::{Auto, Config};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;

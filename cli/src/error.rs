@@ -1,7 +1,6 @@
 //! What a person is told when something is wrong, and the code the command ends with.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 /// Something the user gave that cannot be: where it stands, what is wrong with it, and what to do.
 #[derive(Clone, Debug)]

@@ -5,18 +5,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use recsim_core::checkpoint::restore_model;
-use recsim_core::config::Plan;
-use recsim_core::reference::Reference;
+use recsim_core::backend::reference::Reference;
 use recsim_core::session::Session;
+use recsim_core::session::checkpoint::restore_model;
+use recsim_core::session::config::Plan;
 
 use crate::arguments::{Arguments, Command};
-use crate::checkpoint;
 use crate::config::{self, Overrides, Settings};
 use crate::device::Choice;
 use crate::files::{hash, models, seal, tables};
 use crate::world::WorldFile;
-use crate::{eval, source, train, world};
+use crate::{checkpoint, eval, source, train, world};
 
 /// Carries out a command line.
 pub fn run(words: &[&str]) -> Result<()> {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use recsim_core::checkpoint::restore_model;
-use recsim_core::config::{Auto, Environment, Plan};
-use recsim_core::net::{Layout, Weights};
+use recsim_core::model::Environment;
+use recsim_core::session::checkpoint::restore_model;
+use recsim_core::session::config::{Auto, Plan};
+use recsim_core::td3::net::{Layout, Weights};
 use recsim_core::td3::{AgentState, Learner};
 use recsim_core::world::World;
 

@@ -1,6 +1,6 @@
 //! Refuses what the machine cannot hold: an allocator that finds no memory ends the program without a word.
 
-use recsim_core::config::Config;
+use recsim_core::session::config::Config;
 use recsim_core::world::Shape;
 
 use crate::error::BadInput;

@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use recsim_core::config::Schedule;
-use recsim_core::metrics::{EpisodeReport, RoundReport};
+use recsim_core::session::config::Schedule;
+use recsim_core::session::metrics::{EpisodeReport, RoundReport};
 
 use crate::output::{duration, note, percent, thousands};
 

@@ -4,9 +4,10 @@ use std::fmt;
 use std::ops::Range;
 
 use recsim_core::backend::Device;
-use recsim_core::config::{Environment, Plan, Similarity};
-use recsim_core::rng::{Key, Purpose};
-use recsim_core::slate::normalise;
+use recsim_core::model::Environment;
+use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::model::slate::{Similarity, normalise};
+use recsim_core::session::config::Plan;
 use recsim_core::world::World;
 use serde::Serialize;
 

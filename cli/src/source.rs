@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use recsim_core::config::{Config, Invalid};
+use recsim_core::session::config::{Config, Invalid};
 use recsim_core::world::{Recipe, Shape};
 use serde::{Deserialize, Serialize};
 

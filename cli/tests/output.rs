@@ -51,7 +51,7 @@ fn the_default_configuration_reads_back_as_itself() {
     place.write("default.yaml", &printed);
     assert_eq!(stdout(&place.run(&["config", "--config", "default.yaml"])), printed);
     let defaults: Value = serde_json::from_str(&stdout(&place.run(&["config", "--json"]))).unwrap();
-    assert_eq!(defaults, serde_json::to_value(recsim_core::config::Config::default()).unwrap());
+    assert_eq!(defaults, serde_json::to_value(recsim_core::session::config::Config::default()).unwrap());
     let keys: usize = defaults.as_object().unwrap().values().map(|group| group.as_object().unwrap().len()).sum();
     assert_eq!(printed.lines().filter(|line| line.starts_with("  ") && line.contains("  # ")).count(), keys);
 }

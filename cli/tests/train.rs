@@ -8,11 +8,11 @@ use std::path::Path;
 
 use common::{Place, floats, json, json_lines, stderr, stdout, tensor};
 use nalgebra::{DVector, DVectorView};
-use recsim_core::config::{Config, Plan};
-use recsim_core::metrics::pp1_distance;
-use recsim_core::rng::{Key, Purpose};
-use recsim_core::slate::{Best, fill, normalise, score};
-use recsim_core::user::step;
+use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::model::slate::{Best, fill, normalise, score};
+use recsim_core::model::user::step;
+use recsim_core::session::config::{Config, Plan};
+use recsim_core::session::metrics::pp1_distance;
 use recsim_core::world::{self, GeneratedWorld, Recipe, row};
 use serde_json::Value;
 

@@ -12,7 +12,7 @@ pub struct Difference {
     pub stage: &'static str,
     /// The user, by index in the world; none where what differs is no user's.
     pub user: Option<usize>,
-    /// What differs, as [`Snapshot`], [`Tally`](recsim_core::metrics::Tally), [`Losses`](recsim_core::metrics::Losses)
+    /// What differs, as [`Snapshot`], [`Tally`](recsim_core::model::Tally), [`Losses`](recsim_core::td3::Losses)
     /// and [`AgentState`](recsim_core::td3::AgentState) call it.
     pub field: &'static str,
     /// The column in the user's row, or the index in the field; 0 for a single value.

@@ -1,7 +1,7 @@
 //! The plain backend does what every backend must, in either precision.
 
 use recsim_conformance::suite;
-use recsim_core::reference::Reference;
+use recsim_core::backend::reference::Reference;
 
 #[test]
 fn the_reference_conforms_in_f32() {

@@ -5,13 +5,12 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use recsim_backend_cpu::Cpu;
 use recsim_conformance::shadow::Shadow;
-use recsim_core::backend::Device;
-use recsim_core::config::{Config, Plan};
-use recsim_core::later::Later;
-use recsim_core::metrics::{RoundReport, Seconds};
-use recsim_core::reference::Reference;
+use recsim_core::backend::reference::Reference;
+use recsim_core::backend::{Device, Later, Seconds};
+use recsim_core::session::config::{Config, Plan};
+use recsim_core::session::metrics::RoundReport;
+use recsim_core::session::state::State;
 use recsim_core::session::{Session, Watcher};
-use recsim_core::state::State;
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
 
 /// Something that is done with a session.

@@ -4,16 +4,15 @@ use std::ops::Range;
 
 use recsim_conformance::compare::Difference;
 use recsim_conformance::shadow::{Shadow, ShadowError};
-use recsim_core::backend::{Backend, Inspect, Learn, Simulate, Snapshot};
-use recsim_core::config::{Config, Environment};
-use recsim_core::explore::Trial;
-use recsim_core::later::Later;
-use recsim_core::metrics::{Losses, Seconds, Tally};
-use recsim_core::reference::Reference;
-use recsim_core::replay::Transitions;
-use recsim_core::rng::Key;
+use recsim_core::backend::reference::Reference;
+use recsim_core::backend::{Backend, Inspect, Later, Learn, Seconds, Simulate, Snapshot};
+use recsim_core::model::rng::Key;
+use recsim_core::model::{Environment, Tally};
+use recsim_core::session::config::Config;
 use recsim_core::session::{Session, SessionError};
-use recsim_core::td3::{AgentState, Learner, UpdateKeys};
+use recsim_core::td3::explore::Trial;
+use recsim_core::td3::replay::Transitions;
+use recsim_core::td3::{AgentState, Learner, Losses, UpdateKeys};
 use recsim_core::world::{Recipe, World, generate, lists_by_brute_force};
 
 #[test]

@@ -1,7 +1,7 @@
 //! The reference's TD3 held to PyTorch's.
 
 use recsim_conformance::td3::matches_pytorch;
-use recsim_core::reference::Reference;
+use recsim_core::backend::reference::Reference;
 
 #[test]
 fn the_reference_matches_pytorch_in_float32() {

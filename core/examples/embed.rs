@@ -2,10 +2,10 @@
 
 use nalgebra::SVector;
 use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
-use recsim_core::accept::Acceptance;
-use recsim_core::reward::{Kind, Reward, Score};
-use recsim_core::rng::Generator;
-use recsim_core::user::{Rules, step};
+use recsim_core::model::accept::Acceptance;
+use recsim_core::model::reward::{Kind, Reward, Score};
+use recsim_core::model::rng::Generator;
+use recsim_core::model::user::{Rules, step};
 
 fn main() {
     let rules = Rules::<f32> {

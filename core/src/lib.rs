@@ -1,18 +1,32 @@
-//! The simulator's formulas, the trainer's mathematics, the seam to a device and the loop over it.
+//! The core of recsim: one user's step, the world, TD3's mathematics, the backend traits, the training loop and evaluation.
 //!
-//! This crate knows no device, no file and no clock; it needs no `std` (with the feature of that name it is faster), and
-//! without the `alloc` feature no allocator either: then it offers one user's step ([`user`]), for embedding in a simulator
-//! of your own.
+//! The crate is `no_std` and contains no `unsafe` code. It accesses no file, no clock and no device.
 //!
-//! | to find | look in |
+//! # Modules
+//!
+//! ```text
+//!   eval ───────► session ───────► backend ───────► td3 ───────► world ───────► model
+//!   policies,     training loop,   traits,          networks,    arrays,        one user's step,
+//!   metrics,      configuration,   reference        optimizer,   synthetic      rewards, slates,
+//!   bootstrap     state, reports   implementation   replay       worlds         random draws
+//! ```
+//!
+//! A module depends only on the modules to its right.
+//!
+//! | module | contents |
 //! |---|---|
-//! | a formula of one user's step | [`accept`], [`belief`], [`reward`], [`slate`], together in [`user`] |
-//! | how a fast search may propose items | [`margin`](mod@margin) |
-//! | where a random number comes from | [`rng`] |
-//! | the agent | [`td3`], [`adam`], [`net`], [`replay`], [`explore`] |
-//! | what a device must do | [`backend`], with [`later`]; done plainly by [`mod@reference`] |
-//! | who chooses what is shown, and how well | [`policy`], [`evaluation`] |
-//! | the experiment | [`session`], with its [`config`], [`world`], [`metrics`] and [`state`], and what a [`checkpoint`] calls them |
+//! | [`model`] | acceptance, belief update, reward, slate, random draws: together one user's [`step`](model::user::step) |
+//! | [`world`] | items, users and the target as checked arrays; synthetic worlds; error bounds for approximate search |
+//! | [`td3`] | networks, optimizer, replay buffer indices, exploration and the formulas of TD3 |
+//! | [`backend`] | the traits that a backend implements, and the reference implementation |
+//! | [`session`] | the training loop, its configuration, state, checkpoints and reports |
+//! | [`eval`] | policies, evaluation metrics and confidence intervals |
+//!
+//! # Features
+//!
+//! - `alloc` (default): everything beyond one user's step. Without it the crate needs no allocator and offers [`model`] and
+//!   the checked [`World`](world::World).
+//! - `std`: square roots that compilers vectorise. Results have the same bits.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -21,44 +35,14 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-pub mod accept;
-pub mod belief;
-pub mod explore;
-pub mod margin;
-pub mod math;
-pub mod reward;
-pub mod rng;
-pub mod slate;
-pub mod user;
+pub mod model;
 pub mod world;
 
 #[cfg(feature = "alloc")]
-pub mod adam;
-#[cfg(feature = "alloc")]
 pub mod backend;
 #[cfg(feature = "alloc")]
-pub mod checkpoint;
-#[cfg(feature = "alloc")]
-pub mod config;
-#[cfg(feature = "alloc")]
-pub mod crew;
-#[cfg(feature = "alloc")]
-pub mod evaluation;
-#[cfg(feature = "alloc")]
-pub mod later;
-#[cfg(feature = "alloc")]
-pub mod metrics;
-#[cfg(feature = "alloc")]
-pub mod net;
-#[cfg(feature = "alloc")]
-pub mod policy;
-#[cfg(feature = "alloc")]
-pub mod reference;
-#[cfg(feature = "alloc")]
-pub mod replay;
+pub mod eval;
 #[cfg(feature = "alloc")]
 pub mod session;
-#[cfg(feature = "alloc")]
-pub mod state;
 #[cfg(feature = "alloc")]
 pub mod td3;

@@ -1,6 +1,7 @@
 //! What a configuration may hold only together.
 
-use recsim_core::config::{Config, Similarity};
+use recsim_core::model::slate::Similarity;
+use recsim_core::session::config::Config;
 use recsim_core::world::{Recipe, generate, lists_by_brute_force};
 
 #[test]

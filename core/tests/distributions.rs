@@ -4,11 +4,11 @@
 //! once in a million seeds; there are about 40 comparisons here.
 
 use nalgebra::SVector;
-use recsim_core::accept::Acceptance;
-use recsim_core::reward::{Kind, Reward, Score};
-use recsim_core::rng::{Key, Purpose, index, normal_pair, uniform};
+use recsim_core::model::accept::Acceptance;
+use recsim_core::model::reward::{Kind, Reward, Score};
+use recsim_core::model::rng::{Key, Purpose, index, normal_pair, uniform};
+use recsim_core::model::user::{Rules, step};
 use recsim_core::td3::{dropout_threshold, kept};
-use recsim_core::user::{Rules, step};
 
 const DRAWS: u64 = 1 << 20;
 /// The standard normal quantile of 1 - 1e-6, and of 1 - 5e-7 for two sides.

@@ -3,18 +3,17 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use recsim_core::backend::Simulate;
-use recsim_core::config::{Config, Plan};
-use recsim_core::crew::Alone;
-use recsim_core::evaluation::catalogue::{coverage, gini};
-use recsim_core::evaluation::reliability::Reliability;
-use recsim_core::evaluation::resample::{Interval, RESAMPLES, Weights};
-use recsim_core::evaluation::slates::{calibration, diversity, entropy};
-use recsim_core::evaluation::{Column, Episode, Evaluator, Metrics, Ranked, Study};
-use recsim_core::policy::{Aim, Choose, Chosen, Greedy, Popular, Pretrained, Random};
-use recsim_core::reference::Reference;
-use recsim_core::rng::{Key, Purpose, normal_pair};
-use recsim_core::slate::normalise;
+use recsim_core::backend::reference::Reference;
+use recsim_core::backend::{Alone, Simulate};
+use recsim_core::eval::catalogue::{coverage, gini};
+use recsim_core::eval::policy::{Aim, Choose, Chosen, Greedy, Popular, Pretrained, Random};
+use recsim_core::eval::reliability::Reliability;
+use recsim_core::eval::resample::{Interval, RESAMPLES, Weights};
+use recsim_core::eval::slates::{calibration, diversity, entropy};
+use recsim_core::eval::{Column, Episode, Evaluator, Metrics, Ranked, Study};
+use recsim_core::model::rng::{Key, Purpose, normal_pair};
+use recsim_core::model::slate::normalise;
+use recsim_core::session::config::{Config, Plan};
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
 
 proptest! {
@@ -206,7 +205,7 @@ fn episode(
     batch_size: usize,
 ) -> Episode {
     let mut backend = Reference::<f32>::default();
-    let schedule = recsim_core::config::Schedule { batch_size, ..plan.schedule };
+    let schedule = recsim_core::session::config::Schedule { batch_size, ..plan.schedule };
     let evaluator = Evaluator::new(&world.view(), &plan.environment, &schedule);
     let on_device = backend.world(evaluator.world(), &plan.environment).unwrap();
     let mut policy = Chosen { chooser, crew: Alone };

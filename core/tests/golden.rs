@@ -2,14 +2,14 @@
 //! where only correctly rounded operations occur, else within a budget derived beside it.
 
 use nalgebra::DVector;
-use recsim_core::accept::Acceptance;
-use recsim_core::adam::{Adam, clip};
-use recsim_core::belief;
-use recsim_core::math::{Real, sigmoid};
-use recsim_core::metrics::pp1_distance;
-use recsim_core::reward::{Kind, Reward, Score};
-use recsim_core::rng::{Key, Purpose, index, normal_pair, uniform};
-use recsim_core::slate::{Best, fill, normalise, score};
+use recsim_core::model::accept::Acceptance;
+use recsim_core::model::belief;
+use recsim_core::model::math::{Real, sigmoid};
+use recsim_core::model::reward::{Kind, Reward, Score};
+use recsim_core::model::rng::{Key, Purpose, index, normal_pair, uniform};
+use recsim_core::model::slate::{Best, fill, normalise, score};
+use recsim_core::session::metrics::pp1_distance;
+use recsim_core::td3::adam::{Adam, clip};
 use recsim_core::td3::{dropout_threshold, kept};
 use serde::Deserialize;
 

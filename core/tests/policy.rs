@@ -4,10 +4,11 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::FileFailurePersistence;
-use recsim_core::accept::Acceptance;
-use recsim_core::config::{Config, Environment};
-use recsim_core::policy::{Aim, Choose, Greedy, Popular, User};
-use recsim_core::rng::{Key, Purpose};
+use recsim_core::eval::policy::{Aim, Choose, Greedy, Popular, User};
+use recsim_core::model::Environment;
+use recsim_core::model::accept::Acceptance;
+use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::session::config::Config;
 use recsim_core::world::{Arrays, Recipe, Shape, World, generate, lists_by_brute_force};
 
 /// A world of one user, whose items are as likely as each other in twos and threes, and how many are chosen of how many.

@@ -6,15 +6,15 @@ use nalgebra::{DVector, SVector};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use recsim_core::accept::Acceptance;
-use recsim_core::belief::{distance, update};
-use recsim_core::math::{Real, sigmoid};
-use recsim_core::metrics::Fixed;
-use recsim_core::replay::Ring;
-use recsim_core::reward::{Kind, Reward, Score, alignment};
-use recsim_core::rng::{Key, Luck, Purpose};
-use recsim_core::slate::{Best, fill};
-use recsim_core::user::{Rules, step};
+use recsim_core::model::Fixed;
+use recsim_core::model::accept::Acceptance;
+use recsim_core::model::belief::{distance, update};
+use recsim_core::model::math::{Real, sigmoid};
+use recsim_core::model::reward::{Kind, Reward, Score, alignment};
+use recsim_core::model::rng::{Key, Luck, Purpose};
+use recsim_core::model::slate::{Best, fill};
+use recsim_core::model::user::{Rules, step};
+use recsim_core::td3::replay::Ring;
 
 /// The relative error of one rounding to `f32`.
 const ULP: f64 = 1.0 / (1 << 24) as f64;

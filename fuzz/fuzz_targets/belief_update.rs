@@ -3,10 +3,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use nalgebra::DVector;
-use recsim_core::accept::Acceptance;
-use recsim_core::belief::{distance, update};
-use recsim_core::metrics::{Tally, pp1_distance};
-use recsim_core::reward::{Kind, Reward, Score};
+use recsim_core::model::accept::Acceptance;
+use recsim_core::model::belief::{distance, update};
+use recsim_core::model::Tally;
+use recsim_core::session::metrics::pp1_distance;
+use recsim_core::model::reward::{Kind, Reward, Score};
 
 #[derive(Debug, arbitrary::Arbitrary)]
 struct Input {

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use recsim_core::config::{Config, Plan};
+use recsim_core::session::config::{Config, Plan};
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
 
 static WORLD: LazyLock<GeneratedWorld> = LazyLock::new(|| {

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use recsim_core::config::Config;
-use recsim_core::reference::Reference;
+use recsim_core::session::config::Config;
+use recsim_core::backend::reference::Reference;
 use recsim_core::session::Session;
 use recsim_core::world::{Parts, Shape, World};
 

@@ -8,10 +8,10 @@
 #![no_std]
 
 use nalgebra::SVector;
-use recsim_core::accept::Acceptance;
-use recsim_core::reward::{Kind, Reward, Score};
-use recsim_core::rng::{Key, Purpose};
-use recsim_core::user::{Rules, step};
+use recsim_core::model::accept::Acceptance;
+use recsim_core::model::reward::{Kind, Reward, Score};
+use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::model::user::{Rules, step};
 
 /// One user's step, so that the code is linked and not just named.
 #[unsafe(no_mangle)]
@@ -46,7 +46,10 @@ mod with_alloc {
     extern crate alloc;
 
     use core::alloc::{GlobalAlloc, Layout};
-    use recsim_core::{config::Config, reference::Reference, session::Session, world};
+    use recsim_core::session::config::Config;
+    use recsim_core::backend::reference::Reference;
+    use recsim_core::session::Session;
+    use recsim_core::world;
 
     /// A whole round on the reference backend: the loop needs an allocator, but no `std`.
     #[unsafe(no_mangle)]

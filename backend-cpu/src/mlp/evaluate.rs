@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use recsim_core::net::{Layer, Layout, NORM_EPSILON, Weights};
+use recsim_core::td3::net::{Layer, Layout, NORM_EPSILON, Weights};
 
 use super::factor::{Factor, Rows};
 use crate::gemm::Matrix;

@@ -2,8 +2,8 @@
 
 use pulp::Arch;
 use rayon::prelude::*;
-use recsim_core::net::{Layer, Layout, NORM_EPSILON, NORM_MOMENTUM, Weights};
-use recsim_core::rng::Key;
+use recsim_core::model::rng::Key;
+use recsim_core::td3::net::{Layer, Layout, NORM_EPSILON, NORM_MOMENTUM, Weights};
 use recsim_core::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept, soft_update};
 
 use super::product::multiply;

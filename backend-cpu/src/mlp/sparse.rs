@@ -184,7 +184,7 @@ const NEAR: usize = 8192;
 mod tests {
     use super::*;
     use crate::InstructionSet;
-    use recsim_core::rng::{Key, Purpose, uniform};
+    use recsim_core::model::rng::{Key, Purpose, uniform};
 
     /// `[rows, inputs]`, half of it 0, and `[inputs, outputs]`, and terms.
     fn tables(rows: usize, inputs: usize, outputs: usize) -> [Vec<f32>; 3] {

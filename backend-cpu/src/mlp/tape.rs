@@ -11,7 +11,7 @@ use dfdx::shapes::HasShape;
 use dfdx::tensor::{NoneTape, OwnedTape, PutTape, SplitTape, Tape as _, Tensor, TensorFromVec, ZerosTensor};
 use pulp::Arch;
 use rayon::prelude::*;
-use recsim_core::net::{Layout, Weights};
+use recsim_core::td3::net::{Layout, Weights};
 
 use super::{Back, Dropout, Frozen, Pass, Room, TILE, vectorised};
 use crate::isa::Processor;

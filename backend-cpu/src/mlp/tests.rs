@@ -6,8 +6,8 @@ use dfdx::prelude::{
 };
 use dfdx::tensor::PutTape;
 use pulp::Arch;
-use recsim_core::net::{Layer, Layout, NORM_EPSILON, Weights};
-use recsim_core::rng::{Key, Purpose, uniform};
+use recsim_core::model::rng::{Key, Purpose, uniform};
+use recsim_core::td3::net::{Layer, Layout, NORM_EPSILON, Weights};
 use recsim_core::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept};
 
 use super::{Dropout, Host, Multiplier, Net, record, squash, table, value};

@@ -123,7 +123,7 @@ fn each(
 
 #[cfg(test)]
 mod tests {
-    use recsim_core::rng::{Key, Purpose, uniform};
+    use recsim_core::model::rng::{Key, Purpose, uniform};
 
     use super::super::factor::{Factor, Rows};
     use super::super::product::multiply;

@@ -39,7 +39,7 @@ pub(super) trait Bytes: Copy {
     /// A mask of the scores above `bar`: the lowest bit of those that an item has.
     fn above(self, scores: Self::Scores, bar: Self::Score) -> u32;
 
-    /// The [`score`](recsim_core::slate::score)s of rows, side by side: none waits for another's sum.
+    /// The [`score`](recsim_core::model::slate::score)s of rows, side by side: none waits for another's sum.
     fn defined(self, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER];
 }
 

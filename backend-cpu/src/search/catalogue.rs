@@ -1,7 +1,7 @@
 //! The catalogue as the search reads it.
 
 use pulp::Arch;
-use recsim_core::slate::{Best, scattering_stride};
+use recsim_core::model::slate::{Best, scattering_stride};
 
 use super::in_bytes::InBytes;
 use super::kernel::{PanelWidth, Search};

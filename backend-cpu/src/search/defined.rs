@@ -8,7 +8,7 @@ use crate::instructions::Vnni;
 /// Rows whose scores are worked out together: a sum waits for itself alone.
 pub(super) const TOGETHER: usize = 16;
 
-/// The [`score`](recsim_core::slate::score)s of rows.
+/// The [`score`](recsim_core::model::slate::score)s of rows.
 #[inline(always)]
 pub(super) fn with_avx2(simd: V3, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
     let V3 { avx, fma, .. } = simd;

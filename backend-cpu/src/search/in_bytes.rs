@@ -1,7 +1,7 @@
 //! When a search is done in bytes, and how.
 
 use pulp::x86::V3;
-use recsim_core::slate::Best;
+use recsim_core::model::slate::Best;
 
 use super::amx::Amx;
 use super::bytes::{Bytes, WORDS};

@@ -2,7 +2,7 @@
 
 use pulp::bytemuck::cast_slice;
 use pulp::{Simd, WithSimd};
-use recsim_core::slate::Best;
+use recsim_core::model::slate::Best;
 
 use super::Catalogue;
 

@@ -1,6 +1,6 @@
 //! Exact search: of all items, the few with the best scores, at the speed of a matrix product.
 //!
-//! The score's order of operations is defined ([`score`](recsim_core::slate::score)): over the dimensions, one after
+//! The score's order of operations is defined ([`score`](recsim_core::model::slate::score)): over the dimensions, one after
 //! the other. A vector's lanes are therefore *items*, each adding its own products in that order, and the search gives
 //! the same bits as plain loops, on every instruction set.
 //!
@@ -42,7 +42,7 @@ use crate::error::{CpuError, table};
 use crate::{InstructionSet, pool};
 
 /// For each of `queries` (`[n, D]`) the `list` items (rows of `items`, `[I, D]`) of best
-/// [`score`](recsim_core::slate::score), ties to the lower index, best first: `[n, list]`.
+/// [`score`](recsim_core::model::slate::score), ties to the lower index, best first: `[n, list]`.
 ///
 /// The same as [`lists_by_brute_force`](recsim_core::world::lists_by_brute_force), only faster; on `threads` threads,
 /// or one for each core.

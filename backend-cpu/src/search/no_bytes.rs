@@ -1,6 +1,6 @@
 //! In the place of `in_bytes` on machines for which there is no such search.
 
-use recsim_core::slate::Best;
+use recsim_core::model::slate::Best;
 
 use crate::InstructionSet;
 

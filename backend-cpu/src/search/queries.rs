@@ -1,6 +1,6 @@
 //! Actions in bytes, and what their scores of bytes mean.
 
-use recsim_core::margin::defined;
+use recsim_core::world::error_bound::defined;
 
 use super::bytes::{Bytes, Layout, WORDS};
 use super::eights::{Eight, dot, in_steps, largest, length, lost};

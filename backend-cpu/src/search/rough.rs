@@ -8,12 +8,12 @@
 //! `|q·x - (q·c + st q'·r')| <= |q - tq'| R + |tq'| E`,
 //!
 //! R being the length of the group's longest rest and E that of its largest `r - sr'`. The defined score is off by
-//! its own rounding besides ([`defined`](recsim_core::margin::defined)).
+//! its own rounding besides ([`defined`](recsim_core::world::error_bound::defined)).
 //!
 //! Steps are such that no sum of products exceeds what it is kept in, again by Cauchy and Schwarz: an item's whole numbers
 //! are no longer than about the root of that, and an action's no longer than leaves the product below it.
 
-use recsim_core::slate::scattering_stride;
+use recsim_core::model::slate::scattering_stride;
 
 use super::bytes::Layout;
 use super::eights::{Eight, eights, in_steps, largest, length, lost};

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use pulp::NullaryFnOnce;
 use pulp::x86::V3;
-use recsim_core::margin::defined;
-use recsim_core::rng::{Key, Purpose, index, normal_pair};
-use recsim_core::slate::{Best, score};
+use recsim_core::model::rng::{Key, Purpose, index, normal_pair};
+use recsim_core::model::slate::{Best, score};
+use recsim_core::world::error_bound::defined;
 use recsim_core::world::lists_by_brute_force;
 
 use super::amx::Amx;

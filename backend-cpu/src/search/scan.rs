@@ -9,7 +9,7 @@ use std::array::from_fn;
 
 use pulp::NullaryFnOnce;
 use pulp::bytemuck::{Zeroable, cast_slice};
-use recsim_core::slate::Best;
+use recsim_core::model::slate::Best;
 
 use super::bytes::Bytes;
 use super::defined::TOGETHER;

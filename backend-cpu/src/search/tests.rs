@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use pulp::{Arch, Simd, WithSimd};
-use recsim_core::rng::{Key, Purpose, index, normal_pair};
-use recsim_core::slate::Best;
+use recsim_core::model::rng::{Key, Purpose, index, normal_pair};
+use recsim_core::model::slate::Best;
 use recsim_core::world::lists_by_brute_force;
 
 use super::kernel::{Search, search};
@@ -47,7 +47,7 @@ fn the_tables_tell_another_order_of_operations() {
         items.chunks_exact(8).enumerate().for_each(|(item, row)| best.push(item as u32, score(&queries, row)));
         places
     };
-    let defined = rank(recsim_core::slate::score);
+    let defined = rank(recsim_core::model::slate::score);
     assert_ne!(rank(|a, b| a.iter().zip(b).map(|(a, b)| a * b).sum()), defined, "each product rounded by itself");
     assert_ne!(
         rank(|a, b| a.iter().zip(b).rev().fold(0.0, |sum, (&a, &b)| a.mul_add(b, sum))),

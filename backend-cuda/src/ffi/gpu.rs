@@ -8,7 +8,7 @@ use cudarc::driver::{
     CudaContext, CudaEvent, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys,
 };
 use cudarc::nvrtc::Ptx;
-use recsim_core::later::Later;
+use recsim_core::backend::Later;
 
 use super::cublas::{Cublas, WORKSPACE};
 use super::{Machine, Matrix, Nvrtc, Precision, Product};

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use libloading::Library;
-use recsim_core::later::Later;
+use recsim_core::backend::Later;
 
 use super::{Machine, Matrix, Product};
 use crate::CudaError;

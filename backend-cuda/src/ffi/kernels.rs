@@ -1,9 +1,9 @@
 //! Every kernel as a function that checks the tables it is given.
 
-use recsim_core::config::Environment;
-use recsim_core::explore::Trial;
-use recsim_core::replay::Span;
-use recsim_core::slate::scattering_stride;
+use recsim_core::model::Environment;
+use recsim_core::model::slate::scattering_stride;
+use recsim_core::td3::explore::Trial;
+use recsim_core::td3::replay::Span;
 use recsim_core::world::Shape;
 
 use super::Machine;
@@ -44,7 +44,7 @@ pub(crate) struct Catalogue<'a, M: Machine> {
     pub(crate) rows: &'a M::Memory,
     /// What [`Site::halve`] makes of them.
     pub(crate) halves: &'a M::Memory,
-    /// The rows' [`exponent`](recsim_core::margin::exponent).
+    /// The rows' [`exponent`](recsim_core::world::error_bound::exponent).
     pub(crate) exponent: i32,
     /// The length of the longest row, scaled by it.
     pub(crate) longest: f64,

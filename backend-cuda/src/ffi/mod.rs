@@ -18,7 +18,7 @@ pub use host::Host;
 pub use nvrtc::Nvrtc;
 pub use product::{Matrix, Precision, Product, UnknownPrecision};
 
-use recsim_core::later::Later;
+use recsim_core::backend::Later;
 
 use crate::CudaError;
 

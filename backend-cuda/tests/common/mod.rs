@@ -5,8 +5,8 @@ use std::io::Write;
 
 use recsim_backend_cuda::{Cuda, Machine};
 use recsim_core::backend::{BackendError, ErrorKind, Inspect, Learn, Simulate};
-use recsim_core::config::Config;
-use recsim_core::rng::{Key, Purpose};
+use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::session::config::Config;
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
 
 /// Says loudly, past what the test harness keeps to itself, that a test did nothing; or fails, if `variable` is set.

@@ -5,8 +5,8 @@ use std::time::Instant;
 use anyhow::Context;
 
 use recsim_core::backend::Device;
-use recsim_core::config::Plan;
 use recsim_core::session::Session;
+use recsim_core::session::config::Plan;
 use recsim_core::world::World;
 
 use super::report::{Experiment, median, milliseconds, round_to};

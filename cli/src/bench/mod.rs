@@ -5,7 +5,7 @@ mod report;
 mod stages;
 
 use recsim_core::backend::Device;
-use recsim_core::config::Plan;
+use recsim_core::session::config::Plan;
 
 use crate::arguments::{Bench, Phase};
 use crate::config::Settings;
@@ -91,7 +91,7 @@ struct Work {
 
 impl Work {
     fn of(plan: &Plan, items: usize) -> Self {
-        let products = |layers: &recsim_core::net::Layout| -> f64 {
+        let products = |layers: &recsim_core::td3::net::Layout| -> f64 {
             layers.layers().iter().map(|layer| (layer.inputs * layer.outputs) as f64).sum()
         };
         let learner = &plan.learner;

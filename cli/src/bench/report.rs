@@ -1,6 +1,6 @@
 //! What was measured, a JSON line each or a table.
 
-use recsim_core::config::Plan;
+use recsim_core::session::config::Plan;
 use recsim_core::world::Shape;
 use serde::Serialize;
 

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use recsim_core::backend::Device;
-use recsim_core::config::Plan;
-use recsim_core::replay::Transitions;
-use recsim_core::rng::{Key, Purpose};
+use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::session::config::Plan;
+use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{UpdateKeys, policy_moves};
 use recsim_core::world::World;
 

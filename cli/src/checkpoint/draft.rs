@@ -4,8 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use recsim_core::checkpoint::{Table, tables};
-use recsim_core::replay::Transitions;
+use recsim_core::session::checkpoint::{Table, tables};
+use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{AgentState, Learner};
 use sha2::{Digest, Sha256};
 

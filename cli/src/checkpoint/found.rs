@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use recsim_core::checkpoint::restore;
-use recsim_core::replay::Transitions;
-use recsim_core::state::State;
+use recsim_core::session::checkpoint::restore;
+use recsim_core::session::state::State;
 use recsim_core::td3::Learner;
+use recsim_core::td3::replay::Transitions;
 use serde::Deserialize;
 
 use super::draft::Written;

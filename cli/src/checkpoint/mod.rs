@@ -3,7 +3,7 @@
 //! | in a checkpoint's folder | |
 //! |---|---|
 //! | `checkpoint.json` | [`About`]: what it is of, how far it had come, how long the run's growing files were |
-//! | `agent.safetensors` | networks, targets and moments, by the names that [`recsim_core::checkpoint`] gives them |
+//! | `agent.safetensors` | networks, targets and moments, by the names that [`recsim_core::session::checkpoint`] gives them |
 //! | `users.safetensors` | `beliefs`, `[users, K]` |
 //! | `replay-N.rows` | transitions from the run's `N`-th on, counted from 0: see [`rows`] |
 //! | `SHA256SUMS` | checksums of these, as `sha256sum -c` reads them; last written |
@@ -20,12 +20,11 @@ mod writer;
 pub(crate) use found::{Found, check_metrics, newest};
 pub(crate) use writer::{Closed, Kept, Writer};
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use recsim_core::checkpoint::Header;
-use recsim_core::config::Config;
+use recsim_core::session::checkpoint::Header;
+use recsim_core::session::config::Config;
 use recsim_core::world::World;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -1,7 +1,7 @@
 //! Transitions as rows of bytes, so that a file of them can grow: the user's index, beliefs before and after, the action,
 //! the reward; numbers of four bytes, little-endian.
 
-use recsim_core::replay::Transitions;
+use recsim_core::td3::replay::Transitions;
 
 /// The file whose first row is the run's `first`-th, counted from 0.
 pub(super) fn file_name(first: u64) -> String {

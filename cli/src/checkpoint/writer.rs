@@ -9,11 +9,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use recsim_core::backend::Device;
-use recsim_core::checkpoint::Header;
-use recsim_core::later::Later;
-use recsim_core::replay::Transitions;
+use recsim_core::backend::{Device, Later};
+use recsim_core::session::checkpoint::Header;
 use recsim_core::session::{Progress, Session};
+use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{AgentState, Learner};
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use recsim_core::config::Config;
+use recsim_core::session::config::Config;
 use serde_json::{Map, Value};
 
 /// Where a value came from.

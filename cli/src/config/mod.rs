@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use recsim_core::config::{Config, Invalid};
+use recsim_core::session::config::{Config, Invalid};
 use serde_json::{Map, Value};
 
 use crate::error::BadInput;

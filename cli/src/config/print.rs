@@ -1,6 +1,6 @@
 //! A configuration as YAML.
 
-use recsim_core::config::Config;
+use recsim_core::session::config::Config;
 use serde_json::Value;
 
 use super::keys::{COMMENTS, GROUPS};

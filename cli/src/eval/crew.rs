@@ -3,7 +3,7 @@
 use anyhow::Context;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use recsim_core::crew::Crew;
+use recsim_core::backend::Crew;
 
 /// Some threads.
 pub(super) struct Threads(ThreadPool);

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use anyhow::Context;
 use recsim_core::backend::Device;
-use recsim_core::config::{Environment, Plan};
-use recsim_core::evaluation::{Episode, Evaluator};
-use recsim_core::policy::{Actor, Aim, Choose, Chosen, Greedy, Policy, Popular, Pretrained, Random};
+use recsim_core::eval::policy::{Actor, Aim, Choose, Chosen, Greedy, Policy, Popular, Pretrained, Random};
+use recsim_core::eval::{Episode, Evaluator};
+use recsim_core::model::Environment;
+use recsim_core::session::config::Plan;
 use recsim_core::world::World;
 
 use super::crew::Threads;

@@ -9,9 +9,9 @@ mod report;
 mod tables;
 
 use recsim_core::backend::Device;
-use recsim_core::config::Plan;
-use recsim_core::evaluation::resample::Interval;
-use recsim_core::evaluation::{Episode, Evaluator, Metrics, Study};
+use recsim_core::eval::resample::Interval;
+use recsim_core::eval::{Episode, Evaluator, Metrics, Study};
+use recsim_core::session::config::Plan;
 use serde::Serialize;
 
 use crate::arguments::Eval;
@@ -20,9 +20,8 @@ use crate::error::Interrupted;
 use crate::files::evaluation::{self, Evaluation, Policy};
 use crate::interrupt::Interrupt;
 use crate::learned::Learned;
-use crate::output;
-use crate::source;
 use crate::world::WorldFile;
+use crate::{output, source};
 use crew::Threads;
 use field::Field;
 use names::Name;

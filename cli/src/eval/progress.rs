@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use recsim_core::config::Schedule;
+use recsim_core::session::config::Schedule;
 
 use super::names::Name;
 use crate::output::{duration, note, thousands};

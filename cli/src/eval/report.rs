@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 
-use recsim_core::crew::Crew;
-use recsim_core::evaluation::breakdown::Breakdown;
-use recsim_core::evaluation::reliability::Reliability;
-use recsim_core::evaluation::resample::{Interval, RESAMPLES, Weights};
-use recsim_core::evaluation::{Findings, Metrics, Study};
+use recsim_core::backend::Crew;
+use recsim_core::eval::breakdown::Breakdown;
+use recsim_core::eval::reliability::Reliability;
+use recsim_core::eval::resample::{Interval, RESAMPLES, Weights};
+use recsim_core::eval::{Findings, Metrics, Study};
 
 use super::crew::Threads;
 use super::options::Options;
@@ -93,7 +93,7 @@ impl Found {
 
     fn policy(&self, study: &Study, policy: usize, clusters: usize, name: String) -> Policy {
         let rounds = 0..self.all.curves[policy].distance.len();
-        let curve = |of: fn(&recsim_core::evaluation::Curves<f64>) -> &[f64]| {
+        let curve = |of: fn(&recsim_core::eval::Curves<f64>) -> &[f64]| {
             let interval = |round| self.interval(|findings| Some(of(&findings.curves[policy])[round]));
             rounds.clone().map(interval).collect()
         };

@@ -1,8 +1,8 @@
 //! An evaluation for people.
 
-use recsim_core::evaluation::Metrics;
-use recsim_core::evaluation::reliability::Reliability;
-use recsim_core::evaluation::resample::Interval;
+use recsim_core::eval::Metrics;
+use recsim_core::eval::reliability::Reliability;
+use recsim_core::eval::resample::Interval;
 
 use crate::files::evaluation::Evaluation;
 use crate::output::{counted, percent, table, thousands};

@@ -5,7 +5,7 @@ use std::io::{BufReader, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use recsim_core::metrics::pp1_distance;
+use recsim_core::session::metrics::pp1_distance;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 

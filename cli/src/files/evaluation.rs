@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use recsim_core::config::Config;
-use recsim_core::evaluation::Metrics;
-use recsim_core::evaluation::breakdown::{Counts, TENTHS};
-use recsim_core::evaluation::reliability::Reliability;
-use recsim_core::evaluation::resample::Interval;
+use recsim_core::eval::Metrics;
+use recsim_core::eval::breakdown::{Counts, TENTHS};
+use recsim_core::eval::reliability::Reliability;
+use recsim_core::eval::resample::Interval;
+use recsim_core::session::config::Config;
 use serde::{Deserialize, Serialize};
 
 use super::{atomic, parse};

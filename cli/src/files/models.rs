@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-use recsim_core::checkpoint::{Table, models, tables};
-use recsim_core::config::Plan;
-use recsim_core::net::Layout;
+use recsim_core::session::checkpoint::{Table, models, tables};
+use recsim_core::session::config::Plan;
 use recsim_core::td3::AgentState;
+use recsim_core::td3::net::Layout;
 use safetensors::{Dtype, SafeTensors, View};
 use serde_json::{Map, Value, json};
 
@@ -139,8 +139,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use recsim_core::checkpoint::restore_model;
-    use recsim_core::config::Config;
+    use recsim_core::session::checkpoint::restore_model;
+    use recsim_core::session::config::Config;
     use recsim_core::world::{Recipe, generate, lists_by_brute_force};
 
     fn plan(change: impl FnOnce(&mut Config)) -> Plan {
@@ -205,7 +205,7 @@ mod tests {
         assert!(problem(|config| config.td3.scale_beliefs = !config.td3.scale_beliefs).contains("`beliefs`"));
         assert!(problem(|config| config.td3.hidden = vec![3]).contains("`widths`"));
         let dot = |config: &mut Config| {
-            config.recommendation.similarity_metric = recsim_core::config::Similarity::Dot;
+            config.recommendation.similarity_metric = recsim_core::model::slate::Similarity::Dot;
         };
         assert!(problem(dot).contains("`similarity`"));
         assert!(read(&bytes, &plan(|config| config.td3.dropout = 0.0)).is_ok(), "of learning alone");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use recsim_core::checkpoint::Table;
+use recsim_core::session::checkpoint::Table;
 use safetensors::{Dtype, SafeTensors};
 
 /// Shapes and numbers by name.

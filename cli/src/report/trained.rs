@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use recsim_core::config::Config;
-use recsim_core::metrics::{EpisodeReport, RoundReport};
+use recsim_core::session::config::Config;
+use recsim_core::session::metrics::{EpisodeReport, RoundReport};
 
 use crate::checkpoint;
 use crate::config::{Overrides, Settings};

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use recsim_core::backend::Device;
-use recsim_core::metrics::{Course, EpisodeReport, RoundReport};
 use recsim_core::session::Session;
+use recsim_core::session::metrics::{Course, EpisodeReport, RoundReport};
 use serde::Serialize;
 
 use super::logs::Logs;

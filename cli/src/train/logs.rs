@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use recsim_core::metrics::{EpisodeReport, RoundReport};
+use recsim_core::session::metrics::{EpisodeReport, RoundReport};
 
 use crate::files::lines::JsonLines;
 use crate::files::log::{Log, Mark};

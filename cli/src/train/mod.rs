@@ -10,7 +10,7 @@ mod summary;
 use std::time::Instant;
 
 use recsim_core::backend::Device;
-use recsim_core::metrics::EpisodeReport;
+use recsim_core::session::metrics::EpisodeReport;
 use recsim_core::session::{Session, Watcher};
 
 use crate::arguments::{Show, Train};
@@ -19,10 +19,9 @@ use crate::device::{About, Job};
 use crate::error::Interrupted;
 use crate::files::background::Background;
 use crate::interrupt::Interrupt;
-use crate::output;
 use crate::progress::Progress;
-use crate::source;
 use crate::world::WorldFile;
+use crate::{output, source};
 use leave::{Leavings, Users};
 use options::{Options, Start};
 pub(crate) use record::{End, Run, Status};

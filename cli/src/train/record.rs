@@ -1,6 +1,6 @@
 //! `run.json` and `summary.json`: what was run, and how it ended.
 
-use recsim_core::config::Plan;
+use recsim_core::session::config::Plan;
 use recsim_core::world::World;
 use serde::{Deserialize, Serialize};
 

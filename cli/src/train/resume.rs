@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use recsim_core::backend::Device;
-use recsim_core::config::{Config, Plan};
+use recsim_core::session::config::{Config, Plan};
 use recsim_core::session::{Session, SessionError};
 use recsim_core::world::World;
 use serde_json::Value;

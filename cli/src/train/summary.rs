@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use indicatif::HumanBytes;
-use recsim_core::metrics::{Concern, Course, EpisodeReport, RoundReport};
+use recsim_core::session::metrics::{Concern, Course, EpisodeReport, RoundReport};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 

@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 use rayon::prelude::*;
-use recsim_core::rng::{Key, Purpose, uniform};
+use recsim_core::model::rng::{Key, Purpose, uniform};
 use recsim_core::world::row;
 
 use super::lists::pool;

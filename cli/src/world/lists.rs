@@ -5,7 +5,7 @@ use anyhow::Result;
 use rayon::prelude::*;
 use recsim_core::world::row;
 
-/// For each of `users` (`[n, D]`) the `list` rows of `items` with the best `recsim_core::slate::score`, ties to the
+/// For each of `users` (`[n, D]`) the `list` rows of `items` with the best `recsim_core::model::slate::score`, ties to the
 /// lower index, best first: `[n, list]`.
 #[cfg(feature = "cpu")]
 pub(super) fn best_items(
@@ -78,7 +78,7 @@ const SEARCHED_TOGETHER: usize = 4096;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use recsim_core::slate::score;
+    use recsim_core::model::slate::score;
 
     use super::*;
 

@@ -2,11 +2,10 @@
 
 use std::slice::from_ref;
 
-use recsim_core::backend::{Device, Inspect, Snapshot};
-use recsim_core::later::Later;
-use recsim_core::metrics::{Losses, Tally};
-use recsim_core::replay::Transitions;
-use recsim_core::td3::AgentState;
+use recsim_core::backend::{Device, Inspect, Later, Snapshot};
+use recsim_core::model::Tally;
+use recsim_core::td3::replay::Transitions;
+use recsim_core::td3::{AgentState, Losses};
 
 use super::{Shadow, ShadowError, Tolerance};
 use crate::compare::{Difference, single};

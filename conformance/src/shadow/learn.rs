@@ -1,7 +1,7 @@
 //! The agent's side of both: alike to a tolerance.
 
 use recsim_core::backend::{Device, Learn, Snapshot};
-use recsim_core::rng::Key;
+use recsim_core::model::rng::Key;
 use recsim_core::td3::{AgentState, Learner, UpdateKeys};
 
 use super::{Shadow, ShadowError};

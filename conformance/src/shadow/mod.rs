@@ -21,7 +21,7 @@ use recsim_core::backend::{Backend, Device};
 ///
 /// ```
 /// use recsim_conformance::shadow::Shadow;
-/// use recsim_core::reference::Reference;
+/// use recsim_core::backend::reference::Reference;
 /// let backend = Shadow::new(Reference::<f32>::default(), Reference::<f64>::default());
 /// ```
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub struct Shadow<A, B> {
 pub struct Tolerance {
     /// Of an action's component, in units of `max_action`: 1e-5.
     pub action: f64,
-    /// Of a sum that [`Losses`](recsim_core::metrics::Losses) holds, in units of itself or 1 per update: 1e-4.
+    /// Of a sum that [`Losses`](recsim_core::td3::Losses) holds, in units of itself or 1 per update: 1e-4.
     pub losses: f64,
     /// Of a buffer of Adam's moments, by the length of the difference in units of the first one's length: 1e-2.
     pub moments: f64,

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use recsim_core::backend::{Backend, Device, Simulate};
-use recsim_core::config::Environment;
-use recsim_core::explore::Trial;
-use recsim_core::replay::Transitions;
-use recsim_core::rng::Key;
+use recsim_core::model::Environment;
+use recsim_core::model::rng::Key;
+use recsim_core::td3::explore::Trial;
+use recsim_core::td3::replay::Transitions;
 use recsim_core::world::World;
 
 use super::{Pair, Shadow, ShadowError, Stage};

@@ -1,7 +1,7 @@
 //! The policy's actions and the noise on them.
 
 use recsim_core::backend::Device;
-use recsim_core::rng::{Key, Purpose, normal_pair};
+use recsim_core::model::rng::{Key, Purpose, normal_pair};
 use recsim_core::td3::{AgentState, Learner, saturated};
 
 use super::setup::{Stage, USERS, agent_bits, bits, plan, world, worn};

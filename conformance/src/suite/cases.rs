@@ -1,10 +1,11 @@
 //! Worlds and actions made to trip a backend over.
 
-use recsim_core::accept::Acceptance;
-use recsim_core::config::{Environment, Similarity};
-use recsim_core::reward::{Kind, Reward, Score};
-use recsim_core::rng::{Key, Purpose, normal_pair, uniform};
-use recsim_core::user::Rules;
+use recsim_core::model::Environment;
+use recsim_core::model::accept::Acceptance;
+use recsim_core::model::reward::{Kind, Reward, Score};
+use recsim_core::model::rng::{Key, Purpose, normal_pair, uniform};
+use recsim_core::model::slate::Similarity;
+use recsim_core::model::user::Rules;
 use recsim_core::world::{Arrays, Shape, World, row};
 
 /// A world, its rules, and what is odd about it.

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use nalgebra::DVectorView;
 use recsim_core::backend::{BackendError, ErrorKind, Inspect, Simulate, Snapshot};
-use recsim_core::explore::{Trial, aim, item};
-use recsim_core::metrics::Tally;
-use recsim_core::rng::{Key, Purpose};
+use recsim_core::model::Tally;
+use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::td3::explore::{Trial, aim, item};
 use recsim_core::world::{Shape, row};
 
 use super::cases::{Case, cases};

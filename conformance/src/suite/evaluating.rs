@@ -1,11 +1,10 @@
 //! Evaluations: the same numbers wherever they are made.
 
-use recsim_core::backend::{Device, Inspect, Simulate};
-use recsim_core::config::{Plan, Schedule};
-use recsim_core::crew::Alone;
-use recsim_core::evaluation::{Column, Episode, Evaluator};
-use recsim_core::policy::{Actor, Aim, Choose, Chosen, Greedy, Policy, Popular, Pretrained, Random};
-use recsim_core::reference::Reference;
+use recsim_core::backend::reference::Reference;
+use recsim_core::backend::{Alone, Device, Inspect, Simulate};
+use recsim_core::eval::policy::{Actor, Aim, Choose, Chosen, Greedy, Policy, Popular, Pretrained, Random};
+use recsim_core::eval::{Column, Episode, Evaluator};
+use recsim_core::session::config::{Plan, Schedule};
 use recsim_core::world::GeneratedWorld;
 
 use super::setup::{plan, world, worn};

@@ -1,10 +1,9 @@
 //! Updates: what they move, that they repeat themselves, and that they agree with the plain backend.
 
 use recsim_core::backend::Device;
-use recsim_core::metrics::Losses;
-use recsim_core::reference::Reference;
+use recsim_core::backend::reference::Reference;
 use recsim_core::session::Session;
-use recsim_core::td3::{AgentState, UpdateKeys, soft_update};
+use recsim_core::td3::{AgentState, Losses, UpdateKeys, soft_update};
 
 use super::setup::{Stage, agent_bits, plan, world, worn};
 use crate::shadow::{Shadow, Tolerance};

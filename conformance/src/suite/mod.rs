@@ -4,7 +4,7 @@
 //! than it hands over:
 //!
 //! ```
-//! use recsim_core::reference::Reference;
+//! use recsim_core::backend::reference::Reference;
 //! recsim_conformance::suite::in_float32(Reference::<f32>::default);
 //! ```
 

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use nalgebra::DVector;
 use recsim_core::backend::Snapshot;
-use recsim_core::config::{Environment, Similarity};
-use recsim_core::rng::Key;
-use recsim_core::slate::{fill, normalise, score};
-use recsim_core::user::step;
+use recsim_core::model::Environment;
+use recsim_core::model::rng::Key;
+use recsim_core::model::slate::{Similarity, fill, normalise, score};
+use recsim_core::model::user::step;
 use recsim_core::world::{World, row};
 
 /// What a round makes of `users` with these beliefs (`[users, K]`) and actions (`[users, D]`).

@@ -1,13 +1,14 @@
 //! The critic's choice among actions near the policy's.
 
+use recsim_core::backend::reference::Reference;
 use recsim_core::backend::{Device, Snapshot};
-use recsim_core::config::{Plan, Similarity};
-use recsim_core::explore::aim;
-use recsim_core::policy::{Actor, Policy, Serving};
-use recsim_core::reference::Reference;
-use recsim_core::rng::{Key, Purpose};
+use recsim_core::eval::policy::{Actor, Policy, Serving};
+use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::model::slate::Similarity;
 use recsim_core::session::Session;
+use recsim_core::session::config::Plan;
 use recsim_core::td3::AgentState;
+use recsim_core::td3::explore::aim;
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force, row};
 
 use super::plain;

@@ -1,10 +1,9 @@
 //! The ring: what of a round goes into it, where, and that it can be brought back.
 
-use recsim_core::backend::{Inspect, Simulate};
-use recsim_core::config::Config;
-use recsim_core::later::Later;
-use recsim_core::replay::Transitions;
-use recsim_core::rng::{Key, Purpose, uniform};
+use recsim_core::backend::{Inspect, Later, Simulate};
+use recsim_core::model::rng::{Key, Purpose, uniform};
+use recsim_core::session::config::Config;
+use recsim_core::td3::replay::Transitions;
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
 
 /// Three rounds of two batches, for rings that they fill, overflow at a batch's end or in its midst, or are larger than:

@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use recsim_core::backend::{Device, Snapshot};
-use recsim_core::config::Config;
-use recsim_core::later::Later;
-use recsim_core::metrics::{RoundReport, Seconds};
-use recsim_core::reference::Reference;
+use recsim_core::backend::reference::Reference;
+use recsim_core::backend::{Device, Later, Seconds, Snapshot};
+use recsim_core::session::config::Config;
+use recsim_core::session::metrics::RoundReport;
 use recsim_core::session::{Session, SessionError, Watcher};
 use recsim_core::td3::AgentState;
 

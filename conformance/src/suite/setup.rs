@@ -1,10 +1,9 @@
 //! A small world and agent for the facts of the agent's side.
 
-use recsim_core::backend::Device;
-use recsim_core::config::{Config, Plan};
-use recsim_core::later::Later;
-use recsim_core::replay::Transitions;
-use recsim_core::rng::{Key, Purpose, normal_pair, uniform};
+use recsim_core::backend::{Device, Later};
+use recsim_core::model::rng::{Key, Purpose, normal_pair, uniform};
+use recsim_core::session::config::{Config, Plan};
+use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{AgentState, Learner, UpdateKeys};
 use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use recsim_core::config::{Config, Plan, Td3};
-use recsim_core::net::{Layer, Layout, Weights};
-use recsim_core::replay::Transitions;
-use recsim_core::rng::{Key, Purpose, uniform};
-use recsim_core::td3::{AgentState, Learner};
+use recsim_core::model::rng::{Key, Purpose, uniform};
+use recsim_core::session::config::{Config, Plan};
+use recsim_core::td3::net::{Layer, Layout, Weights};
+use recsim_core::td3::replay::Transitions;
+use recsim_core::td3::{AgentState, Learner, Td3};
 use recsim_core::world::{Parts, Shape, World};
 use safetensors::SafeTensors;
 use serde::Deserialize;

@@ -7,10 +7,8 @@
 mod fixture;
 mod tolerance;
 
-use recsim_core::backend::Device;
-use recsim_core::later::Later;
-use recsim_core::metrics::Losses;
-use recsim_core::td3::{AgentState, UpdateKeys, policy_moves};
+use recsim_core::backend::{Device, Later};
+use recsim_core::td3::{AgentState, Losses, UpdateKeys, policy_moves};
 
 use fixture::Case;
 use tolerance::{Allowed, Moved};

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::state::StateError;
+use crate::session::state::StateError;
 
 /// Why a round could not be finished.
 #[derive(Debug)]

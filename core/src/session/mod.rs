@@ -1,7 +1,11 @@
 //! The loop, written once for every backend (`spec` section 3).
 
+pub mod checkpoint;
+pub mod config;
 mod error;
+pub mod metrics;
 mod progress;
+pub mod state;
 mod watch;
 
 use alloc::vec;
@@ -9,14 +13,14 @@ use alloc::vec::Vec;
 
 use nalgebra::DVectorView;
 
-use crate::backend::{Device, Snapshot};
-use crate::belief::distance;
-use crate::config::{Plan, Schedule};
-use crate::later::Later;
-use crate::metrics::{Fixed, LearningReport, RoundReport, Seconds, Tally};
-use crate::replay::Transitions;
-use crate::rng::{Key, Purpose};
-use crate::state::State;
+use crate::backend::{Device, Later, Seconds, Snapshot};
+use crate::model::belief::distance;
+use crate::model::rng::{Key, Purpose};
+use crate::model::{Fixed, Tally};
+use crate::session::config::{Plan, Schedule};
+use crate::session::metrics::{LearningReport, RoundReport};
+use crate::session::state::State;
+use crate::td3::replay::Transitions;
 use crate::td3::{AgentState, UpdateKeys, policy_moves};
 use crate::world::World;
 pub use error::SessionError;
@@ -27,7 +31,10 @@ pub use watch::Watcher;
 /// An experiment on a device, from its first round to its last.
 ///
 /// ```
-/// # use recsim_core::{config::Config, reference::Reference, session::Session, world};
+/// # use recsim_core::session::config::Config;
+/// # use recsim_core::backend::reference::Reference;
+/// # use recsim_core::session::Session;
+/// # use recsim_core::world;
 /// let recipe = world::Recipe { users: 20, items: 60, clusters: 3, dimensions: 4, list: 8, seed: 0 };
 /// let generated = world::generate(&recipe, world::lists_by_brute_force);
 /// let world = generated.view();

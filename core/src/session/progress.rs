@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Plan, Schedule};
-use crate::metrics::{Seconds, Tally};
+use crate::backend::Seconds;
+use crate::model::Tally;
+use crate::session::config::{Plan, Schedule};
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

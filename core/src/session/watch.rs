@@ -1,6 +1,6 @@
 //! Whoever watches a round, and the time it takes.
 
-use crate::metrics::Seconds;
+use crate::backend::Seconds;
 
 /// Whoever watches a round. A closure that gives seconds is one.
 pub trait Watcher {

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::clusters::{distances, first_best, target};
 use super::{Arrays, Shape, World, row};
-use crate::rng::{Key, Purpose, index, normal_pair, uniform};
-use crate::slate::{Best, normalise, score};
+use crate::model::rng::{Key, Purpose, index, normal_pair, uniform};
+use crate::model::slate::{Best, normalise, score};
 
 /// The sizes and the seed of a generated world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

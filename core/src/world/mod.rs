@@ -5,6 +5,7 @@ mod arrays;
 #[cfg(feature = "alloc")]
 mod clusters;
 mod error;
+pub mod error_bound;
 #[cfg(feature = "alloc")]
 mod generate;
 

@@ -1,6 +1,6 @@
 //! The kernels of `adam.cu`.
 
-use recsim_core::adam::Step;
+use recsim_core::td3::adam::Step;
 use recsim_core::td3::{Learner, UpdateKeys};
 
 use super::{Kernels, REPORT, UPDATE, long, word};

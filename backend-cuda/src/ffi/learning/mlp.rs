@@ -1,7 +1,7 @@
 //! The kernels of `mlp.cu`.
 
-use recsim_core::net::{Layer, Norm};
 use recsim_core::td3::dropout_boost;
+use recsim_core::td3::net::{Layer, Norm};
 
 use super::{Behind, CHUNK, COLUMNS, Kernels, Stage, UPDATE, long, partial_numbers, word};
 use crate::CudaError;

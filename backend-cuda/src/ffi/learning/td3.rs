@@ -1,6 +1,6 @@
 //! The kernels of `td3.cu`.
 
-use recsim_core::rng::Key;
+use recsim_core::model::rng::Key;
 use recsim_core::td3::Learner;
 use recsim_core::world::Shape;
 

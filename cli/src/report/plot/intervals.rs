@@ -3,7 +3,7 @@
 use plotters::element::{Circle, PathElement};
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
-use recsim_core::evaluation::resample::Interval;
+use recsim_core::eval::resample::Interval;
 
 use super::axis::{Axis, Unit};
 use super::canvas::{Frame, HEIGHT, MARGIN, put, px, shortened, stroke};

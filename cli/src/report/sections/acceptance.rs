@@ -1,6 +1,6 @@
 //! Acceptance by cluster and by distance.
 
-use recsim_core::evaluation::breakdown::{Counts, TENTHS};
+use recsim_core::eval::breakdown::{Counts, TENTHS};
 
 use super::{Block, Section, inks, numbered, of_each};
 use crate::report::plot::{Dots, Figure, Line, Lines, Point, Unit, dots, lines};

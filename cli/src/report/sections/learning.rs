@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use recsim_core::metrics::Course;
+use recsim_core::session::metrics::Course;
 
 use super::{Part, Section, needs_run, numbered, with_each};
 use crate::report::groups::Group;

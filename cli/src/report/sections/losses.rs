@@ -1,6 +1,6 @@
 //! What learning reported: losses, gradients, and what the critics promise against what came.
 
-use recsim_core::metrics::LearningReport;
+use recsim_core::session::metrics::LearningReport;
 
 use super::{Part, Section, needs_run, numbered, with_each};
 use crate::report::groups::Group;

@@ -23,7 +23,7 @@ pub(super) fn of(sources: &Sources) -> Section {
 }
 
 fn run(run: &Trained) -> Vec<String> {
-    let of_last = |of: &dyn Fn(&recsim_core::metrics::EpisodeReport) -> String| {
+    let of_last = |of: &dyn Fn(&recsim_core::session::metrics::EpisodeReport) -> String| {
         run.episodes.last().map_or("-".to_owned(), of)
     };
     vec![

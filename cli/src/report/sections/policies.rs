@@ -1,7 +1,7 @@
 //! Policies compared: where they stand, and how the distance falls under each.
 
-use recsim_core::evaluation::Metrics;
-use recsim_core::evaluation::resample::Interval;
+use recsim_core::eval::Metrics;
+use recsim_core::eval::resample::Interval;
 
 use super::{Block, Section, header, inks, numbered, of_each};
 use crate::files::evaluation::{Curves, Evaluation};

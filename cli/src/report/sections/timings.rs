@@ -1,6 +1,6 @@
 //! Where the time went.
 
-use recsim_core::metrics::Seconds;
+use recsim_core::backend::Seconds;
 
 use super::{Part, Section, needs_run, numbered, with_each};
 use crate::report::groups::Group;

@@ -1,0 +1,57 @@
+//! `random`: the lower end of the scale.
+
+use super::{Choose, User};
+use crate::model::rng::index;
+
+/// Distinct items, every set of them equally likely.
+///
+/// ```
+/// use recsim_core::eval::policy::{Choose, Random, User};
+/// use recsim_core::model::rng::{Key, Purpose};
+/// let (random, mut items) = (Random { items: 5, width: 5 }, [0; 5]);
+/// random.choose(&User { index: 0, beliefs: &[], key: Key::new(0, Purpose::EvaluationPolicy) }, &mut items);
+/// items.sort_unstable();
+/// assert_eq!(items, [0, 1, 2, 3, 4]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Random {
+    /// Items that there are.
+    pub items: usize,
+    /// Items to choose, at most that many.
+    pub width: usize,
+}
+
+impl Choose for Random {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    /// By Floyd's algorithm (Bentley and Floyd, 1987): place `i` takes the draw `user.key.with(i)` among the first
+    /// `items - width + i + 1` items, or, if that is taken, the last of them. No draw is made in vain.
+    fn choose(&self, user: &User<'_>, items: &mut [u32]) {
+        for (place, last) in (self.items - self.width..self.items).enumerate() {
+            let drawn = index(user.key.with(place as u64), last as u64 + 1) as u32;
+            items[place] = if items[..place].contains(&drawn) { last as u32 } else { drawn };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::rng::{Key, Purpose};
+
+    #[test]
+    fn every_item_is_as_likely_as_any_other() {
+        let (random, mut counts, mut items) = (Random { items: 7, width: 3 }, [0_u32; 7], [0; 3]);
+        let users = 70_000;
+        for n in 0..users {
+            let key = Key::new(1, Purpose::EvaluationPolicy).with(n);
+            random.choose(&User { index: 0, beliefs: &[], key }, &mut items);
+            assert!(items[0] != items[1] && items[1] != items[2] && items[0] != items[2]);
+            items.iter().for_each(|&item| counts[item as usize] += 1);
+        }
+        // Each is among the three with probability 3/7: a deviation of 131.
+        assert!(counts.iter().all(|&count| count.abs_diff(30_000) < 600), "{counts:?}");
+    }
+}

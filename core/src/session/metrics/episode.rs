@@ -1,0 +1,128 @@
+//! An episode, from its rounds.
+
+use super::{EpisodeReport, LearningReport, RoundReport};
+use crate::backend::Seconds;
+use crate::td3::Losses;
+
+impl EpisodeReport {
+    /// What `rounds`, an episode's in their order, come to. `initial_distance` is the users' mean summed distance to
+    /// the target before the first, `discount` the learner's. None if there are no rounds.
+    pub fn of(rounds: &[RoundReport], initial_distance: f64, discount: f64) -> Option<Self> {
+        let last = rounds.last()?;
+        let sum = |value: fn(&RoundReport) -> f64| rounds.iter().map(value).sum::<f64>();
+        let mean = |value| sum(value) / rounds.len() as f64;
+        let mut losses = Losses::default();
+        rounds.iter().filter_map(|round| round.learning.as_ref()).for_each(|learning| losses += learning);
+        let seconds = Seconds {
+            policy: sum(|round| round.seconds.policy),
+            matching: sum(|round| round.seconds.matching),
+            step: sum(|round| round.seconds.step),
+            training: sum(|round| round.seconds.training),
+            total: sum(|round| round.seconds.total),
+        };
+        Some(Self {
+            episode: last.episode,
+            acceptance_rate: mean(|round| round.acceptance_rate),
+            improved: last.improved,
+            improved_share: last.improved_share,
+            average_reward: mean(|round| round.average_reward),
+            total_reward: sum(|round| round.total_reward),
+            reward_trend: last.reward_trend,
+            realised_return: (discount < 1.0).then(|| realised_return(rounds, discount)),
+            initial_distance,
+            mean_distance: last.mean_distance,
+            engagement: last.engagement,
+            alignment: last.alignment,
+            combined_score: last.combined_score,
+            action_saturation: mean(|round| round.action_saturation),
+            total_interactions: last.total_interactions,
+            updates: last.updates,
+            learning: LearningReport::of(&losses),
+            seconds,
+            user_steps_per_second: sum(|round| round.users as f64) / seconds.total.max(f64::MIN_POSITIVE),
+        })
+    }
+}
+
+/// See [`EpisodeReport::realised_return`].
+fn realised_return(rounds: &[RoundReport], discount: f64) -> f64 {
+    let last = rounds.last().map_or(0.0, |round| round.average_reward);
+    let mut to_come = last / (1.0 - discount);
+    let mut sum = 0.0;
+    for round in rounds.iter().rev() {
+        to_come = round.average_reward + discount * to_come;
+        sum += to_come;
+    }
+    sum / rounds.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(number: u32, acceptance_rate: f64, average_reward: f64) -> RoundReport {
+        RoundReport {
+            episode: 3,
+            round: number,
+            users: 10,
+            acceptance_rate,
+            improved: u64::from(number),
+            improved_share: f64::from(number) / 10.0,
+            average_reward,
+            reward_trend: average_reward - 4.0,
+            total_reward: 10.0 * average_reward,
+            mean_distance: 1.0 - f64::from(number) / 4.0,
+            engagement: 0.0,
+            alignment: 0.0,
+            combined_score: 0.0,
+            action_saturation: 0.0,
+            total_interactions: 200 * u64::from(number),
+            updates: 0,
+            learning: None,
+            seconds: Seconds { total: 2.0, ..Seconds::default() },
+            user_steps_per_second: 5.0,
+        }
+    }
+
+    #[test]
+    fn rates_are_means_totals_are_sums_and_states_are_the_last() {
+        let report = EpisodeReport::of(&[round(1, 0.25, 4.0), round(2, 0.75, 6.0)], 1.0, 0.5).unwrap();
+        assert_eq!((report.episode, report.acceptance_rate, report.average_reward), (3, 0.5, 5.0));
+        assert_eq!((report.total_reward, report.reward_trend), (100.0, 2.0));
+        assert_eq!((report.improved, report.initial_distance, report.mean_distance), (2, 1.0, 0.5));
+        assert_eq!((report.total_interactions, report.user_steps_per_second), (400, 5.0));
+    }
+
+    #[test]
+    fn learning_is_the_mean_over_all_updates_of_the_episode() {
+        let learned = |updates, policy_updates, value| LearningReport {
+            critic_updates: updates,
+            policy_updates,
+            critic_loss: value,
+            actor_loss: (policy_updates > 0).then_some(value),
+            q_value: value,
+            target_value: value,
+            critic_gradient_norm: value,
+            actor_gradient_norm: (policy_updates > 0).then_some(value),
+        };
+        let mut rounds = [round(1, 0.0, 4.0), round(2, 0.0, 4.0), round(3, 0.0, 4.0)];
+        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.5).unwrap().learning, None);
+        (rounds[0].learning, rounds[2].learning) = (Some(learned(3, 1, 1.0)), Some(learned(1, 0, 5.0)));
+        let learning = EpisodeReport::of(&rounds, 1.0, 0.5).unwrap().learning.unwrap();
+        assert_eq!((learning.critic_updates, learning.critic_loss, learning.actor_loss), (4, 2.0, Some(1.0)));
+    }
+
+    #[test]
+    fn a_return_is_what_values_stand_for() {
+        // From the second round on: 6 + 6/2 + 6/4 + .. = 12; from the first: 4 + 12/2 = 10.
+        let rounds = [round(1, 0.0, 4.0), round(2, 0.0, 6.0)];
+        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.5).unwrap().realised_return, Some(11.0));
+        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.0).unwrap().realised_return, Some(5.0));
+        assert_eq!(EpisodeReport::of(&rounds, 1.0, 1.0).unwrap().realised_return, None);
+    }
+
+    #[test]
+    fn no_rounds_are_no_episode() {
+        assert_eq!(EpisodeReport::of(&[], 1.0, 0.5), None);
+    }
+}
