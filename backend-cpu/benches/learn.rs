@@ -8,10 +8,10 @@ use recsim_backend_cpu::{Agent, Batch, Cpu, Replay, World};
 use recsim_core::backend::{Learn, Simulate};
 use recsim_core::model::rng::{Key, Purpose};
 use recsim_core::session::config::{Config, Plan};
-use recsim_core::td3::net::Layout;
+use recsim_core::td3::net::MlpLayout;
 use recsim_core::td3::replay::Transitions;
-use recsim_core::td3::{Learner, UpdateKeys};
-use recsim_core::world::{GeneratedWorld, Recipe, generate};
+use recsim_core::td3::{AgentSpec, UpdateKeys};
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, generate};
 
 const USERS: usize = 4000;
 
@@ -21,26 +21,26 @@ fn benchmarks(criterion: &mut Criterion) {
     let generated = world();
     let mut cpu = Cpu::new(None).expect("threads");
     let plan = plan(&generated, &[512, 512, 256]);
-    let world = cpu.world(&generated.view(), &plan.environment).expect("a world");
-    let mut agent = cpu.agent(&plan.learner, &plan.learner.initial(0)).expect("an agent");
+    let world = cpu.load_world(&generated.view().unwrap(), &plan.environment).expect("a world");
+    let mut agent = cpu.load_agent(&plan.agent, &plan.agent.initial_agent(0)).expect("an agent");
     let (mut batch, replay) = played(&mut cpu, &world, &agent);
 
     // Throughput is in floating-point operations: "elem/s" reads as FLOP/s.
     let mut number = 0;
-    group.throughput(Throughput::Elements(2 * update_operations(&plan.learner)));
+    group.throughput(Throughput::Elements(2 * update_operations(&plan.agent)));
     group.bench_function("two_td3_updates", |bencher| {
         bencher.iter(|| {
-            for _ in 0..2 {
+            for with_policy in [false, true] {
                 number += 1;
-                cpu.improve_critics(&world, &replay, &mut agent, &UpdateKeys::new(0, number)).expect("an update");
+                let keys = UpdateKeys::new(0, number);
+                cpu.update(&world, &replay, &mut agent, &keys, with_policy).expect("an update");
             }
-            cpu.improve_policy(&mut agent, &UpdateKeys::new(0, number)).expect("an update");
         });
     });
-    let wide = self::plan(&generated, &[2048, 2048]).learner;
-    for (name, learner) in [("actor_4000", &plan.learner), ("wide_actor_4000", &wide)] {
-        let agent = cpu.agent(learner, &learner.initial(0)).expect("an agent");
-        group.throughput(Throughput::Elements(USERS as u64 * operations(&learner.actor)));
+    let wide = self::plan(&generated, &[2048, 2048]).agent;
+    for (name, spec) in [("actor_4000", &plan.agent), ("wide_actor_4000", &wide)] {
+        let agent = cpu.load_agent(spec, &spec.initial_agent(0)).expect("an agent");
+        group.throughput(Throughput::Elements(USERS as u64 * operations(&spec.actor)));
         group.bench_function(name, |bencher| {
             let exploration = Some(Key::new(0, Purpose::Exploration));
             bencher.iter(|| cpu.act(black_box(&agent), &mut batch, exploration).expect("actions"));
@@ -50,32 +50,33 @@ fn benchmarks(criterion: &mut Criterion) {
 }
 
 /// Multiplications and additions that take a row through a network.
-fn operations(layout: &Layout) -> u64 {
+fn operations(layout: &MlpLayout) -> u64 {
     layout.layers().iter().map(|layer| 2 * layer.inputs * layer.outputs).sum::<usize>() as u64
 }
 
 /// Those of an update, the policy moving at every second: three targets forwards, both critics forwards and, at twice
 /// the price, back; half of the actor forwards and back and of one critic forwards and back to its input.
-fn update_operations(learner: &Learner) -> u64 {
-    let (actor, critic) = (operations(&learner.actor), operations(&learner.critics[0]));
-    learner.batch_size as u64 * ((actor + 2 * critic) + 6 * critic + (3 * actor + 2 * critic) / 2)
+fn update_operations(spec: &AgentSpec) -> u64 {
+    let (actor, critic) = (operations(&spec.actor), operations(&spec.critics[0]));
+    spec.batch_size() as u64 * ((actor + 2 * critic) + 6 * critic + (3 * actor + 2 * critic) / 2)
 }
 
-fn world() -> GeneratedWorld {
-    let recipe = Recipe { users: USERS, items: 500, clusters: 5, dimensions: 64, list: 40, seed: 0 };
+fn world() -> OwnedWorld {
+    let recipe =
+        SyntheticWorldConfig { users: USERS, items: 500, clusters: 5, dimensions: 64, pretrained_len: 40, seed: 0 };
     generate(&recipe, |_, _, _, list| (0..USERS).flat_map(|_| 0..list as u32).collect())
 }
 
-fn plan(world: &GeneratedWorld, hidden: &[u32]) -> Plan {
+fn plan(world: &OwnedWorld, hidden: &[u32]) -> Plan {
     let mut config = Config::default();
-    config.td3.hidden = hidden.to_vec();
-    config.plan(&world.view()).expect("the default configuration fits")
+    config.td3.hidden_sizes = hidden.to_vec();
+    config.plan(&world.view().unwrap()).expect("the default configuration fits")
 }
 
 /// A round's batch, its states laid out, and a ring that holds the round's transitions.
 fn played(cpu: &mut Cpu, world: &World, agent: &Agent) -> (Batch, Replay) {
-    let mut batch = cpu.batch(world, 0..USERS).expect("a batch");
-    let mut replay = cpu.replay(world, USERS, &Transitions::default()).expect("a ring");
+    let mut batch = cpu.create_batch(world, 0..USERS).expect("a batch");
+    let mut replay = cpu.create_replay(world, USERS, &Transitions::default()).expect("a ring");
     cpu.observe(world, &mut batch).expect("states");
     cpu.act(agent, &mut batch, Some(Key::new(0, Purpose::Exploration))).expect("actions");
     cpu.recommend(world, &mut batch).expect("slates");

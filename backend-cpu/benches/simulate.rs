@@ -16,14 +16,21 @@ use recsim_core::backend::{Inspect, Simulate};
 use recsim_core::model::rng::{Key, Purpose, normal_pair};
 use recsim_core::session::config::Config;
 use recsim_core::td3::replay::Transitions;
-use recsim_core::world::{GeneratedWorld, Recipe, generate};
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, generate};
 
 const USERS: usize = 4000;
 const ITEMS: usize = 19_130;
 const DIMENSIONS: usize = 64;
 
 fn benchmarks(criterion: &mut Criterion) {
-    let recipe = Recipe { users: USERS, items: ITEMS, clusters: 5, dimensions: DIMENSIONS, list: 40, seed: 0 };
+    let recipe = SyntheticWorldConfig {
+        users: USERS,
+        items: ITEMS,
+        clusters: 5,
+        dimensions: DIMENSIONS,
+        pretrained_len: 40,
+        seed: 0,
+    };
     let generated = generate(&recipe, |items, users, dimensions, list| {
         best_items(items, users, dimensions, list, None).expect("lists")
     });
@@ -38,8 +45,8 @@ fn benchmarks(criterion: &mut Criterion) {
     group.bench_function("recommend_4000_as_a_trained_agent", |bencher| {
         bencher.iter(|| cpu.recommend(&world, &mut near).expect("slates"));
     });
-    let view = generated.view();
-    let (items, users) = (view.parts().item_embedding, view.parts().user_embedding);
+    let view = generated.view().unwrap();
+    let (items, users) = (view.arrays().item_embedding, view.arrays().user_embedding);
     let items = Matrix::new(items, DIMENSIONS).transposed();
     group.bench_function("gemm_4000", |bencher| {
         bencher.iter(|| {
@@ -59,11 +66,11 @@ fn benchmarks(criterion: &mut Criterion) {
         });
     });
     let mut round = 0;
-    let mut replay = cpu.replay(&world, 1_000_000, &Transitions::default()).expect("a ring");
+    let mut replay = cpu.create_replay(&world, 1_000_000, &Transitions::default()).expect("a ring");
     group.bench_function("respond_4000", |bencher| {
         bencher.iter(|| {
             round += 1;
-            let luck = Key::new(0, Purpose::Acceptance).with(round);
+            let luck = Key::new(0, Purpose::Acceptance).fold_in(round);
             cpu.respond(&world, &mut batch, luck, Some(&mut replay)).expect("responses");
         });
     });
@@ -74,15 +81,15 @@ fn benchmarks(criterion: &mut Criterion) {
 }
 
 /// A batch with normal actions.
-fn acted(cpu: &mut Cpu, generated: &GeneratedWorld) -> (World, Batch) {
+fn acted(cpu: &mut Cpu, generated: &OwnedWorld) -> (World, Batch) {
     given(cpu, generated, |_, normal| normal)
 }
 
 /// A batch whose actions lie about the centre of the largest cluster, as a trained agent's do, and more than they: many items'
 /// scores are nearly the same.
-fn trained(cpu: &mut Cpu, generated: &GeneratedWorld) -> (World, Batch) {
-    let view = generated.view();
-    let parts = view.parts();
+fn trained(cpu: &mut Cpu, generated: &OwnedWorld) -> (World, Batch) {
+    let view = generated.view().unwrap();
+    let parts = view.arrays();
     let mut centre = [0.0; DIMENSIONS];
     let rows =
         parts.item_embedding.chunks_exact(DIMENSIONS).zip(parts.item_cluster).filter(|(_, cluster)| **cluster == 0);
@@ -94,14 +101,14 @@ fn trained(cpu: &mut Cpu, generated: &GeneratedWorld) -> (World, Batch) {
 }
 
 /// A batch with actions made of normal numbers.
-fn given(cpu: &mut Cpu, generated: &GeneratedWorld, action: impl Fn(usize, f32) -> f32) -> (World, Batch) {
-    let view = generated.view();
+fn given(cpu: &mut Cpu, generated: &OwnedWorld, action: impl Fn(usize, f32) -> f32) -> (World, Batch) {
+    let view = generated.view().unwrap();
     let plan = Config::default().plan(&view).expect("the default configuration fits");
-    let world = cpu.world(&view, &plan.environment).expect("a world");
-    let mut batch = cpu.batch(&world, 0..USERS).expect("a batch");
+    let world = cpu.load_world(&view, &plan.environment).expect("a world");
+    let mut batch = cpu.create_batch(&world, 0..USERS).expect("a batch");
     let mut round = cpu.snapshot(&batch).expect("a snapshot");
     for (n, pair) in (0..).zip(round.action.chunks_exact_mut(2)) {
-        let normal = normal_pair(Key::new(0, Purpose::Exploration).with(n));
+        let normal = normal_pair(Key::new(0, Purpose::Exploration).fold_in(n));
         let column = 2 * n as usize % DIMENSIONS;
         pair.copy_from_slice(&[action(column, normal[0]), action(column + 1, normal[1])]);
     }

@@ -6,9 +6,11 @@ use dfdx::losses::mse_loss;
 use dfdx::shapes::Rank0;
 use dfdx::tensor::{AsArray, PutTape, SplitTape, Tensor};
 use dfdx::tensor_ops::{Backward, MeanTo};
-use recsim_core::td3::adam::clip;
+use recsim_core::td3::adam::clip_coefficient;
 use recsim_core::td3::net::Weights;
-use recsim_core::td3::{AgentState, Learner, Losses, Moments, Network, UpdateKeys, smooth, target_value};
+use recsim_core::td3::{
+    AgentSpec, AgentState, Losses, Moments, Network, UpdateKeys, smooth_target_action, target_value,
+};
 
 use crate::elementary::tanh;
 use crate::isa::Processor;
@@ -22,7 +24,7 @@ use crate::{CpuError, World};
 #[derive(Debug)]
 pub struct Agent {
     pub(crate) processor: Processor,
-    pub(crate) learner: Learner,
+    pub(crate) spec: AgentSpec,
     networks: [Net; 3],
     targets: [Weights; 3],
     /// The targets as evaluation takes them, from when they are asked for until they move.
@@ -36,11 +38,11 @@ pub struct Agent {
 }
 
 impl Agent {
-    pub(crate) fn new(processor: Processor, learner: &Learner, state: &AgentState) -> Self {
-        let layouts = learner.layouts();
+    pub(crate) fn new(processor: Processor, spec: &AgentSpec, state: &AgentState) -> Self {
+        let layouts = spec.layouts();
         Self {
             processor,
-            learner: learner.clone(),
+            spec: spec.clone(),
             // The critics go side by side.
             networks: [0, 1, 2].map(|n| Net::new(processor, n == 0, layouts[n], &state.networks[n])),
             targets: state.targets.clone(),
@@ -53,13 +55,13 @@ impl Agent {
         }
     }
 
-    pub(crate) fn improve_critics(
+    pub(crate) fn update_critics(
         &mut self,
         world: &World,
         replay: &Replay,
         keys: &UpdateKeys,
     ) -> Result<(), CpuError> {
-        self.sample.draw(world, replay, self.learner.batch_size, keys)?;
+        self.sample.draw(world, replay, self.spec.batch_size(), keys)?;
         let mut targets = crate::error::table("target values", self.sample.rows, 0.0)?;
         let mut values = [const { Ok(Vec::new()) }; 2];
         let (agent, frozen) = (&*self, self.frozen_targets());
@@ -76,13 +78,13 @@ impl Agent {
         self.step_critics(targets, [values_1?, values_2?])
     }
 
-    pub(crate) fn improve_policy(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
+    pub(crate) fn update_policy(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
         self.step_actor(keys)?;
-        let tau = self.learner.tau as f32;
+        let tau = self.spec.td3.tau as f32;
         self.frozen.take();
         for (target, online) in self.targets.iter_mut().zip(&self.networks) {
             follow(self.processor.arch, &mut target.parameters, &online.weights().parameters, tau);
-            follow(self.processor.arch, &mut target.statistics, &online.weights().statistics, tau);
+            follow(self.processor.arch, &mut target.running_stats, &online.weights().running_stats, tau);
         }
         Ok(())
     }
@@ -91,7 +93,7 @@ impl Agent {
     /// others meanwhile, and must not find one that asks too.
     fn frozen_targets(&self) -> &[Frozen; 3] {
         self.frozen.get_or_init(|| {
-            let frozen = |n: usize| Frozen::new(self.processor, self.learner.layouts()[n], &self.targets[n]);
+            let frozen = |n: usize| Frozen::new(self.processor, self.spec.layouts()[n], &self.targets[n]);
             let (actor, (critic_1, critic_2)) =
                 rayon::join(|| frozen(0), || rayon::join(|| frozen(1), || frozen(2)));
             [actor, critic_1, critic_2]
@@ -107,18 +109,20 @@ impl Agent {
         keys: &UpdateKeys,
         (tile, values): (usize, &mut [f32]),
     ) {
-        let Self { processor, learner, sample, .. } = self;
-        let (max_action, discount) = (learner.max_action as f32, learner.discount as f32);
-        let deviation = (learner.policy_noise * learner.max_action) as f32;
-        let limit = (learner.noise_clip * learner.max_action) as f32;
-        let disturb = |action, noise| smooth(tanh(action) * max_action, noise, deviation, limit, max_action);
+        let Self { processor, spec, sample, .. } = self;
+        let (max_action, discount) = (spec.max_action as f32, spec.td3.discount as f32);
+        let deviation = (spec.td3.policy_noise * spec.max_action) as f32;
+        let limit = (spec.td3.noise_clip * spec.max_action) as f32;
+        let disturb =
+            |action, noise| smooth_target_action(tanh(action) * max_action, noise, deviation, limit, max_action);
         let rows = tile * TILE..tile * TILE + values.len();
         Room::lend(|[policy, critic]| {
             sample.next_states(world, replay, rows.clone(), policy.input(actor, rows.len()));
             let actions = policy.evaluate(actor, rows.len());
             Noise::default().add(processor.arch, keys.noise, rows.clone(), actions, disturb);
             let [value_1, value_2] = critics.each_ref().map(|network| {
-                let inputs = critic.input(network, rows.len()).chunks_exact_mut(learner.state() + learner.action());
+                let inputs =
+                    critic.input(network, rows.len()).chunks_exact_mut(spec.state_dim() + spec.action_dim());
                 for (input, (state, action)) in inputs.zip(policy.passed(actor)) {
                     let (to_state, to_action) = input.split_at_mut(state.len());
                     to_state.copy_from_slice(state);
@@ -135,7 +139,7 @@ impl Agent {
 
     /// A critic's values of the sample in training mode.
     fn values(&self, network: Network, keys: &UpdateKeys) -> Result<Vec<f32>, CpuError> {
-        let dropout = Dropout { share: self.learner.dropout, keys: *keys, network };
+        let dropout = Dropout { share: self.spec.td3.dropout, keys: *keys, network };
         self.networks[network as usize].forward(&self.sample.input, &dropout)
     }
 
@@ -159,18 +163,18 @@ impl Agent {
     }
 
     fn step_actor(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
-        let Self { processor, learner, networks, sample, .. } = &*self;
-        let dropout = Dropout { share: learner.dropout, keys: *keys, network: Network::Actor };
+        let Self { processor, spec, networks, sample, .. } = &*self;
+        let dropout = Dropout { share: spec.td3.dropout, keys: *keys, network: Network::Actor };
         let critic = self.critic();
-        let states = sample.states(learner.action());
+        let states = sample.states(spec.action_dim());
         let (output, back) =
-            rayon::join(|| networks[0].forward(states, &dropout), || critic.there_and_back(learner.action()));
+            rayon::join(|| networks[0].forward(states, &dropout), || critic.there_and_back(spec.action_dim()));
         let [output] = record([&networks[0]], [output?], sample.rows);
-        let action = squash(processor.arch, output, learner.max_action as f32);
+        let action = squash(processor.arch, output, spec.max_action as f32);
         let (action, tape) = action.split_tape();
         let values = value(critic, &back, states, action.clone().put_tape(tape));
         let size = action.put_tape(Default::default()).square().mean::<Rank0, _>();
-        let loss = size * learner.action_l2 as f32 - values.mean::<Rank0, _>();
+        let loss = size * spec.td3.action_l2 as f32 - values.mean::<Rank0, _>();
         self.losses.policy_updates += 1;
         self.losses.actor_loss += f64::from(loss.array());
         self.policy_updates += 1;
@@ -187,7 +191,7 @@ impl Agent {
         loss: Tensor<Rank0, f32, Host, Tape>,
         step: u64,
     ) -> Result<f64, CpuError> {
-        let elements = of.iter().map(|&network| self.networks[network as usize].layout.parameters()).sum();
+        let elements = of.iter().map(|&network| self.networks[network as usize].layout.parameter_count()).sum();
         let no_memory = |_| CpuError::Memory { table: "gradients", elements };
         let mut gradients = loss.try_backward().map_err(no_memory)?;
         let mut norm_square = 0.0;
@@ -196,7 +200,7 @@ impl Agent {
             norm_square += square(self.processor.arch, gradients.get_or_alloc_mut(slot).map_err(no_memory)?);
         }
         let norm = norm_square.sqrt();
-        let step = self.learner.adam().step(step, clip(norm as f32, self.learner.grad_clip_norm as f32));
+        let step = self.spec.adam().step(step, clip_coefficient(norm as f32, self.spec.td3.max_grad_norm as f32));
         for &network in of {
             let net = &mut self.networks[network as usize];
             let gradient = gradients.get_or_alloc_mut(&net.slot).map_err(no_memory)?;

@@ -33,7 +33,7 @@ impl Batch {
         Ok(Self {
             number,
             dimensions: world.shape.dimensions,
-            shown: world.environment.shown,
+            shown: world.environment.slate_len,
             components: 0,
             saturated: 0,
             belief: world.initial_beliefs(&users).to_vec(),

@@ -141,7 +141,7 @@ mod tests {
     fn normal_pairs_are_the_contracts_to_a_few_units() {
         let mut worst = 0.0_f64;
         for n in 0..1_000_000 {
-            let key = Key::new(3, Purpose::Exploration).with(n);
+            let key = Key::new(3, Purpose::Exploration).fold_in(n);
             for (found, due) in normal_pair(key.bits()).into_iter().zip(rng::normal_pair(key)) {
                 // Near 0 it is the radius's size that rounding goes by.
                 worst = worst

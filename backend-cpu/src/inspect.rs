@@ -2,7 +2,7 @@
 
 use nalgebra::DVectorView;
 use rayon::prelude::*;
-use recsim_core::backend::{Inspect, Later, Snapshot};
+use recsim_core::backend::{Inspect, Pending, RoundSnapshot};
 use recsim_core::model::Tally;
 use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{AgentState, Losses};
@@ -23,37 +23,37 @@ impl Inspect for Cpu {
         }))
     }
 
-    fn losses(&mut self, agent: &mut Agent) -> Result<Losses, CpuError> {
+    fn take_losses(&mut self, agent: &mut Agent) -> Result<Losses, CpuError> {
         Ok(agent.losses())
     }
 
-    fn snapshot(&mut self, batch: &Batch) -> Result<Snapshot, CpuError> {
+    fn snapshot(&mut self, batch: &Batch) -> Result<RoundSnapshot, CpuError> {
         let users = batch.users.len();
         let round = match self.rooms.of(batch) {
-            Some(room) => Snapshot {
+            Some(room) => RoundSnapshot {
                 action: room.action.clone(),
                 slate: room.slate.clone(),
                 accepted: room.accepted.clone(),
                 belief_before: room.belief_before.clone(),
-                ..Snapshot::default()
+                ..RoundSnapshot::default()
             },
-            None => Snapshot {
+            None => RoundSnapshot {
                 action: table("actions", users * batch.dimensions, 0.0)?,
                 slate: table("slates", users * batch.shown, 0)?,
                 accepted: table("acceptances", users * batch.shown, false)?,
                 belief_before: batch.belief.clone(),
-                ..Snapshot::default()
+                ..RoundSnapshot::default()
             },
         };
         let (belief, reward) = (batch.belief.clone(), batch.reward.clone());
-        Ok(Snapshot { users: batch.users.clone(), belief, reward, ..round })
+        Ok(RoundSnapshot { users: batch.users.clone(), belief, reward, ..round })
     }
 
-    fn beliefs(&mut self, batch: &Batch) -> Result<Later<Vec<f32>, CpuError>, CpuError> {
-        Ok(Later::of(batch.belief.clone()))
+    fn beliefs(&mut self, batch: &Batch) -> Result<Pending<Vec<f32>, CpuError>, CpuError> {
+        Ok(Pending::ready(batch.belief.clone()))
     }
 
-    fn restore(&mut self, batch: &mut Batch, snapshot: &Snapshot) -> Result<(), CpuError> {
+    fn restore(&mut self, batch: &mut Batch, snapshot: &RoundSnapshot) -> Result<(), CpuError> {
         let room = self.rooms.enter(batch)?;
         room.action.copy_from_slice(&snapshot.action);
         room.slate.copy_from_slice(&snapshot.slate);
@@ -67,25 +67,25 @@ impl Inspect for Cpu {
         Ok(())
     }
 
-    fn transitions(&mut self, replay: &Replay, count: usize) -> Result<Later<Transitions, CpuError>, CpuError> {
-        Ok(Later::of(replay.transitions(count)))
+    fn transitions(&mut self, replay: &Replay, count: usize) -> Result<Pending<Transitions, CpuError>, CpuError> {
+        Ok(Pending::ready(replay.transitions(count)))
     }
 
-    fn export(&mut self, agent: &Agent) -> Result<Later<AgentState, CpuError>, CpuError> {
-        Ok(Later::of(agent.export()))
+    fn export_agent(&mut self, agent: &Agent) -> Result<Pending<AgentState, CpuError>, CpuError> {
+        Ok(Pending::ready(agent.export()))
     }
 }
 
 /// One batch's part. Tallies add up exactly, so that rayon may add them in any order.
 fn tally(world: &World, batch: &Batch) -> Tally {
-    let (clusters, shown) = (world.shape.clusters, world.environment.shown);
+    let (clusters, shown) = (world.shape.clusters, world.environment.slate_len);
     let initial = world.initial_beliefs(&batch.users);
     let target = DVectorView::from_slice(&world.target, clusters);
     let of_user = |user: usize| {
         Tally::of_user(
             shown,
             batch.taken[user] as usize,
-            &world.environment.rules.reward,
+            &world.environment.user_model.reward,
             batch.reward[user],
             &DVectorView::from_slice(&initial[row(user, clusters)], clusters),
             &DVectorView::from_slice(&batch.belief[row(user, clusters)], clusters),

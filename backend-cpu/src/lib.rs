@@ -43,7 +43,7 @@ pub use world::World;
 
 use isa::Processor;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use recsim_core::backend::Backend;
+use recsim_core::backend::BackendTypes;
 use room::Rooms;
 
 /// The machine's cores.
@@ -87,7 +87,7 @@ impl Cpu {
     }
 }
 
-impl Backend for Cpu {
+impl BackendTypes for Cpu {
     type Error = CpuError;
     type World = World;
     type Batch = Batch;

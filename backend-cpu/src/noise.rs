@@ -33,8 +33,8 @@ impl Noise {
         let pairs = dimensions.div_ceil(2);
         self.bits.clear();
         for row in rows {
-            let key = key.with(row as u64);
-            self.bits.extend((0..pairs).map(|pair| key.with(pair as u64).bits()));
+            let key = key.fold_in(row as u64);
+            self.bits.extend((0..pairs).map(|pair| key.fold_in(pair as u64).bits()));
         }
         let Self { bits, halves: [first, second] } = self;
         first.resize(bits.len(), 0.0);

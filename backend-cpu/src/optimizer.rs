@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 use rayon::prelude::*;
-use recsim_core::td3::adam::Step;
+use recsim_core::td3::adam::AdamStep;
 use recsim_core::td3::{Moments, soft_update};
 
 use crate::mlp::vectorised;
@@ -30,7 +30,7 @@ pub(crate) fn square(arch: Arch, gradient: &[f32]) -> f64 {
 /// Moves all parameters by one step of Adam.
 pub(crate) fn descend(
     arch: Arch,
-    step: &Step<f32>,
+    step: &AdamStep<f32>,
     parameters: &mut [f32],
     moments: &mut Moments,
     gradient: &[f32],

@@ -1,7 +1,7 @@
 //! The critic's choice among actions near the policy's.
 
 use rayon::prelude::*;
-use recsim_core::td3::explore::aim;
+use recsim_core::td3::explore::action_toward;
 
 use crate::mlp::Room;
 use crate::search::TILE;
@@ -9,7 +9,7 @@ use crate::{Agent, World};
 
 /// Replaces the actions of users (`[users, D]`) in these states (`[users, K + D]`) by those that the first critic values most.
 pub(crate) fn refine(world: &World, agent: &Agent, state: &[f32], action: &mut [f32]) {
-    let (width, dimensions) = (agent.learner.state(), agent.learner.action());
+    let (width, dimensions) = (agent.spec.state_dim(), agent.spec.action_dim());
     // Before the threads part, so that none waits for another.
     agent.critic().frozen();
     let tiles = state.par_chunks(TILE * width).zip(action.par_chunks_mut(TILE * dimensions));
@@ -17,15 +17,15 @@ pub(crate) fn refine(world: &World, agent: &Agent, state: &[f32], action: &mut [
 }
 
 fn refine_tile(world: &World, agent: &Agent, state: &[f32], action: &mut [f32], room: &mut Room) {
-    let (width, dimensions) = (agent.learner.state(), agent.learner.action());
-    let (users, candidates) = (action.len() / dimensions, agent.learner.candidates);
-    let (critic, max_action) = (agent.critic().frozen(), agent.learner.max_action as f32);
+    let (width, dimensions) = (agent.spec.state_dim(), agent.spec.action_dim());
+    let (users, candidates) = (action.len() / dimensions, agent.spec.candidates());
+    let (critic, max_action) = (agent.critic().frozen(), agent.spec.max_action as f32);
     let mut near = vec![0; users * candidates];
     world.catalogue.best(action, &mut near, candidates, candidates);
     let mut row = vec![0.0; dimensions];
     let mut aim_at = |user: usize, place: usize, action: &mut [f32]| {
         world.catalogue.row(near[user * candidates + place] as usize, &mut row);
-        aim(&row, max_action, action);
+        action_toward(&row, max_action, action);
     };
     // Each user's best value so far, and the place of the item that it is for.
     let mut best: Vec<(f32, Option<usize>)> = vec![];

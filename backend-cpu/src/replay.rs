@@ -5,8 +5,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 use recsim_core::model::rng::index;
 use recsim_core::td3::UpdateKeys;
-use recsim_core::td3::replay::{Ring, Span, Transitions};
-use recsim_core::world::{Shape, row};
+use recsim_core::td3::replay::{InsertSpan, ReplayIndex, Transitions};
+use recsim_core::world::{WorldShape, row};
 
 use crate::error::{resize, zeroed};
 use crate::{CpuError, World};
@@ -17,7 +17,7 @@ use crate::{CpuError, World};
 /// transitions come, by whoever writes them: a small run stays small whatever the ring could hold.
 #[derive(Debug)]
 pub struct Replay {
-    ring: Ring,
+    ring: ReplayIndex,
     clusters: usize,
     dimensions: usize,
     /// `[capacity]`
@@ -55,9 +55,9 @@ pub(crate) struct Sample {
 
 impl Replay {
     pub(crate) fn new(world: &World, capacity: usize, transitions: &Transitions) -> Result<Self, CpuError> {
-        let Shape { clusters, dimensions, .. } = world.shape;
-        let mut ring = Ring::before(capacity, transitions);
-        let span = ring.push(transitions.user.len());
+        let WorldShape { clusters, dimensions, .. } = world.shape;
+        let mut ring = ReplayIndex::before_inserting(capacity, transitions);
+        let span = ring.insert(transitions.user.len());
         Ok(Self {
             ring,
             clusters,
@@ -72,7 +72,7 @@ impl Replay {
 
     /// Makes room for `count` transitions: the place of each, in order, where it has one.
     pub(crate) fn push(&mut self, count: usize) -> impl IndexedParallelIterator<Item = Option<Place<'_>>> {
-        let Span { skipped, first, .. } = self.ring.push(count);
+        let InsertSpan { skipped, first, .. } = self.ring.insert(count);
         let (clusters, dimensions) = (self.clusters, self.dimensions);
         let places = around(&mut self.user, 1, first)
             .zip(around(&mut self.belief_before, clusters, first))
@@ -88,12 +88,12 @@ impl Replay {
     pub(crate) fn transitions(&self, count: usize) -> Transitions {
         let ring = &self.ring;
         Transitions {
-            brought: ring.brought(),
-            user: ring.last_of(&self.user, 1, count),
-            belief_before: ring.last_of(&self.belief_before, self.clusters, count),
-            belief: ring.last_of(&self.belief, self.clusters, count),
-            action: ring.last_of(&self.action, self.dimensions, count),
-            reward: ring.last_of(&self.reward, 1, count),
+            inserted: ring.inserted(),
+            user: ring.last_rows(&self.user, 1, count),
+            belief_before: ring.last_rows(&self.belief_before, self.clusters, count),
+            belief: ring.last_rows(&self.belief, self.clusters, count),
+            action: ring.last_rows(&self.action, self.dimensions, count),
+            reward: ring.last_rows(&self.reward, 1, count),
         }
     }
 }
@@ -118,14 +118,14 @@ impl Sample {
         rows: usize,
         keys: &UpdateKeys,
     ) -> Result<(), CpuError> {
-        let held = replay.ring.held() as u64;
+        let held = replay.ring.len() as u64;
         self.rows = rows;
         resize("sampled places", &mut self.place, rows, 0)?;
         resize("sampled rewards", &mut self.reward, rows, 0.0)?;
         let features = replay.clusters + 2 * replay.dimensions;
         resize("sampled transitions", &mut self.input, features * rows, 0.0)?;
         for (n, (sampled, reward)) in self.place.iter_mut().zip(&mut self.reward).enumerate() {
-            *sampled = index(keys.sample.with(n as u64), held) as usize;
+            *sampled = index(keys.sample.fold_in(n as u64), held) as usize;
             *reward = replay.reward[*sampled];
         }
         let (states, actions) = self.input.split_at_mut((replay.clusters + replay.dimensions) * rows);
@@ -184,7 +184,12 @@ fn around<T: Send>(column: &mut [T], width: usize, first: usize) -> impl Indexed
 }
 
 /// A column for `capacity` rows, which holds `rows` in their places.
-fn column<T: Copy + Default>(capacity: usize, width: usize, span: &Span, rows: &[T]) -> Result<Vec<T>, CpuError> {
+fn column<T: Copy + Default>(
+    capacity: usize,
+    width: usize,
+    span: &InsertSpan,
+    rows: &[T],
+) -> Result<Vec<T>, CpuError> {
     let mut column = zeroed("replay ring", capacity.saturating_mul(width))?;
     span.write(rows, &mut column, width);
     Ok(column)

@@ -5,13 +5,13 @@ use std::ops::Range;
 use nalgebra::{Const, Dim, Dyn, VectorView, VectorViewMut};
 use rayon::prelude::*;
 use recsim_core::backend::Simulate;
-use recsim_core::model::Environment;
+use recsim_core::model::EnvironmentSpec;
 use recsim_core::model::rng::Key;
-use recsim_core::model::slate::fill;
+use recsim_core::model::slate::fill_from_pretrained;
 use recsim_core::model::user::step;
-use recsim_core::td3::explore::{Trial, aim, item};
+use recsim_core::td3::explore::{ItemExploration, action_toward, explored_item};
 use recsim_core::td3::replay::Transitions;
-use recsim_core::world::{Shape, World as HostWorld, row};
+use recsim_core::world::{World as HostWorld, WorldShape, row};
 
 use crate::replay::Place;
 use crate::room::Room;
@@ -19,11 +19,11 @@ use crate::search::TILE;
 use crate::{Batch, Cpu, CpuError, Replay, World};
 
 impl Simulate for Cpu {
-    fn world(&mut self, world: &HostWorld<'_>, environment: &Environment) -> Result<World, CpuError> {
+    fn load_world(&mut self, world: &HostWorld<'_>, environment: &EnvironmentSpec) -> Result<World, CpuError> {
         Ok(World::new(world, environment, self.isa))
     }
 
-    fn batch(&mut self, world: &World, users: Range<usize>) -> Result<Batch, CpuError> {
+    fn create_batch(&mut self, world: &World, users: Range<usize>) -> Result<Batch, CpuError> {
         self.batches += 1;
         Batch::new(world, users, self.batches)
     }
@@ -34,7 +34,7 @@ impl Simulate for Cpu {
     }
 
     fn observe(&mut self, world: &World, batch: &mut Batch) -> Result<(), CpuError> {
-        let (clusters, dimensions, width) = (world.shape.clusters, world.shape.dimensions, world.shape.state());
+        let (clusters, dimensions, width) = (world.shape.clusters, world.shape.dimensions, world.shape.state_dim());
         let room = self.rooms.begin(batch)?;
         let embeddings = world.embeddings(&batch.users).par_chunks_exact(dimensions);
         let rows = batch.belief.par_chunks_exact(clusters).zip(embeddings).with_min_len(TILE);
@@ -48,16 +48,18 @@ impl Simulate for Cpu {
         Ok(())
     }
 
-    fn explore(&mut self, world: &World, batch: &mut Batch, trial: &Trial) -> Result<(), CpuError> {
+    fn explore(&mut self, world: &World, batch: &mut Batch, trial: &ItemExploration) -> Result<(), CpuError> {
         let (dimensions, items, first) = (world.shape.dimensions, world.item.len() as u64, batch.users.start);
         let actions = self.rooms.enter(batch)?.action.par_chunks_exact_mut(dimensions);
         self.pool.install(|| {
             actions.enumerate().with_min_len(TILE).for_each_init(
                 || vec![0.0; dimensions],
                 |row, (n, action)| {
-                    if let Some(item) = item(trial.key.with((first + n) as u64), trial.share, items) {
+                    if let Some(item) =
+                        explored_item(trial.key.fold_in((first + n) as u64), trial.probability, items)
+                    {
                         world.catalogue.row(item as usize, row);
-                        aim(row, trial.max_action, action);
+                        action_toward(row, trial.max_action, action);
                     }
                 },
             );
@@ -66,8 +68,8 @@ impl Simulate for Cpu {
     }
 
     fn recommend(&mut self, world: &World, batch: &mut Batch) -> Result<(), CpuError> {
-        let (dimensions, list) = (world.shape.dimensions, world.shape.list);
-        let Environment { chosen, shown, .. } = world.environment;
+        let (dimensions, list) = (world.shape.dimensions, world.shape.pretrained_len);
+        let EnvironmentSpec { rl_slots: chosen, slate_len: shown, .. } = world.environment;
         let Room { action, slate, .. } = self.rooms.enter(batch)?;
         batch.finite(action)?;
         let slates = slate.par_chunks_mut(TILE * shown).zip(action.par_chunks(TILE * dimensions));
@@ -76,7 +78,7 @@ impl Simulate for Cpu {
             slates.zip(lists).for_each(|((slates, actions), lists)| {
                 world.catalogue.best(actions, slates, shown, chosen);
                 for (slate, list) in slates.chunks_exact_mut(shown).zip(lists.chunks_exact(list)) {
-                    fill(slate, chosen, list);
+                    fill_from_pretrained(slate, chosen, list);
                 }
             });
         });
@@ -84,14 +86,14 @@ impl Simulate for Cpu {
     }
 
     fn show(&mut self, world: &World, batch: &mut Batch, items: &[u32]) -> Result<(), CpuError> {
-        let (list, shown) = (world.shape.list, world.environment.shown);
+        let (list, shown) = (world.shape.pretrained_len, world.environment.slate_len);
         let width = items.len() / batch.users.len();
         let slates = self.rooms.enter(batch)?.slate.par_chunks_exact_mut(shown);
         let slates = slates.zip(world.lists(&batch.users).par_chunks_exact(list));
         self.pool.install(|| {
             slates.enumerate().with_min_len(TILE).for_each(|(n, (slate, list))| {
                 slate[..width].copy_from_slice(&items[row(n, width)]);
-                fill(slate, width, list);
+                fill_from_pretrained(slate, width, list);
             });
         });
         Ok(())
@@ -119,7 +121,12 @@ impl Simulate for Cpu {
         Ok(())
     }
 
-    fn replay(&mut self, world: &World, capacity: usize, transitions: &Transitions) -> Result<Replay, CpuError> {
+    fn create_replay(
+        &mut self,
+        world: &World,
+        capacity: usize,
+        transitions: &Transitions,
+    ) -> Result<Replay, CpuError> {
         Replay::new(world, capacity, transitions)
     }
 }
@@ -132,8 +139,8 @@ fn respond<'a>(
     round: Key,
     places: impl IndexedParallelIterator<Item = Option<Place<'a>>>,
 ) {
-    let Shape { clusters, dimensions, .. } = world.shape;
-    let shown = world.environment.shown;
+    let WorldShape { clusters, dimensions, .. } = world.shape;
+    let shown = world.environment.slate_len;
     let first = batch.users.start;
     let slates = room.slate.par_chunks_exact(shown).zip(room.accepted.par_chunks_exact_mut(shown));
     let moves = room.belief_before.par_chunks_exact_mut(clusters).zip(batch.belief.par_chunks_exact_mut(clusters));
@@ -142,7 +149,7 @@ fn respond<'a>(
         || vec![0.0; clusters],
         |counts, (n, ((((slate, accepted), (before, belief)), ((action, reward), taken)), place))| {
             let user = first + n;
-            *reward = move_user(world, slate, round.with(user as u64), belief, before, counts, accepted);
+            *reward = move_user(world, slate, round.fold_in(user as u64), belief, before, counts, accepted);
             *taken = count(accepted);
             if let Some(place) = place {
                 place.fill(user, before, belief, action, *reward);
@@ -194,7 +201,7 @@ fn stepped<D: Dim>(
     };
     let one = Const::<1>;
     step(
-        &world.environment.rules,
+        &world.environment.user_model,
         &VectorView::from_slice_generic(&world.target, clusters, one),
         &item,
         slate,

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use recsim_core::model::Environment;
-use recsim_core::model::slate::{Similarity, normalise};
-use recsim_core::world::{Shape, World as HostWorld};
+use recsim_core::model::EnvironmentSpec;
+use recsim_core::model::slate::{Similarity, normalize};
+use recsim_core::world::{World as HostWorld, WorldShape};
 
 use crate::InstructionSet;
 use crate::search::Catalogue;
@@ -12,8 +12,8 @@ use crate::search::Catalogue;
 /// Items laid out for the search, users' embeddings, lists and initial beliefs, and the rules they live by.
 #[derive(Debug)]
 pub struct World {
-    pub(crate) shape: Shape,
-    pub(crate) environment: Environment,
+    pub(crate) shape: WorldShape,
+    pub(crate) environment: EnvironmentSpec,
     /// `[U, D]`
     pub(crate) user_embedding: Vec<f32>,
     /// `[K]`
@@ -30,14 +30,14 @@ pub struct World {
 }
 
 impl World {
-    pub(crate) fn new(world: &HostWorld<'_>, environment: &Environment, isa: InstructionSet) -> Self {
-        let (shape, parts) = (world.shape(), world.parts());
+    pub(crate) fn new(world: &HostWorld<'_>, environment: &EnvironmentSpec, isa: InstructionSet) -> Self {
+        let (shape, parts) = (world.shape(), world.arrays());
         let cluster = |item: usize| parts.item_cluster[item];
         let catalogue = match environment.similarity {
             Similarity::Dot => Catalogue::new(isa, parts.item_embedding, shape.dimensions, cluster),
             Similarity::Cosine => {
                 let mut rows = parts.item_embedding.to_vec();
-                rows.chunks_exact_mut(shape.dimensions).for_each(normalise);
+                rows.chunks_exact_mut(shape.dimensions).for_each(normalize);
                 Catalogue::new(isa, &rows, shape.dimensions, cluster)
             }
         };
@@ -66,7 +66,7 @@ impl World {
 
     /// `[users, L]`
     pub(crate) fn lists(&self, users: &Range<usize>) -> &[u32] {
-        rows(&self.pretrained, users, self.shape.list)
+        rows(&self.pretrained, users, self.shape.pretrained_len)
     }
 }
 

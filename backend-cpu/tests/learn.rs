@@ -3,12 +3,12 @@
 
 use recsim_backend_cpu::{Cpu, InstructionSet};
 use recsim_core::backend::reference::Reference;
-use recsim_core::backend::{Backend, Device, Inspect, Learn};
+use recsim_core::backend::{Backend, BackendTypes, Inspect, Learn};
 use recsim_core::model::rng::{Key, Purpose};
 use recsim_core::session::config::{Config, Plan};
 use recsim_core::td3::replay::Transitions;
-use recsim_core::td3::{AgentState, Losses, UpdateKeys, policy_moves};
-use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
+use recsim_core::td3::{AgentState, Losses, UpdateKeys, is_policy_update};
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, brute_force_lists, generate};
 
 const USERS: usize = 300;
 
@@ -46,7 +46,7 @@ fn learning_does_not_depend_on_threads() {
     let world = world();
     // Widths and rows of more than one tile, none a whole number of them.
     let plan = plan(&world, |config| {
-        config.td3.hidden = vec![300, 131];
+        config.td3.hidden_sizes = vec![300, 131];
         config.td3.batch_size = 150;
     });
     let expected = learned(&mut cpu(1), &world, &plan, 4);
@@ -132,33 +132,33 @@ fn an_agent_exported_and_brought_back_goes_on_as_if_nothing_had_been() {
     let mut cpu = cpu(2);
     let mut scene = Scene::new(&mut cpu, &world, &plan);
     scene.update(&mut cpu, &plan, 1..4);
-    let state = cpu.export(&scene.agent).unwrap().wait().unwrap();
+    let state = cpu.export_agent(&scene.agent).unwrap().wait().unwrap();
     scene.update(&mut cpu, &plan, 4..7);
-    let expected = cpu.export(&scene.agent).unwrap().wait().unwrap();
-    scene.agent = cpu.agent(&plan.learner, &state).unwrap();
+    let expected = cpu.export_agent(&scene.agent).unwrap().wait().unwrap();
+    scene.agent = cpu.load_agent(&plan.agent, &state).unwrap();
     scene.update(&mut cpu, &plan, 4..7);
-    assert_eq!(cpu.export(&scene.agent).unwrap().wait().unwrap(), expected);
+    assert_eq!(cpu.export_agent(&scene.agent).unwrap().wait().unwrap(), expected);
 }
 
 /// A world, its users' first two rounds in the ring, and an agent.
-struct Scene<B: Backend> {
+struct Scene<B: BackendTypes> {
     world: B::World,
     replay: B::Replay,
     agent: B::Agent,
 }
 
-impl<B: Device> Scene<B> {
-    fn new(backend: &mut B, world: &GeneratedWorld, plan: &Plan) -> Self {
-        let world = backend.world(&world.view(), &plan.environment).unwrap();
-        let agent = backend.agent(&plan.learner, &plan.learner.initial(5)).unwrap();
-        let mut replay = backend.replay(&world, plan.learner.replay_capacity, &Transitions::default()).unwrap();
-        let mut batch = backend.batch(&world, 0..USERS).unwrap();
-        let key = |purpose, round: u64| Key::new(5, purpose).with(round);
+impl<B: Backend> Scene<B> {
+    fn new(backend: &mut B, world: &OwnedWorld, plan: &Plan) -> Self {
+        let world = backend.load_world(&world.view().unwrap(), &plan.environment).unwrap();
+        let agent = backend.load_agent(&plan.agent, &plan.agent.initial_agent(5)).unwrap();
+        let mut replay = backend.create_replay(&world, plan.agent.buffer_size(), &Transitions::default()).unwrap();
+        let mut batch = backend.create_batch(&world, 0..USERS).unwrap();
+        let key = |purpose, round: u64| Key::new(5, purpose).fold_in(round);
         // Actions by draws alone, so that every backend has the same.
         let mut snapshot = backend.snapshot(&batch).unwrap();
         for round in 0..2 {
             let action =
-                |place| recsim_core::model::rng::uniform(key(Purpose::Exploration, round).with(place)) - 0.5;
+                |place| recsim_core::model::rng::uniform(key(Purpose::Exploration, round).fold_in(place)) - 0.5;
             snapshot.action = (0..snapshot.action.len() as u64).map(action).collect();
             backend.observe(&world, &mut batch).unwrap();
             let mut now = backend.snapshot(&batch).unwrap();
@@ -173,34 +173,32 @@ impl<B: Device> Scene<B> {
     fn update(&mut self, backend: &mut B, plan: &Plan, numbers: std::ops::Range<u64>) -> Losses {
         for number in numbers {
             let keys = UpdateKeys::new(5, number);
-            backend.improve_critics(&self.world, &self.replay, &mut self.agent, &keys).unwrap();
-            if policy_moves(number, plan.learner.policy_freq) {
-                backend.improve_policy(&mut self.agent, &keys).unwrap();
-            }
+            let with_policy = is_policy_update(number, plan.agent.td3.policy_freq);
+            backend.update(&self.world, &self.replay, &mut self.agent, &keys, with_policy).unwrap();
         }
-        backend.losses(&mut self.agent).unwrap()
+        backend.take_losses(&mut self.agent).unwrap()
     }
 }
 
-fn learned<B: Device>(backend: &mut B, world: &GeneratedWorld, plan: &Plan, updates: u64) -> (Losses, AgentState) {
+fn learned<B: Backend>(backend: &mut B, world: &OwnedWorld, plan: &Plan, updates: u64) -> (Losses, AgentState) {
     let mut scene = Scene::new(backend, world, plan);
     let losses = scene.update(backend, plan, 1..updates + 1);
-    (losses, backend.export(&scene.agent).unwrap().wait().unwrap())
+    (losses, backend.export_agent(&scene.agent).unwrap().wait().unwrap())
 }
 
 /// Every user's action, served in batches of `size`, and the saturated components.
-fn actions<B: Device>(
+fn actions<B: Backend>(
     backend: &mut B,
-    world: &GeneratedWorld,
+    world: &OwnedWorld,
     plan: &Plan,
     size: usize,
     exploration: Option<Key>,
 ) -> (Vec<f32>, u64) {
-    let world = backend.world(&world.view(), &plan.environment).unwrap();
-    let agent = backend.agent(&plan.learner, &plan.learner.initial(5)).unwrap();
+    let world = backend.load_world(&world.view().unwrap(), &plan.environment).unwrap();
+    let agent = backend.load_agent(&plan.agent, &plan.agent.initial_agent(5)).unwrap();
     let (mut actions, mut batches) = (Vec::new(), Vec::new());
     for first in (0..USERS).step_by(size) {
-        let mut batch = backend.batch(&world, first..USERS.min(first + size)).unwrap();
+        let mut batch = backend.create_batch(&world, first..USERS.min(first + size)).unwrap();
         backend.observe(&world, &mut batch).unwrap();
         backend.act(&agent, &mut batch, exploration).unwrap();
         actions.extend(backend.snapshot(&batch).unwrap().action);
@@ -209,21 +207,22 @@ fn actions<B: Device>(
     (actions, backend.tally(&world, &batches).unwrap().saturated)
 }
 
-fn world() -> GeneratedWorld {
-    let recipe = Recipe { users: USERS, items: 60, clusters: 3, dimensions: 5, list: 12, seed: 0 };
-    generate(&recipe, lists_by_brute_force)
+fn world() -> OwnedWorld {
+    let recipe =
+        SyntheticWorldConfig { users: USERS, items: 60, clusters: 3, dimensions: 5, pretrained_len: 12, seed: 0 };
+    generate(&recipe, brute_force_lists)
 }
 
-fn plan(world: &GeneratedWorld, change: impl FnOnce(&mut Config)) -> Plan {
+fn plan(world: &OwnedWorld, change: impl FnOnce(&mut Config)) -> Plan {
     let mut config = Config::default();
-    config.td3.hidden = vec![24, 18];
+    config.td3.hidden_sizes = vec![24, 18];
     config.td3.batch_size = 64;
-    config.td3.replay_capacity = 400;
+    config.td3.buffer_size = 400;
     config.training.warmup_transitions = 400;
     config.recommendation.rl_list_size = 3;
     config.recommendation.total_recommendations = 6;
     change(&mut config);
-    config.plan(&world.view()).unwrap()
+    config.plan(&world.view().unwrap()).unwrap()
 }
 
 fn cpu(threads: usize) -> Cpu {

@@ -6,7 +6,7 @@ mod properties;
 use proptest::prelude::*;
 use recsim_backend_cpu::best_items;
 use recsim_core::model::rng::{Key, Purpose, normal_pair};
-use recsim_core::world::lists_by_brute_force;
+use recsim_core::world::brute_force_lists;
 
 #[derive(Clone, Debug)]
 struct Tables {
@@ -20,7 +20,7 @@ impl Tables {
     fn assert_equal_to_brute_force(&self, threads: usize) {
         let Self { dimensions, list, items, queries } = self;
         let fast = best_items(items, queries, *dimensions, *list, Some(threads)).expect("lists");
-        assert_eq!(fast, lists_by_brute_force(items, queries, *dimensions, *list));
+        assert_eq!(fast, brute_force_lists(items, queries, *dimensions, *list));
     }
 }
 
@@ -90,12 +90,12 @@ fn no_query_gives_no_list() {
 #[test]
 fn a_catalogue_of_many_panels_is_ranked_exactly_on_any_number_of_threads() {
     let key = Key::new(0, Purpose::World);
-    let normals = |key: Key, count: u64| (0..count).flat_map(|n| normal_pair(key.with(n))).collect();
+    let normals = |key: Key, count: u64| (0..count).flat_map(|n| normal_pair(key.fold_in(n))).collect();
     let tables = Tables {
         dimensions: 64,
         list: 10,
-        items: normals(key.with(0), 3001 * 32),
-        queries: normals(key.with(1), 101 * 32),
+        items: normals(key.fold_in(0), 3001 * 32),
+        queries: normals(key.fold_in(1), 101 * 32),
     };
     for threads in 1..4 {
         tables.assert_equal_to_brute_force(threads);

@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use recsim_backend_cpu::best_items;
 use recsim_backend_cuda::{Agent, Batch, Cuda, CudaError, Replay, World};
-use recsim_core::backend::{Inspect, Learn, Simulate, Snapshot};
+use recsim_core::backend::{Inspect, Learn, RoundSnapshot, Simulate};
 use recsim_core::model::rng::{Key, Purpose};
 use recsim_core::session::config::Config;
 use recsim_core::td3::replay::Transitions;
-use recsim_core::world::{Arrays, Recipe, Shape, World as HostWorld, generate};
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, World as HostWorld, WorldShape, generate};
 
 const ROUNDS: u64 = 10;
 const REPETITIONS: usize = 7;
@@ -28,25 +28,31 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     if counts.is_empty() {
         counts.push(50_000);
     }
-    let recipe = Recipe { users: 50_000, items: 19_130, clusters: 5, dimensions: 64, list: 40, seed: 0 };
+    let recipe = SyntheticWorldConfig {
+        users: 50_000,
+        items: 19_130,
+        clusters: 5,
+        dimensions: 64,
+        pretrained_len: 40,
+        seed: 0,
+    };
     let arrays = generate(&recipe, |items, users, dimensions, list| {
         best_items(items, users, dimensions, list, None).expect("there is memory for lists")
-    })
-    .into_arrays();
+    });
     counts.into_iter().try_for_each(|users| measure(&repeated(&arrays, users)))
 }
 
-fn measure(arrays: &Arrays) -> Result<(), Box<dyn std::error::Error>> {
-    let world = HostWorld::new(arrays.shape, arrays.parts())?;
+fn measure(arrays: &OwnedWorld) -> Result<(), Box<dyn std::error::Error>> {
+    let world = HostWorld::new(arrays.shape, arrays.arrays())?;
     let users = arrays.shape.users;
     let plan = Config::default().plan(&world)?;
     let mut gpu = Cuda::new()?;
-    let on_gpu = gpu.world(&world, &plan.environment)?;
-    let batch = gpu.batch(&on_gpu, 0..users)?;
+    let on_gpu = gpu.load_world(&world, &plan.environment)?;
+    let batch = gpu.create_batch(&on_gpu, 0..users)?;
     let mut snapshot = gpu.snapshot(&batch)?;
-    snapshot.action.copy_from_slice(world.parts().user_embedding);
-    let replay = gpu.replay(&on_gpu, users.max(1_000_000), &Transitions::default())?;
-    let agent = gpu.agent(&plan.learner, &plan.learner.initial(0))?;
+    snapshot.action.copy_from_slice(world.arrays().user_embedding);
+    let replay = gpu.create_replay(&on_gpu, users.max(1_000_000), &Transitions::default())?;
+    let agent = gpu.load_agent(&plan.agent, &plan.agent.initial_agent(0))?;
     let mut stages = Stages { gpu, world: on_gpu, batch, replay, agent, snapshot };
     for (phase, stage) in [
         ("observe", Stages::observe as Stage),
@@ -83,7 +89,7 @@ struct Stages {
     batch: Batch<recsim_backend_cuda::Gpu>,
     replay: Replay<recsim_backend_cuda::Gpu>,
     agent: Agent<recsim_backend_cuda::Gpu>,
-    snapshot: Snapshot,
+    snapshot: RoundSnapshot,
 }
 
 impl Stages {
@@ -101,7 +107,7 @@ impl Stages {
     }
 
     fn act(&mut self, round: u64) -> Result<(), CudaError> {
-        let key = Key::new(1, Purpose::Exploration).with(round);
+        let key = Key::new(1, Purpose::Exploration).fold_in(round);
         self.gpu.act(&self.agent, &mut self.batch, Some(key))
     }
 
@@ -110,7 +116,7 @@ impl Stages {
     }
 
     fn respond(&mut self, round: u64) -> Result<(), CudaError> {
-        let luck = Key::new(0, Purpose::Acceptance).with(round);
+        let luck = Key::new(0, Purpose::Acceptance).fold_in(round);
         self.gpu.respond(&self.world, &mut self.batch, luck, Some(&mut self.replay))
     }
 
@@ -129,11 +135,11 @@ impl Stages {
 }
 
 /// The same world with its users again and again, until there are `users`.
-fn repeated(arrays: &Arrays, users: usize) -> Arrays {
+fn repeated(arrays: &OwnedWorld, users: usize) -> OwnedWorld {
     let rows = |table: &[f32], width: usize| table.iter().copied().cycle().take(users * width).collect();
-    let Shape { clusters, dimensions, list, .. } = arrays.shape;
-    Arrays {
-        shape: Shape { users, ..arrays.shape },
+    let WorldShape { clusters, dimensions, pretrained_len: list, .. } = arrays.shape;
+    OwnedWorld {
+        shape: WorldShape { users, ..arrays.shape },
         user_belief: rows(&arrays.user_belief, clusters),
         user_embedding: rows(&arrays.user_embedding, dimensions),
         user_pretrained: arrays.user_pretrained.iter().copied().cycle().take(users * list).collect(),

@@ -1,8 +1,8 @@
 //! The agent on the device.
 
-use recsim_core::backend::Later;
-use recsim_core::td3::net::{Layout, Weights};
-use recsim_core::td3::{AgentState, Learner, Losses, Moments, Network};
+use recsim_core::backend::Pending;
+use recsim_core::td3::net::{MlpLayout, Weights};
+use recsim_core::td3::{AgentSpec, AgentState, Losses, Moments, Network};
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::WORD;
@@ -18,7 +18,7 @@ use crate::{CudaError, sources};
 pub struct Agent<M: Machine> {
     /// Which of the agents made on this device it is.
     pub(crate) number: u64,
-    pub(crate) learner: Learner,
+    pub(crate) spec: AgentSpec,
     pub(crate) flat: Flat,
     pub(crate) mlp: M::Module,
     pub(crate) td3: M::Module,
@@ -62,9 +62,9 @@ pub(crate) struct Room<M: Machine> {
 }
 
 impl<M: Machine> Agent<M> {
-    pub(crate) fn new(machine: &M, number: u64, learner: &Learner, state: &AgentState) -> Result<Self, CudaError> {
-        let flat = Flat::new(learner);
-        let constants = [("K", learner.state() - learner.action()), ("D", learner.action())];
+    pub(crate) fn new(machine: &M, number: u64, spec: &AgentSpec, state: &AgentState) -> Result<Self, CudaError> {
+        let flat = Flat::new(spec);
+        let constants = [("K", spec.state_dim() - spec.action_dim()), ("D", spec.action_dim())];
         let module = |unit, constants: &[_]| machine.module(unit, &sources::unit(unit), constants);
         let parameters = flat.all_parameters() * WORD;
         let moments = |of: fn(&Moments) -> &Vec<f32>| {
@@ -88,11 +88,11 @@ impl<M: Machine> Agent<M> {
             reported: [state.losses.critic_updates, state.losses.policy_updates],
             update: machine.zeros("an update", UPDATE)?,
             report: table(machine, "losses", &report(&state.losses))?,
-            inference: Pass::new(machine, &actor(learner, &flat), machine.tile(), false)?,
-            refine: Refine::new(machine, learner, &flat)?,
-            room: Room::new(machine, learner, &flat)?,
+            inference: Pass::new(machine, &actor(spec, &flat), machine.tile(), false)?,
+            refine: Refine::new(machine, spec, &flat)?,
+            room: Room::new(machine, spec, &flat)?,
             steps: [Recording::default(), Recording::default()],
-            learner: learner.clone(),
+            spec: spec.clone(),
             flat,
         })
     }
@@ -104,7 +104,7 @@ impl<M: Machine> Agent<M> {
         Ok(losses(std::mem::take(&mut self.reported), &sums))
     }
 
-    pub(crate) fn export(&self, machine: &M) -> Result<Later<AgentState, CudaError>, CudaError> {
+    pub(crate) fn export(&self, machine: &M) -> Result<Pending<AgentState, CudaError>, CudaError> {
         let [first, second] = &self.moments;
         let parameters = self.flat.all_parameters();
         let (first, second) = (later(machine, first, 0..parameters)?, later(machine, second, 0..parameters)?);
@@ -113,7 +113,7 @@ impl<M: Machine> Agent<M> {
         let report = later(machine, &self.report, 0..NUMBERS)?;
         let (policy_updates, critic_updates, flat) = (self.policy_updates, self.critic_updates, self.flat.clone());
         let reported = self.reported;
-        Ok(Later::new(move || {
+        Ok(Pending::new(move || {
             let (first, second): (Vec<f32>, Vec<f32>) = (first.wait()?, second.wait()?);
             let moments = [0, 1, 2].map(|n| {
                 let range = flat.parameters(n);
@@ -122,7 +122,7 @@ impl<M: Machine> Agent<M> {
             let split = |all: Vec<f32>| {
                 [0, 1, 2].map(|n| Weights {
                     parameters: all[flat.parameters(n)].to_vec(),
-                    statistics: all[flat.statistics(n)].to_vec(),
+                    running_stats: all[flat.statistics(n)].to_vec(),
                 })
             };
             let (networks, targets) = (split(networks.wait()?), split(targets.wait()?));
@@ -160,10 +160,10 @@ fn losses([critic_updates, policy_updates]: [u64; 2], sums: &[f64]) -> Losses {
 const NUMBERS: usize = REPORT / 8 - 1;
 
 impl<M: Machine> Room<M> {
-    fn new(machine: &M, learner: &Learner, flat: &Flat) -> Result<Self, CudaError> {
-        let (rows, input) = (learner.batch_size, learner.state() + learner.action());
-        let (actor, critics) = (actor(learner, flat), critics(learner, flat));
-        let layers = || learner.layouts().into_iter().flat_map(Layout::layers);
+    fn new(machine: &M, spec: &AgentSpec, flat: &Flat) -> Result<Self, CudaError> {
+        let (rows, input) = (spec.batch_size(), spec.state_dim() + spec.action_dim());
+        let (actor, critics) = (actor(spec, flat), critics(spec, flat));
+        let layers = || spec.layouts().into_iter().flat_map(MlpLayout::layers);
         let widest = layers().map(|layer| layer.outputs).max().unwrap_or(1);
         let slope = critics.nets * rows * widest.max(input);
         let numbers = |table, count: usize| machine.zeros(table, count * WORD);
@@ -185,13 +185,13 @@ impl<M: Machine> Room<M> {
 }
 
 /// The actor's group.
-pub(crate) fn actor<'a>(learner: &'a Learner, flat: &'a Flat) -> Group<'a> {
-    Group { layout: &learner.actor, flat, network: Network::Actor, nets: 1 }
+pub(crate) fn actor<'a>(spec: &'a AgentSpec, flat: &'a Flat) -> Group<'a> {
+    Group { layout: &spec.actor, flat, network: Network::Actor, nets: 1 }
 }
 
 /// Both critics'.
-pub(crate) fn critics<'a>(learner: &'a Learner, flat: &'a Flat) -> Group<'a> {
-    Group { layout: &learner.critics[0], flat, network: Network::Critic1, nets: 2 }
+pub(crate) fn critics<'a>(spec: &'a AgentSpec, flat: &'a Flat) -> Group<'a> {
+    Group { layout: &spec.critics[0], flat, network: Network::Critic1, nets: 2 }
 }
 
 /// The numbers of networks as [`Flat`] has them.
@@ -199,7 +199,7 @@ fn joined(flat: &Flat, networks: &[Weights; 3]) -> Vec<f32> {
     let mut all = vec![0.0; flat.len()];
     for (n, weights) in networks.iter().enumerate() {
         all[flat.parameters(n)].copy_from_slice(&weights.parameters);
-        all[flat.statistics(n)].copy_from_slice(&weights.statistics);
+        all[flat.statistics(n)].copy_from_slice(&weights.running_stats);
     }
     all
 }

@@ -48,14 +48,14 @@ pub struct Batch<M: Machine> {
 impl<M: Machine> Batch<M> {
     /// Room for `users`, with their initial beliefs.
     pub(crate) fn new(machine: &M, world: &World<M>, users: Range<usize>) -> Result<Self, CudaError> {
-        let (count, shown) = (users.len(), world.environment.shown);
+        let (count, shown) = (users.len(), world.environment.slate_len);
         let (clusters, dimensions) = (world.shape.clusters, world.shape.dimensions);
         let parts = world.parts(machine, count);
         let mut batch = Self {
             state: machine
                 .zeros("states", count.next_multiple_of(machine.tile()) * (clusters + dimensions) * WORD)?,
             action: machine.zeros("actions", count * dimensions * WORD)?,
-            lists: machine.zeros("lists", parts * count * world.environment.chosen * LONG)?,
+            lists: machine.zeros("lists", parts * count * world.environment.rl_slots * LONG)?,
             parts,
             slate: machine.zeros("slates", count * shown * WORD)?,
             given: shown,

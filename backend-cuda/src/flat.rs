@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use recsim_core::td3::net::Layout;
-use recsim_core::td3::{Learner, Network};
+use recsim_core::td3::net::MlpLayout;
+use recsim_core::td3::{AgentSpec, Network};
 
 /// The parameters of actor and critics, one after the other, and then their statistics likewise.
 #[derive(Clone, Debug)]
@@ -14,16 +14,16 @@ pub(crate) struct Flat {
 }
 
 impl Flat {
-    pub(crate) fn new(learner: &Learner) -> Self {
+    pub(crate) fn new(spec: &AgentSpec) -> Self {
         let mut end = 0;
         let mut take = |length: usize| {
             let start = end;
             end = (start + length).next_multiple_of(ALIGNED);
             start..start + length
         };
-        let layouts = learner.layouts();
-        let parameters = layouts.map(|layout| take(layout.parameters()));
-        let statistics = layouts.map(|layout| take(layout.statistics()));
+        let layouts = spec.layouts();
+        let parameters = layouts.map(|layout| take(layout.parameter_count()));
+        let statistics = layouts.map(|layout| take(layout.running_stats_count()));
         Self { parameters, statistics }
     }
 
@@ -51,7 +51,7 @@ impl Flat {
 /// Networks of one shape that go side by side: the actor, both critics, or the first of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Group<'a> {
-    pub(crate) layout: &'a Layout,
+    pub(crate) layout: &'a MlpLayout,
     pub(crate) flat: &'a Flat,
     /// The first one.
     pub(crate) network: Network,
@@ -62,12 +62,12 @@ pub(crate) struct Group<'a> {
 impl Group<'_> {
     /// From one network's parameters to the next one's.
     pub(crate) fn parameters_apart(&self) -> usize {
-        self.layout.parameters().next_multiple_of(ALIGNED)
+        self.layout.parameter_count().next_multiple_of(ALIGNED)
     }
 
     /// From one network's statistics to the next one's.
     pub(crate) fn statistics_apart(&self) -> usize {
-        self.layout.statistics().next_multiple_of(ALIGNED)
+        self.layout.running_stats_count().next_multiple_of(ALIGNED)
     }
 
     /// Their parameters, one network after the other.

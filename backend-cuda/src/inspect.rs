@@ -1,7 +1,7 @@
 //! What the device holds, shown and put back.
 
-use recsim_core::backend::{Inspect, Later, Seconds, Snapshot};
-use recsim_core::model::{Fixed, Tally};
+use recsim_core::backend::{Inspect, Pending, RoundSnapshot, StageSeconds};
+use recsim_core::model::{ExactSum, Tally};
 use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{AgentState, Losses};
 
@@ -14,7 +14,7 @@ use crate::{Agent, Batch, Cuda, CudaError, Replay, World};
 impl<M: Machine> Cuda<M> {
     /// The states that [`Simulate::observe`](recsim_core::backend::Simulate::observe) laid out, `[users, K + D]`.
     pub fn states(&mut self, world: &World<M>, batch: &Batch<M>) -> Result<Vec<f32>, CudaError> {
-        numbers(&self.machine, &batch.state, batch.users.len() * world.shape.state())
+        numbers(&self.machine, &batch.state, batch.users.len() * world.shape.state_dim())
     }
 }
 
@@ -41,23 +41,23 @@ impl<M: Machine> Inspect for Cuda<M> {
             }
             sum += Tally {
                 users,
-                shown: users * world.environment.shown as u64,
+                shown: users * world.environment.slate_len as u64,
                 accepted: accepted as u64,
                 improved: improved as u64,
                 components: batch.components,
                 saturated: saturated as u64,
-                reward: Fixed(reward),
-                distance: Fixed(distance),
-                engagement: Fixed(engagement),
-                alignment: Fixed(alignment),
-                score: Fixed(score),
+                reward: ExactSum(reward),
+                distance: ExactSum(distance),
+                engagement: ExactSum(engagement),
+                alignment: ExactSum(alignment),
+                score: ExactSum(score),
             };
         }
         Ok(sum)
     }
 
-    fn seconds(&mut self, batches: &[Batch<M>]) -> Result<Option<Seconds>, CudaError> {
-        let mut sum = Seconds::default();
+    fn stage_seconds(&mut self, batches: &[Batch<M>]) -> Result<Option<StageSeconds>, CudaError> {
+        let mut sum = StageSeconds::default();
         for batch in batches {
             if let [Some(begun), Some(acted), Some(matched), Some(done)] = &batch.marks {
                 sum.policy += self.machine.between(begun, acted)?;
@@ -68,16 +68,16 @@ impl<M: Machine> Inspect for Cuda<M> {
         Ok(Some(sum))
     }
 
-    fn losses(&mut self, agent: &mut Agent<M>) -> Result<Losses, CudaError> {
+    fn take_losses(&mut self, agent: &mut Agent<M>) -> Result<Losses, CudaError> {
         agent.losses(&self.machine)
     }
 
-    fn snapshot(&mut self, batch: &Batch<M>) -> Result<Snapshot, CudaError> {
+    fn snapshot(&mut self, batch: &Batch<M>) -> Result<RoundSnapshot, CudaError> {
         let machine = &self.machine;
         let count = |table: &M::Memory, size: usize| machine.length(table) / size;
         let floats = |table: &M::Memory| numbers::<M, f32>(machine, table, count(table, 4));
         let accepted = numbers::<M, u8>(machine, &batch.accepted, count(&batch.accepted, 1))?;
-        Ok(Snapshot {
+        Ok(RoundSnapshot {
             users: batch.users.clone(),
             action: floats(&batch.action)?,
             slate: numbers(machine, &batch.slate, count(&batch.slate, 4))?,
@@ -88,11 +88,11 @@ impl<M: Machine> Inspect for Cuda<M> {
         })
     }
 
-    fn beliefs(&mut self, batch: &Batch<M>) -> Result<Later<Vec<f32>, CudaError>, CudaError> {
+    fn beliefs(&mut self, batch: &Batch<M>) -> Result<Pending<Vec<f32>, CudaError>, CudaError> {
         later(&self.machine, &batch.belief, 0..self.machine.length(&batch.belief) / WORD)
     }
 
-    fn restore(&mut self, batch: &mut Batch<M>, snapshot: &Snapshot) -> Result<(), CudaError> {
+    fn restore(&mut self, batch: &mut Batch<M>, snapshot: &RoundSnapshot) -> Result<(), CudaError> {
         // The kernels look items up without asking.
         assert!(snapshot.slate.iter().all(|&item| (item as usize) < batch.items), "slates hold items of the world");
         batch.given = snapshot.slate.len() / batch.users.len();
@@ -110,11 +110,11 @@ impl<M: Machine> Inspect for Cuda<M> {
         &mut self,
         replay: &Replay<M>,
         count: usize,
-    ) -> Result<Later<Transitions, CudaError>, CudaError> {
+    ) -> Result<Pending<Transitions, CudaError>, CudaError> {
         replay.transitions(&self.machine, count)
     }
 
-    fn export(&mut self, agent: &Agent<M>) -> Result<Later<AgentState, CudaError>, CudaError> {
+    fn export_agent(&mut self, agent: &Agent<M>) -> Result<Pending<AgentState, CudaError>, CudaError> {
         agent.export(&self.machine)
     }
 }

@@ -36,7 +36,7 @@ pub use ffi::{Gpu, Machine, Matrix, Nvrtc, Precision, Product, UnknownPrecision}
 pub use replay::Replay;
 pub use world::World;
 
-use recsim_core::backend::Backend;
+use recsim_core::backend::BackendTypes;
 
 /// An NVIDIA GPU, or another [`Machine`] that runs its kernels.
 pub struct Cuda<M: Machine = Gpu> {
@@ -69,7 +69,7 @@ impl<M: Machine> Cuda<M> {
     }
 }
 
-impl<M: Machine> Backend for Cuda<M> {
+impl<M: Machine> BackendTypes for Cuda<M> {
     type Error = CudaError;
     type World = World<M>;
     type Batch = Batch<M>;

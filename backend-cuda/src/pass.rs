@@ -88,7 +88,7 @@ impl<M: Machine> Pass<M> {
             if depth + 1 < self.sums.len() {
                 let stage = Stage { group, depth, rows: self.rows, weights };
                 let (sums, batch) = (&self.sums[depth], &self.batch[depth]);
-                if group.layout.layers()[depth].norm.is_some() {
+                if group.layout.layers()[depth].batch_norm.is_some() {
                     kernels.moments(&stage, sums, (&scratch.partial, &scratch.done), batch)?;
                 }
                 kernels.activate(&stage, (update, threshold), batch, sums, &self.outputs[depth])?;

@@ -1,6 +1,6 @@
 //! The critic's choice among actions near the policy's: tile by tile of users, a candidate a turn.
 
-use recsim_core::td3::Learner;
+use recsim_core::td3::AgentSpec;
 
 use crate::agent::critics;
 use crate::ffi::Machine;
@@ -29,13 +29,13 @@ pub(crate) struct Refine<M: Machine> {
 }
 
 impl<M: Machine> Refine<M> {
-    /// None for a learner that asks for no candidates.
-    pub(crate) fn new(machine: &M, learner: &Learner, flat: &Flat) -> Result<Option<Self>, CudaError> {
-        let &Learner { candidates, .. } = learner;
+    /// None for a spec that asks for no candidates.
+    pub(crate) fn new(machine: &M, spec: &AgentSpec, flat: &Flat) -> Result<Option<Self>, CudaError> {
+        let candidates = spec.candidates();
         if candidates == 0 {
             return Ok(None);
         }
-        let (state, action, tile) = (learner.state(), learner.action(), machine.tile());
+        let (state, action, tile) = (spec.state_dim(), spec.action_dim(), machine.tile());
         // A slate of candidates and nothing else.
         let slate = ["LIST", "CHOSEN", "SHOWN"].map(|name| (name, candidates));
         let constants = [&[("K", state - action), ("D", action)][..], &slate].concat();
@@ -50,7 +50,7 @@ impl<M: Machine> Refine<M> {
             near: machine.zeros("candidates", tile * candidates * WORD)?,
             input: machine.zeros("candidates", tile * (state + action) * WORD)?,
             best: machine.zeros("values", tile * WORD)?,
-            critic: Pass::new(machine, &Group { nets: 1, ..critics(learner, flat) }, tile, false)?,
+            critic: Pass::new(machine, &Group { nets: 1, ..critics(spec, flat) }, tile, false)?,
         }))
     }
 
@@ -58,31 +58,24 @@ impl<M: Machine> Refine<M> {
     pub(crate) fn refine(
         &self,
         kernels: &Kernels<'_, M>,
-        (learner, flat, weights): (&Learner, &Flat, &M::Memory),
+        (spec, flat, weights): (&AgentSpec, &Flat, &M::Memory),
         world: &World<M>,
         batch: &Batch<M>,
     ) -> Result<(), CudaError> {
         let Self { candidates, near, input, best, .. } = self;
         let (count, tile) = (batch.users.len(), kernels.machine.tile());
-        let critic = Group { nets: 1, ..critics(learner, flat) };
+        let critic = Group { nets: 1, ..critics(spec, flat) };
         let site = Site { chosen: *candidates, shown: *candidates, ..world.site(kernels.machine) };
         let parts = self.parts.min(world.shape.items.div_ceil(TILE));
-        let asked = Input { table: input, first: 0, apart: learner.state() + learner.action() };
+        let asked = Input { table: input, first: 0, apart: spec.state_dim() + spec.action_dim() };
         let (state, action) = (&batch.state, &batch.action);
         for row in (0..count).step_by(tile) {
             let users = (row, tile.min(count - row));
             let catalogue = world.catalogue();
             site.recommend(&self.recommend, users, parts, action, &catalogue, &self.lists, near)?;
             for turn in 0..=*candidates {
-                let considered = Considered {
-                    module: &self.refine,
-                    learner,
-                    users,
-                    turn,
-                    candidates: *candidates,
-                    action,
-                    input,
-                };
+                let considered =
+                    Considered { module: &self.refine, spec, users, turn, candidates: *candidates, action, input };
                 kernels.consider(&considered, state, near, &world.rows)?;
                 self.critic.evaluate(kernels, &critic, weights, &asked)?;
                 kernels.prefer(&considered, &critic, (self.critic.raw(), weights), best)?;

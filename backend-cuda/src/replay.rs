@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use bytemuck::Pod;
-use recsim_core::backend::Later;
-use recsim_core::td3::replay::{Ring, Span, Transitions};
-use recsim_core::world::Shape;
+use recsim_core::backend::Pending;
+use recsim_core::td3::replay::{InsertSpan, ReplayIndex, Transitions};
+use recsim_core::world::WorldShape;
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::WORD;
@@ -15,8 +15,8 @@ use crate::{CudaError, World};
 /// Transitions, oldest overwritten first. A user's embedding is not stored again: the world has it.
 pub struct Replay<M: Machine> {
     /// The world's.
-    shape: Shape,
-    ring: Ring,
+    shape: WorldShape,
+    ring: ReplayIndex,
     /// `[capacity]`
     pub(crate) user: M::Memory,
     /// `[capacity, K]`
@@ -41,7 +41,7 @@ impl<M: Machine> Replay<M> {
             machine: &M,
             rows: usize,
             width: usize,
-            span: &Span,
+            span: &InsertSpan,
             transitions: &[T],
         ) -> Result<M::Memory, CudaError> {
             let mut column = machine.zeros("replay ring", rows * width * WORD)?;
@@ -54,8 +54,8 @@ impl<M: Machine> Replay<M> {
         // The kernels look users up without asking.
         let users = transitions.user.iter().all(|&user| (user as usize) < world.shape.users);
         assert!(users, "transitions are of users of the world");
-        let mut ring = Ring::before(capacity, transitions);
-        let span = ring.push(transitions.user.len());
+        let mut ring = ReplayIndex::before_inserting(capacity, transitions);
+        let span = ring.insert(transitions.user.len());
         Ok(Self {
             shape: world.shape,
             ring,
@@ -68,7 +68,7 @@ impl<M: Machine> Replay<M> {
     }
 
     /// Errs, loudly, if it is a ring of another world's transitions.
-    pub(crate) fn suits(&self, shape: &Shape) {
+    pub(crate) fn suits(&self, shape: &WorldShape) {
         assert!(self.shape == *shape, "a ring of this world's transitions");
     }
 
@@ -79,12 +79,12 @@ impl<M: Machine> Replay<M> {
 
     /// Transitions that it holds.
     pub(crate) fn held(&self) -> usize {
-        self.ring.held()
+        self.ring.len()
     }
 
     /// Makes room for `count` transitions and says where they go.
-    pub(crate) fn push(&mut self, count: usize) -> Span {
-        self.ring.push(count)
+    pub(crate) fn push(&mut self, count: usize) -> InsertSpan {
+        self.ring.insert(count)
     }
 
     /// The last `count` of them, on their way.
@@ -92,27 +92,28 @@ impl<M: Machine> Replay<M> {
         &self,
         machine: &M,
         count: usize,
-    ) -> Result<Later<Transitions, CudaError>, CudaError> {
+    ) -> Result<Pending<Transitions, CudaError>, CudaError> {
         fn column<M: Machine, T: Pod + Send>(
             machine: &M,
             column: &M::Memory,
             places: &[Range<usize>; 2],
             capacity: usize,
-        ) -> Result<Later<Vec<T>, CudaError>, CudaError> {
+        ) -> Result<Pending<Vec<T>, CudaError>, CudaError> {
             let width = machine.length(column) / WORD / capacity;
             let range = |places: &Range<usize>| places.start * width..places.end * width;
             let [sooner, after] = places;
             let (sooner, after) = (later(machine, column, range(sooner))?, later(machine, column, range(after))?);
-            Ok(Later::new(|| Ok([sooner.wait()?, after.wait()?].concat())))
+            Ok(Pending::new(|| Ok([sooner.wait()?, after.wait()?].concat())))
         }
-        let (places, capacity, brought) = (self.ring.last(count), self.ring.capacity(), self.ring.brought());
+        let (places, capacity, brought) =
+            (self.ring.last_ranges(count), self.ring.capacity(), self.ring.inserted());
         let floats = |table: &M::Memory| column::<M, f32>(machine, table, &places, capacity);
         let user = column::<M, u32>(machine, &self.user, &places, capacity)?;
         let (belief_before, belief) = (floats(&self.belief_before)?, floats(&self.belief)?);
         let (action, reward) = (floats(&self.action)?, floats(&self.reward)?);
-        Ok(Later::new(move || {
+        Ok(Pending::new(move || {
             Ok(Transitions {
-                brought,
+                inserted: brought,
                 user: user.wait()?,
                 belief_before: belief_before.wait()?,
                 belief: belief.wait()?,

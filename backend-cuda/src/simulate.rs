@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use recsim_core::backend::Simulate;
-use recsim_core::model::Environment;
+use recsim_core::model::EnvironmentSpec;
 use recsim_core::model::rng::Key;
-use recsim_core::td3::explore::Trial;
+use recsim_core::td3::explore::ItemExploration;
 use recsim_core::td3::replay::Transitions;
 use recsim_core::world::{World as HostWorld, row};
 
@@ -14,11 +14,11 @@ use crate::ffi::kernels::Tables;
 use crate::{Batch, Cuda, CudaError, Replay, World};
 
 impl<M: Machine> Simulate for Cuda<M> {
-    fn world(&mut self, world: &HostWorld<'_>, environment: &Environment) -> Result<World<M>, CudaError> {
+    fn load_world(&mut self, world: &HostWorld<'_>, environment: &EnvironmentSpec) -> Result<World<M>, CudaError> {
         World::new(&self.machine, world, environment)
     }
 
-    fn batch(&mut self, world: &World<M>, users: Range<usize>) -> Result<Batch<M>, CudaError> {
+    fn create_batch(&mut self, world: &World<M>, users: Range<usize>) -> Result<Batch<M>, CudaError> {
         Batch::new(&self.machine, world, users)
     }
 
@@ -39,7 +39,12 @@ impl<M: Machine> Simulate for Cuda<M> {
         )
     }
 
-    fn explore(&mut self, world: &World<M>, batch: &mut Batch<M>, trial: &Trial) -> Result<(), CudaError> {
+    fn explore(
+        &mut self,
+        world: &World<M>,
+        batch: &mut Batch<M>,
+        trial: &ItemExploration,
+    ) -> Result<(), CudaError> {
         let users = (batch.users.start, batch.users.len());
         let site = world.site(&self.machine);
         site.explore_items(&world.observe, users, trial, &world.rows, &mut batch.action)?;
@@ -48,14 +53,14 @@ impl<M: Machine> Simulate for Cuda<M> {
 
     fn recommend(&mut self, world: &World<M>, batch: &mut Batch<M>) -> Result<(), CudaError> {
         let (count, site) = (batch.users.len(), world.site(&self.machine));
-        batch.given = world.environment.chosen;
+        batch.given = world.environment.rl_slots;
         let Batch { action, lists, slate, parts, .. } = batch;
         site.recommend(&world.recommend, (0, count), *parts, action, &world.catalogue(), lists, slate)?;
         self.machine.mark(&mut batch.marks[2])
     }
 
     fn show(&mut self, world: &World<M>, batch: &mut Batch<M>, items: &[u32]) -> Result<(), CudaError> {
-        let (shape, shown) = (&world.shape, world.environment.shown);
+        let (shape, shown) = (&world.shape, world.environment.slate_len);
         // The kernels look items up without asking.
         assert!(items.iter().all(|&item| (item as usize) < shape.items), "slates hold items of the world");
         batch.given = items.len() / batch.users.len();
@@ -99,7 +104,7 @@ impl<M: Machine> Simulate for Cuda<M> {
         self.machine.mark(&mut batch.marks[3])
     }
 
-    fn replay(
+    fn create_replay(
         &mut self,
         world: &World<M>,
         capacity: usize,

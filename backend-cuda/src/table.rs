@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytemuck::{NoUninit, Pod};
-use recsim_core::backend::Later;
+use recsim_core::backend::Pending;
 
 use crate::CudaError;
 use crate::ffi::Machine;
@@ -36,7 +36,7 @@ pub(crate) fn later<M: Machine, T: Pod + Send>(
     machine: &M,
     table: &M::Memory,
     range: Range<usize>,
-) -> Result<Later<Vec<T>, CudaError>, CudaError> {
+) -> Result<Pending<Vec<T>, CudaError>, CudaError> {
     let bytes = machine.fetch(table, range.start * size_of::<T>(), range.len() * size_of::<T>())?;
     Ok(bytes.map(|bytes| bytemuck::allocation::pod_collect_to_vec(&bytes)))
 }

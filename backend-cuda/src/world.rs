@@ -1,12 +1,12 @@
 //! The world as a GPU keeps it.
 
-use recsim_core::model::Environment;
+use recsim_core::model::EnvironmentSpec;
 use recsim_core::model::accept::Acceptance;
-use recsim_core::model::reward::{Kind, Score};
-use recsim_core::model::slate::{Similarity, normalise};
-use recsim_core::model::user::Rules;
-use recsim_core::world::error_bound::exponent;
-use recsim_core::world::{Shape, World as HostWorld};
+use recsim_core::model::reward::{BeliefScore, RewardForm};
+use recsim_core::model::slate::{Similarity, normalize};
+use recsim_core::model::user::UserModel;
+use recsim_core::world::error_bound::scale_exponent;
+use recsim_core::world::{World as HostWorld, WorldShape};
 
 use crate::ffi::Machine;
 use crate::ffi::kernels::{Catalogue, MOST_COUNTS, Site, TILE, bytes_of_halves};
@@ -15,8 +15,8 @@ use crate::{CudaError, sources};
 
 /// Items, users and rules on the device, and the kernels compiled for their sizes.
 pub struct World<M: Machine> {
-    pub(crate) shape: Shape,
-    pub(crate) environment: Environment,
+    pub(crate) shape: WorldShape,
+    pub(crate) environment: EnvironmentSpec,
     /// As `respond.cu` has them.
     pub(crate) rules: [u32; 13],
     /// `[I, D]`, normalised for `cosine`
@@ -43,23 +43,27 @@ pub struct World<M: Machine> {
 }
 
 impl<M: Machine> World<M> {
-    pub(crate) fn new(machine: &M, world: &HostWorld<'_>, environment: &Environment) -> Result<Self, CudaError> {
-        let (shape, parts) = (world.shape(), world.parts());
+    pub(crate) fn new(
+        machine: &M,
+        world: &HostWorld<'_>,
+        environment: &EnvironmentSpec,
+    ) -> Result<Self, CudaError> {
+        let (shape, parts) = (world.shape(), world.arrays());
         if shape.clusters > MOST_COUNTS {
             return Err(CudaError::Size { what: "clusters", found: shape.clusters, most: MOST_COUNTS });
         }
         let mut rows = parts.item_embedding.to_vec();
         if environment.similarity == Similarity::Cosine {
-            rows.chunks_exact_mut(shape.dimensions).for_each(normalise);
+            rows.chunks_exact_mut(shape.dimensions).for_each(normalize);
         }
         let items = parts.item_cluster.iter().zip(parts.item_distance);
         let items: Vec<u32> = items.flat_map(|(&cluster, distance)| [cluster, distance.to_bits()]).collect();
         let constants = [
             ("K", shape.clusters),
             ("D", shape.dimensions),
-            ("LIST", shape.list),
-            ("CHOSEN", environment.chosen),
-            ("SHOWN", environment.shown),
+            ("LIST", shape.pretrained_len),
+            ("CHOSEN", environment.rl_slots),
+            ("SHOWN", environment.slate_len),
         ];
         let module = |unit| machine.module(unit, &sources::unit(unit), &constants);
         let (rows_on_device, recommend) = (table(machine, "items", &rows)?, module("recommend.cu")?);
@@ -69,7 +73,7 @@ impl<M: Machine> World<M> {
         Ok(Self {
             shape,
             environment: *environment,
-            rules: rules(&environment.rules),
+            rules: rules(&environment.user_model),
             rows: rows_on_device,
             halves,
             exponent,
@@ -103,7 +107,7 @@ impl<M: Machine> World<M> {
 
 /// The exponent that scales rows for half precision, and the length of the longest of them when it has.
 fn scale(rows: &[f32], dimensions: usize) -> (i32, f64) {
-    let exponent = exponent(rows.iter().fold(0.0, |largest: f32, x| largest.max(x.abs())));
+    let exponent = scale_exponent(rows.iter().fold(0.0, |largest: f32, x| largest.max(x.abs())));
     let scale = 2.0_f64.powi(exponent);
     let square = |row: &[f32]| row.iter().map(|&x| (f64::from(x) * scale).powi(2)).sum::<f64>();
     let longest = rows.chunks_exact(dimensions).map(square).fold(0.0, f64::max).sqrt();
@@ -111,7 +115,7 @@ fn scale(rows: &[f32], dimensions: usize) -> (i32, f64) {
 }
 
 /// The rules word by word, as `respond.cu` has them.
-fn rules(rules: &Rules<f32>) -> [u32; 13] {
+fn rules(rules: &UserModel<f32>) -> [u32; 13] {
     let (fixed, max_cluster_distance, sigmoid_scale, baseline) = match rules.acceptance {
         Acceptance::Fixed(probability) => (1, 1.0, 0.0, probability),
         Acceptance::Belief { max_cluster_distance, sigmoid_scale, baseline } => {
@@ -120,13 +124,13 @@ fn rules(rules: &Rules<f32>) -> [u32; 13] {
     };
     let reward = &rules.reward;
     let (kind, maintenance_factor, exploration_bonus) = match reward.kind {
-        Kind::Strict => (0, 0.0, 0.0),
-        Kind::Hybrid { maintenance_factor, exploration_bonus } => (1, maintenance_factor, exploration_bonus),
-        Kind::Potential => (2, 0.0, 0.0),
+        RewardForm::Strict => (0, 0.0, 0.0),
+        RewardForm::Hybrid { maintenance_factor, exploration_bonus } => (1, maintenance_factor, exploration_bonus),
+        RewardForm::Potential => (2, 0.0, 0.0),
     };
     let score = match reward.score {
-        Score::Combined => 0,
-        Score::Distance => 1,
+        BeliefScore::Combined => 0,
+        BeliefScore::Distance => 1,
     };
     let f = f32::to_bits;
     [

@@ -9,7 +9,7 @@ use recsim_conformance::{suite, td3};
 use recsim_core::backend::{Inspect, Learn, Simulate};
 use recsim_core::session::Session;
 use recsim_core::session::config::Config;
-use recsim_core::world::{GeneratedWorld, Recipe, generate};
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, generate};
 
 #[test]
 fn a_gpu_does_what_every_backend_does() {
@@ -47,17 +47,18 @@ fn td3_is_pytorchs_on_a_gpu() {
 fn twenty_rounds_of_the_default_world_are_the_cpus_to_the_bit() {
     let Some(gpu) = gpu() else { return };
     let users = std::env::var("RECSIM_GPU_USERS").map_or(50_000, |text| text.parse().expect("a number of users"));
-    let recipe = Recipe { users, items: 19_130, clusters: 5, dimensions: 64, list: 40, seed: 0 };
+    let recipe =
+        SyntheticWorldConfig { users, items: 19_130, clusters: 5, dimensions: 64, pretrained_len: 40, seed: 0 };
     let generated = generate(&recipe, |items, users, dimensions, list| {
         best_items(items, users, dimensions, list, None).expect("there is memory for lists")
     });
     let mut config = Config::default();
     config.training.episodes = 1;
     config.training.warmup_transitions = config.training.warmup_transitions.min(2 * users as u64);
-    let plan = config.plan(&generated.view()).expect("the defaults suit");
+    let plan = config.plan(&generated.view().unwrap()).expect("the defaults suit");
     let both = Shadow::new(Cpu::new(None).expect("there are cores"), gpu);
-    let mut session = Session::new(both, &generated.view(), plan).expect("both begin alike");
-    while !session.finished() {
+    let mut session = Session::new(both, &generated.view().unwrap(), plan).expect("both begin alike");
+    while !session.is_finished() {
         session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error:?}"));
     }
     assert!(session.progress().updates > 0, "a run that learns nothing would prove less");
@@ -68,13 +69,13 @@ fn twenty_rounds_of_the_default_world_are_the_cpus_to_the_bit() {
 fn actions_of_many_users_do_not_depend_on_the_batch() {
     let Some(mut gpu) = gpu() else { return };
     let generated = few_items();
-    let plan = Config::default().plan(&generated.view()).expect("the defaults suit");
-    let world = gpu.world(&generated.view(), &plan.environment).expect("a world");
-    let agent = gpu.agent(&plan.learner, &plan.learner.initial(1)).expect("an agent");
+    let plan = Config::default().plan(&generated.view().unwrap()).expect("the defaults suit");
+    let world = gpu.load_world(&generated.view().unwrap(), &plan.environment).expect("a world");
+    let agent = gpu.load_agent(&plan.agent, &plan.agent.initial_agent(1)).expect("an agent");
     let mut actions = |cuts: &[usize]| -> Vec<u32> {
         let mut all = Vec::new();
         for cut in cuts.windows(2) {
-            let mut batch = gpu.batch(&world, cut[0]..cut[1]).expect("a batch");
+            let mut batch = gpu.create_batch(&world, cut[0]..cut[1]).expect("a batch");
             gpu.observe(&world, &mut batch).expect("states");
             gpu.act(&agent, &mut batch, None).expect("actions");
             all.extend(gpu.snapshot(&batch).expect("a snapshot").action.iter().map(|action| action.to_bits()));
@@ -97,10 +98,10 @@ fn learning_repeats_itself_at_full_size() {
         let mut config = Config::default();
         (config.training.episodes, config.training.rounds_per_episode) = (1, 6);
         config.training.warmup_transitions = 1;
-        let plan = config.plan(&generated.view()).expect("the defaults suit");
+        let plan = config.plan(&generated.view().unwrap()).expect("the defaults suit");
         let gpu = gpu().expect("the GPU was there a moment ago");
-        let mut session = Session::new(gpu, &generated.view(), plan).expect("a run begins");
-        while !session.finished() {
+        let mut session = Session::new(gpu, &generated.view().unwrap(), plan).expect("a run begins");
+        while !session.is_finished() {
             session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error:?}"));
         }
         assert!(session.progress().updates > 0, "a run that learns nothing would prove nothing");
@@ -116,12 +117,12 @@ fn less_precise_products_are_nearly_as_good() {
         return;
     }
     let generated = few_items();
-    let plan = Config::default().plan(&generated.view()).expect("the defaults suit");
+    let plan = Config::default().plan(&generated.view().unwrap()).expect("the defaults suit");
     let actions = |precision| {
         let mut gpu = Cuda::on(Gpu::new(precision).expect("the GPU was there a moment ago"));
-        let world = gpu.world(&generated.view(), &plan.environment).expect("a world");
-        let agent = gpu.agent(&plan.learner, &plan.learner.initial(1)).expect("an agent");
-        let mut batch = gpu.batch(&world, 0..4_000).expect("a batch");
+        let world = gpu.load_world(&generated.view().unwrap(), &plan.environment).expect("a world");
+        let agent = gpu.load_agent(&plan.agent, &plan.agent.initial_agent(1)).expect("an agent");
+        let mut batch = gpu.create_batch(&world, 0..4_000).expect("a batch");
         gpu.observe(&world, &mut batch).expect("states");
         gpu.act(&agent, &mut batch, None).expect("actions");
         gpu.snapshot(&batch).expect("a snapshot").action
@@ -135,8 +136,9 @@ fn less_precise_products_are_nearly_as_good() {
 
 const USERS: usize = 20_000;
 
-fn few_items() -> GeneratedWorld {
-    let recipe = Recipe { users: USERS, items: 50, clusters: 5, dimensions: 64, list: 40, seed: 0 };
+fn few_items() -> OwnedWorld {
+    let recipe =
+        SyntheticWorldConfig { users: USERS, items: 50, clusters: 5, dimensions: 64, pretrained_len: 40, seed: 0 };
     generate(&recipe, |_, _, _, list| (0..USERS).flat_map(|_| 0..list as u32).collect())
 }
 

@@ -269,7 +269,7 @@ impl SettingsArguments {
         flag("experiment.backend", "--backend", self.backend.clone().map(Value::from));
         flag("experiment.seed", "--seed", self.seed.map(Value::from));
         flag("experiment.threads", "--threads", self.threads.map(Value::from));
-        flag("experiment.isa", "--isa", self.isa.clone().map(Value::from));
+        flag("experiment.instruction_set", "--isa", self.isa.clone().map(Value::from));
         flag("experiment.precision", "--precision", self.precision.clone().map(Value::from));
         Overrides { file: self.config.clone(), sets: self.set.clone(), flags, users: self.users }
     }

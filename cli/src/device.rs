@@ -2,7 +2,7 @@
 
 use recsim_conformance::shadow::Shadow;
 use recsim_core::backend::reference::Reference;
-use recsim_core::backend::{BackendError, Device, ErrorKind};
+use recsim_core::backend::{Backend, BackendError, ErrorKind};
 use recsim_core::session::config::{Auto, Config};
 use serde::{Deserialize, Serialize};
 
@@ -48,9 +48,9 @@ impl About {
     /// instruction set to choose: if a run went `on_from` elsewhere, what it was begun with on the CPU it may go on with there.
     pub(crate) fn settle(&self, config: &mut Config, on_from: bool) {
         match &*self.backend {
-            "cpu" => self.instruction_set.clone_into(&mut config.experiment.isa),
+            "cpu" => self.instruction_set.clone_into(&mut config.experiment.instruction_set),
             _ if on_from => {}
-            _ => "auto".clone_into(&mut config.experiment.isa),
+            _ => "auto".clone_into(&mut config.experiment.instruction_set),
         }
     }
 }
@@ -61,7 +61,7 @@ pub(crate) trait Job {
     type Output;
 
     /// Does it.
-    fn run<B: Device>(self, backend: B, about: About) -> anyhow::Result<Self::Output>;
+    fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<Self::Output>;
 }
 
 impl Choice {
@@ -150,7 +150,7 @@ impl Choice {
         }
     }
 
-    fn shadowed<B: Device, J: Job>(&self, backend: B, about: About, job: J) -> anyhow::Result<J::Output> {
+    fn shadowed<B: Backend, J: Job>(&self, backend: B, about: About, job: J) -> anyhow::Result<J::Output> {
         if self.shadow {
             helped(job, Shadow::new(backend, Reference::<f32>::default()), about)
         } else {
@@ -219,18 +219,22 @@ const NOT_BUILT: &str = "this recsim was built without it: build it with --featu
 #[cfg(feature = "cpu")]
 fn instruction_set(settings: &Settings, name: Name) -> Result<recsim_backend_cpu::InstructionSet, BadInput> {
     use recsim_backend_cpu::InstructionSet;
-    let asked = settings.config.experiment.isa.parse::<InstructionSet>().ok().filter(|_| name == Name::Cpu);
+    let asked =
+        settings.config.experiment.instruction_set.parse::<InstructionSet>().ok().filter(|_| name == Name::Cpu);
     let Some(set) = asked else { return Ok(InstructionSet::best()) };
     let available: Vec<&str> = InstructionSet::available().map(InstructionSet::name).collect();
     if available.contains(&set.name()) {
         return Ok(set);
     }
-    let problem = format!("this machine has no {set}: `experiment.isa` must be auto or {}", available.join(" or "));
-    Err(settings.refuse_value("experiment.isa", problem))
+    let problem = format!(
+        "this machine has no {set}: `experiment.instruction_set` must be auto or {}",
+        available.join(" or ")
+    );
+    Err(settings.refuse_value("experiment.instruction_set", problem))
 }
 
 /// Does `job`; an error of the backend's says what may help, where something may.
-fn helped<B: Device, J: Job>(job: J, backend: B, about: About) -> anyhow::Result<J::Output> {
+fn helped<B: Backend, J: Job>(job: J, backend: B, about: About) -> anyhow::Result<J::Output> {
     job.run(backend, about).map_err(|error| {
         let kind = error.chain().find_map(|cause| cause.downcast_ref::<B::Error>()).map(BackendError::kind);
         with_remedy(error, kind.and_then(remedy))
@@ -255,7 +259,7 @@ fn with_remedy(error: anyhow::Error, remedy: Option<&str>) -> anyhow::Error {
 /// What may help against an error of a backend's.
 fn remedy(kind: ErrorKind) -> Option<&'static str> {
     match kind {
-        ErrorKind::OutOfMemory => Some("reduce `td3.replay_capacity`, `training.batch_size` or the world's users"),
+        ErrorKind::OutOfMemory => Some("reduce `td3.buffer_size`, `training.batch_size` or the world's users"),
         ErrorKind::Unavailable => Some("choose another with --backend, such as cpu or reference"),
         _ => None,
     }

@@ -103,12 +103,12 @@ impl Experiment {
     /// Goes on from the newest checkpoint in the folder, for a round.
     pub fn go_on(&self, run: &Path) -> Result<()> {
         let (found, _) = checkpoint::newest(run)?;
-        let state = found.context("there is no checkpoint")?.state(&self.plan.learner)?;
+        let state = found.context("there is no checkpoint")?.state(&self.plan.agent)?;
         let world = self.world.view()?;
         state.check(&self.plan, &world)?;
         let mut session = Session::resume(Reference::<f32>::default(), &world, self.plan.clone(), &state)
             .expect("a state that was checked");
-        if !session.finished() {
+        if !session.is_finished() {
             session.round(&mut || 0.0)?;
         }
         Ok(())
@@ -116,10 +116,10 @@ impl Experiment {
 
     /// Reads the actor's model file; whether it has a checksum.
     pub fn actor(&self, bytes: &[u8]) -> Result<bool> {
-        let layout = &self.plan.learner.actor;
+        let layout = &self.plan.agent.actor;
         let model = models::parse(bytes, layout, &self.plan).map_err(anyhow::Error::msg)?;
         let weights = restore_model(layout, |name| tables::find(&model.tables, name))?;
-        assert!(weights.parameters.iter().chain(&weights.statistics).all(|x| x.is_finite()));
+        assert!(weights.parameters.iter().chain(&weights.running_stats).all(|x| x.is_finite()));
         Ok(model.is_sealed)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use recsim_core::model::Environment;
+use recsim_core::model::EnvironmentSpec;
 use recsim_core::session::checkpoint::restore_model;
 use recsim_core::session::config::{Auto, Plan};
-use recsim_core::td3::net::{Layout, Weights};
-use recsim_core::td3::{AgentState, Learner};
+use recsim_core::td3::net::{MlpLayout, Weights};
+use recsim_core::td3::{AgentSpec, AgentState};
 use recsim_core::world::World;
 
 use crate::config::{Overrides, Settings};
@@ -18,10 +18,10 @@ use crate::train::Run;
 
 /// An agent, and the world as it sees it.
 pub(crate) struct Learned {
-    pub(crate) learner: Learner,
+    pub(crate) spec: AgentSpec,
     pub(crate) agent: AgentState,
     /// The rules of the evaluation, with states and scores as the agent knows them.
-    pub(crate) environment: Environment,
+    pub(crate) environment: EnvironmentSpec,
 }
 
 impl Learned {
@@ -43,7 +43,8 @@ impl Learned {
         let mut config = Settings::load(&Overrides { file: Some(file), ..Overrides::default() })?.config;
         let shape = world.shape();
         let dimensions = config.environment.action_dim.or(shape.dimensions as u32) as usize;
-        let clusters = (config.environment.state_dim.or(shape.state() as u32) as usize).saturating_sub(dimensions);
+        let clusters =
+            (config.environment.state_dim.or(shape.state_dim() as u32) as usize).saturating_sub(dimensions);
         if (dimensions, clusters) != (shape.dimensions, shape.clusters) {
             let problem = format!(
                 "its agent knows worlds of {dimensions} dimensions and {clusters} clusters, and this world has {} and {}",
@@ -57,8 +58,8 @@ impl Learned {
         let own = config.plan(world).map_err(|invalid| {
             refuse(format!("its settings do not suit this world: {invalid}"), "give another run, or its own world")
         })?;
-        let Environment { similarity, scale_beliefs, rules, .. } = own.environment;
-        let these = &plan.environment.rules;
+        let EnvironmentSpec { similarity, normalize_beliefs, user_model: rules, .. } = own.environment;
+        let these = &plan.environment.user_model;
         if !quiet && (rules.acceptance, rules.belief_increment) != (these.acceptance, these.belief_increment) {
             note(&format!(
                 "the agent of {} learned by other rules than these users live by; --config takes its own",
@@ -74,22 +75,22 @@ impl Learned {
         }
         Ok(Self {
             agent: agent(run, &own, quiet)?,
-            environment: Environment { similarity, scale_beliefs, ..plan.environment },
-            learner: own.learner,
+            environment: EnvironmentSpec { similarity, normalize_beliefs, ..plan.environment },
+            spec: own.agent,
         })
     }
 }
 
 fn agent(run: &Path, own: &Plan, quiet: bool) -> Result<AgentState, BadInput> {
-    let (learner, mut agent) = (&own.learner, own.learner.initial(0));
-    let matter = 1 + usize::from(learner.candidates > 0);
-    for (n, (layout, weights)) in learner.layouts().into_iter().zip(&mut agent.networks).take(matter).enumerate() {
+    let (spec, mut agent) = (&own.agent, own.agent.initial_agent(0));
+    let matter = 1 + usize::from(spec.candidates() > 0);
+    for (n, (layout, weights)) in spec.layouts().into_iter().zip(&mut agent.networks).take(matter).enumerate() {
         *weights = network(&run.join(names::MODELS).join(names::MODEL_FILES[n]), layout, own, quiet)?;
     }
     Ok(agent)
 }
 
-fn network(path: &Path, layout: &Layout, own: &Plan, quiet: bool) -> Result<Weights, BadInput> {
+fn network(path: &Path, layout: &MlpLayout, own: &Plan, quiet: bool) -> Result<Weights, BadInput> {
     let refuse = |problem: String, remedy: &str| BadInput::new(path.display(), problem, remedy);
     if !path.is_file() {
         let remedy =

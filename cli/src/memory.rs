@@ -1,7 +1,7 @@
 //! Refuses what the machine cannot hold: an allocator that finds no memory ends the program without a word.
 
 use recsim_core::session::config::Config;
-use recsim_core::world::Shape;
+use recsim_core::world::WorldShape;
 
 use crate::error::BadInput;
 
@@ -9,12 +9,12 @@ use crate::error::BadInput;
 type Part = (&'static str, f64, &'static str);
 
 /// Refuses a run whose tables alone exceed the memory there is, where that is known.
-pub(crate) fn check(config: &Config, shape: &Shape) -> Result<(), BadInput> {
+pub(crate) fn check(config: &Config, shape: &WorldShape) -> Result<(), BadInput> {
     fits(&parts(config, shape))
 }
 
 /// Refuses a world whose tables alone exceed the memory there is; `remedy` says what would make it smaller.
-pub(crate) fn check_world(shape: &Shape, remedy: &'static str) -> Result<(), BadInput> {
+pub(crate) fn check_world(shape: &WorldShape, remedy: &'static str) -> Result<(), BadInput> {
     let ids = [shape.users, shape.items, shape.clusters].map(|count| count as f64).iter().sum::<f64>();
     fits(&[("the world", world(shape) + ids * size_of::<String>() as f64, remedy)])
 }
@@ -46,33 +46,33 @@ fn fits(parts: &[Part]) -> Result<(), BadInput> {
 }
 
 /// A world's tensors in bytes.
-fn world(shape: &Shape) -> f64 {
+fn world(shape: &WorldShape) -> f64 {
     let [users, items, clusters, dimensions, list] =
-        [shape.users, shape.items, shape.clusters, shape.dimensions, shape.list].map(|size| size as f64);
+        [shape.users, shape.items, shape.clusters, shape.dimensions, shape.pretrained_len].map(|size| size as f64);
     (users * (clusters + dimensions + list) + items * (dimensions + 2.0)) * FLOAT
 }
 
-fn parts(config: &Config, shape: &Shape) -> [Part; 4] {
-    let &Shape { clusters, dimensions, .. } = shape;
+fn parts(config: &Config, shape: &WorldShape) -> [Part; 4] {
+    let &WorldShape { clusters, dimensions, .. } = shape;
     let state = clusters + dimensions;
     let weights = |inputs: usize, outputs: usize| -> f64 {
         let mut widths = vec![inputs as f64];
-        widths.extend(config.td3.hidden.iter().map(|&width| f64::from(width)));
+        widths.extend(config.td3.hidden_sizes.iter().map(|&width| f64::from(width)));
         widths.push(outputs as f64);
         widths.windows(2).map(|pair| pair[0] * pair[1]).sum()
     };
     // A network, its target and two moments.
     let networks = 4.0 * (weights(state, dimensions) + 2.0 * weights(state + dimensions, 1));
     // An update's transitions, and what each layer of an actor and two critics gives for them.
-    let widths = config.td3.hidden.iter().map(|&width| f64::from(width)).sum::<f64>();
+    let widths = config.td3.hidden_sizes.iter().map(|&width| f64::from(width)).sum::<f64>();
     let transition = (2 * state + dimensions + 1) as f64;
     let update = f64::from(config.td3.batch_size) * (transition + 3.0 * widths + dimensions as f64 + 2.0);
     // All of its room is taken at once.
-    let replay = config.td3.replay_capacity as f64 * (2 * clusters + dimensions + 2) as f64;
+    let replay = config.td3.buffer_size as f64 * (2 * clusters + dimensions + 2) as f64;
     [
-        ("the world", world(shape), "`world.users`, `world.items` or `world.dim`"),
-        ("the networks", networks * FLOAT, "`td3.hidden`"),
-        ("the replay ring", replay * FLOAT, "`td3.replay_capacity`"),
+        ("the world", world(shape), "`world.users`, `world.items` or `world.dimensions`"),
+        ("the networks", networks * FLOAT, "`td3.hidden_sizes`"),
+        ("the replay ring", replay * FLOAT, "`td3.buffer_size`"),
         ("an update", update * FLOAT, "`td3.batch_size`"),
     ]
 }
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_reference_experiment_takes_about_four_hundred_megabytes() {
-        let shape = Shape { users: 50_000, items: 19_130, clusters: 5, dimensions: 64, list: 40 };
+        let shape = WorldShape { users: 50_000, items: 19_130, clusters: 5, dimensions: 64, pretrained_len: 40 };
         let bytes: f64 = parts(&Config::default(), &shape)[..3].iter().map(|(_, bytes, _)| bytes).sum();
         // 50,000 * 109 + 19,130 * 66 numbers of the world, 4 * (444,928 + 2 * 461,568) of the networks, 10^6 * 76 of the ring.
         let numbers = 50_000 * 109 + 19_130 * 66 + 4 * (444_928 + 2 * 461_568) + 1_000_000 * 76;
@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn an_update_takes_its_transitions_and_what_every_layer_gives() {
-        let shape = Shape { users: 1, items: 30, clusters: 3, dimensions: 6, list: 30 };
+        let shape = WorldShape { users: 1, items: 30, clusters: 3, dimensions: 6, pretrained_len: 30 };
         let mut config = Config::default();
-        (config.td3.hidden, config.td3.batch_size) = (vec![12, 8], 10);
+        (config.td3.hidden_sizes, config.td3.batch_size) = (vec![12, 8], 10);
         // Two states of 9, an action of 6 and a reward; 20 units in each of three networks; an action and two values.
         assert_eq!(parts(&config, &shape)[3].1, 4.0 * 10.0 * f64::from(2 * 9 + 6 + 1 + 3 * 20 + 6 + 2));
     }

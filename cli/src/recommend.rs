@@ -3,10 +3,10 @@
 use std::fmt;
 use std::ops::Range;
 
-use recsim_core::backend::Device;
-use recsim_core::model::Environment;
+use recsim_core::backend::Backend;
+use recsim_core::model::EnvironmentSpec;
 use recsim_core::model::rng::{Key, Purpose};
-use recsim_core::model::slate::{Similarity, normalise};
+use recsim_core::model::slate::{Similarity, normalize};
 use recsim_core::session::config::Plan;
 use recsim_core::world::World;
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Recommend) -> anyhow::Result<()> {
             let problem = format!("the catalogue holds {items} items, and {top} are asked for");
             return Err(BadInput::new("--top", problem, format!("give at most {items}")).into());
         }
-        (plan.environment.chosen, plan.environment.shown) = (top as usize, top as usize);
+        (plan.environment.rl_slots, plan.environment.slate_len) = (top as usize, top as usize);
     }
     let user = user(&world, &arguments.user)?;
     let here = source::provenance(&settings.config, &world, view.shape());
@@ -99,20 +99,20 @@ struct Shown {
 impl Job for Question<'_> {
     type Output = Answer;
 
-    fn run<B: Device>(self, mut backend: B, _: About) -> anyhow::Result<Answer> {
+    fn run<B: Backend>(self, mut backend: B, _: About) -> anyhow::Result<Answer> {
         let Self { world, view, learned, user, .. } = self;
-        let on_device = backend.world(view, &learned.environment)?;
-        let agent = backend.agent(&learned.learner, &learned.agent)?;
-        let mut batch = backend.batch(&on_device, user..user + 1)?;
+        let on_device = backend.load_world(view, &learned.environment)?;
+        let agent = backend.load_agent(&learned.spec, &learned.agent)?;
+        let mut batch = backend.create_batch(&on_device, user..user + 1)?;
         backend.observe(&on_device, &mut batch)?;
         backend.act(&agent, &mut batch, None)?;
-        backend.refine(&on_device, &agent, &mut batch)?;
+        backend.rerank(&on_device, &agent, &mut batch)?;
         backend.recommend(&on_device, &mut batch)?;
         // Where the rest of the slate is filled in as users respond, they must: nobody asks what they took.
         let nothing = Key::new(0, Purpose::Acceptance);
         backend.respond(&on_device, &mut batch, nothing, None)?;
         let snapshot = backend.snapshot(&batch)?;
-        let Environment { chosen, .. } = self.plan.environment;
+        let EnvironmentSpec { rl_slots: chosen, .. } = self.plan.environment;
         let slate = snapshot.slate.iter().enumerate().map(|(place, &item)| {
             let by = if place < chosen { "agent" } else { "list" };
             self.shown(item as usize, &snapshot.action, by)
@@ -128,13 +128,13 @@ impl Job for Question<'_> {
 
 impl Question<'_> {
     fn shown(&self, item: usize, action: &[f32], by: &'static str) -> Shown {
-        let parts = self.view.parts();
+        let parts = self.view.arrays();
         let dimensions = self.view.shape().dimensions;
         let columns: Range<usize> = item * dimensions..(item + 1) * dimensions;
         let (mut row, mut action) = (parts.item_embedding[columns].to_vec(), action.to_vec());
         if self.learned.environment.similarity == Similarity::Cosine {
-            normalise(&mut row);
-            normalise(&mut action);
+            normalize(&mut row);
+            normalize(&mut action);
         }
         let (cluster, distance) = (parts.item_cluster[item] as usize, parts.item_distance[item]);
         let belief = self.view.beliefs(self.user)[cluster];
@@ -144,7 +144,7 @@ impl Question<'_> {
             similarity: row.iter().zip(&action).map(|(&x, &a)| f64::from(x) * f64::from(a)).sum(),
             cluster,
             distance,
-            acceptance_probability: self.plan.environment.rules.acceptance.probability(belief, distance),
+            acceptance_probability: self.plan.environment.user_model.acceptance.probability(belief, distance),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use recsim_core::session::config::{Config, Invalid};
-use recsim_core::world::{Recipe, Shape};
+use recsim_core::session::config::{Config, InvalidConfig};
+use recsim_core::world::{SyntheticWorldConfig, WorldShape};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AUTO, Settings};
@@ -51,8 +51,8 @@ impl Provenance {
 /// Opens or generates the world that the settings name, having checked against its sizes what can be.
 pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) -> anyhow::Result<WorldFile> {
     let config = &settings.config;
-    let fits = |shape: &Shape| {
-        config.fits(shape).map_err(|invalid| refuse(settings, &invalid))?;
+    let fits = |shape: &WorldShape| {
+        config.check_sizes(shape).map_err(|invalid| refuse(settings, &invalid))?;
         memory::check(config, shape)
     };
     if config.world.path != AUTO {
@@ -62,18 +62,18 @@ pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) ->
     }
     let recipe = recipe(config);
     fits(&shape(&recipe))?;
-    let Recipe { users, items, .. } = recipe;
+    let SyntheticWorldConfig { users, items, .. } = recipe;
     let what = format!("generating a world of {} and {}", counted(users, "user"), counted(items, "item"));
     while_waiting(&what, quiet, || world::generate(&recipe, threads))
 }
 
 /// Refuses a value that disagrees with the world.
-pub(crate) fn refuse(settings: &Settings, invalid: &Invalid) -> BadInput {
+pub(crate) fn refuse(settings: &Settings, invalid: &InvalidConfig) -> BadInput {
     if settings.config.world.path == AUTO { settings.refuse(invalid) } else { settings.refuse_for_world(invalid) }
 }
 
 /// The record of a world.
-pub(crate) fn provenance(config: &Config, world: &WorldFile, shape: Shape) -> Provenance {
+pub(crate) fn provenance(config: &Config, world: &WorldFile, shape: WorldShape) -> Provenance {
     let path = (config.world.path != AUTO).then(|| config.world.path.clone());
     Provenance {
         checksum: path.is_some().then(|| world.checksum().to_owned()),
@@ -83,27 +83,27 @@ pub(crate) fn provenance(config: &Config, world: &WorldFile, shape: Shape) -> Pr
         items: shape.items,
         clusters: shape.clusters,
         dimensions: shape.dimensions,
-        list: shape.list,
+        list: shape.pretrained_len,
     }
 }
 
 /// The built-in world as the settings have it. Its lists hold twice what is shown, or all items if there are fewer.
-fn recipe(config: &Config) -> Recipe {
+fn recipe(config: &Config) -> SyntheticWorldConfig {
     let world = &config.world;
     let twice = config.recommendation.total_recommendations.saturating_mul(2).min(world.items);
-    Recipe {
+    SyntheticWorldConfig {
         users: world.users as usize,
         items: world.items as usize,
         clusters: world.clusters as usize,
-        dimensions: world.dim as usize,
-        list: world.list.or(twice) as usize,
+        dimensions: world.dimensions as usize,
+        pretrained_len: world.pretrained_len.or(twice) as usize,
         seed: world.seed,
     }
 }
 
-fn shape(recipe: &Recipe) -> Shape {
-    let &Recipe { users, items, clusters, dimensions, list, .. } = recipe;
-    Shape { users, items, clusters, dimensions, list }
+fn shape(recipe: &SyntheticWorldConfig) -> WorldShape {
+    let &SyntheticWorldConfig { users, items, clusters, dimensions, pretrained_len: list, .. } = recipe;
+    WorldShape { users, items, clusters, dimensions, pretrained_len: list }
 }
 
 /// Does `work`, and says so if it takes longer than a person waits without wondering.

@@ -10,7 +10,7 @@ use common::{Place, json, stderr, stdout};
 use serde_json::Value;
 
 const METRICS: [&str; 13] = [
-    "normalised_area",
+    "normalized_area",
     "area",
     "area_iqm",
     "distance",
@@ -87,7 +87,7 @@ fn json_is_one_line_with_every_metric_of_every_policy_the_best_first() {
     assert_eq!(names.len(), 7);
     let area = |name: &str| {
         let place = names.iter().position(|other| *other == name).unwrap();
-        policies[place]["normalised_area"]["mean"].as_f64().unwrap()
+        policies[place]["normalized_area"]["mean"].as_f64().unwrap()
     };
     assert_eq!((area("random"), area("greedy")), (0.0, 1.0));
     assert!(names.iter().map(|name| area(name)).is_sorted_by(|a, b| a >= b), "{names:?}");
@@ -179,8 +179,9 @@ fn what_a_run_has_learned_is_compared() {
     let actor = policies.iter().find(|policy| policy["policy"] == "actor:run").unwrap();
     assert!(actor["area"]["mean"].as_f64().unwrap() > 0.0);
     // Its own scores and states, whatever the evaluation's settings are.
-    let settings = ["--policies", "actor:run,random,greedy", "--json", "-q", "--set", "td3.scale_beliefs=false"];
-    let other = ["--set", "td3.hidden=[3]", "--set", "recommendation.similarity_metric=dot"];
+    let settings =
+        ["--policies", "actor:run,random,greedy", "--json", "-q", "--set", "td3.normalize_beliefs=false"];
+    let other = ["--set", "td3.hidden_sizes=[3]", "--set", "recommendation.similarity_metric=dot"];
     assert_eq!(stdout(&eval(&place, &[&settings[..], &other].concat())), printed);
 }
 
@@ -230,8 +231,8 @@ fn without_a_scale_policies_are_ranked_by_area_and_that_is_said() {
         assert!((0..3).map(|n| value(n, "area").unwrap()).is_sorted(), "{policies:?}");
         let of = |name: &str| value(policies.iter().position(|policy| policy["policy"] == name).unwrap(), "area");
         let is_scale = of("random").unwrap() > of("greedy").unwrap() + 1e-9;
-        assert!((0..3).all(|n| value(n, "normalised_area").is_some() == is_scale), "{policies:?}");
-        let ends = |n: usize| ["low", "high"].map(|end| policies[n]["normalised_area"][end].as_f64().is_some());
+        assert!((0..3).all(|n| value(n, "normalized_area").is_some() == is_scale), "{policies:?}");
+        let ends = |n: usize| ["low", "high"].map(|end| policies[n]["normalized_area"][end].as_f64().is_some());
         // Resamples may lack what the whole has.
         let is_sure = ends(0)[0];
         assert!((0..3).all(|n| ends(n) == [is_sure; 2]) && (is_scale || !is_sure), "{policies:?}");
@@ -266,7 +267,7 @@ fn whatever_cannot_be_is_refused_with_a_remedy() {
     place.train("damaged", &["--backend", "reference", "-q"]);
     place.write("damaged/models/actor.safetensors", "not a model");
     place.write("notes.txt", "mine");
-    let wide: &[&str] = &["--policies", "actor:run", "--set", "world.dim=7"];
+    let wide: &[&str] = &["--policies", "actor:run", "--set", "world.dimensions=7"];
     let cases: &[(&[&str], &[&str])] = &[
         (&["--policies", "gredy"], &["--policies: there is no policy `gredy`", "did you mean `greedy`?"]),
         (&["--policies", "actr:run"], &["there is no policy `actr:run`", "did you mean `actor:RUN`?"]),

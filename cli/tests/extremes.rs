@@ -39,7 +39,7 @@ fn worlds_at_their_limits_go_through_every_command() {
         );
         let settings = format!(
             "training: {{episodes: 2, rounds_per_episode: 3, warmup_transitions: 1, train_frequency: 2}}\n\
-             td3: {{hidden: [6, 5], batch_size: 8, gradient_steps: 3, replay_capacity: 50}}\n\
+             td3: {{hidden_sizes: [6, 5], batch_size: 8, gradient_steps: 3, buffer_size: 50}}\n\
              recommendation: {{rl_list_size: {}, total_recommendations: {shown}}}\n",
             shown.div_ceil(2)
         );
@@ -93,9 +93,9 @@ fn one_more_than_there_can_be_is_refused() {
         ("world new w --items 1 --clusters 1 --list 2", "2 places in a list are more than the 1 items"),
         ("world new w --threads 1025", "--threads"),
         ("config --set experiment.threads=1025", "from 1 to 1024"),
-        ("config --set td3.replay_capacity=4294967296", "from 1 to 4294967295"),
-        ("config --set td3.hidden=[65537]", "each from 1 to 65536"),
-        ("config --set td3.hidden=[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "at most 16 widths"),
+        ("config --set td3.buffer_size=4294967296", "from 1 to 4294967295"),
+        ("config --set td3.hidden_sizes=[65537]", "each from 1 to 65536"),
+        ("config --set td3.hidden_sizes=[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "at most 16 widths"),
         ("config --set training.episodes=4294967296", "from 0 to 4294967295"),
         ("config --set experiment.seed=18446744073709551616", "from 0 to 18446744073709551615"),
         ("config --set recommendation.rl_list_size=21", "at least `recommendation.rl_list_size` (21)"),

@@ -208,7 +208,7 @@ fn a_disk_that_is_really_full_ends_a_run_in_words() {
     // A file system of its own, which no other program sees, and which goes when its programs have ended.
     let script = r#"
         mount -t tmpfs -o size=300k none small || exit 77
-        "$0" train --config tiny.yaml --backend reference --out small/run --episodes 500 --set td3.replay_capacity=2000
+        "$0" train --config tiny.yaml --backend reference --out small/run --episodes 500 --set td3.buffer_size=2000
         code=$?
         find small -name '.*.new' -o -name .next | grep . && exit 78
         for checkpoint in small/run/checkpoints/*; do (cd $checkpoint && sha256sum --quiet -c SHA256SUMS) || exit 79; done

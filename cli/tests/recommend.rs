@@ -13,7 +13,7 @@ const AS_IT_BEGAN: &[&str] = &[
     "--set",
     "td3.exploration_noise=0",
     "--set",
-    "td3.exploration_items=0",
+    "td3.item_epsilon=0",
     "--trace",
     "trace.safetensors",
     "-q",

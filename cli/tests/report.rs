@@ -188,7 +188,7 @@ fn the_numbers_are_those_of_the_inputs() {
         }
         assert_eq!(distances.len(), 4);
         let ranking = of(csv("policies-ranking"), "policy", policy);
-        assert_eq!(number(&ranking[0], "normalised area"), policy["normalised_area"]["mean"].as_f64().unwrap());
+        assert_eq!(number(&ranking[0], "normalised area"), policy["normalized_area"]["mean"].as_f64().unwrap());
         let id = if n == 0 { "slates-policy".to_owned() } else { format!("slates-policy-{}", n + 1) };
         for row in csv(&id) {
             let (round, cluster) =

@@ -19,7 +19,7 @@ const EVERY: [&str; 6] = [
     "--set",
     "experiment.checkpoint_every=3",
     "--set",
-    "td3.replay_capacity=100",
+    "td3.buffer_size=100",
     "--set",
     "training.warmup_transitions=40",
 ];
@@ -118,7 +118,7 @@ fn a_ring_that_holds_less_than_comes_between_two_checkpoints_goes_on() {
     // A transition a round, of which the ring holds 64, and a file of them two: what lies between is written by nobody, and
     // a file that is half full is not gone on with behind it.
     let short = ["--users", "1", "--rounds", "422"];
-    let ring = ["--set", "td3.replay_capacity=64", "--set", "experiment.checkpoint_every=141"];
+    let ring = ["--set", "td3.buffer_size=64", "--set", "experiment.checkpoint_every=141"];
     place.train("whole", &[&short[..], &ring, &["--episodes", "2"]].concat());
     place.train("run", &[&short[..], &ring, &["--episodes", "1"]].concat());
     expect(&place.run(&["train", "--resume", "run", "--episodes", "2"]), 0, &[]);
@@ -289,9 +289,9 @@ fn what_changes_is_refused_or_named() {
     let tau = ["--set", "td3.tau=0.25"];
     expect(&resume(&tau), 2, &["`td3.tau` is 0.25, and the run was begun with 0.005", "--may-change td3.tau"]);
     for (key, value) in [
-        ("td3.hidden", "[12, 9]"),
+        ("td3.hidden_sizes", "[12, 9]"),
         ("td3.batch_norm", "false"),
-        ("td3.replay_capacity", "77"),
+        ("td3.buffer_size", "77"),
         ("training.rounds_per_episode", "3"),
         ("training.users_per_round", "39"),
         ("recommendation.total_recommendations", "7"),

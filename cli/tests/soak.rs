@@ -19,7 +19,7 @@ fn a_long_run_takes_no_more_and_more() {
     let time = Duration::from_secs_f64(60.0 * minutes);
     let place = Place::new();
     let endless = ["train", "-q", "--config", "tiny.yaml", "--out", "run", "--episodes", "4294967295"];
-    let ring = ["--set", "td3.replay_capacity=1000"];
+    let ring = ["--set", "td3.buffer_size=1000"];
     let began = usage_of(&place, &[&endless[..], &ring].concat(), time);
     let resumed = usage_of(&place, &["train", "-q", "--resume", "run"], time / 10);
 

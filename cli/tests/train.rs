@@ -9,11 +9,11 @@ use std::path::Path;
 use common::{Place, floats, json, json_lines, stderr, stdout, tensor};
 use nalgebra::{DVector, DVectorView};
 use recsim_core::model::rng::{Key, Purpose};
-use recsim_core::model::slate::{Best, fill, normalise, score};
+use recsim_core::model::slate::{TopK, fill_from_pretrained, normalize, score};
 use recsim_core::model::user::step;
 use recsim_core::session::config::{Config, Plan};
 use recsim_core::session::metrics::pp1_distance;
-use recsim_core::world::{self, GeneratedWorld, Recipe, row};
+use recsim_core::world::{self, OwnedWorld, SyntheticWorldConfig, row};
 use serde_json::Value;
 
 const BACKENDS: &[&str] = if cfg!(feature = "cpu") { &["reference", "cpu"] } else { &["reference"] };
@@ -88,11 +88,11 @@ fn the_trace_follows_from_the_formulas_and_ends_in_the_belief_file() {
         place.train("run", &["--backend", backend, "--trace", "t.safetensors", "--trace-users", &users]);
         let trace = Trace::read(&place.path("t.safetensors"));
         let (generated, plan) = world_and_plan();
-        let world = generated.view();
+        let world = generated.view().unwrap();
         let shape = world.shape();
         for round in 0..ROUNDS {
             let (episode, of_episode) = (round / 4 + 1, round % 4 + 1);
-            let key = Key::new(5, Purpose::Acceptance).with(episode as u64).with(of_episode as u64);
+            let key = Key::new(5, Purpose::Acceptance).fold_in(episode as u64).fold_in(of_episode as u64);
             for user in 0..TRACED {
                 let at = round * TRACED + user;
                 let before = &trace.belief_before[row(at, 3)];
@@ -103,13 +103,13 @@ fn the_trace_follows_from_the_formulas_and_ends_in_the_belief_file() {
                 assert_eq!(trace.slate[row(at, 8)], slate(&generated, &trace.action[row(at, 6)], user));
                 let (mut beliefs, mut unchanged) = (DVector::from_column_slice(before), DVector::zeros(3));
                 let mut accepted = [false; 8];
-                let parts = *world.parts();
+                let parts = *world.arrays();
                 let reward = step(
-                    &plan.environment.rules,
+                    &plan.environment.user_model,
                     &DVectorView::from_slice(world.target(), shape.clusters),
                     &|item: u32| (parts.item_cluster[item as usize] as usize, parts.item_distance[item as usize]),
                     &trace.slate[row(at, 8)],
-                    &mut key.with(user as u64),
+                    &mut key.fold_in(user as u64),
                     &mut beliefs,
                     &mut unchanged,
                     &mut DVector::zeros(3),
@@ -126,16 +126,16 @@ fn the_trace_follows_from_the_formulas_and_ends_in_the_belief_file() {
 }
 
 /// The slate that core's definitions give for an action.
-fn slate(world: &GeneratedWorld, action: &[f32], user: usize) -> [u32; 8] {
-    let world = world.view();
+fn slate(world: &OwnedWorld, action: &[f32], user: usize) -> [u32; 8] {
+    let world = world.view().unwrap();
     let (mut slate, mut scores) = ([0; 8], [0.0; 4]);
-    let mut best = Best::new(&mut slate[..4], &mut scores);
+    let mut best = TopK::new(&mut slate[..4], &mut scores);
     for item in 0..world.shape().items {
         let mut embedding = world.item_embedding(item).to_vec();
-        normalise(&mut embedding);
+        normalize(&mut embedding);
         best.push(item as u32, score(action, &embedding));
     }
-    assert_eq!(fill(&mut slate, 4, world.pretrained(user)), 8);
+    assert_eq!(fill_from_pretrained(&mut slate, 4, world.pretrained(user)), 8);
     slate
 }
 
@@ -228,7 +228,7 @@ fn another_seed_is_another_run() {
 #[test]
 fn learning_that_diverges_fails_and_says_what_may_help() {
     let place = Place::new();
-    let wild = ["td3.learning_rate=3e38", "td3.grad_clip_norm=1e30", "td3.batch_norm=false"];
+    let wild = ["td3.learning_rate=3e38", "td3.max_grad_norm=1e30", "td3.batch_norm=false"];
     let wild: Vec<&str> = wild.iter().flat_map(|setting| ["--set", setting]).collect();
     let output = place
         .run(&[&["train", "--config", "tiny.yaml", "--out", "run", "--backend", "reference"], &wild[..]].concat());
@@ -354,13 +354,14 @@ impl Trace {
 }
 
 /// The tiny configuration's world, and its plan as far as a user's step needs it.
-fn world_and_plan() -> (GeneratedWorld, Plan) {
-    let recipe = Recipe { users: 40, items: 120, clusters: 3, dimensions: 6, list: 16, seed: 0 };
-    let generated = world::generate(&recipe, world::lists_by_brute_force);
+fn world_and_plan() -> (OwnedWorld, Plan) {
+    let recipe =
+        SyntheticWorldConfig { users: 40, items: 120, clusters: 3, dimensions: 6, pretrained_len: 16, seed: 0 };
+    let generated = world::generate(&recipe, world::brute_force_lists);
     let mut config = Config::default();
     config.recommendation.rl_list_size = 4;
     config.recommendation.total_recommendations = 8;
-    let plan = config.plan(&generated.view()).unwrap();
+    let plan = config.plan(&generated.view().unwrap()).unwrap();
     (generated, plan)
 }
 
@@ -405,7 +406,15 @@ fn the_configuration_left_behind_tells_of_the_world_that_was_used() {
     );
     place.train("run", &["--backend", "reference", "--isa", "avx2", "--world", "w", "--users", "4"]);
     let config = std::fs::read_to_string(place.path("run/config.yaml")).unwrap();
-    for line in ["users: 9", "items: 50", "clusters: 2", "dim: 3", "list: 40", "isa: auto", "users_per_round: 4"] {
+    for line in [
+        "users: 9",
+        "items: 50",
+        "clusters: 2",
+        "dimensions: 3",
+        "pretrained_len: 40",
+        "instruction_set: auto",
+        "users_per_round: 4",
+    ] {
         assert!(config.contains(&format!("  {line}\n")), "{line}: {config}");
     }
     let asked = ["train", "--world", "w", "--set", "world.items=60", "--out", "other"];

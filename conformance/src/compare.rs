@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug};
 use std::ops::Range;
 
-use recsim_core::backend::Snapshot;
+use recsim_core::backend::RoundSnapshot;
 
 /// The first place where two backends differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Difference {
     pub stage: &'static str,
     /// The user, by index in the world; none where what differs is no user's.
     pub user: Option<usize>,
-    /// What differs, as [`Snapshot`], [`Tally`](recsim_core::model::Tally), [`Losses`](recsim_core::td3::Losses)
+    /// What differs, as [`RoundSnapshot`], [`Tally`](recsim_core::model::Tally), [`Losses`](recsim_core::td3::Losses)
     /// and [`AgentState`](recsim_core::td3::AgentState) call it.
     pub field: &'static str,
     /// The column in the user's row, or the index in the field; 0 for a single value.
@@ -48,7 +48,12 @@ pub enum Filled {
 }
 
 /// Compares two snapshots bit for bit; the tables that `filled` leaves out may hold anything.
-pub fn exactly(stage: &'static str, filled: Filled, first: &Snapshot, second: &Snapshot) -> Result<(), Difference> {
+pub fn exactly(
+    stage: &'static str,
+    filled: Filled,
+    first: &RoundSnapshot,
+    second: &RoundSnapshot,
+) -> Result<(), Difference> {
     if first.users != second.users {
         return Err(single(stage, "users", &first.users, &second.users));
     }
@@ -59,7 +64,7 @@ pub fn exactly(stage: &'static str, filled: Filled, first: &Snapshot, second: &S
     }
     rows.same("action", &first.action, &second.action, same_bits)?;
     if let Filled::Slates(chosen) = filled {
-        let items = |snapshot: &Snapshot| -> Vec<u32> {
+        let items = |snapshot: &RoundSnapshot| -> Vec<u32> {
             let slates = snapshot.slate.chunks(snapshot.slate.len() / snapshot.users.len());
             slates.flat_map(|slate| &slate[..chosen]).copied().collect()
         };
@@ -72,7 +77,12 @@ pub fn exactly(stage: &'static str, filled: Filled, first: &Snapshot, second: &S
 }
 
 /// Compares two snapshots' actions, component by component, to `tolerance`.
-pub fn actions(stage: &'static str, tolerance: f32, first: &Snapshot, second: &Snapshot) -> Result<(), Difference> {
+pub fn actions(
+    stage: &'static str,
+    tolerance: f32,
+    first: &RoundSnapshot,
+    second: &RoundSnapshot,
+) -> Result<(), Difference> {
     let near = |a: f32, b: f32| (a - b).abs() <= tolerance;
     Rows { stage, users: first.users.clone() }.same("action", &first.action, &second.action, near)
 }

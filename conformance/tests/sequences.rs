@@ -6,12 +6,12 @@ use proptest::test_runner::FileFailurePersistence;
 use recsim_backend_cpu::Cpu;
 use recsim_conformance::shadow::Shadow;
 use recsim_core::backend::reference::Reference;
-use recsim_core::backend::{Device, Later, Seconds};
+use recsim_core::backend::{Backend, Pending, StageSeconds};
 use recsim_core::session::config::{Config, Plan};
 use recsim_core::session::metrics::RoundReport;
-use recsim_core::session::state::State;
-use recsim_core::session::{Session, Watcher};
-use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
+use recsim_core::session::state::SessionState;
+use recsim_core::session::{RoundObserver, Session};
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, brute_force_lists, generate};
 
 /// Something that is done with a session.
 #[derive(Clone, Debug)]
@@ -53,32 +53,33 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..24)
 }
 
-fn world() -> GeneratedWorld {
-    let recipe = Recipe { users: 37, items: 60, clusters: 3, dimensions: 5, list: 12, seed: 4 };
-    generate(&recipe, lists_by_brute_force)
+fn world() -> OwnedWorld {
+    let recipe =
+        SyntheticWorldConfig { users: 37, items: 60, clusters: 3, dimensions: 5, pretrained_len: 12, seed: 4 };
+    generate(&recipe, brute_force_lists)
 }
 
 /// Two episodes of three rounds, every other of which learns from a ring that overflows.
-fn plan(world: &GeneratedWorld, batch_size: u32) -> Plan {
+fn plan(world: &OwnedWorld, batch_size: u32) -> Plan {
     let mut config = Config::default();
     (config.training.episodes, config.training.rounds_per_episode) = (2, 3);
     (config.training.train_frequency, config.training.warmup_transitions) = (2, 1);
     (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (3, 6);
-    (config.td3.hidden, config.td3.batch_size, config.td3.gradient_steps) = (vec![11, 8], 24, 4);
-    config.td3.replay_capacity = 100;
+    (config.td3.hidden_sizes, config.td3.batch_size, config.td3.gradient_steps) = (vec![11, 8], 24, 4);
+    config.td3.buffer_size = 100;
     config.training.batch_size = batch_size;
-    config.plan(&world.view()).expect("the plan is possible")
+    config.plan(&world.view().unwrap()).expect("the plan is possible")
 }
 
 /// Lets so many updates be made.
 struct Patience(u32);
 
-impl Watcher for Patience {
-    fn seconds(&mut self) -> f64 {
+impl RoundObserver for Patience {
+    fn now(&mut self) -> f64 {
         0.0
     }
 
-    fn puts_off(&mut self, _left: u32) -> bool {
+    fn should_pause(&mut self, _left: u32) -> bool {
         let put_off = self.0 == 0;
         self.0 = self.0.saturating_sub(1);
         put_off
@@ -88,14 +89,14 @@ impl Watcher for Patience {
 /// A run from its beginning to its end: what it reported of each round, and where it was before the first and after each.
 struct Straight {
     reports: Vec<RoundReport>,
-    states: Vec<State>,
+    states: Vec<SessionState>,
 }
 
 impl Straight {
-    fn of<B: Device>(backend: B, world: &GeneratedWorld) -> Self {
-        let mut session = Session::new(backend, &world.view(), plan(world, 37)).expect("a run begins");
+    fn of<B: Backend>(backend: B, world: &OwnedWorld) -> Self {
+        let mut session = Session::new(backend, &world.view().unwrap(), plan(world, 37)).expect("a run begins");
         let mut straight = Self { reports: Vec::new(), states: vec![state(&mut session)] };
-        while !session.finished() {
+        while !session.is_finished() {
             straight.reports.extend(round(&mut session, u32::MAX));
             straight.states.push(state(&mut session));
         }
@@ -104,10 +105,10 @@ impl Straight {
     }
 
     /// Carries out `steps` on devices that `new` makes for a number of threads.
-    fn holds<B: Device>(&self, steps: &[Step], world: &GeneratedWorld, new: impl Fn(usize) -> B) {
-        let view = world.view();
+    fn holds<B: Backend>(&self, steps: &[Step], world: &OwnedWorld, new: impl Fn(usize) -> B) {
+        let view = world.view().unwrap();
         let begin = || Session::new(new(2), &view, plan(world, 10)).expect("a run begins");
-        let resume = |state: &State, layout: Layout| {
+        let resume = |state: &SessionState, layout: Layout| {
             let plan = plan(world, layout.batch_size);
             Session::resume(new(layout.threads), &view, plan, state).unwrap_or_else(|error| panic!("{error}"))
         };
@@ -115,14 +116,14 @@ impl Straight {
         let mut kept = self.states[0].clone();
         for step in steps.iter().chain(&vec![Step::Round; self.reports.len()]) {
             match step {
-                Step::Round | Step::Part(_) if session.finished() => {}
+                Step::Round | Step::Part(_) if session.is_finished() => {}
                 Step::Round => self.expect(round(&mut session, u32::MAX).as_ref(), &mut session),
                 Step::Part(updates) => {
                     let report = round(&mut session, *updates);
                     if report.is_some() {
                         self.expect(report.as_ref(), &mut session);
                     } else {
-                        assert!(session.progress().suspended.is_some(), "only learning can be put off");
+                        assert!(session.progress().paused.is_some(), "only learning can be put off");
                     }
                 }
                 Step::Anew => session = begin(),
@@ -134,8 +135,8 @@ impl Straight {
                     assert_eq!(state(&mut session), left, "it is taken up as it was left");
                 }
                 Step::Look(count) => {
-                    let beliefs = session.beliefs().and_then(Later::wait).expect("beliefs");
-                    let seen = session.transitions(*count).and_then(Later::wait).expect("transitions");
+                    let beliefs = session.beliefs().and_then(Pending::wait).expect("beliefs");
+                    let seen = session.transitions(*count).and_then(Pending::wait).expect("transitions");
                     let all = state(&mut session);
                     assert_eq!(beliefs, all.beliefs);
                     let held = all.transitions.user.len();
@@ -143,25 +144,25 @@ impl Straight {
                 }
             }
         }
-        assert!(session.finished(), "as many rounds follow as there are");
+        assert!(session.is_finished(), "as many rounds follow as there are");
         assert_eq!(Some(&state(&mut session)), self.states.last());
     }
 
     /// Whether a round's report, and where the session is now, are what they were.
-    fn expect<B: Device>(&self, report: Option<&RoundReport>, session: &mut Session<B>) {
-        let done = session.progress().done() as usize;
+    fn expect<B: Backend>(&self, report: Option<&RoundReport>, session: &mut Session<B>) {
+        let done = session.progress().reported_rounds() as usize;
         assert_eq!(report, Some(&self.reports[done - 1]), "round {done}");
         assert_eq!(state(session), self.states[done], "after round {done}");
     }
 }
 
 /// The report, without times, if the round was finished.
-fn round<B: Device>(session: &mut Session<B>, updates: u32) -> Option<RoundReport> {
+fn round<B: Backend>(session: &mut Session<B>, updates: u32) -> Option<RoundReport> {
     let report = session.round(&mut Patience(updates)).unwrap_or_else(|error| panic!("{error}"));
-    report.map(|report| RoundReport { seconds: Seconds::default(), user_steps_per_second: 0.0, ..report })
+    report.map(|report| RoundReport { seconds: StageSeconds::default(), user_steps_per_second: 0.0, ..report })
 }
 
-fn state<B: Device>(session: &mut Session<B>) -> State {
+fn state<B: Backend>(session: &mut Session<B>) -> SessionState {
     session.state().unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -5,15 +5,15 @@ use std::ops::Range;
 use recsim_conformance::compare::Difference;
 use recsim_conformance::shadow::{Shadow, ShadowError};
 use recsim_core::backend::reference::Reference;
-use recsim_core::backend::{Backend, Inspect, Later, Learn, Seconds, Simulate, Snapshot};
+use recsim_core::backend::{BackendTypes, Inspect, Learn, Pending, RoundSnapshot, Simulate, StageSeconds};
 use recsim_core::model::rng::Key;
-use recsim_core::model::{Environment, Tally};
+use recsim_core::model::{EnvironmentSpec, Tally};
 use recsim_core::session::config::Config;
 use recsim_core::session::{Session, SessionError};
-use recsim_core::td3::explore::Trial;
+use recsim_core::td3::explore::ItemExploration;
 use recsim_core::td3::replay::Transitions;
-use recsim_core::td3::{AgentState, Learner, Losses, UpdateKeys};
-use recsim_core::world::{Recipe, World, generate, lists_by_brute_force};
+use recsim_core::td3::{AgentSpec, AgentState, Losses, UpdateKeys};
+use recsim_core::world::{SyntheticWorldConfig, World, brute_force_lists, generate};
 
 #[test]
 fn a_sound_backend_goes_through() {
@@ -91,28 +91,30 @@ fn statistics_left_behind_in_the_targets_are_named() {
 
 #[test]
 fn a_device_that_knows_its_seconds_is_believed() {
-    let recipe = Recipe { users: 20, items: 50, clusters: 3, dimensions: 5, list: 40, seed: 0 };
-    let generated = generate(&recipe, lists_by_brute_force);
-    let plan = Config::default().plan(&generated.view()).expect("the defaults suit");
+    let recipe =
+        SyntheticWorldConfig { users: 20, items: 50, clusters: 3, dimensions: 5, pretrained_len: 40, seed: 0 };
+    let generated = generate(&recipe, brute_force_lists);
+    let plan = Config::default().plan(&generated.view().unwrap()).expect("the defaults suit");
     let broken = Broken { inner: Reference::default(), flaw: Flaw::None };
-    let mut session = Session::new(broken, &generated.view(), plan).expect("a run begins");
+    let mut session = Session::new(broken, &generated.view().unwrap(), plan).expect("a run begins");
     let report = session.round(&mut || 0.0).expect("the reference never fails").expect("nobody suspends it");
-    assert_eq!(Seconds { training: 0.0, total: 0.0, ..report.seconds }, SECONDS);
+    assert_eq!(StageSeconds { training: 0.0, total: 0.0, ..report.seconds }, SECONDS);
 }
 
 /// Where a shadowed run of two episodes stops, if it does.
 fn first_difference(flaw: Flaw) -> Option<Difference> {
-    let recipe = Recipe { users: 20, items: 50, clusters: 3, dimensions: 5, list: 12, seed: 0 };
-    let generated = generate(&recipe, lists_by_brute_force);
+    let recipe =
+        SyntheticWorldConfig { users: 20, items: 50, clusters: 3, dimensions: 5, pretrained_len: 12, seed: 0 };
+    let generated = generate(&recipe, brute_force_lists);
     let mut config = Config::default();
     (config.training.episodes, config.training.rounds_per_episode, config.training.batch_size) = (2, 3, 8);
     (config.training.warmup_transitions, config.td3.batch_size) = (1, 16);
     (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (3, 6);
-    (config.td3.hidden, config.td3.candidates) = (vec![8, 8], 4);
-    let plan = config.plan(&generated.view()).expect("the plan is possible");
+    (config.td3.hidden_sizes, config.td3.candidates) = (vec![8, 8], 4);
+    let plan = config.plan(&generated.view().unwrap()).expect("the plan is possible");
     let backend = Shadow::new(Reference::<f32>::default(), Broken { inner: Reference::default(), flaw });
-    let mut session = Session::new(backend, &generated.view(), plan).expect("both begin alike");
-    while !session.finished() {
+    let mut session = Session::new(backend, &generated.view().unwrap(), plan).expect("both begin alike");
+    while !session.is_finished() {
         match session.round(&mut || 0.0) {
             Ok(_) => {}
             Err(SessionError::Backend(ShadowError::Differ(difference))) => {
@@ -127,7 +129,7 @@ fn first_difference(flaw: Flaw) -> Option<Difference> {
 
 const BROKEN_USER: usize = 13;
 /// What the broken one says of a round's time.
-const SECONDS: Seconds = Seconds { policy: 1.0, matching: 2.0, step: 4.0, training: 0.0, total: 0.0 };
+const SECONDS: StageSeconds = StageSeconds { policy: 1.0, matching: 2.0, step: 4.0, training: 0.0, total: 0.0 };
 
 #[derive(Clone, Copy, PartialEq)]
 enum Flaw {
@@ -155,7 +157,12 @@ type Inner = Reference<f32>;
 
 impl Broken {
     /// Breaks the last round of one user, if that is the flaw.
-    fn spoil(&mut self, flaw: Flaw, batch: &mut <Inner as Backend>::Batch, spoil: impl Fn(&mut Snapshot, usize)) {
+    fn spoil(
+        &mut self,
+        flaw: Flaw,
+        batch: &mut <Inner as BackendTypes>::Batch,
+        spoil: impl Fn(&mut RoundSnapshot, usize),
+    ) {
         let mut snapshot = self.inner.snapshot(batch).expect("the reference never fails");
         if self.flaw == flaw && snapshot.users.contains(&BROKEN_USER) {
             let row = BROKEN_USER - snapshot.users.start;
@@ -165,20 +172,20 @@ impl Broken {
     }
 }
 
-impl Backend for Broken {
-    type Error = <Inner as Backend>::Error;
-    type World = <Inner as Backend>::World;
-    type Batch = <Inner as Backend>::Batch;
-    type Agent = <Inner as Backend>::Agent;
-    type Replay = <Inner as Backend>::Replay;
+impl BackendTypes for Broken {
+    type Error = <Inner as BackendTypes>::Error;
+    type World = <Inner as BackendTypes>::World;
+    type Batch = <Inner as BackendTypes>::Batch;
+    type Agent = <Inner as BackendTypes>::Agent;
+    type Replay = <Inner as BackendTypes>::Replay;
 }
 
 impl Simulate for Broken {
-    fn world(&mut self, world: &World<'_>, environment: &Environment) -> Result<Self::World, Self::Error> {
-        self.inner.world(world, environment)
+    fn load_world(&mut self, world: &World<'_>, environment: &EnvironmentSpec) -> Result<Self::World, Self::Error> {
+        self.inner.load_world(world, environment)
     }
-    fn batch(&mut self, world: &Self::World, users: Range<usize>) -> Result<Self::Batch, Self::Error> {
-        self.inner.batch(world, users)
+    fn create_batch(&mut self, world: &Self::World, users: Range<usize>) -> Result<Self::Batch, Self::Error> {
+        self.inner.create_batch(world, users)
     }
     fn reset(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
         if self.flaw == Flaw::Reset { Ok(()) } else { self.inner.reset(world, batch) }
@@ -186,7 +193,12 @@ impl Simulate for Broken {
     fn observe(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
         self.inner.observe(world, batch)
     }
-    fn explore(&mut self, world: &Self::World, batch: &mut Self::Batch, trial: &Trial) -> Result<(), Self::Error> {
+    fn explore(
+        &mut self,
+        world: &Self::World,
+        batch: &mut Self::Batch,
+        trial: &ItemExploration,
+    ) -> Result<(), Self::Error> {
         self.inner.explore(world, batch, trial)?;
         self.spoil(Flaw::Explored, batch, |snapshot, row| next_up(&mut snapshot.action[5 * row + 1]));
         Ok(())
@@ -212,49 +224,47 @@ impl Simulate for Broken {
         self.spoil(Flaw::Reward, batch, |snapshot, row| next_up(&mut snapshot.reward[row]));
         Ok(())
     }
-    fn replay(
+    fn create_replay(
         &mut self,
         world: &Self::World,
         capacity: usize,
         transitions: &Transitions,
     ) -> Result<Self::Replay, Self::Error> {
-        self.inner.replay(world, capacity, transitions)
+        self.inner.create_replay(world, capacity, transitions)
     }
 }
 
 impl Learn for Broken {
-    fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Self::Agent, Self::Error> {
-        self.inner.agent(learner, state)
+    fn load_agent(&mut self, spec: &AgentSpec, state: &AgentState) -> Result<Self::Agent, Self::Error> {
+        self.inner.load_agent(spec, state)
     }
     fn act(&mut self, agent: &Self::Agent, batch: &mut Self::Batch, noise: Option<Key>) -> Result<(), Self::Error> {
         self.inner.act(agent, batch, noise)?;
         self.spoil(Flaw::Action, batch, |snapshot, row| snapshot.action[5 * row + 2] += 1e-3);
         Ok(())
     }
-    fn refine(
+    fn rerank(
         &mut self,
         world: &Self::World,
         agent: &Self::Agent,
         batch: &mut Self::Batch,
     ) -> Result<(), Self::Error> {
-        self.inner.refine(world, agent, batch)?;
+        self.inner.rerank(world, agent, batch)?;
         // One user's alone might be a near tie.
         self.spoil(Flaw::Refined, batch, |snapshot, row| {
             [row, row - 1].into_iter().for_each(|row| next_up(&mut snapshot.action[5 * row + 3]));
         });
         Ok(())
     }
-    fn improve_critics(
+    fn update(
         &mut self,
         world: &Self::World,
         replay: &Self::Replay,
         agent: &mut Self::Agent,
         keys: &UpdateKeys,
+        with_policy: bool,
     ) -> Result<(), Self::Error> {
-        self.inner.improve_critics(world, replay, agent, keys)
-    }
-    fn improve_policy(&mut self, agent: &mut Self::Agent, keys: &UpdateKeys) -> Result<(), Self::Error> {
-        if self.flaw == Flaw::Policy { Ok(()) } else { self.inner.improve_policy(agent, keys) }
+        self.inner.update(world, replay, agent, keys, with_policy && self.flaw != Flaw::Policy)
     }
 }
 
@@ -264,35 +274,35 @@ impl Inspect for Broken {
         tally.accepted += u64::from(self.flaw == Flaw::Tally);
         Ok(tally)
     }
-    fn seconds(&mut self, _: &[Self::Batch]) -> Result<Option<Seconds>, Self::Error> {
+    fn stage_seconds(&mut self, _: &[Self::Batch]) -> Result<Option<StageSeconds>, Self::Error> {
         Ok(Some(SECONDS))
     }
-    fn losses(&mut self, agent: &mut Self::Agent) -> Result<Losses, Self::Error> {
-        self.inner.losses(agent)
+    fn take_losses(&mut self, agent: &mut Self::Agent) -> Result<Losses, Self::Error> {
+        self.inner.take_losses(agent)
     }
-    fn snapshot(&mut self, batch: &Self::Batch) -> Result<Snapshot, Self::Error> {
+    fn snapshot(&mut self, batch: &Self::Batch) -> Result<RoundSnapshot, Self::Error> {
         self.inner.snapshot(batch)
     }
-    fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error> {
+    fn restore(&mut self, batch: &mut Self::Batch, snapshot: &RoundSnapshot) -> Result<(), Self::Error> {
         self.inner.restore(batch, snapshot)
     }
     fn transitions(
         &mut self,
         replay: &Self::Replay,
         count: usize,
-    ) -> Result<Later<Transitions, Self::Error>, Self::Error> {
+    ) -> Result<Pending<Transitions, Self::Error>, Self::Error> {
         self.inner.transitions(replay, count)
     }
-    fn export(&mut self, agent: &Self::Agent) -> Result<Later<AgentState, Self::Error>, Self::Error> {
+    fn export_agent(&mut self, agent: &Self::Agent) -> Result<Pending<AgentState, Self::Error>, Self::Error> {
         let flawed = self.flaw == Flaw::TargetStatistics;
         let spoil = move |mut state: AgentState| {
             for target in state.targets.iter_mut().filter(|_| flawed) {
-                let half = target.statistics.len() / 2;
-                target.statistics[..half].fill(0.0);
+                let half = target.running_stats.len() / 2;
+                target.running_stats[..half].fill(0.0);
             }
             state
         };
-        Ok(self.inner.export(agent)?.map(spoil))
+        Ok(self.inner.export_agent(agent)?.map(spoil))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use recsim_core::model::slate::Similarity;
 use recsim_core::session::config::Config;
-use recsim_core::world::{Recipe, generate, lists_by_brute_force};
+use recsim_core::world::{SyntheticWorldConfig, brute_force_lists, generate};
 
 #[test]
 fn noise_that_overflows_in_the_actions_units_is_refused_by_name() {
@@ -23,15 +23,16 @@ fn noise_that_overflows_in_the_actions_units_is_refused_by_name() {
 
 #[test]
 fn actions_whose_scores_overflow_are_refused_for_either_similarity() {
-    let recipe = Recipe { users: 2, items: 40, clusters: 2, dimensions: 4, list: 20, seed: 0 };
-    let generated = generate(&recipe, lists_by_brute_force);
+    let recipe =
+        SyntheticWorldConfig { users: 2, items: 40, clusters: 2, dimensions: 4, pretrained_len: 20, seed: 0 };
+    let generated = generate(&recipe, brute_force_lists);
     for similarity_metric in [Similarity::Cosine, Similarity::Dot] {
         let mut config = Config::default();
         config.recommendation.similarity_metric = similarity_metric;
         config.environment.max_action = 1e37;
-        assert!(config.plan(&generated.view()).is_ok());
+        assert!(config.plan(&generated.view().unwrap()).is_ok());
         config.environment.max_action = 3e38;
-        let invalid = config.plan(&generated.view()).expect_err("a score would reach 6e38");
+        let invalid = config.plan(&generated.view().unwrap()).expect_err("a score would reach 6e38");
         assert_eq!(invalid.key, "environment.max_action");
     }
 }

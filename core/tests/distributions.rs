@@ -5,10 +5,10 @@
 
 use nalgebra::SVector;
 use recsim_core::model::accept::Acceptance;
-use recsim_core::model::reward::{Kind, Reward, Score};
+use recsim_core::model::reward::{BeliefScore, Reward, RewardForm};
 use recsim_core::model::rng::{Key, Purpose, index, normal_pair, uniform};
-use recsim_core::model::user::{Rules, step};
-use recsim_core::td3::{dropout_threshold, kept};
+use recsim_core::model::user::{UserModel, step};
+use recsim_core::td3::{dropout_threshold, keep_mask};
 
 const DRAWS: u64 = 1 << 20;
 /// The standard normal quantile of 1 - 1e-6, and of 1 - 5e-7 for two sides.
@@ -26,7 +26,7 @@ fn uniform_draws_fill_every_bin_evenly_along_every_coordinate() {
 fn low_and_high_bits_are_even_too() {
     let key = Key::new(3, Purpose::Acceptance);
     for shift in [0, 16, 32, 48] {
-        chi_square("16 bits", 1 << 12, (0..DRAWS).map(|n| (key.with(n).bits() >> shift) as usize & 0xfff));
+        chi_square("16 bits", 1 << 12, (0..DRAWS).map(|n| (key.fold_in(n).bits() >> shift) as usize & 0xfff));
     }
 }
 
@@ -41,12 +41,17 @@ fn neighbouring_draws_are_independent() {
 #[test]
 fn purposes_seeds_and_the_order_of_coordinates_make_independent_streams() {
     let pairs: [(&str, Walk<[Key; 2]>); 4] = [
-        ("purposes", |n| [Purpose::Acceptance, Purpose::EvaluationAcceptance].map(|p| Key::new(0, p).with(n))),
-        ("seeds", |n| [0, 1].map(|seed| Key::new(seed, Purpose::Acceptance).with(n))),
-        ("levels", |n| [Key::new(0, Purpose::Sample).with(n), Key::new(0, Purpose::Sample).with(n).with(0)]),
+        ("purposes", |n| [Purpose::Acceptance, Purpose::EvaluationAcceptance].map(|p| Key::new(0, p).fold_in(n))),
+        ("seeds", |n| [0, 1].map(|seed| Key::new(seed, Purpose::Acceptance).fold_in(n))),
+        ("levels", |n| {
+            [
+                Key::new(0, Purpose::ReplaySample).fold_in(n),
+                Key::new(0, Purpose::ReplaySample).fold_in(n).fold_in(0),
+            ]
+        }),
         ("order", |n| {
             let key = Key::new(0, Purpose::Acceptance);
-            [key.with(1).with(n + 2), key.with(n + 2).with(1)]
+            [key.fold_in(1).fold_in(n + 2), key.fold_in(n + 2).fold_in(1)]
         }),
     ];
     for (name, keys) in pairs {
@@ -63,16 +68,16 @@ fn purposes_seeds_and_the_order_of_coordinates_make_independent_streams() {
 
 #[test]
 fn indices_are_even() {
-    let key = Key::new(5, Purpose::Sample).with(1);
+    let key = Key::new(5, Purpose::ReplaySample).fold_in(1);
     for length in [2, 7, 1000] {
-        chi_square("index", length, (0..DRAWS).map(|n| index(key.with(n), length as u64) as usize));
+        chi_square("index", length, (0..DRAWS).map(|n| index(key.fold_in(n), length as u64) as usize));
     }
 }
 
 #[test]
 fn normals_have_the_normal_distribution_and_its_moments() {
     let key = Key::new(6, Purpose::Exploration);
-    let pairs: Vec<[f64; 2]> = (0..DRAWS / 2).map(|n| normal_pair(key.with(n)).map(f64::from)).collect();
+    let pairs: Vec<[f64; 2]> = (0..DRAWS / 2).map(|n| normal_pair(key.fold_in(n)).map(f64::from)).collect();
     let all: Vec<f64> = pairs.iter().flatten().copied().collect();
     kolmogorov_smirnov(all.clone());
     let moment = |power: i32| all.iter().map(|x| x.powi(power)).sum::<f64>() / all.len() as f64;
@@ -94,12 +99,12 @@ fn normals_have_the_normal_distribution_and_its_moments() {
 
 #[test]
 fn items_are_accepted_as_often_as_their_probability_says() {
-    let rules = Rules::<f32> {
+    let rules = UserModel::<f32> {
         acceptance: Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 1e4, baseline: 0.1 },
         belief_increment: 0.01,
         reward: Reward {
-            kind: Kind::Potential,
-            score: Score::Combined,
+            kind: RewardForm::Potential,
+            score: BeliefScore::Combined,
             scale: 1.0,
             max: 1.0,
             improvement_threshold: 0.0,
@@ -110,10 +115,10 @@ fn items_are_accepted_as_often_as_their_probability_says() {
     let items = |item: u32| ((item % 2) as usize, (item / 2) as f32);
     let slate: [u32; 10] = core::array::from_fn(|item| item as u32);
     let (mut taken, users) = ([0_u64; 10], 200_000);
-    let round = Key::new(8, Purpose::Acceptance).with(1).with(1);
+    let round = Key::new(8, Purpose::Acceptance).fold_in(1).fold_in(1);
     for user in 0..users {
         let (mut beliefs, mut before, mut counts, mut accepted) = (begin, begin, begin, [false; 10]);
-        let luck = &mut round.with(user);
+        let luck = &mut round.fold_in(user);
         step(&rules, &target, &items, &slate, luck, &mut beliefs, &mut before, &mut counts, &mut accepted);
         taken.iter_mut().zip(accepted).for_each(|(taken, accepted)| *taken += u64::from(accepted));
     }
@@ -132,7 +137,7 @@ fn dropout_drops_its_share_and_neighbouring_units_apart() {
         let threshold = dropout_threshold(share);
         let mut patterns = [0_u64; 16];
         for n in 0..DRAWS {
-            patterns[usize::from(kept(layer.with(n / 128), n % 128, threshold))] += 1;
+            patterns[usize::from(keep_mask(layer.fold_in(n / 128), n % 128, threshold))] += 1;
         }
         let keep = 1.0 - f64::from(threshold) / 65_536.0;
         let probability = |pattern: usize| {
@@ -149,11 +154,11 @@ type Walk<T> = fn(u64) -> T;
 /// The ways a key runs along each level of an acceptance's coordinates: item, user, round, episode, seed.
 fn walks() -> [(&'static str, Walk<Key>); 5] {
     [
-        ("item", |n| Key::new(0, Purpose::Acceptance).with(1).with(1).with(0).with(n)),
-        ("user", |n| Key::new(0, Purpose::Acceptance).with(1).with(1).with(n).with(0)),
-        ("round", |n| Key::new(0, Purpose::Acceptance).with(1).with(n).with(0).with(0)),
-        ("episode", |n| Key::new(0, Purpose::Acceptance).with(n).with(1).with(0).with(0)),
-        ("seed", |n| Key::new(n, Purpose::Acceptance).with(1).with(1).with(0).with(0)),
+        ("item", |n| Key::new(0, Purpose::Acceptance).fold_in(1).fold_in(1).fold_in(0).fold_in(n)),
+        ("user", |n| Key::new(0, Purpose::Acceptance).fold_in(1).fold_in(1).fold_in(n).fold_in(0)),
+        ("round", |n| Key::new(0, Purpose::Acceptance).fold_in(1).fold_in(n).fold_in(0).fold_in(0)),
+        ("episode", |n| Key::new(0, Purpose::Acceptance).fold_in(n).fold_in(1).fold_in(0).fold_in(0)),
+        ("seed", |n| Key::new(n, Purpose::Acceptance).fold_in(1).fold_in(1).fold_in(0).fold_in(0)),
     ]
 }
 

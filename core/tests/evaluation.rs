@@ -4,17 +4,17 @@
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use recsim_core::backend::reference::Reference;
-use recsim_core::backend::{Alone, Simulate};
+use recsim_core::backend::{Sequential, Simulate};
 use recsim_core::eval::catalogue::{coverage, gini};
-use recsim_core::eval::policy::{Aim, Choose, Chosen, Greedy, Popular, Pretrained, Random};
+use recsim_core::eval::policy::{Greedy, ItemSelector, Objective, PerUser, Popular, Pretrained, Random};
 use recsim_core::eval::reliability::Reliability;
-use recsim_core::eval::resample::{Interval, RESAMPLES, Weights};
+use recsim_core::eval::resample::{Interval, RESAMPLES, ResampleWeights};
 use recsim_core::eval::slates::{calibration, diversity, entropy};
-use recsim_core::eval::{Column, Episode, Evaluator, Metrics, Ranked, Study};
+use recsim_core::eval::{Comparison, Episode, Evaluator, Measure, PolicyMetrics, RankedValues};
 use recsim_core::model::rng::{Key, Purpose, normal_pair};
-use recsim_core::model::slate::normalise;
+use recsim_core::model::slate::normalize;
 use recsim_core::session::config::{Config, Plan};
-use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, brute_force_lists, generate};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -29,7 +29,7 @@ proptest! {
         if zero {
             rows[0].fill(0.0);
         }
-        rows.iter_mut().for_each(|row| normalise(row));
+        rows.iter_mut().for_each(|row| normalize(row));
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
         let (mut sum, mut pairs) = (0.0, 0.0);
         for (n, a) in rows.iter().enumerate() {
@@ -82,8 +82,8 @@ proptest! {
         let middle = &repeated[quarter..repeated.len() - quarter];
         let due = middle.iter().sum::<f64>() / middle.len() as f64;
         let weights: Vec<u32> = numbers.iter().map(|(_, weight)| *weight).collect();
-        let ranked = Ranked::new(numbers.iter().map(|(number, _)| f64::from(*number)).zip(0..));
-        match ranked.middle_mean(&weights) {
+        let ranked = RankedValues::new(numbers.iter().map(|(number, _)| f64::from(*number)).zip(0..));
+        match ranked.interquartile_mean(&weights) {
             Some(found) => prop_assert!((found - due).abs() < 1e-9, "{} {}", found, due),
             None => prop_assert!(repeated.is_empty()),
         }
@@ -106,13 +106,13 @@ fn an_episode_does_not_depend_on_its_batches() {
 fn policies_lie_where_the_scale_says() {
     let study = study(3);
     let (seeds, blocks) = study.size();
-    let findings = study.findings(&Weights::even(seeds, blocks));
+    let findings = study.estimates(&ResampleWeights::uniform(seeds, blocks));
     let [random, greedy, _, pretrained, anti] =
-        [0, 1, 2, 3, 4].map(|n| findings.metrics[n].normalised_area.unwrap());
+        [0, 1, 2, 3, 4].map(|n| findings.metrics[n].normalized_area.unwrap());
     assert_eq!((random, greedy), (0.0, 1.0));
     assert!(anti < random && pretrained < greedy, "{findings:?}");
     // A policy's users against themselves would be ties; against those of `anti` nearly all come off better.
-    let of = |a, b| findings.improvement[study.pairs().position(|pair| pair == (a, b)).unwrap()];
+    let of = |a, b| findings.probability_of_improvement[study.pairs().position(|pair| pair == (a, b)).unwrap()];
     assert!(of(1, 4) > 0.99 && (0.0..=1.0).contains(&of(0, 2)));
     assert_eq!(findings.curves[0].distance.len(), 5);
 }
@@ -124,14 +124,14 @@ fn metrics_are_sums_over_users_whatever_the_blocks() {
     let episode = episode(&world, &plan, &chooser, 1, 1000);
     let users = episode.areas.len() as f64;
     let sum = |column| (0..5).flat_map(|round| episode.sums(round, column).to_vec()).sum::<f64>();
-    let (area, acceptance) = (sum(Column::Distance) / users, sum(Column::Acceptance) / users / 5.0);
+    let (area, acceptance) = (sum(Measure::Distance) / users, sum(Measure::Acceptance) / users / 5.0);
     let accepted: u64 = episode.reliability.bins.iter().map(|bin| bin.accepted).sum();
     assert!((acceptance - accepted as f64 / (users * 5.0 * 8.0)).abs() < 1e-12);
     assert!((area - episode.areas.iter().sum::<f64>() / users).abs() < 1e-9);
     assert_eq!(episode.shown.iter().sum::<u64>(), 300 * 5 * 8);
-    let study = Study::new(vec![vec![episode.clone()], vec![episode]], 0, 1);
-    let metrics = study.findings(&Weights::even(1, study.size().1)).metrics[0];
-    assert_eq!(metrics.normalised_area, None, "a scale without a length measures nothing");
+    let study = Comparison::new(vec![vec![episode.clone()], vec![episode]], 0, 1);
+    let metrics = study.estimates(&ResampleWeights::uniform(1, study.size().1)).metrics[0];
+    assert_eq!(metrics.normalized_area, None, "a scale without a length measures nothing");
     assert!(
         (metrics.area.unwrap() - area).abs() < 1e-9 && (metrics.acceptance.unwrap() - acceptance).abs() < 1e-12
     );
@@ -152,9 +152,10 @@ fn users_accept_as_often_as_predicted() {
 fn an_interval_holds_what_was_found_and_shrinks_with_users() {
     let study = study(3);
     let (seeds, blocks) = study.size();
-    let found = study.findings(&Weights::even(seeds, blocks));
-    let resamples: Vec<_> =
-        (0..RESAMPLES as u64).map(|number| study.findings(&Weights::resampled(1, number, seeds, blocks))).collect();
+    let found = study.estimates(&ResampleWeights::uniform(seeds, blocks));
+    let resamples: Vec<_> = (0..RESAMPLES as u64)
+        .map(|number| study.estimates(&ResampleWeights::resample(1, number, seeds, blocks)))
+        .collect();
     for (policy, metrics) in found.metrics.iter().enumerate() {
         for (n, mean) in metrics.into_array().into_iter().enumerate() {
             let interval = Interval::of(mean, resamples.iter().map(|found| found.metrics[policy].into_array()[n]));
@@ -164,52 +165,54 @@ fn an_interval_holds_what_was_found_and_shrinks_with_users() {
     }
     let area = |n: usize| Interval::of(None, resamples.iter().map(move |found| found.metrics[n].area));
     assert!(area(0).high.unwrap() - area(0).low.unwrap() > 0.0);
-    assert_eq!(Metrics::from_array(found.metrics[0].into_array()), found.metrics[0]);
+    assert_eq!(PolicyMetrics::from_array(found.metrics[0].into_array()), found.metrics[0]);
 }
 
 /// 300 users, slates of 8 of which 4 are chosen, 5 rounds.
-fn setting() -> (GeneratedWorld, Plan) {
-    let recipe = Recipe { users: 300, items: 120, clusters: 3, dimensions: 6, list: 16, seed: 3 };
-    let world = generate(&recipe, lists_by_brute_force);
+fn setting() -> (OwnedWorld, Plan) {
+    let recipe =
+        SyntheticWorldConfig { users: 300, items: 120, clusters: 3, dimensions: 6, pretrained_len: 16, seed: 3 };
+    let world = generate(&recipe, brute_force_lists);
     let mut config = Config::default();
     config.training.rounds_per_episode = 5;
     (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (4, 8);
-    let plan = config.plan(&world.view()).unwrap();
+    let plan = config.plan(&world.view().unwrap()).unwrap();
     (world, plan)
 }
 
 /// `random`, `greedy`, `popular`, `pretrained` and `anti`.
-fn choosers<'a>(world: &'a GeneratedWorld, plan: &Plan) -> [Box<dyn Choose + Sync + 'a>; 5] {
-    let (view, environment) = (world.view(), &plan.environment);
+fn choosers<'a>(world: &'a OwnedWorld, plan: &Plan) -> [Box<dyn ItemSelector + Sync + 'a>; 5] {
+    let (view, environment) = (world.view().unwrap(), &plan.environment);
     [
         Box::new(Random { items: 120, width: 4 }),
-        Box::new(Greedy::new(&view, environment, 4, Aim::Near)),
+        Box::new(Greedy::new(&view, environment, 4, Objective::Nearest)),
         Box::new(Popular::new(&view, 4)),
         Box::new(Pretrained),
-        Box::new(Greedy::new(&view, environment, 4, Aim::Far)),
+        Box::new(Greedy::new(&view, environment, 4, Objective::Farthest)),
     ]
 }
 
-fn study(seeds: u64) -> Study {
+fn study(seeds: u64) -> Comparison {
     let (world, plan) = setting();
-    let of =
-        |chooser: &(dyn Choose + Sync)| (1..=seeds).map(|seed| episode(&world, &plan, chooser, seed, 64)).collect();
-    Study::new(choosers(&world, &plan).iter().map(|chooser| of(&**chooser)).collect(), 0, 1)
+    let of = |chooser: &(dyn ItemSelector + Sync)| {
+        (1..=seeds).map(|seed| episode(&world, &plan, chooser, seed, 64)).collect()
+    };
+    Comparison::new(choosers(&world, &plan).iter().map(|chooser| of(&**chooser)).collect(), 0, 1)
 }
 
 fn episode(
-    world: &GeneratedWorld,
+    world: &OwnedWorld,
     plan: &Plan,
-    chooser: &(dyn Choose + Sync),
+    chooser: &(dyn ItemSelector + Sync),
     seed: u64,
     batch_size: usize,
 ) -> Episode {
     let mut backend = Reference::<f32>::default();
     let schedule = recsim_core::session::config::Schedule { batch_size, ..plan.schedule };
-    let evaluator = Evaluator::new(&world.view(), &plan.environment, &schedule);
-    let on_device = backend.world(evaluator.world(), &plan.environment).unwrap();
-    let mut policy = Chosen { chooser, crew: Alone };
-    let episode = evaluator.episode(&mut backend, &on_device, &mut policy, seed, &Alone, &mut |_| false);
+    let evaluator = Evaluator::new(&world.view().unwrap(), &plan.environment, &schedule);
+    let on_device = backend.load_world(evaluator.world(), &plan.environment).unwrap();
+    let mut policy = PerUser { selector: chooser, parallel: Sequential };
+    let episode = evaluator.episode(&mut backend, &on_device, &mut policy, seed, &Sequential, &mut |_| false);
     episode.unwrap().expect("nobody stops it")
 }
 
@@ -218,11 +221,11 @@ fn an_interval_covers_the_mean_of_normal_numbers_as_often_as_it_says() {
     // Means of 256 blocks, drawn anew 300 times.
     let covered = (0..300_u64).filter(|&trial| {
         let key = Key::new(trial, Purpose::World);
-        let blocks: Vec<f64> = (0..256).map(|n| f64::from(normal_pair(key.with(n))[0])).collect();
+        let blocks: Vec<f64> = (0..256).map(|n| f64::from(normal_pair(key.fold_in(n))[0])).collect();
         let mean = |weights: &[u32]| {
             blocks.iter().zip(weights).map(|(x, &weight)| x * f64::from(weight)).sum::<f64>() / 256.0
         };
-        let resamples = (0..400).map(|n| Some(mean(&Weights::resampled(trial, n, 1, 256).blocks)));
+        let resamples = (0..400).map(|n| Some(mean(&ResampleWeights::resample(trial, n, 1, 256).blocks)));
         let interval = Interval::of(None, resamples);
         interval.low.unwrap() <= 0.0 && 0.0 <= interval.high.unwrap()
     });

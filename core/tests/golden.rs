@@ -5,12 +5,12 @@ use nalgebra::DVector;
 use recsim_core::model::accept::Acceptance;
 use recsim_core::model::belief;
 use recsim_core::model::math::{Real, sigmoid};
-use recsim_core::model::reward::{Kind, Reward, Score};
+use recsim_core::model::reward::{BeliefScore, Reward, RewardForm};
 use recsim_core::model::rng::{Key, Purpose, index, normal_pair, uniform};
-use recsim_core::model::slate::{Best, fill, normalise, score};
+use recsim_core::model::slate::{TopK, fill_from_pretrained, normalize, score};
 use recsim_core::session::metrics::pp1_distance;
-use recsim_core::td3::adam::{Adam, clip};
-use recsim_core::td3::{dropout_threshold, kept};
+use recsim_core::td3::adam::{Adam, clip_coefficient};
+use recsim_core::td3::{dropout_threshold, keep_mask};
 use serde::Deserialize;
 
 /// Half the distance from 1 to the next `f32`: the relative error of one rounding.
@@ -60,8 +60,11 @@ fn rewards_and_scores_are_golden_to_the_bit() {
         assert_eq!(found.to_bits(), case.reward.to_bits(), "{name}: {found} where {} is due", case.reward);
     }
     for row in golden.scores {
-        let of = |score: Score| score.of(&vector(&row.beliefs), &vector(&row.target)).to_bits();
-        assert_eq!((of(Score::Combined), of(Score::Distance)), (row.combined.to_bits(), row.distance.to_bits()));
+        let of = |score: BeliefScore| score.of(&vector(&row.beliefs), &vector(&row.target)).to_bits();
+        assert_eq!(
+            (of(BeliefScore::Combined), of(BeliefScore::Distance)),
+            (row.combined.to_bits(), row.distance.to_bits())
+        );
     }
 }
 
@@ -72,17 +75,17 @@ fn slates_are_golden_to_the_bit() {
         assert_eq!(score(&row.action, &row.row).to_bits(), row.score.to_bits());
     }
     for mut row in golden.normalise {
-        normalise(&mut row.row);
+        normalize(&mut row.row);
         assert_eq!(bits(&row.row), bits(&row.normalised));
     }
     for case in golden.slates {
         let mut slate = vec![u32::MAX; case.slate.len()];
         let mut scores = vec![0.0; case.chosen];
-        let mut best = Best::new(&mut slate[..case.chosen], &mut scores);
+        let mut best = TopK::new(&mut slate[..case.chosen], &mut scores);
         for (item, row) in case.items.iter().enumerate() {
             best.push(item as u32, score(&case.action, row));
         }
-        assert_eq!(fill(&mut slate, case.chosen, &case.pretrained), slate.len(), "{}", case.name);
+        assert_eq!(fill_from_pretrained(&mut slate, case.chosen, &case.pretrained), slate.len(), "{}", case.name);
         assert_eq!(slate, case.slate, "{}", case.name);
     }
 }
@@ -91,11 +94,11 @@ fn slates_are_golden_to_the_bit() {
 fn draws_are_golden() {
     let golden: RngTables = read(include_str!("../../testdata/rng.json"));
     for row in golden.keys {
-        let key = row.path.iter().fold(Key::new(row.seed, purpose(&row.purpose)), |key, &at| key.with(at));
+        let key = row.path.iter().fold(Key::new(row.seed, purpose(&row.purpose)), |key, &at| key.fold_in(at));
         assert_eq!(key.bits(), row.bits, "seed {}, {}, {:?}", row.seed, row.purpose, row.path);
     }
     for row in golden.draws {
-        let key = row.path.iter().fold(Key::new(0, Purpose::Acceptance), |key, &at| key.with(at));
+        let key = row.path.iter().fold(Key::new(0, Purpose::Acceptance), |key, &at| key.fold_in(at));
         assert_eq!(uniform(key).to_bits(), row.uniform.to_bits());
         assert_eq!(index(key, row.length), row.index);
         // Logarithm, sine and cosine are within one ulp (2 units) each and the root halves the logarithm's: with the
@@ -104,10 +107,10 @@ fn draws_are_golden() {
             assert!((f64::from(found) - due).abs() <= 5.0 * ULP * due.abs(), "{found} where {due} is due");
         }
     }
-    let layer = Key::new(9, Purpose::Dropout).with(5).with(1).with(2);
+    let layer = Key::new(9, Purpose::Dropout).fold_in(5).fold_in(1).fold_in(2);
     for row in golden.dropout {
         assert_eq!(dropout_threshold(row.share), row.threshold);
-        assert_eq!(kept(layer.with(row.row), row.column_of_four, row.threshold), row.kept);
+        assert_eq!(keep_mask(layer.fold_in(row.row), row.column_of_four, row.threshold), row.kept);
     }
 }
 
@@ -127,7 +130,7 @@ fn adams_steps_are_golden() {
     for case in golden.cases {
         let (mut parameter, mut first, mut second) = (case.start, 0.0, 0.0);
         for (step, (&gradient, &due)) in (1..).zip(case.gradients.iter().zip(&case.parameters)) {
-            let clip = clip(gradient.abs(), case.grad_clip_norm);
+            let clip = clip_coefficient(gradient.abs(), case.grad_clip_norm);
             Adam::new(case.learning_rate).step(step, clip).apply(&mut parameter, &mut first, &mut second, gradient);
             // `1 - 0.999^t` loses up to 3 digits to cancellation (1000 ulps of 1); a step is at most a few rates.
             let budget = 1e4 * f64::EPSILON * f64::from(step as u32) * case.learning_rate + 8.0 * f64::EPSILON;
@@ -154,8 +157,8 @@ fn purpose(name: &str) -> Purpose {
     match name {
         "Acceptance" => Purpose::Acceptance,
         "Exploration" => Purpose::Exploration,
-        "Initial" => Purpose::Initial,
-        "Sample" => Purpose::Sample,
+        "Initial" => Purpose::InitialWeights,
+        "Sample" => Purpose::ReplaySample,
         "TargetNoise" => Purpose::TargetNoise,
         "Dropout" => Purpose::Dropout,
         "World" => Purpose::World,
@@ -246,11 +249,11 @@ impl RewardCase {
         let &Self { maintenance_factor, exploration_bonus, .. } = self;
         Reward {
             kind: match self.form.as_str() {
-                "strict" => Kind::Strict,
-                "hybrid" => Kind::Hybrid { maintenance_factor, exploration_bonus },
-                _ => Kind::Potential,
+                "strict" => RewardForm::Strict,
+                "hybrid" => RewardForm::Hybrid { maintenance_factor, exploration_bonus },
+                _ => RewardForm::Potential,
             },
-            score: if self.score == "combined" { Score::Combined } else { Score::Distance },
+            score: if self.score == "combined" { BeliefScore::Combined } else { BeliefScore::Distance },
             scale: self.scale,
             max: self.max,
             improvement_threshold: self.threshold,

@@ -6,15 +6,15 @@ use nalgebra::{DVector, SVector};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use recsim_core::model::Fixed;
+use recsim_core::model::ExactSum;
 use recsim_core::model::accept::Acceptance;
 use recsim_core::model::belief::{distance, update};
 use recsim_core::model::math::{Real, sigmoid};
-use recsim_core::model::reward::{Kind, Reward, Score, alignment};
-use recsim_core::model::rng::{Key, Luck, Purpose};
-use recsim_core::model::slate::{Best, fill};
-use recsim_core::model::user::{Rules, step};
-use recsim_core::td3::replay::Ring;
+use recsim_core::model::reward::{BeliefScore, Reward, RewardForm, alignment};
+use recsim_core::model::rng::{Key, Purpose, UniformSource};
+use recsim_core::model::slate::{TopK, fill_from_pretrained};
+use recsim_core::model::user::{UserModel, step};
+use recsim_core::td3::replay::ReplayIndex;
 
 /// The relative error of one rounding to `f32`.
 const ULP: f64 = 1.0 / (1 << 24) as f64;
@@ -130,14 +130,14 @@ proptest! {
         let by = 0.5_f32.powi(smaller);
         for (beliefs, target) in [(by, 1.0), (by, by)] {
             let (beliefs, target) = (user.beliefs() * beliefs, user.target() * target);
-            for share in [alignment(&beliefs, &target), Score::Combined.of(&beliefs, &target)] {
+            for share in [alignment(&beliefs, &target), BeliefScore::Combined.of(&beliefs, &target)] {
                 prop_assert!((0.0..=1.0).contains(&share), "{share}: {beliefs} of {target}");
             }
-            let value = f64::from(Score::Distance.of(&beliefs, &target));
+            let value = f64::from(BeliefScore::Distance.of(&beliefs, &target));
             let budget = (target.len() + 4) as f64 * 2.0 * ULP;
             prop_assert!((-budget..=1.0).contains(&value), "{value}: {beliefs} of {target}");
         }
-        let at_target = f64::from(Score::Combined.of(&user.target(), &user.target()));
+        let at_target = f64::from(BeliefScore::Combined.of(&user.target(), &user.target()));
         prop_assert!((1.0 - at_target) <= (user.target.len() + 4) as f64 * 2.0 * ULP);
     }
 
@@ -145,7 +145,7 @@ proptest! {
     /// of K distances, a difference and a product.
     #[test]
     fn potential_rewards_telescope((user, path) in (user(), vec(vec(0.0_f32..=1.0, 9), 1..20))) {
-        let rule = Reward { kind: Kind::Potential, score: Score::Combined, scale: 100.0, max: 1e3, improvement_threshold: 0.0 };
+        let rule = Reward { kind: RewardForm::Potential, score: BeliefScore::Combined, scale: 100.0, max: 1e3, improvement_threshold: 0.0 };
         let target = user.target();
         let (mut now, mut total) = (user.beliefs(), 0.0_f64);
         for place in &path {
@@ -166,16 +166,16 @@ proptest! {
         let gained = (0..target.len()).fold(0.0, |sum, c| sum + (far(&before, c) - far(&after, c)).max(0.0));
         let delta = rule.score.of(&after, &target) - rule.score.of(&before, &target);
         let due = match rule.kind {
-            Kind::Strict if delta < rule.improvement_threshold => 0.0,
-            Kind::Strict => rule.scale * gained,
-            Kind::Hybrid { exploration_bonus, .. } if (0..target.len()).any(|c| far(&after, c) < far(&before, c)) => {
+            RewardForm::Strict if delta < rule.improvement_threshold => 0.0,
+            RewardForm::Strict => rule.scale * gained,
+            RewardForm::Hybrid { exploration_bonus, .. } if (0..target.len()).any(|c| far(&after, c) < far(&before, c)) => {
                 rule.scale * gained + if delta >= rule.improvement_threshold { exploration_bonus } else { 0.0 }
             }
-            Kind::Hybrid { maintenance_factor, .. } if delta > -rule.improvement_threshold => {
+            RewardForm::Hybrid { maintenance_factor, .. } if delta > -rule.improvement_threshold => {
                 maintenance_factor * rule.score.of(&after, &target)
             }
-            Kind::Hybrid { .. } => rule.scale * delta,
-            Kind::Potential => rule.scale * (distance(&before, &target) - distance(&after, &target)),
+            RewardForm::Hybrid { .. } => rule.scale * delta,
+            RewardForm::Potential => rule.scale * (distance(&before, &target) - distance(&after, &target)),
         };
         prop_assert_eq!(rule.of(&before, &after, &target), due.clamp(-rule.max, rule.max));
     }
@@ -215,7 +215,7 @@ proptest! {
             let mut beliefs = user.beliefs();
             let (mut before, mut counts) = (beliefs.clone(), beliefs.clone());
             let mut accepted = vec![false; slate.len()];
-            let mut luck = Key::new(seed, Purpose::Acceptance).with(1);
+            let mut luck = Key::new(seed, Purpose::Acceptance).fold_in(1);
             let worth = step(
                 &rules, &user.target(), &cluster_and_distance, slate, &mut luck, &mut beliefs, &mut before, &mut counts,
                 &mut accepted,
@@ -241,7 +241,7 @@ proptest! {
         let mut due = DVector::zeros(5);
         for (item, taken) in slate.into_iter().zip(accepted) {
             let (cluster, away) = cluster_and_distance(item);
-            prop_assert_eq!(taken, luck.draw(item) < rules.acceptance.probability(user.beliefs[cluster], away));
+            prop_assert_eq!(taken, luck.next_uniform(item) < rules.acceptance.probability(user.beliefs[cluster], away));
             due[cluster] += f32::from(u8::from(taken));
         }
         prop_assert_eq!(bits(&counts), bits(&due));
@@ -260,7 +260,7 @@ proptest! {
         let shown = chosen + shown;
         let mut slate = vec![u32::MAX; shown];
         slate[..chosen].copy_from_slice(&chosen_items[..chosen]);
-        prop_assert_eq!(fill(&mut slate, chosen, &list[..shown]), shown);
+        prop_assert_eq!(fill_from_pretrained(&mut slate, chosen, &list[..shown]), shown);
         prop_assert_eq!(&slate[..chosen], &chosen_items[..chosen]);
         let rest: Vec<_> = list[..shown].iter().filter(|item| !slate[..chosen].contains(item)).take(shown - chosen).collect();
         prop_assert_eq!(slate[chosen..].iter().collect::<Vec<_>>(), rest);
@@ -276,7 +276,7 @@ proptest! {
         room in 1_usize..20,
     ) {
         let (mut items, mut kept) = (vec![0; room], vec![0.0; room]);
-        let mut best = Best::new(&mut items, &mut kept);
+        let mut best = TopK::new(&mut items, &mut kept);
         for (item, &score) in scores.iter().enumerate() {
             best.push(item as u32, score);
         }
@@ -290,11 +290,11 @@ proptest! {
 
     #[test]
     fn a_ring_holds_what_a_queue_would((capacity, pushes) in (1_usize..12, vec(0_usize..30, 0..12))) {
-        let mut ring = Ring::new(capacity);
+        let mut ring = ReplayIndex::new(capacity);
         let (mut places, mut queue) = (vec![None; capacity], VecDeque::new());
         let mut number = 0;
         for count in pushes {
-            for place in ring.push(count).places() {
+            for place in ring.insert(count).offsets() {
                 if let Some(place) = place {
                     places[place] = Some(number);
                 }
@@ -304,9 +304,9 @@ proptest! {
                 }
                 number += 1;
             }
-            prop_assert_eq!(ring.held(), queue.len());
+            prop_assert_eq!(ring.len(), queue.len());
             // What is held are the last ones, and they fill the places that are sampled from.
-            let mut held: Vec<_> = places[..ring.held()].iter().map(|place| place.unwrap()).collect();
+            let mut held: Vec<_> = places[..ring.len()].iter().map(|place| place.unwrap()).collect();
             held.sort_unstable();
             prop_assert_eq!(held, queue.iter().copied().collect::<Vec<_>>());
         }
@@ -314,7 +314,7 @@ proptest! {
 
     #[test]
     fn fixed_sums_do_not_depend_on_their_order(numbers in vec(-2.0..=2.0_f64, 0..100), cut in 0_usize..100) {
-        let sum = |numbers: &[f64]| numbers.iter().copied().map(Fixed::of).sum::<Fixed>();
+        let sum = |numbers: &[f64]| numbers.iter().copied().map(ExactSum::from_f64).sum::<ExactSum>();
         let mut backwards = numbers.clone();
         backwards.reverse();
         prop_assert_eq!(sum(&numbers), sum(&backwards));
@@ -383,14 +383,14 @@ fn user_of(clusters: usize) -> impl Strategy<Value = User> {
 
 fn rule() -> impl Strategy<Value = Reward<f32>> {
     let kind = prop_oneof![
-        Just(Kind::Strict),
-        Just(Kind::Potential),
-        (-2.0_f32..2.0, -2.0_f32..2.0).prop_map(|(maintenance_factor, exploration_bonus)| Kind::Hybrid {
+        Just(RewardForm::Strict),
+        Just(RewardForm::Potential),
+        (-2.0_f32..2.0, -2.0_f32..2.0).prop_map(|(maintenance_factor, exploration_bonus)| RewardForm::Hybrid {
             maintenance_factor,
             exploration_bonus
         }),
     ];
-    let score = prop_oneof![Just(Score::Combined), Just(Score::Distance)];
+    let score = prop_oneof![Just(BeliefScore::Combined), Just(BeliefScore::Distance)];
     let threshold = prop_oneof![Just(0.0_f32), 0.0_f32..0.1];
     (kind, score, 0.0_f32..200.0, 0.1_f32..200.0, threshold).prop_map(
         |(kind, score, scale, max, improvement_threshold)| Reward {
@@ -406,9 +406,9 @@ fn rule() -> impl Strategy<Value = Reward<f32>> {
 fn rule_in_f64(rule: &Reward<f32>) -> Reward<f64> {
     Reward {
         kind: match rule.kind {
-            Kind::Strict => Kind::Strict,
-            Kind::Potential => Kind::Potential,
-            Kind::Hybrid { maintenance_factor, exploration_bonus } => Kind::Hybrid {
+            RewardForm::Strict => RewardForm::Strict,
+            RewardForm::Potential => RewardForm::Potential,
+            RewardForm::Hybrid { maintenance_factor, exploration_bonus } => RewardForm::Hybrid {
                 maintenance_factor: f64::from(maintenance_factor),
                 exploration_bonus: f64::from(exploration_bonus),
             },
@@ -420,9 +420,9 @@ fn rule_in_f64(rule: &Reward<f32>) -> Reward<f64> {
     }
 }
 
-fn rules(reward: Reward<f32>) -> Rules<f32> {
+fn rules(reward: Reward<f32>) -> UserModel<f32> {
     let acceptance = Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 1e4, baseline: 0.1 };
-    Rules { acceptance, belief_increment: 0.01, reward }
+    UserModel { acceptance, belief_increment: 0.01, reward }
 }
 
 /// Every setting that a configuration may hold.

@@ -7,7 +7,7 @@ use recsim_core::model::accept::Acceptance;
 use recsim_core::model::belief::{distance, update};
 use recsim_core::model::Tally;
 use recsim_core::session::metrics::pp1_distance;
-use recsim_core::model::reward::{Kind, Reward, Score};
+use recsim_core::model::reward::{RewardForm, Reward, BeliefScore};
 
 #[derive(Debug, arbitrary::Arbitrary)]
 struct Input {
@@ -33,11 +33,11 @@ fuzz_target!(|input: Input| {
     let acceptance = Acceptance::Belief { max_cluster_distance, sigmoid_scale, baseline };
     let [scale, max, improvement_threshold, maintenance_factor, exploration_bonus] = input.reward;
     let kind = match input.kind % 3 {
-        0 => Kind::Strict,
-        1 => Kind::Potential,
-        _ => Kind::Hybrid { maintenance_factor, exploration_bonus },
+        0 => RewardForm::Strict,
+        1 => RewardForm::Potential,
+        _ => RewardForm::Hybrid { maintenance_factor, exploration_bonus },
     };
-    let score = if input.kind < 128 { Score::Combined } else { Score::Distance };
+    let score = if input.kind < 128 { BeliefScore::Combined } else { BeliefScore::Distance };
     let reward = Reward { kind, score, scale, max, improvement_threshold };
 
     let mut after = before.clone();

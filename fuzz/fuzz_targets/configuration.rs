@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use recsim_core::session::config::{Config, Plan};
-use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, generate, brute_force_lists};
 
-static WORLD: LazyLock<GeneratedWorld> = LazyLock::new(|| {
-    let recipe = Recipe { users: 40, items: 60, clusters: 5, dimensions: 4, list: 40, seed: 0 };
-    generate(&recipe, lists_by_brute_force)
+static WORLD: LazyLock<OwnedWorld> = LazyLock::new(|| {
+    let recipe = SyntheticWorldConfig { users: 40, items: 60, clusters: 5, dimensions: 4, pretrained_len: 40, seed: 0 };
+    generate(&recipe, brute_force_lists)
 });
 
 fuzz_target!(|text: &[u8]| {
@@ -29,21 +29,21 @@ fuzz_target!(|text: &[u8]| {
 });
 
 fn sane(plan: &Plan) {
-    let Plan { environment, learner, schedule, .. } = plan;
-    assert!(environment.chosen >= 1 && environment.chosen <= environment.shown && environment.shown <= 40);
+    let Plan { environment, agent, schedule, .. } = plan;
+    assert!(environment.rl_slots >= 1 && environment.rl_slots <= environment.slate_len && environment.slate_len <= 40);
     assert!(schedule.episodes >= 1 && schedule.rounds >= 1 && schedule.batch_size >= 1);
     assert!((1..=40).contains(&schedule.users) && schedule.train_frequency >= 1);
-    assert!(schedule.warmup_transitions <= learner.replay_capacity as u64 && learner.replay_capacity >= 1);
-    assert!(learner.batch_size >= 1 && learner.policy_freq >= 1);
-    assert_eq!((learner.state(), learner.action()), (9, 4));
+    assert!(schedule.warmup_transitions <= agent.buffer_size as u64 && agent.buffer_size >= 1);
+    assert!(agent.batch_size >= 1 && agent.policy_freq >= 1);
+    assert_eq!((agent.state_dim(), agent.action_dim()), (9, 4));
     let positive = |x: f64| x > 0.0 && (x as f32) > 0.0 && (x as f32).is_finite();
     let finite = |x: f64| (x as f32).is_finite();
-    assert!(positive(learner.max_action) && positive(learner.learning_rate) && positive(learner.grad_clip_norm));
-    assert!(learner.tau > 0.0 && learner.tau <= 1.0 && (0.0..1.0).contains(&learner.dropout));
+    assert!(positive(agent.max_action) && positive(agent.learning_rate) && positive(agent.max_grad_norm));
+    assert!(agent.tau > 0.0 && agent.tau <= 1.0 && (0.0..1.0).contains(&agent.dropout));
     // Noise in the action's own units must be a number too: infinity times a draw of 0 is none.
-    assert!(finite(learner.exploration_noise * learner.max_action), "{learner:?}");
-    assert!(finite(learner.policy_noise * learner.max_action) && finite(learner.noise_clip * learner.max_action));
-    let rules = environment.rules;
+    assert!(finite(agent.exploration_noise * agent.max_action), "{agent:?}");
+    assert!(finite(agent.policy_noise * agent.max_action) && finite(agent.noise_clip * agent.max_action));
+    let rules = environment.user_model;
     assert!((0.0..=1.0).contains(&rules.acceptance.probability(0.5, 1.0)));
     assert!((0.0..=1.0).contains(&rules.belief_increment));
     assert!(rules.reward.max > 0.0 && rules.reward.max.is_finite() && rules.reward.scale.is_finite());

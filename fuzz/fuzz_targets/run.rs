@@ -29,7 +29,7 @@ impl Run {
 /// Two rounds, the last with learning, and a ring that overflows.
 const SETTINGS: &str = "
 training: {episodes: 1, rounds_per_episode: 2, warmup_transitions: 4, train_frequency: 2}
-td3: {hidden: [2], batch_size: 2, gradient_steps: 2, replay_capacity: 7}
+td3: {hidden_sizes: [2], batch_size: 2, gradient_steps: 2, buffer_size: 7}
 recommendation: {rl_list_size: 1, total_recommendations: 2}
 experiment: {backend: reference, threads: 1}
 world: {users: 6, items: 8, clusters: 2, dim: 2}

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use recsim_backend_cpu::best_items;
-use recsim_core::world::lists_by_brute_force;
+use recsim_core::world::brute_force_lists;
 
 #[derive(Debug, arbitrary::Arbitrary)]
 struct Input {
@@ -38,7 +38,7 @@ fuzz_target!(|input: Input| {
     let found = best_items(&catalogue, &actions, dimensions, list, Some(1)).expect("a thread can be had");
     // Scores that are no numbers have no order, but a list still holds different items.
     if catalogue.iter().chain(&actions).all(|x| x.abs() < 1e15) {
-        assert_eq!(found, lists_by_brute_force(&catalogue, &actions, dimensions, list));
+        assert_eq!(found, brute_force_lists(&catalogue, &actions, dimensions, list));
     }
     for list in found.chunks_exact(list) {
         let mut items_found = list.to_vec();

@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use recsim_core::session::config::Config;
 use recsim_core::backend::reference::Reference;
 use recsim_core::session::Session;
-use recsim_core::world::{Parts, Shape, World};
+use recsim_core::world::{WorldArrays, WorldShape, World};
 
 #[derive(Debug, arbitrary::Arbitrary)]
 struct Input {
@@ -21,7 +21,7 @@ struct Input {
 
 fuzz_target!(|input: Input| {
     let [users, items, clusters, dimensions, list] = input.sizes.map(|size| usize::from(size % 9));
-    let shape = Shape { users, items, clusters, dimensions, list };
+    let shape = WorldShape { users, items, clusters, dimensions, pretrained_len: list };
     let length = |rows: usize, columns: usize| if input.fit { rows * columns } else { input.numbers.len() };
     let number = |n: usize| input.numbers.get(n % input.numbers.len().max(1)).copied().unwrap_or(0.5);
     let index = |n: usize| input.indices.get(n % input.indices.len().max(1)).copied().map_or(0, u32::from);
@@ -43,7 +43,7 @@ fuzz_target!(|input: Input| {
             *item = (place % list) as u32;
         }
     }
-    let parts = Parts {
+    let parts = WorldArrays {
         item_embedding: &floats(0, length(items, dimensions)),
         item_cluster: &item_cluster,
         item_distance: &item_distance,
@@ -61,16 +61,16 @@ fuzz_target!(|input: Input| {
 /// A valid world is served for two rounds, with untrained networks.
 fn serve(world: &World<'_>, users: usize) {
     let shape = world.shape();
-    assert!(shape.list <= shape.items, "a list without repeats is no longer than the catalogue");
+    assert!(shape.pretrained_len <= shape.items, "a list without repeats is no longer than the catalogue");
     assert_eq!(world.first_users(users).shape().users, users.clamp(1, shape.users));
     let mut config = Config::default();
-    config.recommendation.total_recommendations = shape.list as u32;
-    config.recommendation.rl_list_size = (shape.list as u32).div_ceil(2);
-    (config.td3.hidden, config.td3.replay_capacity) = (vec![2], 8);
+    config.recommendation.total_recommendations = shape.pretrained_len as u32;
+    config.recommendation.rl_list_size = (shape.pretrained_len as u32).div_ceil(2);
+    (config.td3.hidden_sizes, config.td3.buffer_size) = (vec![2], 8);
     config.training.warmup_transitions = 8;
     let plan = config.plan(world).expect("a valid world takes the smallest plan");
     let mut session = Session::new(Reference::<f32>::default(), world, plan).expect("the reference never fails");
-    session.keep(shape.users);
+    session.record_users(shape.users);
     for _ in 0..2 {
         let report = session.round(&mut || 0.0).expect("a round of a valid world").expect("nobody suspends it");
         assert!((0.0..=1.0).contains(&report.acceptance_rate) && report.mean_distance <= 1.0 + 1e-6);
@@ -80,11 +80,11 @@ fn serve(world: &World<'_>, users: usize) {
         for beliefs in snapshot.belief.chunks_exact(shape.clusters) {
             assert!(beliefs.iter().zip(world.target()).all(|(b, most)| (0.0..=*most).contains(b)));
         }
-        for slate in snapshot.slate.chunks_exact(shape.list) {
+        for slate in snapshot.slate.chunks_exact(shape.pretrained_len) {
             let mut distinct = slate.to_vec();
             distinct.sort_unstable();
             distinct.dedup();
-            assert_eq!(distinct.len(), shape.list);
+            assert_eq!(distinct.len(), shape.pretrained_len);
             assert!(distinct.iter().all(|&item| (item as usize) < shape.items));
         }
     }

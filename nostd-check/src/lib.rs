@@ -9,19 +9,19 @@
 
 use nalgebra::SVector;
 use recsim_core::model::accept::Acceptance;
-use recsim_core::model::reward::{Kind, Reward, Score};
+use recsim_core::model::reward::{RewardForm, Reward, BeliefScore};
 use recsim_core::model::rng::{Key, Purpose};
-use recsim_core::model::user::{Rules, step};
+use recsim_core::model::user::{UserModel, step};
 
 /// One user's step, so that the code is linked and not just named.
 #[unsafe(no_mangle)]
 pub extern "C" fn recsim_step(seed: u64, first_item: u32) -> f32 {
-    let rules = Rules::<f32> {
+    let rules = UserModel::<f32> {
         acceptance: Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 1e4, baseline: 0.1 },
         belief_increment: 0.01,
         reward: Reward {
-            kind: Kind::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 },
-            score: Score::Combined,
+            kind: RewardForm::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 },
+            score: BeliefScore::Combined,
             scale: 100.0,
             max: 100.0,
             improvement_threshold: 0.01,
@@ -30,10 +30,10 @@ pub extern "C" fn recsim_step(seed: u64, first_item: u32) -> f32 {
     let target = SVector::from([0.5, 0.5]);
     let (mut beliefs, mut before, mut counts) = (SVector::zeros(), SVector::zeros(), SVector::zeros());
     let items = |item: u32| (item as usize % 2, 1.0);
-    let mut luck = Key::new(seed, Purpose::Acceptance);
+    let mut uniform_source = Key::new(seed, Purpose::Acceptance);
     let slate = [first_item, first_item.wrapping_add(1)];
     let mut accepted = [false; 2];
-    step(&rules, &target, &items, &slate, &mut luck, &mut beliefs, &mut before, &mut counts, &mut accepted)
+    step(&rules, &target, &items, &slate, &mut uniform_source, &mut beliefs, &mut before, &mut counts, &mut accepted)
 }
 
 #[panic_handler]
@@ -54,8 +54,8 @@ mod with_alloc {
     /// A whole round on the reference backend: the loop needs an allocator, but no `std`.
     #[unsafe(no_mangle)]
     pub extern "C" fn recsim_round(seed: u64) -> bool {
-        let recipe = world::Recipe { users: 2, items: 40, clusters: 2, dimensions: 2, list: 20, seed };
-        let generated = world::generate(&recipe, world::lists_by_brute_force);
+        let recipe = world::SyntheticWorldConfig { users: 2, items: 40, clusters: 2, dimensions: 2, pretrained_len: 20, seed };
+        let generated = world::generate(&recipe, world::brute_force_lists);
         let world = generated.view();
         let Ok(plan) = Config::default().plan(&world) else { return false };
         let Ok(mut session) = Session::new(Reference::<f32>::default(), &world, plan) else { return false };

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use recsim_core::td3::net::{Layer, Layout, NORM_EPSILON, Weights};
+use recsim_core::td3::net::{BATCH_NORM_EPSILON, LayerLayout, MlpLayout, Weights};
 
 use super::factor::{Factor, Rows};
 use crate::gemm::Matrix;
@@ -35,7 +35,7 @@ pub(crate) struct Room {
 }
 
 impl Frozen {
-    pub(crate) fn new(processor: Processor, layout: &Layout, weights: &Weights) -> Self {
+    pub(crate) fn new(processor: Processor, layout: &MlpLayout, weights: &Weights) -> Self {
         let layers = layout.layers().iter().map(|layer| {
             let (matrix, terms) = frozen(layer, weights);
             Factor::new(processor, Matrix::new(&matrix, layer.inputs).transposed(), &terms)
@@ -46,7 +46,7 @@ impl Frozen {
 
 impl Back {
     /// To some of the network's inputs.
-    pub(crate) fn new(processor: Processor, layout: &Layout, weights: &Weights, inputs: &Range<usize>) -> Self {
+    pub(crate) fn new(processor: Processor, layout: &MlpLayout, weights: &Weights, inputs: &Range<usize>) -> Self {
         let layers = layout.layers().iter().enumerate().map(|(depth, layer)| {
             let (matrix, _) = frozen(layer, weights);
             let by = if depth == 0 { inputs.clone() } else { 0..layer.inputs };
@@ -121,14 +121,14 @@ impl Room {
 }
 
 /// A layer's weights, `[outputs, inputs]`, and what is added to their sums: bias and normalisation included.
-fn frozen(layer: &Layer, weights: &Weights) -> (Vec<f32>, Vec<f32>) {
+fn frozen(layer: &LayerLayout, weights: &Weights) -> (Vec<f32>, Vec<f32>) {
     let mut matrix = weights.parameters[layer.weight.clone()].to_vec();
     let mut terms = weights.parameters[layer.bias.clone()].to_vec();
-    if let Some(norm) = &layer.norm {
+    if let Some(norm) = &layer.batch_norm {
         let parameter = |range: &Range<usize>, unit: usize| weights.parameters[range.start + unit];
-        let statistic = |range: &Range<usize>, unit: usize| weights.statistics[range.start + unit];
+        let statistic = |range: &Range<usize>, unit: usize| weights.running_stats[range.start + unit];
         for (unit, (term, row)) in terms.iter_mut().zip(matrix.chunks_exact_mut(layer.inputs)).enumerate() {
-            let deviation = (statistic(&norm.variance, unit) + NORM_EPSILON as f32).sqrt();
+            let deviation = (statistic(&norm.variance, unit) + BATCH_NORM_EPSILON as f32).sqrt();
             let factor = parameter(&norm.scale, unit) / deviation;
             *term = (*term - statistic(&norm.mean, unit)) * factor + parameter(&norm.shift, unit);
             row.iter_mut().for_each(|weight| *weight *= factor);

@@ -1,4 +1,4 @@
-//! The networks: multi-layer perceptrons as [`Layout`](recsim_core::td3::net::Layout) has them.
+//! The networks: multi-layer perceptrons as [`MlpLayout`](recsim_core::td3::net::Layout) has them.
 //!
 //! In training mode tables lie **feature by feature**: `[features, rows of the batch]`. A layer's product then yields whole
 //! features, so that BatchNorm, ReLU and Dropout of a tile of features, and on the way back their weights' gradient, need

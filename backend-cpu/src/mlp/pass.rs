@@ -3,8 +3,8 @@
 use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::model::rng::Key;
-use recsim_core::td3::net::{Layer, Layout, NORM_EPSILON, NORM_MOMENTUM, Weights};
-use recsim_core::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept, soft_update};
+use recsim_core::td3::net::{BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, LayerLayout, MlpLayout, Weights};
+use recsim_core::td3::{Network, UpdateKeys, dropout_scale, dropout_threshold, keep_mask, soft_update};
 
 use super::product::multiply;
 use super::vector::{sum, sum_of, vectorised};
@@ -84,13 +84,13 @@ impl Pass {
     }
 
     /// Room for all tables of a pass with so many rows, forwards and back.
-    pub(crate) fn make_room(&mut self, layout: &Layout, rows: usize) -> Result<(), CpuError> {
+    pub(crate) fn make_room(&mut self, layout: &MlpLayout, rows: usize) -> Result<(), CpuError> {
         const NAME: &str = "activations of an update";
         resize(NAME, &mut self.input, layout.inputs() * rows, 0.0)?;
         self.layers.resize_with(layout.layers().len(), LayerPass::default);
         for (layer, pass) in layout.layers().iter().zip(&mut self.layers) {
             resize(NAME, &mut pass.output, layer.outputs * rows, 0.0)?;
-            if layer.norm.is_some() {
+            if layer.batch_norm.is_some() {
                 resize(NAME, &mut pass.normalised, layer.outputs * rows, 0.0)?;
             }
             for slopes in &mut self.slopes {
@@ -103,7 +103,7 @@ impl Pass {
     /// The output, `[outputs, rows]`, for `input`, `[inputs, rows]`, once there is room.
     pub(crate) fn forward(
         &mut self,
-        layout: &Layout,
+        layout: &MlpLayout,
         weights: &Weights,
         input: &[f32],
         dropout: &Dropout,
@@ -112,13 +112,13 @@ impl Pass {
         self.input.clear();
         self.input.extend_from_slice(input);
         let threshold = dropout_threshold(dropout.share);
-        self.boost = dropout_boost(threshold) as f32;
+        self.boost = dropout_scale(threshold) as f32;
         for (depth, layer) in layout.layers().iter().enumerate() {
             let (before, after) = self.layers.split_at_mut(depth);
             let input = before.last().map_or(&self.input, |layer| &layer.output);
             let fate = (depth + 1 < layout.layers().len()).then(|| Fate {
                 arch: self.processor.arch,
-                key: dropout.keys.dropout_of(dropout.network, depth),
+                key: dropout.keys.dropout_key(dropout.network, depth),
                 threshold,
                 boost: self.boost,
             });
@@ -130,7 +130,7 @@ impl Pass {
     }
 
     /// Adds the loss's gradient by the parameters to `gradient`, given that by the output, `[outputs, rows]`.
-    pub(crate) fn backward(&mut self, layout: &Layout, weights: &Weights, slope: &[f32], gradient: &mut [f32]) {
+    pub(crate) fn backward(&mut self, layout: &MlpLayout, weights: &Weights, slope: &[f32], gradient: &mut [f32]) {
         let Self { processor, alone, rows, boost, input, layers, slopes: [above, below] } = self;
         let (processor, alone, rows) = (*processor, *alone, *rows);
         // They only become larger: what is not needed now is left as it is.
@@ -169,7 +169,7 @@ impl Pass {
                                 if upper.is_some() {
                                     through_gate(slope, &output[feature * rows..][..rows], *boost);
                                 }
-                                *slopes = match &layer.norm {
+                                *slopes = match &layer.batch_norm {
                                     None => Slopes { bias: sum(slope), ..Slopes::default() },
                                     Some(norm) => {
                                         let scale = weights.parameters[norm.scale.start + feature];
@@ -188,10 +188,10 @@ impl Pass {
     }
 
     /// Lets running statistics follow those of the batch.
-    pub(crate) fn track(&self, layout: &Layout, statistics: &mut [f32]) {
-        let momentum = NORM_MOMENTUM as f32;
+    pub(crate) fn track(&self, layout: &MlpLayout, statistics: &mut [f32]) {
+        let momentum = BATCH_NORM_MOMENTUM as f32;
         for (layer, pass) in layout.layers().iter().zip(&self.layers) {
-            let Some(norm) = &layer.norm else { continue };
+            let Some(norm) = &layer.batch_norm else { continue };
             for (feature, batch) in pass.batch.iter().enumerate() {
                 for (range, new) in [(&norm.mean, batch.mean), (&norm.variance, batch.variance)] {
                     let running = &mut statistics[range.start + feature];
@@ -207,7 +207,7 @@ impl LayerPass {
         &mut self,
         processor: Processor,
         wide: usize,
-        layer: &Layer,
+        layer: &LayerLayout,
         weights: &Weights,
         input: Matrix<'_>,
         fate: Option<&Fate>,
@@ -220,7 +220,7 @@ impl LayerPass {
             let weight = &weight[tile * wide * layer.inputs..][..output.len() / rows * layer.inputs];
             multiply(processor, output, Matrix::new(weight, layer.inputs), input, Onto::Replace);
         };
-        let Some(norm) = &layer.norm else {
+        let Some(norm) = &layer.batch_norm else {
             tiles.for_each(|(tile, output)| {
                 product(tile, output);
                 for (output, &bias) in output.chunks_exact_mut(rows).zip(&bias[tile * wide..]) {
@@ -271,7 +271,7 @@ impl Batch {
             *normalised = sum - mean;
         }
         let square = sum_of(normalised, normalised, |a, b| a * b);
-        let inverse = 1.0 / (square / rows + NORM_EPSILON as f32).sqrt();
+        let inverse = 1.0 / (square / rows + BATCH_NORM_EPSILON as f32).sqrt();
         for normalised in normalised {
             *normalised *= inverse;
         }
@@ -290,7 +290,7 @@ struct Fate {
 impl Fate {
     /// `output` is `[features, rows]` from feature `first` on.
     fn befall(&self, output: &mut [f32], first: usize, rows: usize) {
-        let keys: Vec<Key> = (0..rows).map(|row| self.key.with(row as u64)).collect();
+        let keys: Vec<Key> = (0..rows).map(|row| self.key.fold_in(row as u64)).collect();
         let mut fates = vec![0b1111; rows];
         vectorised(
             self.arch,
@@ -299,16 +299,16 @@ impl Fate {
                 for (four, output) in (first / 4..).zip(output.chunks_mut(4 * rows)) {
                     if self.threshold > 0 {
                         for (fates, &key) in fates.iter_mut().zip(&keys) {
-                            *fates = kept(key, four as u64, self.threshold);
+                            *fates = keep_mask(key, four as u64, self.threshold);
                         }
                     }
                     for (unit, output) in output.chunks_exact_mut(rows).enumerate() {
                         for (output, fates) in output.iter_mut().zip(&fates) {
                             // Without a branch: half of all units are below 0, at random. A NaN stays one, so that
                             // the loss shows it.
-                            let kept = u32::from(fates >> unit & 1).wrapping_neg();
+                            let keep_bits = u32::from(fates >> unit & 1).wrapping_neg();
                             let positive = if *output <= 0.0 { 0.0 } else { *output };
-                            *output = positive * f32::from_bits(self.boost.to_bits() & kept);
+                            *output = positive * f32::from_bits(self.boost.to_bits() & keep_bits);
                         }
                     }
                 }
@@ -341,10 +341,10 @@ fn through_norm(slope: &mut [f32], normalised: &[f32], factor: f32) -> Slopes {
     Slopes { bias: 0.0, scale, shift }
 }
 
-fn add_slopes(layer: &Layer, slopes: &[Slopes], gradient: &mut [f32]) {
+fn add_slopes(layer: &LayerLayout, slopes: &[Slopes], gradient: &mut [f32]) {
     for (feature, slopes) in slopes.iter().enumerate() {
         gradient[layer.bias.start + feature] += slopes.bias;
-        if let Some(norm) = &layer.norm {
+        if let Some(norm) = &layer.batch_norm {
             gradient[norm.scale.start + feature] += slopes.scale;
             gradient[norm.shift.start + feature] += slopes.shift;
         }

@@ -188,7 +188,7 @@ mod tests {
 
     /// `[rows, inputs]`, half of it 0, and `[inputs, outputs]`, and terms.
     fn tables(rows: usize, inputs: usize, outputs: usize) -> [Vec<f32>; 3] {
-        let number = |table: u64, n: usize| 2.0 * uniform(Key::new(table, Purpose::World).with(n as u64)) - 1.0;
+        let number = |table: u64, n: usize| 2.0 * uniform(Key::new(table, Purpose::World).fold_in(n as u64)) - 1.0;
         let numbers = |table, count: usize| (0..count).map(|n| number(table, n)).collect::<Vec<f32>>();
         let some = numbers(1, rows * inputs).into_iter().map(|x| if x > 0.0 { x } else { 0.0 }).collect();
         [some, numbers(2, inputs * outputs), numbers(3, outputs)]

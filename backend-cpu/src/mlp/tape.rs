@@ -11,7 +11,7 @@ use dfdx::shapes::HasShape;
 use dfdx::tensor::{NoneTape, OwnedTape, PutTape, SplitTape, Tape as _, Tensor, TensorFromVec, ZerosTensor};
 use pulp::Arch;
 use rayon::prelude::*;
-use recsim_core::td3::net::{Layout, Weights};
+use recsim_core::td3::net::{MlpLayout, Weights};
 
 use super::{Back, Dropout, Frozen, Pass, Room, TILE, vectorised};
 use crate::isa::Processor;
@@ -28,7 +28,7 @@ pub(crate) type Table<T = NoneTape> = Tensor<(usize, usize), f32, Host, T>;
 #[derive(Debug)]
 pub(crate) struct Net {
     processor: Processor,
-    pub(crate) layout: Arc<Layout>,
+    pub(crate) layout: Arc<MlpLayout>,
     weights: Arc<Weights>,
     /// The weights as evaluation takes them, once somebody asks.
     frozen: OnceLock<Frozen>,
@@ -39,13 +39,13 @@ pub(crate) struct Net {
 
 impl Net {
     /// `alone`: whether no other network learns side by side.
-    pub(crate) fn new(processor: Processor, alone: bool, layout: &Layout, weights: &Weights) -> Self {
+    pub(crate) fn new(processor: Processor, alone: bool, layout: &MlpLayout, weights: &Weights) -> Self {
         Self {
             processor,
             layout: Arc::new(layout.clone()),
             weights: Arc::new(weights.clone()),
             frozen: OnceLock::new(),
-            slot: Host::default().zeros_like(&(layout.parameters(),)),
+            slot: Host::default().zeros_like(&(layout.parameter_count(),)),
             pass: Arc::new(Mutex::new(Pass::new(processor, alone))),
         }
     }
@@ -60,7 +60,7 @@ impl Net {
     /// Lets the running statistics follow those of the last pass.
     pub(crate) fn track(&mut self) {
         self.frozen.take();
-        locked(&self.pass).track(&self.layout, &mut Arc::make_mut(&mut self.weights).statistics);
+        locked(&self.pass).track(&self.layout, &mut Arc::make_mut(&mut self.weights).running_stats);
     }
 
     pub(crate) fn weights(&self) -> &Weights {

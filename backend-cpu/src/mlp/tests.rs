@@ -7,8 +7,8 @@ use dfdx::prelude::{
 use dfdx::tensor::PutTape;
 use pulp::Arch;
 use recsim_core::model::rng::{Key, Purpose, uniform};
-use recsim_core::td3::net::{Layer, Layout, NORM_EPSILON, Weights};
-use recsim_core::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept};
+use recsim_core::td3::net::{BATCH_NORM_EPSILON, LayerLayout, MlpLayout, Weights};
+use recsim_core::td3::{Network, UpdateKeys, dropout_scale, dropout_threshold, keep_mask};
 
 use super::{Dropout, Host, Multiplier, Net, record, squash, table, value};
 use crate::InstructionSet;
@@ -20,7 +20,7 @@ type Stock<S> = Tensor<S, f32, Host>;
 fn the_gradient_is_that_of_stock_dfdx_operations() {
     for processor in processors() {
         for (batch_norm, share) in [(true, 0.0), (false, 0.0), (true, 0.3), (false, 0.3)] {
-            let layout = Layout::new("net", 3, vec![7, 6], 2, batch_norm);
+            let layout = MlpLayout::new("net", 3, vec![7, 6], 2, batch_norm);
             let (weights, dropout) = (random_weights(&layout, 1), dropout(share));
             let input = random(2, layout.inputs() * ROWS);
             let goal = table(random(3, layout.outputs() * ROWS), ROWS);
@@ -48,7 +48,7 @@ fn a_step_along_the_gradient_changes_the_loss_by_its_norm() {
             (13, vec![131, 9], true, 0.1),
             (14, vec![20, 130], false, 0.5),
         ] {
-            let layout = Layout::new("net", 4, hidden, 3, batch_norm);
+            let layout = MlpLayout::new("net", 4, hidden, 3, batch_norm);
             let (weights, dropout) = (random_weights(&layout, seed), dropout(share));
             let input = random(seed + 100, layout.inputs() * ROWS);
             let coefficient = random(seed + 200, layout.outputs() * ROWS);
@@ -75,7 +75,7 @@ fn a_step_along_the_gradient_changes_the_loss_by_its_norm() {
 #[test]
 fn no_number_depends_on_how_a_layer_is_shared_out() {
     for processor in processors() {
-        let layout = Layout::new("net", 9, vec![520, 300], 5, true);
+        let layout = MlpLayout::new("net", 9, vec![520, 300], 5, true);
         let (weights, dropout) = (random_weights(&layout, 40), dropout(0.2));
         let input = random(41, layout.inputs() * ROWS);
         let pass = |alone| {
@@ -96,7 +96,7 @@ fn no_number_depends_on_how_a_layer_is_shared_out() {
 fn a_critics_slope_reaches_the_action_through_tanh() {
     for processor in processors() {
         for batch_norm in [false, true] {
-            let layout = Layout::new("critic", 5 + 2, vec![140, 6], 1, batch_norm);
+            let layout = MlpLayout::new("critic", 5 + 2, vec![140, 6], 1, batch_norm);
             let (weights, max_action, rows) = (random_weights(&layout, 20), 1.5, 300);
             let (state, raw) = (random(21, 5 * rows), random(22, 2 * rows));
             let critic = Net::new(processor, true, &layout, &weights);
@@ -129,7 +129,7 @@ fn slope_along(gradient: &[f32], loss: impl Fn(&mut dyn Iterator<Item = f32>) ->
 }
 
 fn by_stock_operations(
-    layout: &Layout,
+    layout: &MlpLayout,
     weights: &Weights,
     input: &[f32],
     goal: &Stock<(usize, usize)>,
@@ -146,13 +146,13 @@ fn by_stock_operations(
         let bias = vector(&layer.bias);
         x = weight.leaky_trace().matmul(x) + bias.leaky_trace().broadcast_like::<_, Axis<1>>(&shape);
         let mut norm_leaves = None;
-        if let Some(norm) = &layer.norm {
+        if let Some(norm) = &layer.batch_norm {
             let (z, tape) = x.split_tape();
             let mean = z.clone().put_tape(tape).mean::<(usize,), Axis<1>>();
             let centred = z.leaky_trace() - mean.broadcast_like::<_, Axis<1>>(&shape);
             let (c, tape) = centred.split_tape();
             let variance = c.clone().put_tape(tape).square().mean::<(usize,), Axis<1>>();
-            let deviation = (variance + NORM_EPSILON as f32).sqrt().broadcast_like::<_, Axis<1>>(&shape);
+            let deviation = (variance + BATCH_NORM_EPSILON as f32).sqrt().broadcast_like::<_, Axis<1>>(&shape);
             let (scale, shift) = (vector(&norm.scale), vector(&norm.shift));
             x = c.leaky_trace() / deviation * scale.leaky_trace().broadcast_like::<_, Axis<1>>(&shape)
                 + shift.leaky_trace().broadcast_like::<_, Axis<1>>(&shape);
@@ -177,13 +177,13 @@ fn by_stock_operations(
 }
 
 /// What Dropout multiplies by, `[outputs, ROWS]`.
-fn mask(layer: &Layer, depth: usize, dropout: &Dropout) -> Vec<f32> {
-    let key = dropout.keys.dropout_of(dropout.network, depth);
+fn mask(layer: &LayerLayout, depth: usize, dropout: &Dropout) -> Vec<f32> {
+    let key = dropout.keys.dropout_key(dropout.network, depth);
     let threshold = dropout_threshold(dropout.share);
     let of = |place: usize| {
         let (feature, row) = (place / ROWS, place % ROWS);
-        let kept = kept(key.with(row as u64), feature as u64 / 4, threshold) >> (feature % 4) & 1 == 1;
-        if kept { dropout_boost(threshold) as f32 } else { 0.0 }
+        let kept = keep_mask(key.fold_in(row as u64), feature as u64 / 4, threshold) >> (feature % 4) & 1 == 1;
+        if kept { dropout_scale(threshold) as f32 } else { 0.0 }
     };
     (0..layer.outputs * ROWS).map(of).collect()
 }
@@ -212,15 +212,15 @@ fn dropout(share: f64) -> Dropout {
 }
 
 /// Initial weights, but scales, shifts and statistics off their 1 and 0.
-fn random_weights(layout: &Layout, seed: u64) -> Weights {
-    let mut weights = layout.initial(Key::new(seed, Purpose::Initial));
-    for norm in layout.layers().iter().filter_map(|layer| layer.norm.as_ref()) {
-        let push = random(seed + 1000, layout.parameters());
+fn random_weights(layout: &MlpLayout, seed: u64) -> Weights {
+    let mut weights = layout.initial_weights(Key::new(seed, Purpose::InitialWeights));
+    for norm in layout.layers().iter().filter_map(|layer| layer.batch_norm.as_ref()) {
+        let push = random(seed + 1000, layout.parameter_count());
         for place in norm.scale.clone().chain(norm.shift.clone()) {
             weights.parameters[place] += 0.5 * push[place];
         }
         for place in norm.mean.clone().chain(norm.variance.clone()) {
-            weights.statistics[place] += 0.5 * push[place];
+            weights.running_stats[place] += 0.5 * push[place];
         }
     }
     weights
@@ -229,7 +229,7 @@ fn random_weights(layout: &Layout, seed: u64) -> Weights {
 /// Uniform in `[-1, 1)`.
 fn random(seed: u64, count: usize) -> Vec<f32> {
     let key = Key::new(seed, Purpose::World);
-    (0..count as u64).map(|n| 2.0 * uniform(key.with(n)) - 1.0).collect()
+    (0..count as u64).map(|n| 2.0 * uniform(key.fold_in(n)) - 1.0).collect()
 }
 
 const ROWS: usize = 37;

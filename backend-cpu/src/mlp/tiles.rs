@@ -133,7 +133,7 @@ mod tests {
 
     /// Numbers of all magnitudes that networks have.
     fn numbers(seed: u64, count: usize) -> Vec<f32> {
-        let draw = |n: usize| uniform(Key::new(seed, Purpose::World).with(n as u64));
+        let draw = |n: usize| uniform(Key::new(seed, Purpose::World).fold_in(n as u64));
         (0..count).map(|n| (2.0 * draw(2 * n) - 1.0) * (10.0 * draw(2 * n + 1) - 8.0).exp2()).collect()
     }
 

@@ -1,7 +1,7 @@
 //! The catalogue as the search reads it.
 
 use pulp::Arch;
-use recsim_core::model::slate::{Best, scattering_stride};
+use recsim_core::model::slate::{TopK, coprime_stride};
 
 use super::in_bytes::InBytes;
 use super::kernel::{PanelWidth, Search};
@@ -46,7 +46,7 @@ impl Catalogue {
         let items = rows.len() / dimensions;
         let panels = items.div_ceil(width);
         let mut storage = Aligned::new(panels * width * dimensions);
-        let stride = scattering_stride(panels);
+        let stride = coprime_stride(panels);
         let (place, none) = (vec![0; panels], Aligned::new(0));
         let mut catalogue =
             Self { arch, items, dimensions, width, panels, stride, storage: none, place, in_bytes: None };
@@ -111,7 +111,7 @@ impl Catalogue {
 const NEAR: usize = 48;
 
 /// Empty lists in the first places of the rows.
-fn lists<'a>(places: &'a mut [u32], stride: usize, scores: &'a mut [f32], list: usize) -> Vec<Best<'a>> {
+fn lists<'a>(places: &'a mut [u32], stride: usize, scores: &'a mut [f32], list: usize) -> Vec<TopK<'a>> {
     let rows = places.chunks_exact_mut(stride).zip(scores.chunks_exact_mut(list));
-    rows.map(|(places, scores)| Best::new(&mut places[..list], scores)).collect()
+    rows.map(|(places, scores)| TopK::new(&mut places[..list], scores)).collect()
 }

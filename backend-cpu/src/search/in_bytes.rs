@@ -1,7 +1,7 @@
 //! When a search is done in bytes, and how.
 
 use pulp::x86::V3;
-use recsim_core::model::slate::Best;
+use recsim_core::model::slate::TopK;
 
 use super::amx::Amx;
 use super::bytes::{Bytes, WORDS};
@@ -54,7 +54,7 @@ impl Way {
         self,
         rough: &Rough,
         queries: &[f32],
-        best: &mut [Best<'_>],
+        best: &mut [TopK<'_>],
         list: usize,
         most: usize,
         part: usize,
@@ -86,7 +86,7 @@ impl InBytes {
 
     /// Enters the items into the `best` of each of `queries` (`[n, D]`), which hold `list` items each and are empty. False if
     /// it does not pay: then they must be made anew.
-    pub(super) fn best(&self, queries: &[f32], best: &mut [Best<'_>], list: usize) -> bool {
+    pub(super) fn best(&self, queries: &[f32], best: &mut [TopK<'_>], list: usize) -> bool {
         let Self { way, rough } = self;
         let (most, part) = (rough.items() / SHARE, PART / rough.width());
         list * FEW <= rough.items() && way.find(rough, queries, best, list, most, part)

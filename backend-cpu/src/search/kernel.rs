@@ -2,7 +2,7 @@
 
 use pulp::bytemuck::cast_slice;
 use pulp::{Simd, WithSimd};
-use recsim_core::model::slate::Best;
+use recsim_core::model::slate::TopK;
 
 use super::Catalogue;
 
@@ -12,7 +12,7 @@ pub(super) struct Search<'a, 'b> {
     /// `[n, D]`
     pub(super) queries: &'a [f32],
     /// `[n]`, empty
-    pub(super) best: &'a mut [Best<'b>],
+    pub(super) best: &'a mut [TopK<'b>],
 }
 
 impl WithSimd for Search<'_, '_> {
@@ -91,7 +91,7 @@ fn scores<S: Simd, const Q: usize, const V: usize>(
 
 /// Enters those of items `first`, `first + 1`... whose scores are not below the bar, and returns where it is then.
 #[inline(never)]
-fn enter(best: &mut Best<'_>, mut bar: f32, first: usize, scores: &[f32]) -> f32 {
+fn enter(best: &mut TopK<'_>, mut bar: f32, first: usize, scores: &[f32]) -> f32 {
     for (item, &score) in (first as u32..).zip(scores) {
         let below = score < bar;
         if !below {

@@ -44,7 +44,7 @@ use crate::{InstructionSet, pool};
 /// For each of `queries` (`[n, D]`) the `list` items (rows of `items`, `[I, D]`) of best
 /// [`score`](recsim_core::model::slate::score), ties to the lower index, best first: `[n, list]`.
 ///
-/// The same as [`lists_by_brute_force`](recsim_core::world::lists_by_brute_force), only faster; on `threads` threads,
+/// The same as [`brute_force_lists`](recsim_core::world::brute_force_lists), only faster; on `threads` threads,
 /// or one for each core.
 ///
 /// ```

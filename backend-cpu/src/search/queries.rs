@@ -1,6 +1,6 @@
 //! Actions in bytes, and what their scores of bytes mean.
 
-use recsim_core::world::error_bound::defined;
+use recsim_core::world::error_bound::reference_error_bound;
 
 use super::bytes::{Bytes, Layout, WORDS};
 use super::eights::{Eight, dot, in_steps, largest, length, lost};
@@ -96,7 +96,7 @@ impl<const Q: usize> Queries<Q> {
         }
         (rounded.step[n], rounded.per_step[n]) = (step, 1.0 / step);
         (rounded.lost[n], rounded.kept[n]) = (lost(action, whole, step), step * length(whole));
-        rounded.defined[n] = defined(rough.dimensions, size, rough.longest, 0);
+        rounded.defined[n] = reference_error_bound(rough.dimensions, size, rough.longest, 0);
         for (scores, centre) in centres.iter_mut().zip(rough.centres()) {
             scores[n] = dot(action, centre);
         }

@@ -13,7 +13,7 @@
 //! Steps are such that no sum of products exceeds what it is kept in, again by Cauchy and Schwarz: an item's whole numbers
 //! are no longer than about the root of that, and an action's no longer than leaves the product below it.
 
-use recsim_core::model::slate::scattering_stride;
+use recsim_core::model::slate::coprime_stride;
 
 use super::bytes::Layout;
 use super::eights::{Eight, eights, in_steps, largest, length, lost};
@@ -86,7 +86,7 @@ impl Rough {
             }
         }
         // Scattered: were later items systematically better, as where a catalogue is sorted, far more would enter.
-        let (count, stride) = (panels.len(), scattering_stride(panels.len()));
+        let (count, stride) = (panels.len(), coprime_stride(panels.len()));
         let mut order: Vec<_> = (0..count).map(|place| panels[place * stride % count]).collect();
         // What is known of a group stays near while its panels are gone through.
         order.chunks_mut((PART / width).max(1)).for_each(|part| part.sort_by_key(|&(group, _)| group));

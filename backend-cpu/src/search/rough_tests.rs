@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use pulp::NullaryFnOnce;
 use pulp::x86::V3;
 use recsim_core::model::rng::{Key, Purpose, index, normal_pair};
-use recsim_core::model::slate::{Best, score};
-use recsim_core::world::error_bound::defined;
-use recsim_core::world::lists_by_brute_force;
+use recsim_core::model::slate::{TopK, score};
+use recsim_core::world::brute_force_lists;
+use recsim_core::world::error_bound::reference_error_bound;
 
 use super::amx::Amx;
 use super::avx2::in_16_bits;
@@ -27,7 +27,7 @@ proptest! {
     fn bytes_find_what_plain_loops_find(tables in tables(), list in 1_usize..30, part in 1_usize..30) {
         let Tables { dimensions, items, queries, .. } = &tables;
         let list = list.min(items.len() / dimensions);
-        let plain = lists_by_brute_force(items, queries, *dimensions, list);
+        let plain = brute_force_lists(items, queries, *dimensions, list);
         for way in ways() {
             let (done, places) = found(way, &tables, list, usize::MAX, part);
             prop_assert!(done);
@@ -82,7 +82,9 @@ fn no_meaning_is_a_unit_too_narrow(rough: &Rough, action: &[f32], queries: &Quer
         let score_step = step * group.step * unit;
         let lost = length(&mut action.iter().zip(&whole).map(|(x, whole)| x - step * whole));
         let kept = step * length(&mut whole.iter().copied());
-        let margin = lost * group.longest + kept * group.lost + defined(rough.dimensions, size, rough.longest, 0);
+        let margin = lost * group.longest
+            + kept * group.lost
+            + reference_error_bound(rough.dimensions, size, rough.longest, 0);
         let centre = rough.centres()[group.cluster].as_flattened().iter().zip(&action).map(|(c, x)| c * x);
         let centre = centre.sum::<f64>();
         // Double precision's own roundings here and there.
@@ -128,7 +130,7 @@ fn reaches_its_margin(layout: Layout, dimensions: usize, items: &[f32], action: 
 #[test]
 fn lengths_that_rounding_makes_too_long_are_shortened() {
     let sign = |item: usize, d: usize| {
-        let normal = normal_pair(Key::new(3, Purpose::World).with(item as u64).with(d as u64))[0];
+        let normal = normal_pair(Key::new(3, Purpose::World).fold_in(item as u64).fold_in(d as u64))[0];
         if d / 2 % 2 == 1 { 0.0 } else { 1.0_f32.copysign(normal) }
     };
     let row = |item: usize| (0..256).map(move |d| sign(item / 2, d) * [1.0, -1.0][item % 2]);
@@ -149,7 +151,7 @@ fn steps_at_the_end_of_single_precision_lose_no_item() {
         let action = (step * 127.0 * 127.0 * 2.0_f64.powi(60)) as f32;
         let items = (0..512).flat_map(|item| {
             let key = Key::new(item, Purpose::World);
-            let normal = move |d: usize| normal_pair(key.with(d as u64))[0];
+            let normal = move |d: usize| normal_pair(key.fold_in(d as u64))[0];
             (0..dimensions).map(move |d| {
                 // One that is all of one sign, as the action is.
                 let sign = if item == 300 { 1.0 } else { 1.0_f32.copysign(normal(d)) };
@@ -166,7 +168,7 @@ fn steps_at_the_end_of_single_precision_lose_no_item() {
 }
 
 fn finds_the_best(tables: &Tables) {
-    let plain = lists_by_brute_force(&tables.items, &tables.queries, tables.dimensions, 1);
+    let plain = brute_force_lists(&tables.items, &tables.queries, tables.dimensions, 1);
     for way in ways() {
         assert!(found(way, tables, 1, usize::MAX, 1024) == (true, plain.clone()), "{way:?}");
     }
@@ -176,15 +178,15 @@ fn finds_the_best(tables: &Tables) {
 #[test]
 fn a_catalogue_of_several_segments_is_searched_to_its_end() {
     let key = Key::new(0, Purpose::World);
-    let numbers = |key: Key, count: u64| (0..count).flat_map(move |n| normal_pair(key.with(n)));
-    let items: Vec<f32> = numbers(key.with(0), 4 * 40_000).collect();
-    let queries: Vec<f32> = numbers(key.with(1), 4 * 13).collect();
+    let numbers = |key: Key, count: u64| (0..count).flat_map(move |n| normal_pair(key.fold_in(n)));
+    let items: Vec<f32> = numbers(key.fold_in(0), 4 * 40_000).collect();
+    let queries: Vec<f32> = numbers(key.fold_in(1), 4 * 13).collect();
     // Sorted, too: the best come last, or first.
     let mut rows: Vec<&[f32]> = items.chunks_exact(8).collect();
     rows.sort_by(|a, b| score(&queries[..8], a).total_cmp(&score(&queries[..8], b)));
     for rows in [items.chunks_exact(8).collect(), rows.clone(), rows.into_iter().rev().collect()] {
         let tables = Tables { dimensions: 8, clusters: 2, items: rows.concat(), queries: queries.clone() };
-        let plain = lists_by_brute_force(&tables.items, &queries, 8, 10);
+        let plain = brute_force_lists(&tables.items, &queries, 8, 10);
         for way in ways() {
             assert!(found(way, &tables, 10, usize::MAX, 1024) == (true, plain.clone()), "{way:?}");
         }
@@ -214,9 +216,9 @@ fn scores_worked_out_together_are_those_that_decide() {
     for dimensions in 1..40 {
         let key = Key::new(dimensions as u64, Purpose::World);
         let numbers =
-            |key: Key| -> Vec<f32> { (0..dimensions as u64).map(|d| normal_pair(key.with(d))[0]).collect() };
-        let action = numbers(key.with(0));
-        let rows: [_; TOGETHER] = std::array::from_fn(|row| numbers(key.with(1 + row as u64)));
+            |key: Key| -> Vec<f32> { (0..dimensions as u64).map(|d| normal_pair(key.fold_in(d))[0]).collect() };
+        let action = numbers(key.fold_in(0));
+        let rows: [_; TOGETHER] = std::array::from_fn(|row| numbers(key.fold_in(1 + row as u64)));
         let (rows, due) = (rows.each_ref().map(|row| &row[..]), rows.each_ref().map(|row| score(&action, row)));
         if let Some(vectors) = V3::try_new() {
             assert_eq!(vectors.vectorize(|| with_avx2(vectors, &action, rows)), due);
@@ -341,7 +343,7 @@ fn found_plainly<B: Bytes, const Q: usize>(bytes: B, tables: &Tables, list: usiz
     let (rough, mut places) = (&tables.rough(B::LAYOUT), vec![u32::MAX; queries.len() / dimensions * list]);
     let mut scores = vec![0.0; places.len()];
     let rows = places.chunks_exact_mut(list).zip(scores.chunks_exact_mut(list));
-    let best = &mut rows.map(|(places, scores)| Best::new(places, scores)).collect::<Vec<_>>();
+    let best = &mut rows.map(|(places, scores)| TopK::new(places, scores)).collect::<Vec<_>>();
     assert!(Scan::<_, Q> { bytes, rough, queries, best, list, most: usize::MAX, part }.call());
     places
 }
@@ -358,7 +360,7 @@ fn found(way: Way, tables: &Tables, list: usize, most: usize, part: usize) -> (b
     let mut places = vec![u32::MAX; queries.len() / dimensions * list];
     let mut scores = vec![0.0; places.len()];
     let rows = places.chunks_exact_mut(list).zip(scores.chunks_exact_mut(list));
-    let best = &mut rows.map(|(places, scores)| Best::new(places, scores)).collect::<Vec<_>>();
+    let best = &mut rows.map(|(places, scores)| TopK::new(places, scores)).collect::<Vec<_>>();
     let done = way.find(rough, queries, best, list, most, part);
     (done, places)
 }
@@ -434,11 +436,12 @@ fn tables() -> impl Strategy<Value = Tables> {
         .prop_map(|(dimensions, items, queries, clusters, seed, kind, size)| {
             let key = Key::new(seed, Purpose::World);
             let normal = |key: Key| normal_pair(key)[0];
-            let row = |key: Key| (0..dimensions as u64).map(move |d| normal(key.with(d)));
+            let row = |key: Key| (0..dimensions as u64).map(move |d| normal(key.fold_in(d)));
             let size = [1.0, 1e-3, 1e15, 1e-20, f32::MIN_POSITIVE][size];
             let mut table: Vec<f32> = Vec::new();
             for item in 0..items as u64 {
-                let (centre, own) = (key.with(1).with(item * item % clusters as u64), key.with(2).with(item));
+                let (centre, own) =
+                    (key.fold_in(1).fold_in(item * item % clusters as u64), key.fold_in(2).fold_in(item));
                 let (spread, centred) = match kind {
                     0 => (1.0, 0.0),
                     1 => (0.1, 1.0),
@@ -452,13 +455,13 @@ fn tables() -> impl Strategy<Value = Tables> {
             }
             let queries = (0..queries as u64).flat_map(|n| {
                 // Now and then an item, or nothing.
-                let item = index(key.with(4).with(n), items as u64) as usize;
+                let item = index(key.fold_in(4).fold_in(n), items as u64) as usize;
                 let of_item = &table[item * dimensions..][..dimensions];
-                let chance = key.with(5).with(n).bits() % 6;
+                let chance = key.fold_in(5).fold_in(n).bits() % 6;
                 let query: Vec<f32> = match chance {
                     0 => vec![0.0; dimensions],
                     1 | 2 => of_item.iter().map(|x| x / size).collect(),
-                    _ => row(key.with(3).with(n)).collect(),
+                    _ => row(key.fold_in(3).fold_in(n)).collect(),
                 };
                 query
             });

@@ -9,7 +9,7 @@ use std::array::from_fn;
 
 use pulp::NullaryFnOnce;
 use pulp::bytemuck::{Zeroable, cast_slice};
-use recsim_core::model::slate::Best;
+use recsim_core::model::slate::TopK;
 
 use super::bytes::Bytes;
 use super::defined::TOGETHER;
@@ -25,7 +25,7 @@ pub(super) struct Scan<'a, 'b, B, const Q: usize> {
     /// `[n, D]`
     pub(super) queries: &'a [f32],
     /// `[n]`, empty
-    pub(super) best: &'a mut [Best<'b>],
+    pub(super) best: &'a mut [TopK<'b>],
     /// Items that each of them holds.
     pub(super) list: usize,
     /// The most items to score in the defined order, of one query on average.
@@ -192,7 +192,7 @@ impl<B: Bytes, const Q: usize> Block<B, Q> {
     /// Scores what has been found for a query in the defined order: first what is best by its score of bytes, and then of
     /// the rest what may still be in the list.
     #[inline(always)]
-    fn decide(&mut self, bytes: B, rough: &Rough, n: usize, action: &[f32], best: &mut Best<'_>) {
+    fn decide(&mut self, bytes: B, rough: &Rough, n: usize, action: &[f32], best: &mut TopK<'_>) {
         let Self { queries, floors, found, .. } = self;
         let (floor, found) = (floors[n], &mut found[n]);
         let mut first = 0;
@@ -254,7 +254,7 @@ fn find<B: Bytes, const Q: usize>(
 
 /// Scores items in the defined order, and enters them.
 #[inline(always)]
-fn enter<B: Bytes>(bytes: B, rough: &Rough, action: &[f32], found: &[Found], best: &mut Best<'_>) {
+fn enter<B: Bytes>(bytes: B, rough: &Rough, action: &[f32], found: &[Found], best: &mut TopK<'_>) {
     for some in found.chunks(TOGETHER) {
         let Some(last) = some.last() else { return };
         let rows = from_fn(|n| rough.row(some.get(n).unwrap_or(last).place as usize));

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use pulp::{Arch, Simd, WithSimd};
 use recsim_core::model::rng::{Key, Purpose, index, normal_pair};
-use recsim_core::model::slate::Best;
-use recsim_core::world::lists_by_brute_force;
+use recsim_core::model::slate::TopK;
+use recsim_core::world::brute_force_lists;
 
 use super::kernel::{Search, search};
 use super::{Catalogue, TILE};
@@ -23,7 +23,7 @@ proptest! {
     ) {
         let (items, queries) = equal_but_for_rounding(dimensions, items, queries, seed);
         let list = list.min(items.len() / dimensions);
-        let plain = lists_by_brute_force(&items, &queries, dimensions, list);
+        let plain = brute_force_lists(&items, &queries, dimensions, list);
         for isa in InstructionSet::available() {
             let arch = isa.arch().expect("it is available");
             let catalogue = Catalogue::new(isa, &items, dimensions, |_| 0);
@@ -43,7 +43,7 @@ fn the_tables_tell_another_order_of_operations() {
     let (items, queries) = equal_but_for_rounding(8, 50, 1, 0);
     let rank = |score: fn(&[f32], &[f32]) -> f32| {
         let (mut places, mut scores) = ([0; 50], [0.0; 50]);
-        let mut best = Best::new(&mut places, &mut scores);
+        let mut best = TopK::new(&mut places, &mut scores);
         items.chunks_exact(8).enumerate().for_each(|(item, row)| best.push(item as u32, score(&queries, row)));
         places
     };
@@ -81,7 +81,7 @@ impl WithSimd for Shaped<'_> {
         let mut places = vec![u32::MAX; queries.len() / dimensions * list];
         let mut scores = vec![0.0; places.len()];
         let rows = places.chunks_exact_mut(list).zip(scores.chunks_exact_mut(list));
-        let mut best: Vec<_> = rows.map(|(places, scores)| Best::new(places, scores)).collect();
+        let mut best: Vec<_> = rows.map(|(places, scores)| TopK::new(places, scores)).collect();
         let all = Search { catalogue, queries, best: &mut best };
         match vectors {
             3 => search::<S, 8, 3>(simd, all),
@@ -96,14 +96,14 @@ impl WithSimd for Shaped<'_> {
 fn equal_but_for_rounding(dimensions: usize, items: usize, queries: usize, seed: u64) -> (Vec<f32>, Vec<f32>) {
     let key = Key::new(seed, Purpose::World);
     let normal = |key: Key| normal_pair(key)[0];
-    let mut row: Vec<f32> = (0..dimensions as u64).map(|d| normal(key.with(0).with(d))).collect();
+    let mut row: Vec<f32> = (0..dimensions as u64).map(|d| normal(key.fold_in(0).fold_in(d))).collect();
     let mut table = Vec::new();
     for item in 0..items as u64 {
         for last in (1..dimensions).rev() {
-            row.swap(last, index(key.with(1).with(item).with(last as u64), last as u64 + 1) as usize);
+            row.swap(last, index(key.fold_in(1).fold_in(item).fold_in(last as u64), last as u64 + 1) as usize);
         }
         table.extend(&row);
     }
-    let query = |n| vec![normal(key.with(2).with(n)); dimensions];
+    let query = |n| vec![normal(key.fold_in(2).fold_in(n)); dimensions];
     (table, (0..queries as u64).flat_map(query).collect())
 }

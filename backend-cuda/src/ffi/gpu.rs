@@ -8,7 +8,7 @@ use cudarc::driver::{
     CudaContext, CudaEvent, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys,
 };
 use cudarc::nvrtc::Ptx;
-use recsim_core::backend::Later;
+use recsim_core::backend::Pending;
 
 use super::cublas::{Cublas, WORKSPACE};
 use super::{Machine, Matrix, Nvrtc, Precision, Product};
@@ -248,7 +248,7 @@ impl Machine for Gpu {
         memory: &Self::Memory,
         first: usize,
         bytes: usize,
-    ) -> Result<Later<Vec<u8>, CudaError>, CudaError> {
+    ) -> Result<Pending<Vec<u8>, CudaError>, CudaError> {
         let failed_here = failed("copying from it");
         // Taken and given back in the order of copies: giving it back must not be recorded with launches.
         let kept = self.copies.alloc_zeros::<u8>(bytes.max(1));
@@ -258,7 +258,7 @@ impl Machine for Gpu {
         self.copies.join(&self.stream).map_err(&failed_here)?;
         self.home.join(&self.stream).map_err(&failed_here)?;
         let home = Arc::clone(&self.home);
-        Ok(Later::new(move || {
+        Ok(Pending::new(move || {
             let mut copy = vec![0; bytes];
             home.memcpy_dtoh(&kept.slice(..bytes), &mut copy).map_err(&failed_here)?;
             home.synchronize().map_err(failed("running a kernel"))?;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use libloading::Library;
-use recsim_core::backend::Later;
+use recsim_core::backend::Pending;
 
 use super::{Machine, Matrix, Product};
 use crate::CudaError;
@@ -134,9 +134,9 @@ impl Machine for Host {
         Ok(())
     }
 
-    fn fetch(&self, memory: &Memory, first: usize, bytes: usize) -> Result<Later<Vec<u8>, CudaError>, CudaError> {
+    fn fetch(&self, memory: &Memory, first: usize, bytes: usize) -> Result<Pending<Vec<u8>, CudaError>, CudaError> {
         self.is_asked();
-        Ok(Later::of(memory.bytes()[first..first + bytes].to_vec()))
+        Ok(Pending::ready(memory.bytes()[first..first + bytes].to_vec()))
     }
 
     fn clear(&self, memory: &mut Memory) -> Result<(), CudaError> {

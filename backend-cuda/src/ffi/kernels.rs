@@ -1,10 +1,10 @@
 //! Every kernel as a function that checks the tables it is given.
 
-use recsim_core::model::Environment;
-use recsim_core::model::slate::scattering_stride;
-use recsim_core::td3::explore::Trial;
-use recsim_core::td3::replay::Span;
-use recsim_core::world::Shape;
+use recsim_core::model::EnvironmentSpec;
+use recsim_core::model::slate::coprime_stride;
+use recsim_core::td3::explore::ItemExploration;
+use recsim_core::td3::replay::InsertSpan;
+use recsim_core::world::WorldShape;
 
 use super::Machine;
 use crate::{CudaError, Replay};
@@ -63,9 +63,9 @@ pub(crate) const WORD: usize = 4;
 pub(crate) const LONG: usize = 8;
 
 impl<'a, M: Machine> Site<'a, M> {
-    pub(crate) fn new(machine: &'a M, shape: &Shape, environment: &Environment) -> Self {
-        let &Shape { users, items, clusters, dimensions, list } = shape;
-        let &Environment { chosen, shown, .. } = environment;
+    pub(crate) fn new(machine: &'a M, shape: &WorldShape, environment: &EnvironmentSpec) -> Self {
+        let &WorldShape { users, items, clusters, dimensions, pretrained_len: list } = shape;
+        let &EnvironmentSpec { rl_slots: chosen, slate_len: shown, .. } = environment;
         Self { machine, clusters, dimensions, items, list, chosen, shown, users }
     }
 
@@ -101,7 +101,7 @@ impl<'a, M: Machine> Site<'a, M> {
         &self,
         module: &M::Module,
         (first, count): (usize, usize),
-        trial: &Trial,
+        trial: &ItemExploration,
         rows: &M::Memory,
         action: &mut M::Memory,
     ) -> Result<(), CudaError> {
@@ -111,7 +111,7 @@ impl<'a, M: Machine> Site<'a, M> {
             &word(first),
             &word(count),
             &trial.key.bits().to_ne_bytes(),
-            &trial.share.to_ne_bytes(),
+            &trial.probability.to_ne_bytes(),
             &trial.max_action.to_ne_bytes(),
             &(self.items as u64).to_ne_bytes(),
             &self.machine.address(rows).to_ne_bytes(),
@@ -170,7 +170,7 @@ impl<'a, M: Machine> Site<'a, M> {
         let action = (self.machine.address(action) + (row * self.dimensions * WORD) as u64).to_ne_bytes();
         let [rows, halves, lists, slate] =
             [rows, halves, lists, slate].map(|memory| self.machine.address(memory).to_ne_bytes());
-        let (count_word, parts_word, stride) = (word(count), word(parts), word(scattering_stride(tiles)));
+        let (count_word, parts_word, stride) = (word(count), word(parts), word(coprime_stride(tiles)));
         let (items, exponent) = (word(self.items), exponent.to_ne_bytes());
         let catalogue = [&rows[..], &halves, &items, &exponent, &longest.to_ne_bytes()].concat();
         let scan: [&[u8]; 6] = [&action, &count_word, &catalogue, &parts_word, &stride, &lists];
@@ -190,7 +190,7 @@ impl<'a, M: Machine> Site<'a, M> {
         (first, count): (usize, usize),
         rules: &[u32; 13],
         tables: &mut Tables<'_, M>,
-        replay: Option<(Span, &mut Replay<M>)>,
+        replay: Option<(InsertSpan, &mut Replay<M>)>,
         round: u64,
     ) -> Result<(), CudaError> {
         let Tables { target, item, pretrained, initial, slate, accepted, .. } = tables;
@@ -229,7 +229,7 @@ impl<'a, M: Machine> Site<'a, M> {
     }
 
     /// A `Span` of `respond.cu`: a ring and where the transitions of `count` users go, if they go anywhere.
-    fn ring(&self, count: usize, replay: Option<(Span, &mut Replay<M>)>) -> Vec<u8> {
+    fn ring(&self, count: usize, replay: Option<(InsertSpan, &mut Replay<M>)>) -> Vec<u8> {
         let Some((span, replay)) = replay else {
             // No ring: everybody is skipped.
             return [0, count as u64, 0, 0, 0, 0, 0, 0].into_iter().flat_map(u64::to_ne_bytes).collect();

@@ -18,7 +18,7 @@ pub use host::Host;
 pub use nvrtc::Nvrtc;
 pub use product::{Matrix, Precision, Product, UnknownPrecision};
 
-use recsim_core::backend::Later;
+use recsim_core::backend::Pending;
 
 use crate::CudaError;
 
@@ -78,7 +78,7 @@ pub trait Machine {
         memory: &Self::Memory,
         first: usize,
         bytes: usize,
-    ) -> Result<Later<Vec<u8>, CudaError>, CudaError>;
+    ) -> Result<Pending<Vec<u8>, CudaError>, CudaError>;
 
     /// Makes a table all zeros.
     fn clear(&self, memory: &mut Self::Memory) -> Result<(), CudaError>;

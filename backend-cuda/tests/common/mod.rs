@@ -7,7 +7,7 @@ use recsim_backend_cuda::{Cuda, Machine};
 use recsim_core::backend::{BackendError, ErrorKind, Inspect, Learn, Simulate};
 use recsim_core::model::rng::{Key, Purpose};
 use recsim_core::session::config::Config;
-use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, brute_force_lists, generate};
 
 /// Says loudly, past what the test harness keeps to itself, that a test did nothing; or fails, if `variable` is set.
 pub(crate) fn skipped(what: &str, variable: &str) {
@@ -18,11 +18,11 @@ pub(crate) fn skipped(what: &str, variable: &str) {
 /// The stage that no snapshot shows, of more users than a block serves.
 pub(crate) fn states_are_beliefs_and_embeddings<M: Machine>(cuda: &mut Cuda<M>) {
     let generated = world();
-    let world = generated.view();
+    let world = generated.view().unwrap();
     let environment = Config::default().plan(&world).expect("the defaults suit").environment;
     let scales = environment.belief_scales(world.target());
-    let on_device = cuda.world(&world, &environment).expect("a world");
-    let mut batch = cuda.batch(&on_device, 3..USERS).expect("a batch");
+    let on_device = cuda.load_world(&world, &environment).expect("a world");
+    let mut batch = cuda.create_batch(&on_device, 3..USERS).expect("a batch");
     for round in 0..2 {
         cuda.observe(&on_device, &mut batch).expect("states");
         let (states, shown) =
@@ -40,17 +40,17 @@ pub(crate) fn states_are_beliefs_and_embeddings<M: Machine>(cuda: &mut Cuda<M>) 
 /// An actor with a weight that is no number makes actions that are none: whoever counts the round is told.
 pub(crate) fn a_spoilt_actor_is_noticed<M: Machine>(cuda: &mut Cuda<M>) {
     let generated = world();
-    let world = generated.view();
+    let world = generated.view().unwrap();
     let plan = Config::default().plan(&world).expect("the defaults suit");
-    let on_device = cuda.world(&world, &plan.environment).expect("a world");
-    let mut state = plan.learner.initial(0);
-    let sound = cuda.agent(&plan.learner, &state).expect("an agent");
+    let on_device = cuda.load_world(&world, &plan.environment).expect("a world");
+    let mut state = plan.agent.initial_agent(0);
+    let sound = cuda.load_agent(&plan.agent, &state).expect("an agent");
     state.networks[0].parameters[5] = f32::NAN;
-    let spoilt = cuda.agent(&plan.learner, &state).expect("an agent");
+    let spoilt = cuda.load_agent(&plan.agent, &state).expect("an agent");
     let noise = Some(Key::new(0, Purpose::Exploration));
     for (exploration, spoils) in [(None, [true, false]), (noise, [true, false]), (noise, [false, true])] {
         let mut batches =
-            [0..USERS - 3, USERS - 3..USERS].map(|users| cuda.batch(&on_device, users).expect("a batch"));
+            [0..USERS - 3, USERS - 3..USERS].map(|users| cuda.create_batch(&on_device, users).expect("a batch"));
         for (batch, spoilt_one) in batches.iter_mut().zip(spoils) {
             cuda.observe(&on_device, batch).expect("states");
             cuda.act(if spoilt_one { &spoilt } else { &sound }, batch, exploration).expect("actions");
@@ -66,7 +66,8 @@ pub(crate) fn a_spoilt_actor_is_noticed<M: Machine>(cuda: &mut Cuda<M>) {
 
 const USERS: usize = 300;
 
-fn world() -> GeneratedWorld {
-    let recipe = Recipe { users: USERS, items: 61, clusters: 3, dimensions: 7, list: 40, seed: 0 };
-    generate(&recipe, lists_by_brute_force)
+fn world() -> OwnedWorld {
+    let recipe =
+        SyntheticWorldConfig { users: USERS, items: 61, clusters: 3, dimensions: 7, pretrained_len: 40, seed: 0 };
+    generate(&recipe, brute_force_lists)
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use recsim_core::backend::Device;
+use recsim_core::backend::Backend;
 use recsim_core::session::Session;
 use recsim_core::session::config::Plan;
 use recsim_core::world::World;
@@ -12,7 +12,7 @@ use recsim_core::world::World;
 use super::report::{Experiment, median, milliseconds, round_to};
 
 /// Runs `run_rounds` rounds, or all if 0 or more than there are.
-pub(super) fn run<B: Device>(
+pub(super) fn run<B: Backend>(
     backend: B,
     world: &World<'_>,
     plan: Plan,

@@ -4,7 +4,7 @@ mod experiment;
 mod report;
 mod stages;
 
-use recsim_core::backend::Device;
+use recsim_core::backend::Backend;
 use recsim_core::session::config::Plan;
 
 use crate::arguments::{Bench, Phase};
@@ -41,7 +41,7 @@ struct Measure<'a> {
 impl Job for Measure<'_> {
     type Output = ();
 
-    fn run<B: Device>(self, backend: B, about: About) -> anyhow::Result<()> {
+    fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<()> {
         let Self { arguments, settings, world } = self;
         let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
@@ -91,18 +91,18 @@ struct Work {
 
 impl Work {
     fn of(plan: &Plan, items: usize) -> Self {
-        let products = |layers: &recsim_core::td3::net::Layout| -> f64 {
+        let products = |layers: &recsim_core::td3::net::MlpLayout| -> f64 {
             layers.layers().iter().map(|layer| (layer.inputs * layer.outputs) as f64).sum()
         };
-        let learner = &plan.learner;
-        let (actor, critic) = (products(&learner.actor), products(&learner.critics[0]));
+        let spec = &plan.agent;
+        let (actor, critic) = (products(&spec.actor), products(&spec.critics[0]));
         let users = plan.schedule.users as f64;
         // A pass backward is two passes forward; through the frozen critic it is one.
-        let policy = (3.0 * actor + 2.0 * critic) / f64::from(learner.policy_freq);
+        let policy = (3.0 * actor + 2.0 * critic) / f64::from(spec.td3.policy_freq);
         Self {
             actor: 2e-9 * users * actor,
-            matching: 2e-9 * users * (learner.action() * items) as f64,
-            update: 2e-9 * learner.batch_size as f64 * (actor + 8.0 * critic + policy),
+            matching: 2e-9 * users * (spec.action_dim() * items) as f64,
+            update: 2e-9 * spec.batch_size() as f64 * (actor + 8.0 * critic + policy),
         }
     }
 }

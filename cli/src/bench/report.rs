@@ -1,7 +1,7 @@
 //! What was measured, a JSON line each or a table.
 
 use recsim_core::session::config::Plan;
-use recsim_core::world::Shape;
+use recsim_core::world::WorldShape;
 use serde::Serialize;
 
 use crate::device::About;
@@ -60,8 +60,8 @@ pub(super) struct Experiment {
 }
 
 impl Setup {
-    pub(super) fn new(device: About, plan: &Plan, world: Shape) -> Self {
-        let layers = plan.learner.actor.layers();
+    pub(super) fn new(device: About, plan: &Plan, world: WorldShape) -> Self {
+        let layers = plan.agent.actor.layers();
         Self {
             phase: "setup",
             peer: "recsim",
@@ -105,7 +105,7 @@ impl Timing {
             min_ms: round_to(self.min_ms / updates, 1e3),
             gflops: Some(round_to(gigaflop / median_ms * 1e3, 1e1)),
             users: None,
-            batch: Some(plan.learner.batch_size),
+            batch: Some(plan.agent.batch_size()),
             replay: Some(replay),
             ..self
         }

@@ -2,37 +2,36 @@
 
 use std::time::Instant;
 
-use recsim_core::backend::Device;
-use recsim_core::model::rng::{Key, Purpose};
+use recsim_core::backend::Backend;
+use recsim_core::backend::round::{RoundKeys, choose_actions, play_round, run_update};
 use recsim_core::session::config::Plan;
 use recsim_core::td3::replay::Transitions;
-use recsim_core::td3::{UpdateKeys, policy_moves};
 use recsim_core::world::World;
 
 use super::report::Timing;
 
 /// What a session holds, open to be driven stage by stage.
-pub(super) struct Stages<B: Device> {
+pub(super) struct Stages<B: Backend> {
     backend: B,
     plan: Plan,
     world: B::World,
     batches: Vec<B::Batch>,
     agent: B::Agent,
     replay: B::Replay,
-    rounds: u64,
+    rounds: u32,
     updates: u64,
     transitions: u64,
 }
 
-impl<B: Device> Stages<B> {
+impl<B: Backend> Stages<B> {
     pub(super) fn new(mut backend: B, world: &World<'_>, plan: Plan) -> Result<Self, B::Error> {
         let served = plan.schedule.users;
-        let on_device = backend.world(&world.first_users(served), &plan.environment)?;
+        let on_device = backend.load_world(&world.first_users(served), &plan.environment)?;
         let size = plan.schedule.batch_size;
         let batches = (0..served).step_by(size).map(|first| first..served.min(first + size));
-        let batches = batches.map(|users| backend.batch(&on_device, users)).collect::<Result<_, _>>()?;
-        let agent = backend.agent(&plan.learner, &plan.learner.initial(plan.seed))?;
-        let replay = backend.replay(&on_device, plan.learner.replay_capacity, &Transitions::default())?;
+        let batches = batches.map(|users| backend.create_batch(&on_device, users)).collect::<Result<_, _>>()?;
+        let agent = backend.load_agent(&plan.agent, &plan.agent.initial_agent(plan.seed))?;
+        let replay = backend.create_replay(&on_device, plan.agent.buffer_size(), &Transitions::default())?;
         Ok(Self { backend, plan, world: on_device, batches, agent, replay, rounds: 0, updates: 0, transitions: 0 })
     }
 
@@ -54,19 +53,13 @@ impl<B: Device> Stages<B> {
         Ok(Timing::new(phase, self.plan.schedule.users, gigaflop, &seconds))
     }
 
-    /// Observe, act, refine and explore.
+    /// Observe, act, re-rank and explore.
     pub(super) fn actor(&mut self) -> Result<(), B::Error> {
-        (0..self.batches.len()).try_for_each(|batch| self.act(batch))
-    }
-
-    fn act(&mut self, batch: usize) -> Result<(), B::Error> {
-        let exploration = self.key(Purpose::Exploration);
-        let trial = self.plan.learner.trial(self.key(Purpose::ExplorationItem));
-        let batch = &mut self.batches[batch];
-        self.backend.observe(&self.world, batch)?;
-        self.backend.act(&self.agent, batch, Some(exploration))?;
-        self.backend.refine(&self.world, &self.agent, batch)?;
-        trial.map_or(Ok(()), |trial| self.backend.explore(&self.world, batch, &trial))
+        let keys = self.keys();
+        for batch in &mut self.batches {
+            choose_actions(&mut self.backend, &self.world, &self.agent, batch, Some(&keys.exploration))?;
+        }
+        Ok(())
     }
 
     /// Fill the slates.
@@ -76,9 +69,9 @@ impl<B: Device> Stages<B> {
 
     /// Respond, transitions written into the ring.
     pub(super) fn step(&mut self) -> Result<(), B::Error> {
-        let luck = self.key(Purpose::Acceptance);
+        let keys = self.keys();
         for batch in &mut self.batches {
-            self.backend.respond(&self.world, batch, luck, Some(&mut self.replay))?;
+            self.backend.respond(&self.world, batch, keys.acceptance, Some(&mut self.replay))?;
         }
         self.rounds += 1;
         self.transitions += self.plan.schedule.users as u64;
@@ -87,12 +80,10 @@ impl<B: Device> Stages<B> {
 
     /// A round as the loop has it, batch by batch and counted, without learning.
     pub(super) fn round(&mut self) -> Result<(), B::Error> {
-        let luck = self.key(Purpose::Acceptance);
-        for n in 0..self.batches.len() {
-            self.act(n)?;
-            let batch = &mut self.batches[n];
-            self.backend.recommend(&self.world, batch)?;
-            self.backend.respond(&self.world, batch, luck, Some(&mut self.replay))?;
+        let keys = self.keys();
+        for batch in &mut self.batches {
+            let replay = &mut self.replay;
+            play_round(&mut self.backend, &self.world, &self.agent, batch, replay, &keys, &mut |_| ())?;
         }
         self.rounds += 1;
         self.transitions += self.plan.schedule.users as u64;
@@ -103,11 +94,8 @@ impl<B: Device> Stages<B> {
     pub(super) fn session(&mut self) -> Result<(), B::Error> {
         for _ in 0..self.plan.schedule.gradient_steps {
             self.updates += 1;
-            let keys = UpdateKeys::new(self.plan.seed, self.updates);
-            self.backend.improve_critics(&self.world, &self.replay, &mut self.agent, &keys)?;
-            if policy_moves(self.updates, self.plan.learner.policy_freq) {
-                self.backend.improve_policy(&mut self.agent, &keys)?;
-            }
+            let number = (self.plan.seed, self.updates, self.plan.agent.td3.policy_freq);
+            run_update(&mut self.backend, &self.world, &self.replay, &mut self.agent, number)?;
         }
         Ok(())
     }
@@ -128,7 +116,7 @@ impl<B: Device> Stages<B> {
 
     /// Transitions that can be learned from.
     pub(super) fn replayed(&self) -> u64 {
-        self.transitions.min(self.plan.learner.replay_capacity as u64)
+        self.transitions.min(self.plan.agent.buffer_size() as u64)
     }
 
     /// The device, all else given back.
@@ -138,10 +126,10 @@ impl<B: Device> Stages<B> {
 
     /// Waits for all that was enqueued.
     fn wait(&mut self) -> Result<(), B::Error> {
-        self.backend.losses(&mut self.agent).map(drop)
+        self.backend.take_losses(&mut self.agent).map(drop)
     }
 
-    fn key(&self, purpose: Purpose) -> Key {
-        Key::new(self.plan.seed, purpose).with(1).with(self.rounds + 1)
+    fn keys(&self) -> RoundKeys {
+        RoundKeys::new(self.plan.seed, 1, self.rounds + 1, &self.plan.agent)
     }
 }

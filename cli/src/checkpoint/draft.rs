@@ -4,9 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use recsim_core::session::checkpoint::{Table, tables};
+use recsim_core::session::checkpoint::{NamedArray, named_arrays};
 use recsim_core::td3::replay::Transitions;
-use recsim_core::td3::{AgentState, Learner};
+use recsim_core::td3::{AgentSpec, AgentState};
 use sha2::{Digest, Sha256};
 
 use super::rows::Row;
@@ -64,7 +64,7 @@ impl Draft {
     pub(super) fn push(&mut self, transitions: &Transitions) -> io::Result<()> {
         self.home.look()?;
         let end = self.parts.last().map_or(0, |last| last.part.end());
-        let first = transitions.brought - transitions.user.len() as u64;
+        let first = transitions.inserted - transitions.user.len() as u64;
         if first > end {
             // What lies between was never asked for: the ring will not hold it.
             self.begin()?;
@@ -83,7 +83,7 @@ impl Draft {
         file.write_all(&bytes)?;
         last.hash.update(&bytes);
         last.part.rows += (bytes.len() / self.row.bytes()) as u64;
-        let gone = transitions.brought.saturating_sub(self.capacity);
+        let gone = transitions.inserted.saturating_sub(self.capacity);
         self.keep(|part| part.end() > gone)
     }
 
@@ -91,7 +91,7 @@ impl Draft {
     pub(super) fn finish(
         &mut self,
         about: &mut About,
-        learner: &Learner,
+        spec: &AgentSpec,
         agent: &AgentState,
         beliefs: &[f32],
         logs: &[File],
@@ -109,9 +109,9 @@ impl Draft {
             sums.0.insert(name.to_owned(), Sha256::new_with_prefix(bytes));
             write_synced(&next.join(name), bytes)
         };
-        write(AGENT, &serialized(&tables(learner, agent))?)?;
+        write(AGENT, &serialized(&named_arrays(spec, agent))?)?;
         let shape = vec![beliefs.len() / self.row.clusters, self.row.clusters];
-        write(USERS, &serialized(&[Table { name: BELIEFS.to_owned(), shape, values: beliefs }])?)?;
+        write(USERS, &serialized(&[NamedArray { name: BELIEFS.to_owned(), shape, values: beliefs }])?)?;
         write(ABOUT, &serde_json::to_vec_pretty(about)?)?;
         write_synced(&next.join(sums::FILE), sums.text().as_bytes())?;
         sync_folder(&next);
@@ -193,7 +193,7 @@ pub(super) struct Finished {
     pub(super) bytes: u64,
 }
 
-fn serialized(tables: &[Table<'_>]) -> io::Result<Vec<u8>> {
+fn serialized(tables: &[NamedArray<'_>]) -> io::Result<Vec<u8>> {
     let views = tables.iter().map(|table| (&*table.name, Tensor(table)));
     safetensors::serialize(views, None).map_err(io::Error::other)
 }

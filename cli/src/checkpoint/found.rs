@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use recsim_core::session::checkpoint::restore;
-use recsim_core::session::state::State;
-use recsim_core::td3::Learner;
+use recsim_core::session::checkpoint::restore_agent;
+use recsim_core::session::state::SessionState;
+use recsim_core::td3::AgentSpec;
 use recsim_core::td3::replay::Transitions;
 use serde::Deserialize;
 
@@ -79,36 +79,36 @@ impl Found {
     }
 
     /// What a session goes on from. It is checked against its own sums, and not yet against the session's plan.
-    pub(crate) fn state(&self, learner: &Learner) -> Result<State, BadInput> {
-        self.try_state(learner).map_err(|problem| {
+    pub(crate) fn state(&self, spec: &AgentSpec) -> Result<SessionState, BadInput> {
+        self.try_state(spec).map_err(|problem| {
             BadInput::new(self.path.display(), problem, "restore it from a copy, or begin the run anew")
         })
     }
 
-    fn try_state(&self, learner: &Learner) -> Result<State, String> {
+    fn try_state(&self, spec: &AgentSpec) -> Result<SessionState, String> {
         let header = &self.about.header;
         let tables = tables::read(&self.path, AGENT)?;
-        let agent = restore(header, learner, |name| tables::find(&tables, name))
+        let agent = restore_agent(header, spec, |name| tables::find(&tables, name))
             .map_err(|error| format!("`{AGENT}`: {error}"))?;
         let beliefs = tables::read(&self.path, USERS)?
             .remove(BELIEFS)
             .ok_or_else(|| format!("`{USERS}` has no `{BELIEFS}`"))?;
-        let clusters = learner.state() - learner.action();
+        let clusters = spec.state_dim() - spec.action_dim();
         if beliefs.0.len() != 2 || beliefs.0[1] != clusters {
             return Err(format!("`{USERS}` holds beliefs of shape {:?}, not [users, {clusters}]", beliefs.0));
         }
         let beliefs = beliefs.1;
-        let transitions = self.transitions(learner)?;
-        Ok(State { progress: header.progress, agent, beliefs, transitions })
+        let transitions = self.transitions(spec)?;
+        Ok(SessionState { progress: header.progress, agent, beliefs, transitions })
     }
 
-    fn transitions(&self, learner: &Learner) -> Result<Transitions, String> {
-        let dimensions = learner.action();
-        let row = Row { clusters: learner.state() - dimensions, dimensions };
+    fn transitions(&self, spec: &AgentSpec) -> Result<Transitions, String> {
+        let dimensions = spec.action_dim();
+        let row = Row { clusters: spec.state_dim() - dimensions, dimensions };
         let brought = self.about.header.progress.transitions;
         // Of the first file some may be in the ring no longer.
-        let gone = brought.saturating_sub(learner.replay_capacity as u64);
-        let mut transitions = Transitions { brought, ..Transitions::default() };
+        let gone = brought.saturating_sub(spec.buffer_size() as u64);
+        let mut transitions = Transitions { inserted: brought, ..Transitions::default() };
         let mut next = gone;
         for Written { part, .. } in &self.parts {
             let name = part.name();
@@ -155,7 +155,7 @@ fn check_logs(run: &Path, about: &About) -> Result<(), String> {
     }
     let mut known = files::open(&run.join(names::ROUNDS)).map(BufReader::new).map_err(|error| error.to_string())?;
     let known = known.by_ref().take(about.logs[0].1.bytes).lines().count() as u64;
-    let done = about.header.progress.done();
+    let done = about.header.progress.reported_rounds();
     if known == done {
         Ok(())
     } else {

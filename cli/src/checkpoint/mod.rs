@@ -23,7 +23,7 @@ pub(crate) use writer::{Closed, Kept, Writer};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use recsim_core::session::checkpoint::Header;
+use recsim_core::session::checkpoint::CheckpointHeader;
 use recsim_core::session::config::Config;
 use recsim_core::world::World;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ pub(crate) struct About {
     pub(crate) config: Config,
     /// [`fingerprint`] of the world.
     pub(crate) world: String,
-    pub(crate) header: Header,
+    pub(crate) header: CheckpointHeader,
     /// The run's files that grow, by their names in its folder.
     pub(crate) logs: Vec<(String, Mark)>,
     replay: Vec<Part>,
@@ -87,7 +87,7 @@ impl Part {
 
 /// The SHA-256 of a world's numbers, in hexadecimal: of its tensors' elements in little-endian order, items first.
 pub(crate) fn fingerprint(world: &World<'_>) -> String {
-    let parts = world.parts();
+    let parts = world.arrays();
     let hash = [parts.item_embedding, parts.item_distance, parts.user_belief, parts.user_embedding, parts.target]
         .into_iter()
         .fold(Sha256::new(), |hash, numbers| update(hash, numbers, f32::to_le_bytes));
@@ -209,14 +209,15 @@ const PIECE: usize = 1 << 14;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use recsim_core::world::{Parts, Recipe, generate, lists_by_brute_force};
+    use recsim_core::world::{SyntheticWorldConfig, WorldArrays, brute_force_lists, generate};
 
     #[test]
     fn any_number_of_a_world_changes_its_fingerprint() {
-        let recipe = Recipe { users: 3, items: 12, clusters: 2, dimensions: 2, list: 4, seed: 0 };
-        let generated = generate(&recipe, lists_by_brute_force);
-        let (world, parts) = (generated.view(), *generated.view().parts());
-        let of = |parts: Parts<'_>| fingerprint(&World::new(world.shape(), parts).unwrap());
+        let recipe =
+            SyntheticWorldConfig { users: 3, items: 12, clusters: 2, dimensions: 2, pretrained_len: 4, seed: 0 };
+        let generated = generate(&recipe, brute_force_lists);
+        let (world, parts) = (generated.view().unwrap(), *generated.view().unwrap().arrays());
+        let of = |parts: WorldArrays<'_>| fingerprint(&World::new(world.shape(), parts).unwrap());
         let moved = |numbers: &[f32], factor: f32| {
             let mut numbers = numbers.to_vec();
             let last = numbers.last_mut().unwrap();
@@ -231,13 +232,13 @@ mod tests {
             numbers
         };
         let all = [
-            of(Parts { item_embedding: &moved(parts.item_embedding, 2.0), ..parts }),
-            of(Parts { item_distance: &moved(parts.item_distance, 2.0), ..parts }),
-            of(Parts { item_cluster: &exchanged(parts.item_cluster), ..parts }),
-            of(Parts { user_belief: &moved(parts.user_belief, 0.5), ..parts }),
-            of(Parts { user_embedding: &moved(parts.user_embedding, 2.0), ..parts }),
-            of(Parts { user_pretrained: &exchanged(parts.user_pretrained), ..parts }),
-            of(Parts { target: &moved(parts.target, 0.99), ..parts }),
+            of(WorldArrays { item_embedding: &moved(parts.item_embedding, 2.0), ..parts }),
+            of(WorldArrays { item_distance: &moved(parts.item_distance, 2.0), ..parts }),
+            of(WorldArrays { item_cluster: &exchanged(parts.item_cluster), ..parts }),
+            of(WorldArrays { user_belief: &moved(parts.user_belief, 0.5), ..parts }),
+            of(WorldArrays { user_embedding: &moved(parts.user_embedding, 2.0), ..parts }),
+            of(WorldArrays { user_pretrained: &exchanged(parts.user_pretrained), ..parts }),
+            of(WorldArrays { target: &moved(parts.target, 0.99), ..parts }),
         ];
         assert_eq!(of(parts), fingerprint(&world));
         assert!(!all.contains(&fingerprint(&world)), "{all:?}");

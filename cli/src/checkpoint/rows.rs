@@ -70,7 +70,7 @@ mod tests {
                 (0..count).map(|_| { next += 1; f32::from_bits(next * 7_919) }).collect()
             };
             let transitions = Transitions {
-                brought: 9,
+                inserted: 9,
                 user: (0..rows as u32).map(|user| user * 70_000).collect(),
                 belief_before: numbers(rows * clusters),
                 belief: numbers(rows * clusters),
@@ -81,7 +81,7 @@ mod tests {
             let bytes = row.encode(&transitions, skipped);
             let left = rows.saturating_sub(skipped);
             prop_assert_eq!(bytes.len(), left * row.bytes());
-            let mut read = Transitions { brought: 9, ..Transitions::default() };
+            let mut read = Transitions { inserted: 9, ..Transitions::default() };
             row.decode(&bytes, &mut read);
             let tail = |values: &[f32], width: usize| values[(rows - left) * width..].to_vec();
             prop_assert_eq!(read.user, &transitions.user[rows - left..]);

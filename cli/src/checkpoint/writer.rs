@@ -9,11 +9,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use recsim_core::backend::{Device, Later};
-use recsim_core::session::checkpoint::Header;
-use recsim_core::session::{Progress, Session};
+use recsim_core::backend::{Backend, Pending};
+use recsim_core::session::checkpoint::CheckpointHeader;
+use recsim_core::session::{RunProgress, Session};
 use recsim_core::td3::replay::Transitions;
-use recsim_core::td3::{AgentState, Learner};
+use recsim_core::td3::{AgentSpec, AgentState};
 use serde::{Deserialize, Serialize};
 
 use super::draft::Draft;
@@ -27,13 +27,13 @@ use crate::files::timestamp;
 /// them; a run that is faster than the disk waits.
 pub(crate) struct Writer {
     subject: Subject,
-    learner: Learner,
+    spec: AgentSpec,
     /// Rounds between checkpoints.
     every: Option<u64>,
     /// Transitions that were handed over, of all that were brought to the ring.
     handed: u64,
     /// The progress that the last checkpoint has.
-    saved: Option<Progress>,
+    saved: Option<RunProgress>,
     jobs: SyncSender<Job>,
     thread: JoinHandle<anyhow::Result<Kept>>,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Kept {
 pub(crate) struct Closed;
 
 enum Job {
-    Rows(Later<Transitions, anyhow::Error>),
+    Rows(Pending<Transitions, anyhow::Error>),
     Save(Box<Save>),
 }
 
@@ -66,35 +66,35 @@ enum Job {
 struct Save {
     subject: Subject,
     wall: Duration,
-    progress: Progress,
-    learner: Learner,
-    agent: Later<AgentState, anyhow::Error>,
-    beliefs: Later<Vec<f32>, anyhow::Error>,
+    progress: RunProgress,
+    spec: AgentSpec,
+    agent: Pending<AgentState, anyhow::Error>,
+    beliefs: Pending<Vec<f32>, anyhow::Error>,
     logs: Vec<(String, Mark, File)>,
 }
 
 impl Writer {
     /// Checkpoints of `session` in its run's folder, every so many rounds, or none but those that are asked for; the first
     /// follows `found`, if the session does.
-    pub(crate) fn begin<B: Device>(
+    pub(crate) fn begin<B: Backend>(
         home: Home,
         subject: Subject,
         every: u32,
         session: &Session<B>,
         found: Option<&Found>,
     ) -> Self {
-        let learner = session.plan().learner.clone();
-        let dimensions = learner.action();
-        let row = Row { clusters: learner.state() - dimensions, dimensions };
+        let spec = session.plan().agent.clone();
+        let dimensions = spec.action_dim();
+        let row = Row { clusters: spec.state_dim() - dimensions, dimensions };
         let (last, parts) =
             found.map_or((None, Vec::new()), |found| (Some(found.path.clone()), found.parts.clone()));
         let saved = found.map(|found| found.about.header.progress);
         let handed = saved.map_or(0, |progress| progress.transitions);
-        let draft = Draft::new(home, row, learner.replay_capacity, last, parts);
+        let draft = Draft::new(home, row, spec.buffer_size(), last, parts);
         let (jobs, due) = sync_channel(WAITING);
         let thread = thread::spawn(move || write(draft, &due));
         let every = (every > 0).then_some(u64::from(every));
-        Self { subject, learner, every, handed, saved, jobs, thread }
+        Self { subject, spec, every, handed, saved, jobs, thread }
     }
 
     /// Whether checkpoints are made without being asked for.
@@ -103,20 +103,20 @@ impl Writer {
     }
 
     /// After every round: hands over what it brought to the ring. Whether a checkpoint is due.
-    pub(crate) fn round<B: Device>(&mut self, session: &mut Session<B>) -> anyhow::Result<bool> {
+    pub(crate) fn round<B: Backend>(&mut self, session: &mut Session<B>) -> anyhow::Result<bool> {
         let Some(every) = self.every else { return Ok(false) };
         let progress = session.progress();
         let left = (every - progress.rounds % every) % every;
         // What the next checkpoint's ring will not hold need not be written.
         let to_come = left.saturating_mul(session.plan().schedule.users as u64);
-        if to_come < self.learner.replay_capacity as u64 {
+        if to_come < self.spec.buffer_size() as u64 {
             self.hand_over(session)?;
         }
-        Ok(left == 0 && progress.suspended.is_none())
+        Ok(left == 0 && progress.paused.is_none())
     }
 
     /// Makes a checkpoint of the session as it is, unless the last one is. `logs` are the run's files that grow.
-    pub(crate) fn save<B: Device>(
+    pub(crate) fn save<B: Backend>(
         &mut self,
         session: &mut Session<B>,
         wall: Duration,
@@ -128,8 +128,8 @@ impl Writer {
         }
         self.hand_over(session)?;
         let (agent, beliefs) = (told(session.agent()?), told(session.beliefs()?));
-        let (subject, learner) = (self.subject.clone(), self.learner.clone());
-        self.send(Job::Save(Box::new(Save { subject, wall, progress, learner, agent, beliefs, logs })))?;
+        let (subject, spec) = (self.subject.clone(), self.spec.clone());
+        self.send(Job::Save(Box::new(Save { subject, wall, progress, spec, agent, beliefs, logs })))?;
         self.saved = Some(progress);
         Ok(())
     }
@@ -140,9 +140,9 @@ impl Writer {
         self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    fn hand_over<B: Device>(&mut self, session: &mut Session<B>) -> anyhow::Result<()> {
+    fn hand_over<B: Backend>(&mut self, session: &mut Session<B>) -> anyhow::Result<()> {
         let brought = session.progress().transitions;
-        let new = (brought - self.handed).min(self.learner.replay_capacity as u64);
+        let new = (brought - self.handed).min(self.spec.buffer_size() as u64);
         if new > 0 {
             self.handed = brought;
             let rows = told(session.transitions(new as usize)?);
@@ -156,8 +156,10 @@ impl Writer {
     }
 }
 
-fn told<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(later: Later<T, E>) -> Later<T, anyhow::Error> {
-    Later::new(|| later.wait().map_err(Into::into))
+fn told<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
+    later: Pending<T, E>,
+) -> Pending<T, anyhow::Error> {
+    Pending::new(|| later.wait().map_err(Into::into))
 }
 
 fn write(mut draft: Draft, due: &Receiver<Job>) -> anyhow::Result<Kept> {
@@ -181,7 +183,7 @@ fn write(mut draft: Draft, due: &Receiver<Job>) -> anyhow::Result<Kept> {
 }
 
 fn finish(draft: &mut Draft, save: Save, kept: &mut Kept) -> anyhow::Result<()> {
-    let Save { subject: Subject { device, config, world }, wall, progress, learner, agent, beliefs, logs } = save;
+    let Save { subject: Subject { device, config, world }, wall, progress, spec, agent, beliefs, logs } = save;
     let (agent, beliefs) = (agent.wait()?, beliefs.wait()?);
     let began = Instant::now();
     let (logs_then, logs): (_, Vec<_>) = logs.into_iter().map(|(name, mark, file)| ((name, mark), file)).unzip();
@@ -194,11 +196,11 @@ fn finish(draft: &mut Draft, save: Save, kept: &mut Kept) -> anyhow::Result<()> 
         device,
         config,
         world,
-        header: Header::new(progress, &agent),
+        header: CheckpointHeader::new(progress, &agent),
         logs: logs_then,
         replay: Vec::new(),
     };
-    let finished = draft.finish(&mut about, &learner, &agent, &beliefs, &logs)?;
+    let finished = draft.finish(&mut about, &spec, &agent, &beliefs, &logs)?;
     kept.written += 1;
     (kept.last, kept.bytes) = (Some(finished.path), finished.bytes);
     kept.seconds = began.elapsed().as_secs_f64();

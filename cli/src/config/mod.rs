@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use recsim_core::session::config::{Config, Invalid};
+use recsim_core::session::config::{Config, InvalidConfig};
 use serde_json::{Map, Value};
 
 use crate::error::BadInput;
@@ -85,7 +85,7 @@ impl Settings {
     }
 
     /// Says where the value that cannot be was given.
-    pub(crate) fn refuse(&self, invalid: &Invalid) -> BadInput {
+    pub(crate) fn refuse(&self, invalid: &InvalidConfig) -> BadInput {
         // Of two values that do not suit each other the wrong one is likelier to be the one that somebody gave.
         let key = match invalid.other {
             Some(other) if !self.given(&invalid.key) && self.given(other) => other,
@@ -95,7 +95,7 @@ impl Settings {
     }
 
     /// The same where the value disagrees with a world in a folder, which may be what is wrong.
-    pub(crate) fn refuse_for_world(&self, invalid: &Invalid) -> BadInput {
+    pub(crate) fn refuse_for_world(&self, invalid: &InvalidConfig) -> BadInput {
         let world = &self.config.world.path;
         let place = match self.origins.get(&invalid.key) {
             Some(origin) => format!("{origin}, with the world in {world}"),

@@ -90,7 +90,7 @@ mod tests {
     fn what_is_printed_parses_back() {
         let mut config = Config::default();
         config.experiment.seed = u64::MAX;
-        config.td3.hidden = vec![7, 9];
+        config.td3.hidden_sizes = vec![7, 9];
         config.td3.learning_rate = 3.3e-7;
         for words in ["auto", "runs/1", "a: b # c", "true", "12", "\"quoted\"", "ünï", "line\nbreak", ""] {
             config.experiment.output = words.into();

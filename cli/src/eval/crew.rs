@@ -3,7 +3,7 @@
 use anyhow::Context;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use recsim_core::backend::Crew;
+use recsim_core::backend::ParallelFor;
 
 /// Some threads.
 pub(super) struct Threads(ThreadPool);
@@ -16,8 +16,8 @@ impl Threads {
     }
 }
 
-impl Crew for Threads {
-    fn rows<T: Send>(&self, table: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+impl ParallelFor for Threads {
+    fn for_each_row<T: Send>(&self, table: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync) {
         if width > 0 {
             let rows = table.par_chunks_exact_mut(width).enumerate();
             self.0.install(|| rows.for_each(|(n, row)| work(n, row)));

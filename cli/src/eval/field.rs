@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use anyhow::Context;
-use recsim_core::backend::Device;
-use recsim_core::eval::policy::{Actor, Aim, Choose, Chosen, Greedy, Policy, Popular, Pretrained, Random};
+use recsim_core::backend::Backend;
+use recsim_core::eval::policy::{
+    Actor, Greedy, ItemSelector, Objective, PerUser, Policy, Popular, Pretrained, Random,
+};
 use recsim_core::eval::{Episode, Evaluator};
-use recsim_core::model::Environment;
+use recsim_core::model::EnvironmentSpec;
 use recsim_core::session::config::Plan;
 use recsim_core::world::World;
 
@@ -15,22 +17,22 @@ use super::names::Name;
 use crate::learned::Learned;
 
 /// Policies on a device.
-pub(super) struct Field<'a, B: Device> {
+pub(super) struct Field<'a, B: Backend> {
     backend: B,
     evaluator: &'a Evaluator<'a>,
     crew: &'a Threads,
     /// By the environments that policies see.
-    worlds: Vec<(Environment, B::World)>,
+    worlds: Vec<(EnvironmentSpec, B::World)>,
     entrants: Vec<Entrant<'a, B>>,
 }
 
 /// A policy, and which world it lives in.
-struct Entrant<'a, B: Device> {
+struct Entrant<'a, B: Backend> {
     policy: Box<dyn Policy<B> + 'a>,
     world: usize,
 }
 
-impl<'a, B: Device + 'a> Field<'a, B> {
+impl<'a, B: Backend + 'a> Field<'a, B> {
     /// Brings worlds and agents to the device. `learned` has the agents of the runs among `names`, in their order.
     pub(super) fn new(
         backend: B,
@@ -47,7 +49,7 @@ impl<'a, B: Device + 'a> Field<'a, B> {
             let entrant = match name.run() {
                 Some(run) => field.actor(run, &learned.next().expect("every run was read"))?,
                 None => Entrant {
-                    policy: Box::new(Chosen { chooser: chooser(name, world, &plan.environment), crew }),
+                    policy: Box::new(PerUser { selector: chooser(name, world, &plan.environment), parallel: crew }),
                     world: field.world(&plan.environment)?,
                 },
             };
@@ -69,34 +71,34 @@ impl<'a, B: Device + 'a> Field<'a, B> {
     }
 
     fn actor(&mut self, run: &Path, learned: &Learned) -> anyhow::Result<Entrant<'a, B>> {
-        let agent = self.backend.agent(&learned.learner, &learned.agent);
+        let agent = self.backend.load_agent(&learned.spec, &learned.agent);
         let agent =
             agent.with_context(|| format!("could not bring the agent of {} to the device", run.display()))?;
         Ok(Entrant { policy: Box::new(Actor::<B> { agent }), world: self.world(&learned.environment)? })
     }
 
     /// The world as this environment has it, brought to the device once.
-    fn world(&mut self, environment: &Environment) -> anyhow::Result<usize> {
+    fn world(&mut self, environment: &EnvironmentSpec) -> anyhow::Result<usize> {
         if let Some(place) = self.worlds.iter().position(|(known, _)| known == environment) {
             return Ok(place);
         }
-        let world = self.backend.world(self.evaluator.world(), environment)?;
+        let world = self.backend.load_world(self.evaluator.world(), environment)?;
         self.worlds.push((*environment, world));
         Ok(self.worlds.len() - 1)
     }
 }
 
 /// Who chooses items under this name.
-fn chooser<'a>(name: &Name, world: &World<'a>, environment: &Environment) -> Box<dyn Choose + Sync + 'a> {
+fn chooser<'a>(name: &Name, world: &World<'a>, environment: &EnvironmentSpec) -> Box<dyn ItemSelector + Sync + 'a> {
     let items = world.shape().items;
-    let &Environment { chosen, shown, .. } = environment;
+    let &EnvironmentSpec { rl_slots: chosen, slate_len: shown, .. } = environment;
     match name {
         Name::Random => Box::new(Random { items, width: chosen }),
         Name::RandomFull => Box::new(Random { items, width: shown }),
         Name::Popular => Box::new(Popular::new(world, chosen)),
-        Name::Greedy => Box::new(Greedy::new(world, environment, chosen, Aim::Near)),
-        Name::GreedyFull => Box::new(Greedy::new(world, environment, shown, Aim::Near)),
-        Name::Anti => Box::new(Greedy::new(world, environment, chosen, Aim::Far)),
+        Name::Greedy => Box::new(Greedy::new(world, environment, chosen, Objective::Nearest)),
+        Name::GreedyFull => Box::new(Greedy::new(world, environment, shown, Objective::Nearest)),
+        Name::Anti => Box::new(Greedy::new(world, environment, chosen, Objective::Farthest)),
         Name::Pretrained | Name::Actor(_) => Box::new(Pretrained),
     }
 }

@@ -8,9 +8,9 @@ mod progress;
 mod report;
 mod tables;
 
-use recsim_core::backend::Device;
+use recsim_core::backend::Backend;
 use recsim_core::eval::resample::Interval;
-use recsim_core::eval::{Episode, Evaluator, Metrics, Study};
+use recsim_core::eval::{Comparison, Episode, Evaluator, PolicyMetrics};
 use recsim_core::session::config::Plan;
 use serde::Serialize;
 
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Eval) -> anyhow::Result<()> {
     let options = Options::of(arguments)?;
     options.device.look()?;
     let world = source::world(&options.settings, options.device.threads(), options.quiet)?;
-    let (evaluation, interrupted) = options.device.run(Comparison { options: &options, world: &world })?;
+    let (evaluation, interrupted) = options.device.run(EvaluationJob { options: &options, world: &world })?;
     if let Some(evaluation) = evaluation {
         tell(&options, &evaluation)?;
     }
@@ -77,7 +77,7 @@ fn tell(options: &Options, evaluation: &Evaluation) -> anyhow::Result<()> {
 struct Row<'a> {
     policy: &'a str,
     #[serde(flatten)]
-    metrics: &'a Metrics<Interval>,
+    metrics: &'a PolicyMetrics<Interval>,
 }
 
 impl<'a> Row<'a> {
@@ -87,16 +87,16 @@ impl<'a> Row<'a> {
 }
 
 /// A comparison whose options are settled, in a world that is there.
-struct Comparison<'a> {
+struct EvaluationJob<'a> {
     options: &'a Options,
     world: &'a WorldFile,
 }
 
-impl Job for Comparison<'_> {
+impl Job for EvaluationJob<'_> {
     /// What came of it if a seed was done, and whether somebody stopped it.
     type Output = (Option<Evaluation>, Option<Interrupted>);
 
-    fn run<B: Device>(self, backend: B, about: About) -> anyhow::Result<Self::Output> {
+    fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<Self::Output> {
         let Self { options, world } = self;
         let settings = &options.settings;
         let view = world.view()?;
@@ -132,7 +132,7 @@ impl Job for Comparison<'_> {
         let place = |name: &Name| options.policies.iter().position(|other| other == name);
         let (random, greedy) = (place(&Name::Random), place(&Name::Greedy));
         let (random, greedy) = random.zip(greedy).expect("the ends of the scale are always tried");
-        let study = Study::new(episodes, random, greedy);
+        let study = Comparison::new(episodes, random, greedy);
         let about =
             Circumstances { about, world, evaluator: &evaluator, plan: &plan, interrupted: interrupted.is_some() };
         Ok((Some(report::of(&study, options, about, &crew)), interrupted))
@@ -149,7 +149,7 @@ struct Circumstances<'a> {
 }
 
 /// Plays every episode, `[policies][seeds]`, or those of the seeds that are done when somebody stops it.
-fn play<'a, B: Device + 'a>(
+fn play<'a, B: Backend + 'a>(
     field: &mut Field<'a, B>,
     options: &Options,
     progress: &mut Progress,

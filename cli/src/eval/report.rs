@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 
-use recsim_core::backend::Crew;
+use recsim_core::backend::ParallelFor;
 use recsim_core::eval::breakdown::Breakdown;
 use recsim_core::eval::reliability::Reliability;
-use recsim_core::eval::resample::{Interval, RESAMPLES, Weights};
-use recsim_core::eval::{Findings, Metrics, Study};
+use recsim_core::eval::resample::{Interval, RESAMPLES, ResampleWeights};
+use recsim_core::eval::{Comparison, Estimates, PolicyMetrics};
 
 use super::crew::Threads;
 use super::options::Options;
@@ -15,21 +15,26 @@ use crate::files::evaluation::{Curves, Evaluation, FORMAT, Pair, Policy, VERSION
 use crate::files::timestamp;
 
 /// The report on a study. `crew` draws the resamples.
-pub(super) fn of(study: &Study, options: &Options, circumstances: Circumstances<'_>, crew: &Threads) -> Evaluation {
+pub(super) fn of(
+    study: &Comparison,
+    options: &Options,
+    circumstances: Circumstances<'_>,
+    crew: &Threads,
+) -> Evaluation {
     let Circumstances { about, world, evaluator, plan, interrupted } = circumstances;
     let (seeds, blocks) = study.size();
     let seed = options.seeds[0];
-    let mut resamples: Vec<Option<Findings>> = vec![None; RESAMPLES];
-    crew.rows(&mut resamples, 1, |n, row| {
-        row[0] = Some(study.findings(&Weights::resampled(seed, n as u64, seeds, blocks)));
+    let mut resamples: Vec<Option<Estimates>> = vec![None; RESAMPLES];
+    crew.for_each_row(&mut resamples, 1, |n, row| {
+        row[0] = Some(study.estimates(&ResampleWeights::resample(seed, n as u64, seeds, blocks)));
     });
     let resamples = resamples.into_iter().flatten().collect();
-    let even = Weights::even(seeds, blocks);
-    let found = Found { all: study.findings(&even), resamples };
+    let even = ResampleWeights::uniform(seeds, blocks);
+    let found = Found { all: study.estimates(&even), resamples };
     let order = ranked(&found.all);
     let clusters = evaluator.world().shape().clusters;
     let name = |policy: usize| options.policies[policy].to_string();
-    let mut config = options.settings.config.settled(plan, &world.shape());
+    let mut config = options.settings.config.resolved(plan, &world.shape());
     about.settle(&mut config, false);
     Evaluation {
         format: FORMAT.to_owned(),
@@ -44,8 +49,8 @@ pub(super) fn of(study: &Study, options: &Options, circumstances: Circumstances<
         seeds: options.seeds[..seeds].to_vec(),
         users: plan.schedule.users,
         rounds: plan.schedule.rounds as usize,
-        chosen: plan.environment.chosen,
-        shown: plan.environment.shown,
+        chosen: plan.environment.rl_slots,
+        shown: plan.environment.slate_len,
         resamples: RESAMPLES,
         blocks,
         initial_distance: study.start(&even),
@@ -58,7 +63,7 @@ pub(super) fn of(study: &Study, options: &Options, circumstances: Circumstances<
 }
 
 /// The policies, the best first: by area, which ranks as the normalised one does where there is one.
-fn ranked(findings: &Findings) -> Vec<usize> {
+fn ranked(findings: &Estimates) -> Vec<usize> {
     let area = |policy: &usize| findings.metrics[*policy].area;
     let mut order: Vec<usize> = (0..findings.metrics.len()).collect();
     order.sort_by(|a, b| area(a).partial_cmp(&area(b)).unwrap_or(Ordering::Equal));
@@ -71,29 +76,32 @@ fn pairs(order: &[usize]) -> impl Iterator<Item = (usize, usize)> {
 
 /// What was found, and what every resample says.
 struct Found {
-    all: Findings,
-    resamples: Vec<Findings>,
+    all: Estimates,
+    resamples: Vec<Estimates>,
 }
 
 impl Found {
-    fn interval(&self, of: impl Fn(&Findings) -> Option<f64>) -> Interval {
+    fn interval(&self, of: impl Fn(&Estimates) -> Option<f64>) -> Interval {
         Interval::of(of(&self.all), self.resamples.iter().map(&of))
     }
 
-    fn metrics(&self, of: impl Fn(&Findings) -> [Option<f64>; Metrics::<()>::COUNT]) -> Metrics<Interval> {
+    fn metrics(
+        &self,
+        of: impl Fn(&Estimates) -> [Option<f64>; PolicyMetrics::<()>::COUNT],
+    ) -> PolicyMetrics<Interval> {
         let mut place = 0;
-        let metrics = Metrics::from_array([(); Metrics::<()>::COUNT].map(|()| {
+        let metrics = PolicyMetrics::from_array([(); PolicyMetrics::<()>::COUNT].map(|()| {
             place += 1;
             self.interval(|findings| of(findings)[place - 1])
         }));
-        let normalised = |findings: &Findings| Metrics::from_array(of(findings)).normalised_area;
+        let normalised = |findings: &Estimates| PolicyMetrics::from_array(of(findings)).normalized_area;
         let resamples = self.resamples.iter().map(normalised);
-        Metrics { normalised_area: Interval::of_known(normalised(&self.all), resamples), ..metrics }
+        PolicyMetrics { normalized_area: Interval::of_known(normalised(&self.all), resamples), ..metrics }
     }
 
-    fn policy(&self, study: &Study, policy: usize, clusters: usize, name: String) -> Policy {
+    fn policy(&self, study: &Comparison, policy: usize, clusters: usize, name: String) -> Policy {
         let rounds = 0..self.all.curves[policy].distance.len();
-        let curve = |of: fn(&recsim_core::eval::Curves<f64>) -> &[f64]| {
+        let curve = |of: fn(&recsim_core::eval::RoundCurves<f64>) -> &[f64]| {
             let interval = |round| self.interval(|findings| Some(of(&findings.curves[policy])[round]));
             rounds.clone().map(interval).collect()
         };
@@ -120,7 +128,7 @@ impl Found {
         }
     }
 
-    fn pair(&self, study: &Study, (a, b): (usize, usize), (first, second): (String, String)) -> Pair {
+    fn pair(&self, study: &Comparison, (a, b): (usize, usize), (first, second): (String, String)) -> Pair {
         let same = |(one, other): (usize, usize)| (one, other) == (a, b) || (one, other) == (b, a);
         let place = study.pairs().position(same).expect("every two policies are a pair");
         let turned = a > b;
@@ -128,12 +136,12 @@ impl Found {
             first,
             second,
             improvement: self.interval(|findings| {
-                let better = findings.improvement[place];
+                let better = findings.probability_of_improvement[place];
                 Some(if turned { 1.0 - better } else { better })
             }),
             difference: self.metrics(|findings| {
                 let [a, b] = [a, b].map(|policy| findings.metrics[policy].into_array());
-                let mut differences = [None; Metrics::<()>::COUNT];
+                let mut differences = [None; PolicyMetrics::<()>::COUNT];
                 for (place, difference) in differences.iter_mut().enumerate() {
                     *difference = a[place].zip(b[place]).map(|(a, b)| a - b);
                 }

@@ -1,6 +1,6 @@
 //! An evaluation for people.
 
-use recsim_core::eval::Metrics;
+use recsim_core::eval::PolicyMetrics;
 use recsim_core::eval::reliability::Reliability;
 use recsim_core::eval::resample::Interval;
 
@@ -31,11 +31,11 @@ fn ranking(evaluation: &Evaluation) -> String {
     let header =
         ["policy", "normalised area", "area", "middle", "last", "to a tenth", "improved", "accepted", "return"];
     let rows = evaluation.policies.iter().map(|policy| {
-        let Metrics { normalised_area, area, area_iqm, distance, rounds_to_tenth, .. } = &policy.metrics;
-        let Metrics { improved_share, total_reward, acceptance, .. } = &policy.metrics;
+        let PolicyMetrics { normalized_area, area, area_iqm, distance, rounds_to_tenth, .. } = &policy.metrics;
+        let PolicyMetrics { improved_share, total_reward, acceptance, .. } = &policy.metrics;
         vec![
             policy.policy.clone(),
-            with_range(normalised_area, 4),
+            with_range(normalized_area, 4),
             with_range(area, 3),
             number(area_iqm.mean, 3),
             number(distance.mean, 4),
@@ -51,7 +51,7 @@ fn ranking(evaluation: &Evaluation) -> String {
 fn slates(evaluation: &Evaluation) -> String {
     let header = ["policy", "items covered", "Gini", "diversity", "entropy", "KL to the target"];
     let rows = evaluation.policies.iter().map(|policy| {
-        let Metrics { item_coverage, gini, diversity, entropy, calibration, .. } = &policy.metrics;
+        let PolicyMetrics { item_coverage, gini, diversity, entropy, calibration, .. } = &policy.metrics;
         vec![
             policy.policy.clone(),
             item_coverage.mean.map_or(String::new(), percent),
@@ -70,7 +70,7 @@ fn pairs(evaluation: &Evaluation) -> String {
         vec![
             pair.first.clone(),
             pair.second.clone(),
-            signed(&pair.difference.normalised_area, 4),
+            signed(&pair.difference.normalized_area, 4),
             signed(&pair.difference.area, 3),
             format!(
                 "{} [{}, {}]",
@@ -122,7 +122,7 @@ pub(super) fn warning(evaluation: &Evaluation) -> Option<String> {
 /// What must be said where areas have no scale.
 pub(super) fn no_scale(evaluation: &Evaluation) -> Option<&'static str> {
     let is_without = |interval: &Interval| interval.mean.is_none() || interval.low.is_none();
-    evaluation.policies.iter().any(|policy| is_without(&policy.metrics.normalised_area)).then_some(
+    evaluation.policies.iter().any(|policy| is_without(&policy.metrics.normalized_area)).then_some(
         "warning: `greedy` is no better than `random` here, or may not be: there is no scale for areas, and normalised ones \
          say little or nothing; policies are ranked by their areas",
     )

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use recsim_core::eval::Metrics;
-use recsim_core::eval::breakdown::{Counts, TENTHS};
+use recsim_core::eval::PolicyMetrics;
+use recsim_core::eval::breakdown::{Counts, DECILES};
 use recsim_core::eval::reliability::Reliability;
 use recsim_core::eval::resample::Interval;
 use recsim_core::session::config::Config;
@@ -70,7 +70,7 @@ pub(crate) struct Policy {
     /// As it was asked for.
     pub(crate) policy: String,
     #[serde(flatten)]
-    pub(crate) metrics: Metrics<Interval>,
+    pub(crate) metrics: PolicyMetrics<Interval>,
     pub(crate) curves: Curves,
     /// Acceptances by their probability, of all seeds.
     pub(crate) reliability: Reliability,
@@ -102,7 +102,7 @@ pub(crate) struct Pair {
     /// ones count half.
     pub(crate) improvement: Interval,
     /// Each metric of the first less that of the second.
-    pub(crate) difference: Metrics<Interval>,
+    pub(crate) difference: PolicyMetrics<Interval>,
 }
 
 impl Evaluation {
@@ -163,7 +163,7 @@ impl Evaluation {
                     policy.reliability.bins.iter().all(|bin| bin.shown < MANY && bin.accepted <= bin.shown),
                 ),
                 ("by_round", table(rounds, clusters, &policy.by_round)),
-                ("by_distance", table(clusters, TENTHS, &policy.by_distance)),
+                ("by_distance", table(clusters, DECILES, &policy.by_distance)),
             ];
             fits.into_iter().find(|(_, fits)| !fits).map(|(key, _)| format!("policies[{n}].{key}"))
         })

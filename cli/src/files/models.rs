@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-use recsim_core::session::checkpoint::{Table, models, tables};
+use recsim_core::session::checkpoint::{NamedArray, model_layouts, named_arrays};
 use recsim_core::session::config::Plan;
 use recsim_core::td3::AgentState;
-use recsim_core::td3::net::Layout;
+use recsim_core::td3::net::MlpLayout;
 use safetensors::{Dtype, SafeTensors, View};
 use serde_json::{Map, Value, json};
 
@@ -21,11 +21,12 @@ use super::tables::{self, Tables};
 
 /// Writes the three networks and their targets into `folder`: none is replaced before all are on the disk.
 pub(crate) fn write(folder: &Path, plan: &Plan, agent: &AgentState) -> anyhow::Result<()> {
-    let learner = &plan.learner;
-    let tables = tables(learner, agent);
+    let spec = &plan.agent;
+    let tables = named_arrays(spec, agent);
     let mut replacements = Vec::new();
-    for (stem, layout) in models(learner) {
-        let of_stem = |table: &&Table<'_>| table.name.split_once('.').is_some_and(|(prefix, _)| prefix == stem);
+    for (stem, layout) in model_layouts(spec) {
+        let of_stem =
+            |table: &&NamedArray<'_>| table.name.split_once('.').is_some_and(|(prefix, _)| prefix == stem);
         let views = tables.iter().filter(of_stem).map(|table| (&*table.name, Tensor(table)));
         let mut about = about(layout, plan);
         about.insert(SEAL.to_owned(), seal::ZEROS.into());
@@ -48,12 +49,12 @@ pub(crate) struct Model {
 
 /// The model in the file `path`, as it was written, of this network and of a run of these settings; or what is wrong, in
 /// words that follow the file's name.
-pub(crate) fn read(path: &Path, layout: &Layout, plan: &Plan) -> Result<Model, String> {
+pub(crate) fn read(path: &Path, layout: &MlpLayout, plan: &Plan) -> Result<Model, String> {
     parse(&super::read(path).map_err(|error| format!("cannot be read: {error}"))?, layout, plan)
 }
 
 /// The same of the file's bytes.
-pub(crate) fn parse(bytes: &[u8], layout: &Layout, plan: &Plan) -> Result<Model, String> {
+pub(crate) fn parse(bytes: &[u8], layout: &MlpLayout, plan: &Plan) -> Result<Model, String> {
     let no_model = |error: &dyn std::fmt::Display| format!("is damaged, or no model: {error}");
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| no_model(&error))?;
     let text = metadata.metadata().as_ref().and_then(|entries| entries.get(ABOUT));
@@ -79,19 +80,19 @@ pub(crate) fn parse(bytes: &[u8], layout: &Layout, plan: &Plan) -> Result<Model,
 }
 
 /// What a reader needs to build the network and to use it.
-fn about(layout: &Layout, plan: &Plan) -> Map<String, Value> {
-    let learner = &plan.learner;
+fn about(layout: &MlpLayout, plan: &Plan) -> Map<String, Value> {
+    let spec = &plan.agent;
     let mut widths = vec![layout.inputs()];
     widths.extend(layout.layers().iter().map(|layer| layer.outputs));
     let about = json!({
         "format_version": FORMAT_VERSION,
         "network": layout.name(),
         "widths": widths,
-        "batch_norm": layout.statistics() > 0,
-        "dropout": learner.dropout,
-        "max_action": learner.max_action,
+        "batch_norm": layout.running_stats_count() > 0,
+        "dropout": spec.td3.dropout,
+        "max_action": spec.max_action,
         // What it sees of a belief.
-        "beliefs": if plan.environment.scale_beliefs { "divided by the target" } else { "as they are" },
+        "beliefs": if plan.environment.normalize_beliefs { "divided by the target" } else { "as they are" },
         // By what its actions find items.
         "similarity": plan.environment.similarity,
     });
@@ -114,7 +115,7 @@ const SEAL_KEY: &str = r#"\"sha256\":\""#;
 const OF_LEARNING: [&str; 2] = ["format_version", "dropout"];
 
 /// A table as safetensors wants it.
-pub(crate) struct Tensor<'a>(pub(crate) &'a Table<'a>);
+pub(crate) struct Tensor<'a>(pub(crate) &'a NamedArray<'a>);
 
 impl View for Tensor<'_> {
     fn dtype(&self) -> Dtype {
@@ -141,26 +142,27 @@ mod tests {
     use super::*;
     use recsim_core::session::checkpoint::restore_model;
     use recsim_core::session::config::Config;
-    use recsim_core::world::{Recipe, generate, lists_by_brute_force};
+    use recsim_core::world::{SyntheticWorldConfig, brute_force_lists, generate};
 
     fn plan(change: impl FnOnce(&mut Config)) -> Plan {
-        let recipe = Recipe { users: 2, items: 6, clusters: 2, dimensions: 2, list: 4, seed: 0 };
+        let recipe =
+            SyntheticWorldConfig { users: 2, items: 6, clusters: 2, dimensions: 2, pretrained_len: 4, seed: 0 };
         let mut config = Config::default();
-        config.td3.hidden = vec![2];
+        config.td3.hidden_sizes = vec![2];
         (config.recommendation.total_recommendations, config.recommendation.rl_list_size) = (4, 2);
         change(&mut config);
-        config.plan(&generate(&recipe, lists_by_brute_force).view()).unwrap()
+        config.plan(&generate(&recipe, brute_force_lists).view().unwrap()).unwrap()
     }
 
     /// A run's actor as it is written.
     fn actor(plan: &Plan) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), plan, &plan.learner.initial(3)).unwrap();
+        write(folder.path(), plan, &plan.agent.initial_agent(3)).unwrap();
         fs::read(folder.path().join("actor.safetensors")).unwrap()
     }
 
     fn read(bytes: &[u8], plan: &Plan) -> Result<Model, String> {
-        parse(bytes, &plan.learner.actor, plan)
+        parse(bytes, &plan.agent.actor, plan)
     }
 
     #[test]
@@ -169,7 +171,7 @@ mod tests {
         let whole = actor(&plan);
         let model = read(&whole, &plan).unwrap_or_else(|problem| panic!("{problem}"));
         let find = |name: &str| tables::find(&model.tables, name);
-        assert_eq!(restore_model(&plan.learner.actor, find).unwrap(), plan.learner.initial(3).networks[0]);
+        assert_eq!(restore_model(&plan.agent.actor, find).unwrap(), plan.agent.initial_agent(3).networks[0]);
         assert!(model.is_sealed);
         for bit in 0..8 * whole.len() {
             let mut changed = whole.clone();
@@ -202,8 +204,10 @@ mod tests {
             problem(|config| config.environment.max_action = 2.0),
             "has `max_action` 1.0, where the run's settings ask for 2.0"
         );
-        assert!(problem(|config| config.td3.scale_beliefs = !config.td3.scale_beliefs).contains("`beliefs`"));
-        assert!(problem(|config| config.td3.hidden = vec![3]).contains("`widths`"));
+        assert!(
+            problem(|config| config.td3.normalize_beliefs = !config.td3.normalize_beliefs).contains("`beliefs`")
+        );
+        assert!(problem(|config| config.td3.hidden_sizes = vec![3]).contains("`widths`"));
         let dot = |config: &mut Config| {
             config.recommendation.similarity_metric = recsim_core::model::slate::Similarity::Dot;
         };

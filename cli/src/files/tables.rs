@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use recsim_core::session::checkpoint::Table;
+use recsim_core::session::checkpoint::NamedArray;
 use safetensors::{Dtype, SafeTensors};
 
 /// Shapes and numbers by name.
@@ -30,7 +30,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Tables, String> {
 }
 
 /// The table of this name, as a checkpoint wants it.
-pub(crate) fn find<'a>(tables: &'a Tables, name: &str) -> Option<Table<'a>> {
+pub(crate) fn find<'a>(tables: &'a Tables, name: &str) -> Option<NamedArray<'a>> {
     let (shape, values) = tables.get(name)?;
-    Some(Table { name: name.to_owned(), shape: shape.clone(), values })
+    Some(NamedArray { name: name.to_owned(), shape: shape.clone(), values })
 }

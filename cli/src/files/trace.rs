@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use recsim_core::backend::Snapshot;
+use recsim_core::backend::RoundSnapshot;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
@@ -35,7 +35,7 @@ struct Column {
 }
 
 /// The first that many elements of a batch's tensor, as they stand in the file.
-type Bytes = fn(&Snapshot, usize) -> Vec<u8>;
+type Bytes = fn(&RoundSnapshot, usize) -> Vec<u8>;
 
 impl Trace {
     /// A trace of the first `users` users to be written to `path`, for actions of `dimensions`, slates of `shown` items and
@@ -76,7 +76,7 @@ impl Trace {
     }
 
     /// Adds a round, from the batches of the traced users in their order.
-    pub(crate) fn round(&mut self, snapshots: &[Snapshot]) -> anyhow::Result<()> {
+    pub(crate) fn round(&mut self, snapshots: &[RoundSnapshot]) -> anyhow::Result<()> {
         let mut left = self.users;
         for batch in snapshots {
             let count = batch.users.len().min(left);

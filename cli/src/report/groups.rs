@@ -97,7 +97,7 @@ const OF_NO_MATTER: [&str; 6] = [
     "experiment.seed",
     "experiment.backend",
     "experiment.threads",
-    "experiment.isa",
+    "experiment.instruction_set",
     "experiment.checkpoint_every",
     "experiment.output",
 ];

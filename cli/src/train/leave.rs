@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use recsim_core::backend::Device;
+use recsim_core::backend::Backend;
 use recsim_core::session::Session;
-use recsim_core::session::metrics::{Course, EpisodeReport, RoundReport};
+use recsim_core::session::metrics::{EpisodeReport, RoundReport, TrainingMonitor};
 use serde::Serialize;
 
 use super::logs::Logs;
@@ -54,7 +54,7 @@ pub(super) struct Users<'a> {
 
 impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     /// Makes the folder, or takes up the one there is, and writes what is known: the configuration first.
-    pub(super) fn begin<B: Device>(
+    pub(super) fn begin<B: Backend>(
         options: &'a Options,
         mut run: Run,
         subject: Subject,
@@ -64,7 +64,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         background: Background<'scope, 'a>,
     ) -> anyhow::Result<Self> {
         let folder = &*options.output;
-        let (shown, dimensions) = (session.plan().environment.shown, session.plan().learner.action());
+        let (shown, dimensions) = (session.plan().environment.slate_len, session.plan().agent.action_dim());
         let trace = trace.map(|(path, traced)| {
             let above = atomic::folder_of(&path);
             fs::create_dir_all(above).with_context(|| format!("could not make {}", above.display()))?;
@@ -80,7 +80,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
         let every = subject.config.experiment.checkpoint_every.or(session.plan().schedule.rounds);
         let config = config::plain(&subject.config);
         if let Some(resumed) = found {
-            let (rounds, changes) = (session.progress().done(), resumed.changes.clone());
+            let (rounds, changes) = (session.progress().reported_rounds(), resumed.changes.clone());
             let again = Resumption { at: timestamp(), rounds, device: run.device.clone(), changes };
             run = Run { episodes: run.episodes, ..Summary::run_of(folder)?.unwrap_or(run) };
             run.resumed.push(again);
@@ -112,7 +112,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
             background,
             checkpoints,
             resumed: found.is_some(),
-            is_served: session.progress().suspended.is_none(),
+            is_served: session.progress().paused.is_none(),
             began: Instant::now(),
             before: found.map_or(Duration::ZERO, Found::wall),
             home,
@@ -132,14 +132,14 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     }
 
     /// What the episodes showed that the run had done before it was gone on with.
-    pub(super) fn course(&self) -> anyhow::Result<Course> {
-        let mut course = Course::default();
+    pub(super) fn course(&self) -> anyhow::Result<TrainingMonitor> {
+        let mut course = TrainingMonitor::default();
         lines::each(&self.folder.join(names::EPISODES), |episode| course.push(&episode))?;
         Ok(course)
     }
 
     /// After every round, with the episode if it was its last.
-    pub(super) fn round<B: Device>(
+    pub(super) fn round<B: Backend>(
         &mut self,
         report: &RoundReport,
         episode: Option<&EpisodeReport>,
@@ -147,7 +147,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     ) -> anyhow::Result<()> {
         self.background.look()?;
         self.home.look()?;
-        self.logs.round(session.progress().done(), report)?;
+        self.logs.round(session.progress().reported_rounds(), report)?;
         match &mut self.trace {
             Some(trace) if self.is_served => trace.round(session.snapshots())?,
             _ => self.is_served = true,
@@ -160,7 +160,7 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     }
 
     /// After every episode and on interruption: beliefs and models as they are now, written while the run goes on.
-    pub(super) fn save<B: Device>(&mut self, episode: u32, session: &mut Session<B>) -> anyhow::Result<()> {
+    pub(super) fn save<B: Backend>(&mut self, episode: u32, session: &mut Session<B>) -> anyhow::Result<()> {
         let (folder, users, home) = (self.folder, self.users, self.home.clone());
         let (now, agent) = (session.beliefs()?, session.agent()?);
         let plan = session.plan().clone();
@@ -173,13 +173,13 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
     }
 
     /// Makes a checkpoint of the session as it is.
-    pub(super) fn checkpoint<B: Device>(&mut self, session: &mut Session<B>) -> anyhow::Result<()> {
+    pub(super) fn checkpoint<B: Backend>(&mut self, session: &mut Session<B>) -> anyhow::Result<()> {
         let (marks, wall) = (self.logs.marks(self.folder)?, self.wall());
         self.checkpoints.save(session, wall, marks)
     }
 
     /// When the last round is done: a checkpoint, unless none are wanted and none is there, or the last one is it.
-    pub(super) fn conclude<B: Device>(&mut self, session: &mut Session<B>) -> anyhow::Result<()> {
+    pub(super) fn conclude<B: Backend>(&mut self, session: &mut Session<B>) -> anyhow::Result<()> {
         // An older one would make a finished run one that can be gone on with from there.
         let wanted = self.checkpoints.are_wanted() || self.resumed;
         if wanted { self.checkpoint(session) } else { Ok(()) }

@@ -9,9 +9,9 @@ mod summary;
 
 use std::time::Instant;
 
-use recsim_core::backend::Device;
+use recsim_core::backend::Backend;
 use recsim_core::session::metrics::EpisodeReport;
-use recsim_core::session::{Session, Watcher};
+use recsim_core::session::{RoundObserver, Session};
 
 use crate::arguments::{Show, Train};
 use crate::checkpoint::{self, Subject};
@@ -65,14 +65,14 @@ struct Experiment<'a> {
 impl Job for Experiment<'_> {
     type Output = ();
 
-    fn run<B: Device>(self, backend: B, about: About) -> anyhow::Result<()> {
+    fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<()> {
         let Self { options, world } = self;
         let settings = &options.settings;
         let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
         let trace = options.trace(plan.schedule.users)?;
         let quiet = options.quiet;
-        let mut config = settings.config.settled(&plan, &view.shape());
+        let mut config = settings.config.resolved(&plan, &view.shape());
         about.settle(&mut config, matches!(options.start, Start::Resumed(_)));
         let subject = Subject { device: about.clone(), config, world: checkpoint::fingerprint(&view) };
         let interrupt = Interrupt::listen(move || {
@@ -86,12 +86,12 @@ impl Job for Experiment<'_> {
             Start::Resumed(resumed) => resumed.session(backend, &view, plan, &subject, quiet)?,
             _ => Session::new(backend, &view, plan)?,
         };
-        session.keep(trace.as_ref().map_or(0, |&(_, traced)| traced));
+        session.record_users(trace.as_ref().map_or(0, |&(_, traced)| traced));
         let target = view.target().to_vec();
         // The device has the world now, and of millions of users one is enough.
         let ids = world.into_user_ids();
         let users = Users { ids: &ids, target: &target };
-        let mut progress = Progress::new(session.plan().schedule, session.progress().done(), quiet);
+        let mut progress = Progress::new(session.plan().schedule, session.progress().reported_rounds(), quiet);
         let interrupted = std::thread::scope(|scope| {
             let background = Background::new(scope);
             let mut leavings = Leavings::begin(options, run, subject, trace, users, &session, background)?;
@@ -105,8 +105,10 @@ impl Job for Experiment<'_> {
         let Some(interrupted) = interrupted else { return tell(options) };
         let folder = options.output.display();
         let (episode, round) = session.next_round();
-        let left =
-            session.progress().suspended.map(|round| format!(", of which {} updates are left", round.updates));
+        let left = session
+            .progress()
+            .paused
+            .map(|round| format!(", of which {} updates are left", round.remaining_updates));
         let left = left.unwrap_or_default();
         progress
             .say(&format!("stopped before episode {episode} round {round}{left}; what there is lies in {folder}"));
@@ -126,7 +128,7 @@ fn tell(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Runs the session to its end, or until it is asked to stop.
-fn follow<B: Device>(
+fn follow<B: Backend>(
     session: &mut Session<B>,
     leavings: &mut Leavings<'_, '_>,
     progress: &mut Progress,
@@ -136,31 +138,31 @@ fn follow<B: Device>(
     let (episode, _) = session.next_round();
     let mut rounds = leavings.rounds_of(episode)?;
     let mut course = leavings.course()?;
-    if session.finished() {
+    if session.is_finished() {
         // Its last results may not have been written.
         leavings.save(session.plan().schedule.episodes, session)?;
     }
-    while !session.finished() {
+    while !session.is_finished() {
         let next = session.next_round();
         progress.begin(next);
         if let Some(report) = session.round(&mut Attendant { epoch, interrupt, progress })? {
             progress.round(&report);
             rounds.push(report);
             let complete = rounds.len() == session.plan().schedule.rounds as usize;
-            let discount = session.plan().learner.discount;
+            let discount = session.plan().agent.td3.discount;
             let episode =
                 complete.then(|| EpisodeReport::of(&rounds, session.initial_distance(), discount)).flatten();
             leavings.round(&rounds[rounds.len() - 1], episode.as_ref(), session)?;
             if let Some(episode) = episode {
                 progress.episode(&episode);
                 course.push(&episode);
-                for concern in course.begun() {
+                for concern in course.new_warnings() {
                     progress.say(&format!("warning: {concern}"));
                 }
                 rounds.clear();
             }
         }
-        if let Some(interrupted) = interrupt.asked().filter(|_| !session.finished()) {
+        if let Some(interrupted) = interrupt.asked().filter(|_| !session.is_finished()) {
             leavings.save(next.0, session)?;
             leavings.checkpoint(session)?;
             return Ok(Some(interrupted));
@@ -177,16 +179,16 @@ struct Attendant<'a> {
     progress: &'a mut Progress,
 }
 
-impl Watcher for Attendant<'_> {
-    fn seconds(&mut self) -> f64 {
+impl RoundObserver for Attendant<'_> {
+    fn now(&mut self) -> f64 {
         self.epoch.elapsed().as_secs_f64()
     }
 
-    fn served(&mut self, users: usize) {
+    fn users_served(&mut self, users: usize) {
         self.progress.served(users);
     }
 
-    fn puts_off(&mut self, left: u32) -> bool {
+    fn should_pause(&mut self, left: u32) -> bool {
         self.progress.learning(left);
         self.interrupt.asked().is_some()
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use recsim_core::backend::Device;
+use recsim_core::backend::Backend;
 use recsim_core::session::config::{Config, Plan};
 use recsim_core::session::{Session, SessionError};
 use recsim_core::world::World;
@@ -30,7 +30,7 @@ pub(super) struct Resumed {
 
 impl Resumed {
     /// The session as it was, on `backend`. Says what is other than it was.
-    pub(super) fn session<B: Device>(
+    pub(super) fn session<B: Backend>(
         &self,
         backend: B,
         world: &World<'_>,
@@ -57,7 +57,7 @@ impl Resumed {
                 ));
             }
         }
-        let state = found.state(&plan.learner)?;
+        let state = found.state(&plan.agent)?;
         Session::resume(backend, world, plan, &state).map_err(|error| match error {
             SessionError::State(problem) => {
                 let remedy = "restore it from a copy, or begin the run anew";
@@ -180,7 +180,7 @@ const FREE: [&str; 9] = [
     "training.batch_size",
     "experiment.backend",
     "experiment.threads",
-    "experiment.isa",
+    "experiment.instruction_set",
     "experiment.precision",
     "experiment.output",
     "experiment.checkpoint_every",
@@ -192,9 +192,9 @@ const FIXED: [&str; 9] = [
     "world.",
     "training.rounds_per_episode",
     "training.users_per_round",
-    "td3.hidden",
+    "td3.hidden_sizes",
     "td3.batch_norm",
-    "td3.replay_capacity",
+    "td3.buffer_size",
     "environment.state_dim",
     "environment.action_dim",
     "recommendation.total_recommendations",

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use indicatif::HumanBytes;
-use recsim_core::session::metrics::{Concern, Course, EpisodeReport, RoundReport};
+use recsim_core::session::metrics::{EpisodeReport, RoundReport, TrainingMonitor, TrainingWarning};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -21,7 +21,7 @@ pub(super) struct Summary {
     run: Run,
     episodes: Vec<EpisodeReport>,
     /// Reasons to doubt that the agent learns, as of the last episode.
-    concerns: Vec<Concern>,
+    concerns: Vec<TrainingWarning>,
     /// The last round, whether or not its episode was finished.
     last_round: Option<RoundReport>,
     /// None if the run goes on, or was ended without a chance to say so.
@@ -45,7 +45,7 @@ impl Summary {
         Ok(Self {
             folder: folder.display().to_string(),
             run,
-            concerns: episodes.iter().collect::<Course>().of_run(is_over).collect(),
+            concerns: episodes.iter().collect::<TrainingMonitor>().run_warnings(is_over).collect(),
             episodes,
             last_round,
             end,
@@ -165,7 +165,7 @@ impl Summary {
                 format!("{:.4}", episode.combined_score),
                 percent(episode.action_saturation),
                 number(episode.learning.as_ref().map(|learning| learning.q_value)),
-                number(episode.realised_return),
+                number(episode.discounted_return),
                 thousands(episode.user_steps_per_second as u64),
             ]
         });

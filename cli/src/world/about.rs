@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::Result;
-use recsim_core::world::Shape;
+use recsim_core::world::WorldShape;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BadInput;
@@ -41,7 +41,7 @@ pub(crate) struct Checksums {
     pub(crate) tensors: String,
 }
 
-/// A [`Shape`] as it is written.
+/// A [`WorldShape`] as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sizes {
     users: usize,
@@ -64,7 +64,7 @@ pub(crate) struct Names {
 impl About {
     /// A file yet to be sealed. Ids and item names left empty are `I1`, `U1`... and none.
     pub(super) fn new(
-        shape: Shape,
+        shape: WorldShape,
         provenance: serde_json::Value,
         item_ids: Vec<String>,
         user_ids: Vec<String>,
@@ -129,15 +129,15 @@ impl About {
         no_duplicate("item_ids", &self.item_ids)
     }
 
-    pub(super) fn shape(&self) -> Shape {
+    pub(super) fn shape(&self) -> WorldShape {
         let Sizes { users, items, clusters, dimensions, list } = self.shape;
-        Shape { users, items, clusters, dimensions, list }
+        WorldShape { users, items, clusters, dimensions, pretrained_len: list }
     }
 }
 
-impl From<Shape> for Sizes {
-    fn from(shape: Shape) -> Self {
-        let Shape { users, items, clusters, dimensions, list } = shape;
+impl From<WorldShape> for Sizes {
+    fn from(shape: WorldShape) -> Self {
+        let WorldShape { users, items, clusters, dimensions, pretrained_len: list } = shape;
         Self { users, items, clusters, dimensions, list }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use bytemuck::AnyBitPattern;
 use mmap_io::MemoryMappedFile;
-use recsim_core::world::{Arrays, Parts, Shape, World};
+use recsim_core::world::{OwnedWorld, World, WorldArrays, WorldShape};
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
@@ -31,7 +31,7 @@ pub(crate) struct WorldFile {
 #[derive(Debug)]
 enum Store {
     Read(Tensors),
-    Made(Arrays),
+    Made(OwnedWorld),
 }
 
 /// The bytes of a tensor file, and where its tensors lie. They are a copy: what somebody writes over the file later
@@ -64,14 +64,14 @@ pub(crate) fn open(dir: &Path) -> Result<WorldFile> {
 
 impl WorldFile {
     /// A world that was just made of what somebody gave, checked as one from a file is.
-    pub(super) fn new(arrays: Arrays, about: About) -> Result<Self, String> {
-        World::new(arrays.shape, arrays.parts()).map_err(|error| error.to_string())?;
+    pub(super) fn new(arrays: OwnedWorld, about: About) -> Result<Self, String> {
+        World::new(arrays.shape, arrays.arrays()).map_err(|error| error.to_string())?;
         about.check()?;
         Ok(Self::generated(arrays, about))
     }
 
     /// A world that was generated, and is in order by construction.
-    pub(super) fn generated(arrays: Arrays, about: About) -> Self {
+    pub(super) fn generated(arrays: OwnedWorld, about: About) -> Self {
         Self { place: "the world that was made".to_owned(), store: Store::Made(arrays), about }
     }
 
@@ -81,14 +81,14 @@ impl WorldFile {
     }
 
     /// The sizes that `world.json` gives, which those of the tensors agree with.
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> WorldShape {
         self.about.shape()
     }
 
-    pub(super) fn parts(&self) -> Parts<'_> {
+    pub(super) fn parts(&self) -> WorldArrays<'_> {
         match &self.store {
             Store::Read(tensors) => tensors.parts(),
-            Store::Made(arrays) => arrays.parts(),
+            Store::Made(arrays) => arrays.arrays(),
         }
     }
 
@@ -142,11 +142,11 @@ impl Tensors {
         Ok(Self { words, ranges })
     }
 
-    fn parts(&self) -> Parts<'_> {
+    fn parts(&self) -> WorldArrays<'_> {
         let bytes = bytemuck::cast_slice(&self.words);
         let [item_cluster, item_distance, item_embedding, target, user_belief, user_embedding, user_pretrained] =
             &self.ranges;
-        Parts {
+        WorldArrays {
             item_embedding: numbers(bytes, item_embedding),
             item_cluster: numbers(bytes, item_cluster),
             item_distance: numbers(bytes, item_distance),
@@ -168,8 +168,8 @@ pub(super) fn checksum(bytes: &[u8]) -> String {
 }
 
 /// The names of a world's tensors in their order in [`Tensors::ranges`], with their types and shapes.
-pub(super) fn tensors(shape: &Shape) -> [(&'static str, Dtype, Vec<usize>); 7] {
-    let Shape { users, items, clusters, dimensions, list } = *shape;
+pub(super) fn tensors(shape: &WorldShape) -> [(&'static str, Dtype, Vec<usize>); 7] {
+    let WorldShape { users, items, clusters, dimensions, pretrained_len: list } = *shape;
     [
         ("item.cluster", Dtype::U32, vec![items]),
         ("item.distance", Dtype::F32, vec![items]),
@@ -182,7 +182,7 @@ pub(super) fn tensors(shape: &Shape) -> [(&'static str, Dtype, Vec<usize>); 7] {
 }
 
 /// Where the tensors lie in the file, each with the type and shape that `world.json` gives, and aligned.
-fn ranges(bytes: &[u8], shape: &Shape) -> Result<[Range<usize>; 7], String> {
+fn ranges(bytes: &[u8], shape: &WorldShape) -> Result<[Range<usize>; 7], String> {
     let (header, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|error| format!("is not a safetensors file: {error}"))?;
     let mut ranges = [const { 0..0 }; 7];

@@ -167,11 +167,12 @@ impl View for Tensor<'_> {
 mod tests {
     use super::super::{generate, open};
     use super::*;
-    use recsim_core::world::Recipe;
+    use recsim_core::world::SyntheticWorldConfig;
 
     fn small_world(place: &TempDir) -> PathBuf {
         let dir = place.path().join("w");
-        let recipe = Recipe { users: 2, items: 4, clusters: 2, dimensions: 2, list: 3, seed: 0 };
+        let recipe =
+            SyntheticWorldConfig { users: 2, items: 4, clusters: 2, dimensions: 2, pretrained_len: 3, seed: 0 };
         Folder::at(&dir, false).unwrap().write(&mut generate(&recipe, Some(1)).unwrap()).unwrap();
         dir
     }
@@ -181,11 +182,11 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let dir = small_world(&place);
         let world = open(&dir).unwrap();
-        let before = world.view().unwrap().parts().user_embedding.to_vec();
+        let before = world.view().unwrap().arrays().user_embedding.to_vec();
         for contents in [vec![0xff; 4096], Vec::new()] {
             // Neither a new file under the name, nor a rename: the same file is written over, and cut off.
             fs::write(dir.join(file::FILE), contents).unwrap();
-            assert_eq!(world.view().unwrap().parts().user_embedding, before);
+            assert_eq!(world.view().unwrap().arrays().user_embedding, before);
         }
     }
 

@@ -79,7 +79,7 @@ impl<'a> Summary<'a> {
             items: shape.items,
             clusters: clusters.collect(),
             dimensions: shape.dimensions,
-            list: shape.list,
+            list: shape.pretrained_len,
             provenance: &about.provenance,
             checksums: &about.checksums,
         }

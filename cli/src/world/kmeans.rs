@@ -24,9 +24,9 @@ pub(super) fn cluster(
 ) -> Result<Vec<u32>> {
     let points = Points { rows: points, dimensions };
     assert!((1..=points.len()).contains(&clusters), "from 1 cluster to as many as there are points");
-    let starts = Key::new(seed, Purpose::World).with(STARTS_TABLE);
+    let starts = Key::new(seed, Purpose::World).fold_in(STARTS_TABLE);
     let best = pool(threads)?.install(|| {
-        let attempts = (0..STARTS).map(|start| lloyd(points, &spread(points, clusters, starts.with(start))));
+        let attempts = (0..STARTS).map(|start| lloyd(points, &spread(points, clusters, starts.fold_in(start))));
         attempts.min_by(|a, b| a.0.total_cmp(&b.0))
     });
     let (_, assigned) = best.expect("there is at least one start");
@@ -58,7 +58,7 @@ fn spread(points: Points<'_>, clusters: usize, key: Key) -> Vec<f64> {
     let mut centres: Vec<f64> = Vec::with_capacity(clusters * points.dimensions);
     let mut nearest = vec![f64::INFINITY; points.len()];
     for cluster in 0..clusters {
-        let draw = f64::from(uniform(key.with(cluster as u64)));
+        let draw = f64::from(uniform(key.fold_in(cluster as u64)));
         let total: f64 = if cluster == 0 { points.len() as f64 } else { nearest.iter().sum() };
         let mut place = draw * total;
         // Where all points coincide with a centre, the last one serves again.

@@ -27,7 +27,7 @@ pub(super) fn best_items(
     list: usize,
     threads: Option<usize>,
 ) -> Result<Vec<u32>> {
-    let lists = |users: &[f32]| recsim_core::world::lists_by_brute_force(items, users, dimensions, list);
+    let lists = |users: &[f32]| recsim_core::world::brute_force_lists(items, users, dimensions, list);
     Ok(pool(threads)?.install(|| users.par_chunks(dimensions).flat_map_iter(lists).collect()))
 }
 

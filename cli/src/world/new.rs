@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use recsim_core::world::{Recipe, Shape};
+use recsim_core::world::{SyntheticWorldConfig, WorldShape};
 use serde_json::json;
 
 use super::about::About;
@@ -43,16 +43,16 @@ pub(crate) struct New {
 impl New {
     pub(super) fn run(self, threads: Option<usize>) -> Result<(PathBuf, WorldFile)> {
         let folder = Folder::at(&self.dir, self.force)?;
-        let recipe = Recipe {
+        let recipe = SyntheticWorldConfig {
             users: self.users,
             items: self.items,
             clusters: self.clusters,
             dimensions: self.dim,
-            list: self.list.unwrap_or(super::DEFAULT_LIST.min(self.items)),
+            pretrained_len: self.list.unwrap_or(super::DEFAULT_LIST.min(self.items)),
             seed: self.seed,
         };
-        let Recipe { users, items, clusters, dimensions, list, .. } = recipe;
-        let shape = Shape { users, items, clusters, dimensions, list };
+        let SyntheticWorldConfig { users, items, clusters, dimensions, pretrained_len: list, .. } = recipe;
+        let shape = WorldShape { users, items, clusters, dimensions, pretrained_len: list };
         memory::check_world(&shape, "`--users`, `--items` or `--dim`")?;
         let mut world = generate(&recipe, threads)?;
         folder.write(&mut world)?;
@@ -61,8 +61,8 @@ impl New {
 }
 
 /// Generates a world in memory; it is the same for any number of threads.
-pub(crate) fn generate(recipe: &Recipe, threads: Option<usize>) -> Result<WorldFile> {
-    let &Recipe { items, clusters, list, seed, .. } = recipe;
+pub(crate) fn generate(recipe: &SyntheticWorldConfig, threads: Option<usize>) -> Result<WorldFile> {
+    let &SyntheticWorldConfig { items, clusters, pretrained_len: list, seed, .. } = recipe;
     for (what, flag, count) in [("clusters", "--clusters", clusters), ("places in a list", "--list", list)] {
         if count > items {
             let problem = format!("{count} {what} are more than the {items} items");
@@ -80,7 +80,7 @@ pub(crate) fn generate(recipe: &Recipe, threads: Option<usize>) -> Result<WorldF
     if let Some(error) = failure {
         return Err(error);
     }
-    let arrays = generated.into_arrays();
+    let arrays = generated;
     let provenance = json!({ "kind": "generated", "seed": seed, "made_by": super::MADE_BY });
     let about = About::new(arrays.shape, provenance, Vec::new(), Vec::new(), Vec::new());
     Ok(WorldFile::generated(arrays, about))

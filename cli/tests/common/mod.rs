@@ -15,7 +15,7 @@ training:
   warmup_transitions: 40
   batch_size: 16
 td3:
-  hidden: [12, 8]
+  hidden_sizes: [12, 8]
   batch_size: 8
   gradient_steps: 4
 recommendation:
@@ -27,7 +27,7 @@ world:
   users: 40
   items: 120
   clusters: 3
-  dim: 6
+  dimensions: 6
 ";
 
 /// A folder that goes away, with `tiny.yaml` in it.

@@ -2,7 +2,7 @@
 
 use std::slice::from_ref;
 
-use recsim_core::backend::{Device, Inspect, Later, Snapshot};
+use recsim_core::backend::{Backend, Inspect, Pending, RoundSnapshot};
 use recsim_core::model::Tally;
 use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{AgentState, Losses};
@@ -10,7 +10,7 @@ use recsim_core::td3::{AgentState, Losses};
 use super::{Shadow, ShadowError, Tolerance};
 use crate::compare::{Difference, single};
 
-impl<A: Device, B: Device> Inspect for Shadow<A, B> {
+impl<A: Backend, B: Backend> Inspect for Shadow<A, B> {
     fn tally(&mut self, world: &Self::World, batches: &[Self::Batch]) -> Result<Tally, Self::Error> {
         let (mut first, mut second) = (Tally::default(), Tally::default());
         for batch in batches {
@@ -25,27 +25,28 @@ impl<A: Device, B: Device> Inspect for Shadow<A, B> {
         Ok(first)
     }
 
-    fn losses(&mut self, agent: &mut Self::Agent) -> Result<Losses, Self::Error> {
-        let losses = self.first.losses(&mut agent.first).map_err(ShadowError::First)?;
-        let others = self.second.losses(&mut agent.second).map_err(ShadowError::Second)?;
+    fn take_losses(&mut self, agent: &mut Self::Agent) -> Result<Losses, Self::Error> {
+        let losses = self.first.take_losses(&mut agent.first).map_err(ShadowError::First)?;
+        let others = self.second.take_losses(&mut agent.second).map_err(ShadowError::Second)?;
         self.tolerance.losses_agree(&losses, &others)?;
-        let first = self.first.export(&agent.first).and_then(Later::wait).map_err(ShadowError::First)?;
-        let second = self.second.export(&agent.second).and_then(Later::wait).map_err(ShadowError::Second)?;
+        let first = self.first.export_agent(&agent.first).and_then(Pending::wait).map_err(ShadowError::First)?;
+        let second =
+            self.second.export_agent(&agent.second).and_then(Pending::wait).map_err(ShadowError::Second)?;
         self.tolerance.agents_agree(&agent.start, &first, &second)?;
-        agent.second = self.second.agent(&agent.learner, &first).map_err(ShadowError::Second)?;
+        agent.second = self.second.load_agent(&agent.spec, &first).map_err(ShadowError::Second)?;
         agent.start = first;
         Ok(losses)
     }
 
-    fn snapshot(&mut self, batch: &Self::Batch) -> Result<Snapshot, Self::Error> {
+    fn snapshot(&mut self, batch: &Self::Batch) -> Result<RoundSnapshot, Self::Error> {
         self.first.snapshot(&batch.first).map_err(ShadowError::First)
     }
 
-    fn beliefs(&mut self, batch: &Self::Batch) -> Result<Later<Vec<f32>, Self::Error>, Self::Error> {
+    fn beliefs(&mut self, batch: &Self::Batch) -> Result<Pending<Vec<f32>, Self::Error>, Self::Error> {
         first_later(self.first.beliefs(&batch.first))
     }
 
-    fn restore(&mut self, batch: &mut Self::Batch, snapshot: &Snapshot) -> Result<(), Self::Error> {
+    fn restore(&mut self, batch: &mut Self::Batch, snapshot: &RoundSnapshot) -> Result<(), Self::Error> {
         self.first.restore(&mut batch.first, snapshot).map_err(ShadowError::First)?;
         self.second.restore(&mut batch.second, snapshot).map_err(ShadowError::Second)
     }
@@ -54,21 +55,21 @@ impl<A: Device, B: Device> Inspect for Shadow<A, B> {
         &mut self,
         replay: &Self::Replay,
         count: usize,
-    ) -> Result<Later<Transitions, Self::Error>, Self::Error> {
+    ) -> Result<Pending<Transitions, Self::Error>, Self::Error> {
         first_later(self.first.transitions(&replay.first, count))
     }
 
-    fn export(&mut self, agent: &Self::Agent) -> Result<Later<AgentState, Self::Error>, Self::Error> {
-        first_later(self.first.export(&agent.first))
+    fn export_agent(&mut self, agent: &Self::Agent) -> Result<Pending<AgentState, Self::Error>, Self::Error> {
+        first_later(self.first.export_agent(&agent.first))
     }
 }
 
 /// What the first device has, with errors as a shadow's.
 fn first_later<T: Send + 'static, A: 'static, B: 'static>(
-    later: Result<Later<T, A>, A>,
-) -> Result<Later<T, ShadowError<A, B>>, ShadowError<A, B>> {
+    later: Result<Pending<T, A>, A>,
+) -> Result<Pending<T, ShadowError<A, B>>, ShadowError<A, B>> {
     let later = later.map_err(ShadowError::First)?;
-    Ok(Later::new(|| later.wait().map_err(ShadowError::First)))
+    Ok(Pending::new(|| later.wait().map_err(ShadowError::First)))
 }
 
 impl Tolerance {
@@ -108,7 +109,7 @@ impl Tolerance {
                 let (start, first, second) = (&start[network], &first[network], &second[network]);
                 for (start, first, second) in [
                     (&start.parameters, &first.parameters, &second.parameters),
-                    (&start.statistics, &first.statistics, &second.statistics),
+                    (&start.running_stats, &first.running_stats, &second.running_stats),
                 ] {
                     let moved = length_of_difference(start, first);
                     self.buffers_agree(field, network, self.weights * moved, first, second)?;

@@ -8,7 +8,7 @@ mod simulate;
 pub use error::ShadowError;
 pub use learn::Agent;
 
-use recsim_core::backend::{Backend, Device};
+use recsim_core::backend::{Backend, BackendTypes};
 
 /// A backend that runs two, stage by stage, and errs where they differ; its results are the first one's.
 ///
@@ -65,7 +65,7 @@ impl Default for Tolerance {
     }
 }
 
-impl<A: Device, B: Device> Shadow<A, B> {
+impl<A: Backend, B: Backend> Shadow<A, B> {
     /// Runs `first`, checked by `second`, to the default tolerance.
     pub fn new(first: A, second: B) -> Self {
         Self { first, second, tolerance: Tolerance::default() }
@@ -94,7 +94,7 @@ pub struct Stage<A, B> {
     pub(crate) chosen: usize,
 }
 
-impl<A: Device, B: Device> Backend for Shadow<A, B> {
+impl<A: Backend, B: Backend> BackendTypes for Shadow<A, B> {
     type Error = ShadowError<A::Error, B::Error>;
     type World = Stage<A::World, B::World>;
     type Batch = Pair<A::Batch, B::Batch>;

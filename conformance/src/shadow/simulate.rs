@@ -2,29 +2,29 @@
 
 use std::ops::Range;
 
-use recsim_core::backend::{Backend, Device, Simulate};
-use recsim_core::model::Environment;
+use recsim_core::backend::{Backend, BackendTypes, Simulate};
+use recsim_core::model::EnvironmentSpec;
 use recsim_core::model::rng::Key;
-use recsim_core::td3::explore::Trial;
+use recsim_core::td3::explore::ItemExploration;
 use recsim_core::td3::replay::Transitions;
 use recsim_core::world::World;
 
 use super::{Pair, Shadow, ShadowError, Stage};
 use crate::compare::{Filled, exactly};
 
-impl<A: Device, B: Device> Simulate for Shadow<A, B> {
-    fn world(&mut self, world: &World<'_>, environment: &Environment) -> Result<Self::World, Self::Error> {
+impl<A: Backend, B: Backend> Simulate for Shadow<A, B> {
+    fn load_world(&mut self, world: &World<'_>, environment: &EnvironmentSpec) -> Result<Self::World, Self::Error> {
         Ok(Stage {
-            first: self.first.world(world, environment).map_err(ShadowError::First)?,
-            second: self.second.world(world, environment).map_err(ShadowError::Second)?,
-            chosen: environment.chosen,
+            first: self.first.load_world(world, environment).map_err(ShadowError::First)?,
+            second: self.second.load_world(world, environment).map_err(ShadowError::Second)?,
+            chosen: environment.rl_slots,
         })
     }
 
-    fn batch(&mut self, world: &Self::World, users: Range<usize>) -> Result<Self::Batch, Self::Error> {
+    fn create_batch(&mut self, world: &Self::World, users: Range<usize>) -> Result<Self::Batch, Self::Error> {
         let batch = Pair {
-            first: self.first.batch(&world.first, users.clone()).map_err(ShadowError::First)?,
-            second: self.second.batch(&world.second, users).map_err(ShadowError::Second)?,
+            first: self.first.create_batch(&world.first, users.clone()).map_err(ShadowError::First)?,
+            second: self.second.create_batch(&world.second, users).map_err(ShadowError::Second)?,
         };
         self.agree("batch", Filled::Beliefs, &batch)?;
         Ok(batch)
@@ -41,7 +41,12 @@ impl<A: Device, B: Device> Simulate for Shadow<A, B> {
         self.second.observe(&world.second, &mut batch.second).map_err(ShadowError::Second)
     }
 
-    fn explore(&mut self, world: &Self::World, batch: &mut Self::Batch, trial: &Trial) -> Result<(), Self::Error> {
+    fn explore(
+        &mut self,
+        world: &Self::World,
+        batch: &mut Self::Batch,
+        trial: &ItemExploration,
+    ) -> Result<(), Self::Error> {
         self.first.explore(&world.first, &mut batch.first, trial).map_err(ShadowError::First)?;
         self.second.explore(&world.second, &mut batch.second, trial).map_err(ShadowError::Second)?;
         self.agree("explore", Filled::Slates(0), batch)
@@ -73,26 +78,26 @@ impl<A: Device, B: Device> Simulate for Shadow<A, B> {
         self.agree("respond", Filled::Everything, batch)
     }
 
-    fn replay(
+    fn create_replay(
         &mut self,
         world: &Self::World,
         capacity: usize,
         transitions: &Transitions,
     ) -> Result<Self::Replay, Self::Error> {
         Ok(Pair {
-            first: self.first.replay(&world.first, capacity, transitions).map_err(ShadowError::First)?,
-            second: self.second.replay(&world.second, capacity, transitions).map_err(ShadowError::Second)?,
+            first: self.first.create_replay(&world.first, capacity, transitions).map_err(ShadowError::First)?,
+            second: self.second.create_replay(&world.second, capacity, transitions).map_err(ShadowError::Second)?,
         })
     }
 }
 
-impl<A: Device, B: Device> Shadow<A, B> {
+impl<A: Backend, B: Backend> Shadow<A, B> {
     fn agree(
         &mut self,
         stage: &'static str,
         filled: Filled,
-        batch: &<Self as Backend>::Batch,
-    ) -> Result<(), <Self as Backend>::Error> {
+        batch: &<Self as BackendTypes>::Batch,
+    ) -> Result<(), <Self as BackendTypes>::Error> {
         let first = self.first.snapshot(&batch.first).map_err(ShadowError::First)?;
         let second = self.second.snapshot(&batch.second).map_err(ShadowError::Second)?;
         Ok(exactly(stage, filled, &first, &second)?)

@@ -1,13 +1,13 @@
 //! The policy's actions and the noise on them.
 
-use recsim_core::backend::Device;
+use recsim_core::backend::Backend;
 use recsim_core::model::rng::{Key, Purpose, normal_pair};
-use recsim_core::td3::{AgentState, Learner, saturated};
+use recsim_core::td3::{AgentSpec, AgentState, is_saturated};
 
 use super::setup::{Stage, USERS, agent_bits, bits, plan, world, worn};
 
 /// The same bits for a user alone, in a crowd, and at either end of a batch; with noise and without.
-pub fn a_users_action_does_not_depend_on_the_batch<B: Device>(new: &impl Fn() -> B) {
+pub fn a_users_action_does_not_depend_on_the_batch<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     for exploration in [None, Some(noise_key())] {
         let mut stage = Stage::new(new(), &world, plan(&world, |_| ()));
@@ -20,13 +20,13 @@ pub fn a_users_action_does_not_depend_on_the_batch<B: Device>(new: &impl Fn() ->
 }
 
 /// No action leaves plus or minus `max_action`, however loud the noise; and loud noise reaches both ends.
-pub fn actions_stay_within_bounds<B: Device>(new: &impl Fn() -> B) {
+pub fn actions_stay_within_bounds<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     let loud = plan(&world, |config| {
         config.environment.max_action = 0.37;
         config.td3.exploration_noise = 5.0;
     });
-    let most = loud.learner.max_action as f32;
+    let most = loud.agent.max_action as f32;
     let mut stage = Stage::new(new(), &world, loud);
     let actions = stage.actions(0..USERS, Some(noise_key()));
     assert!(actions.iter().all(|a| (-most..=most).contains(a)));
@@ -38,32 +38,36 @@ pub fn actions_stay_within_bounds<B: Device>(new: &impl Fn() -> B) {
 /// What exploration adds is `exploration_noise * max_action` times the normal draws that the contract names, to an `f32`
 /// function's accuracy: a draw of at most 6.7 errs by some 5 units of `2^-24`, an action below 1 by one; doubled for a
 /// device's own functions.
-pub fn exploration_is_normal_noise_of_its_key<B: Device>(new: &impl Fn() -> B) {
+pub fn exploration_is_normal_noise_of_its_key<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     let mut stage = Stage::new(new(), &world, plan(&world, |config| config.environment.max_action = 0.5));
-    let deviation = (stage.plan.learner.exploration_noise * 0.5) as f32;
+    let deviation = (stage.plan.agent.td3.exploration_noise * 0.5) as f32;
     let (plain, noisy) = (stage.actions(0..USERS, None), stage.actions(0..USERS, Some(noise_key())));
-    let width = stage.plan.learner.action();
+    let width = stage.plan.agent.action_dim();
     for (place, (&plain, &noisy)) in plain.iter().zip(&noisy).enumerate() {
         let (user, column) = (place / width, place % width);
-        let draw = normal_pair(noise_key().with(user as u64).with((column / 2) as u64))[column % 2];
+        let draw = normal_pair(noise_key().fold_in(user as u64).fold_in((column / 2) as u64))[column % 2];
         let due = (plain + draw * deviation).clamp(-0.5, 0.5);
         let budget = 2.0 * (5.0 * draw.abs() * deviation + 2.0) * f32::EPSILON / 2.0;
         assert!((noisy - due).abs() <= budget, "user {user}, {column}: {noisy} where {due} is due");
     }
     assert_ne!(bits(&plain), bits(&noisy));
-    assert_ne!(bits(&noisy), bits(&stage.actions(0..USERS, Some(noise_key().with(0)))), "another key, other noise");
+    assert_ne!(
+        bits(&noisy),
+        bits(&stage.actions(0..USERS, Some(noise_key().fold_in(0)))),
+        "another key, other noise"
+    );
 }
 
 /// A tally has the components of the policy's actions, and those beyond 0.99 of `max_action` before noise: of every batch's
 /// last round.
-pub fn saturation_is_counted_before_noise<B: Device>(new: &impl Fn() -> B) {
+pub fn saturation_is_counted_before_noise<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     let mut stage = Stage::new(new(), &world, plan(&world, |_| ()));
-    let agent = excited(worn(&stage.plan.learner), &stage.plan.learner);
-    stage.agent = stage.backend.agent(&stage.plan.learner, &agent).expect("the device takes an agent");
+    let agent = excited(worn(&stage.plan.agent), &stage.plan.agent);
+    stage.agent = stage.backend.load_agent(&stage.plan.agent, &agent).expect("the device takes an agent");
     let plain = stage.actions(0..USERS, None);
-    let due = plain.iter().filter(|&&component| saturated(component, 1.0)).count();
+    let due = plain.iter().filter(|&&component| is_saturated(component, 1.0)).count();
     assert!((plain.len() / 10..plain.len() * 9 / 10).contains(&due), "{due} of {}", plain.len());
     for _ in 0..2 {
         let batches = [0..20, 20..USERS].map(|users| stage.acted(users, Some(noise_key())));
@@ -74,15 +78,15 @@ pub fn saturation_is_counted_before_noise<B: Device>(new: &impl Fn() -> B) {
 
 /// A batch that was served again and again, by one agent and then another, with noise and without, is served as a new one
 /// is, and counted afresh.
-pub fn a_batch_does_not_remember_who_served_it<B: Device>(new: &impl Fn() -> B) {
+pub fn a_batch_does_not_remember_who_served_it<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     let mut stage = Stage::new(new(), &world, plan(&world, |_| ()));
-    let learner = stage.plan.learner.clone();
+    let spec = stage.plan.agent.clone();
     let mut batch = stage.acted(0..USERS, None);
     for seed in [1, 2] {
-        let agent = excited(learner.initial(seed), &learner);
-        stage.agent = stage.backend.agent(&learner, &agent).expect("the device takes an agent");
-        for exploration in [None, None, Some(noise_key()), Some(noise_key().with(3))] {
+        let agent = excited(spec.initial_agent(seed), &spec);
+        stage.agent = stage.backend.load_agent(&spec, &agent).expect("the device takes an agent");
+        for exploration in [None, None, Some(noise_key()), Some(noise_key().fold_in(3))] {
             stage.backend.act(&stage.agent, &mut batch, exploration).expect("the device acts");
             let fresh = stage.acted(0..USERS, exploration);
             let [old, new] = [&batch, &fresh].map(|batch| {
@@ -98,11 +102,11 @@ pub fn a_batch_does_not_remember_who_served_it<B: Device>(new: &impl Fn() -> B) 
 }
 
 /// Taking an agent to the device and back changes no bit, with normalisation and without.
-pub fn an_agent_comes_back_as_it_went<B: Device>(new: &impl Fn() -> B) {
+pub fn an_agent_comes_back_as_it_went<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     for batch_norm in [true, false] {
         let plan = plan(&world, |config| config.td3.batch_norm = batch_norm);
-        let went = worn(&plan.learner);
+        let went = worn(&plan.agent);
         let mut stage = Stage::new(new(), &world, plan);
         let came = stage.export();
         assert_eq!(agent_bits(&came), agent_bits(&went));
@@ -111,12 +115,12 @@ pub fn an_agent_comes_back_as_it_went<B: Device>(new: &impl Fn() -> B) {
 }
 
 /// An agent many components of whose actions are saturated.
-fn excited(mut agent: AgentState, learner: &Learner) -> AgentState {
-    let last = learner.actor.layers().last().expect("a network has layers").weight.clone();
+fn excited(mut agent: AgentState, spec: &AgentSpec) -> AgentState {
+    let last = spec.actor.layers().last().expect("a network has layers").weight.clone();
     agent.networks[0].parameters[last].iter_mut().for_each(|weight| *weight *= 200.0);
     agent
 }
 
 fn noise_key() -> Key {
-    Key::new(2, Purpose::Exploration).with(1).with(1)
+    Key::new(2, Purpose::Exploration).fold_in(1).fold_in(1)
 }

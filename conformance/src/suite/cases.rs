@@ -1,31 +1,31 @@
 //! Worlds and actions made to trip a backend over.
 
-use recsim_core::model::Environment;
+use recsim_core::model::EnvironmentSpec;
 use recsim_core::model::accept::Acceptance;
-use recsim_core::model::reward::{Kind, Reward, Score};
+use recsim_core::model::reward::{BeliefScore, Reward, RewardForm};
 use recsim_core::model::rng::{Key, Purpose, normal_pair, uniform};
 use recsim_core::model::slate::Similarity;
-use recsim_core::model::user::Rules;
-use recsim_core::world::{Arrays, Shape, World, row};
+use recsim_core::model::user::UserModel;
+use recsim_core::world::{OwnedWorld, World, WorldShape, row};
 
 /// A world, its rules, and what is odd about it.
 pub(super) struct Case {
     pub(super) name: &'static str,
-    arrays: Arrays,
-    pub(super) environment: Environment,
+    arrays: OwnedWorld,
+    pub(super) environment: EnvironmentSpec,
 }
 
 impl Case {
     pub(super) fn world(&self) -> World<'_> {
-        World::new(self.arrays.shape, self.arrays.parts()).expect("every case is a world in order")
+        World::new(self.arrays.shape, self.arrays.arrays()).expect("every case is a world in order")
     }
 
     /// `[users, D]`: each user's action in a round, of every kind in turn, within the bounds.
     pub(super) fn actions(&self, round: u32) -> Vec<f32> {
-        let Shape { users, items, dimensions, .. } = self.arrays.shape;
+        let WorldShape { users, items, dimensions, .. } = self.arrays.shape;
         let mut table = vec![0.0; users * dimensions];
         for (user, action) in table.chunks_exact_mut(dimensions).enumerate() {
-            let key = Key::new(9, Purpose::World).with(u64::from(round)).with(user as u64);
+            let key = Key::new(9, Purpose::World).fold_in(u64::from(round)).fold_in(user as u64);
             let item = &self.arrays.item_embedding[row(key.bits() as usize % items, dimensions)];
             match (user + round as usize) % 8 {
                 0 => {}
@@ -44,7 +44,7 @@ impl Case {
 
     /// How many items somebody may choose for a slate: none, some, as many as an action, all.
     pub(super) fn widths(&self) -> Vec<usize> {
-        let Environment { chosen, shown, .. } = self.environment;
+        let EnvironmentSpec { rl_slots: chosen, slate_len: shown, .. } = self.environment;
         let mut widths = vec![0, 1, chosen, shown - 1, shown];
         widths.sort_unstable();
         widths.dedup();
@@ -61,7 +61,13 @@ impl Case {
 
 /// All of them: every acceptance, score, reward and similarity occurs.
 pub(super) fn cases() -> Vec<Case> {
-    let shape = |users, items, clusters, dimensions, list| Shape { users, items, clusters, dimensions, list };
+    let shape = |users, items, clusters, dimensions, list| WorldShape {
+        users,
+        items,
+        clusters,
+        dimensions,
+        pretrained_len: list,
+    };
     let ordinary = random(shape(33, 257, 5, 9, 40));
     let cosine = |name, arrays, chosen, shown| Case { name, arrays, environment: environment(chosen, shown) };
     let mut cases = vec![
@@ -88,12 +94,12 @@ pub(super) fn cases() -> Vec<Case> {
         cosine("130 dimensions, 17 clusters", random(shape(9, 300, 17, 130, 20)), 3, 20),
         cosine("40 clusters", random(shape(35, 300, 40, 8, 20)), 10, 20),
         cosine("500 clusters", random(shape(50, 600, 500, 8, 20)), 10, 20),
-        cosine("full users", Arrays { user_belief: ordinary.target.repeat(33), ..ordinary.clone() }, 10, 20),
+        cosine("full users", OwnedWorld { user_belief: ordinary.target.repeat(33), ..ordinary.clone() }, 10, 20),
     ];
     for (name, acceptance) in [("nobody accepts", 0.0), ("everybody accepts", 1.0), ("a coin is thrown", 0.5)] {
         let mut case = cosine(name, ordinary.clone(), 10, 20);
-        case.environment.rules.acceptance = Acceptance::Fixed(acceptance);
-        case.environment.rules.belief_increment = 0.25;
+        case.environment.user_model.acceptance = Acceptance::Fixed(acceptance);
+        case.environment.user_model.belief_increment = 0.25;
         cases.push(case);
     }
     for (name, arrays) in [
@@ -110,40 +116,51 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(case);
     }
     for (name, kind, score) in [
-        ("strict, combined", Kind::Strict, Score::Combined),
-        ("strict, distance", Kind::Strict, Score::Distance),
-        ("hybrid, distance", HYBRID, Score::Distance),
-        ("potential", Kind::Potential, Score::Combined),
+        ("strict, combined", RewardForm::Strict, BeliefScore::Combined),
+        ("strict, distance", RewardForm::Strict, BeliefScore::Distance),
+        ("hybrid, distance", HYBRID, BeliefScore::Distance),
+        ("potential", RewardForm::Potential, BeliefScore::Combined),
     ] {
         let mut case = cosine(name, ordinary.clone(), 10, 20);
-        case.environment.rules.belief_increment = 0.1;
-        let reward = &mut case.environment.rules.reward;
+        case.environment.user_model.belief_increment = 0.1;
+        let reward = &mut case.environment.user_model.reward;
         (reward.kind, reward.score, reward.max) = (kind, score, 5.0);
         cases.push(case);
     }
     cases
 }
 
-const HYBRID: Kind<f32> = Kind::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 };
+const HYBRID: RewardForm<f32> = RewardForm::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 };
 
 /// The defaults, for slates of a size.
-fn environment(chosen: usize, shown: usize) -> Environment {
-    let reward =
-        Reward { kind: HYBRID, score: Score::Combined, scale: 100.0, max: 100.0, improvement_threshold: 0.01 };
+fn environment(chosen: usize, shown: usize) -> EnvironmentSpec {
+    let reward = Reward {
+        kind: HYBRID,
+        score: BeliefScore::Combined,
+        scale: 100.0,
+        max: 100.0,
+        improvement_threshold: 0.01,
+    };
     let acceptance = Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 1e4, baseline: 0.1 };
-    let rules = Rules { acceptance, belief_increment: 0.01, reward };
-    Environment { rules, similarity: Similarity::Cosine, chosen, shown, scale_beliefs: true }
+    let rules = UserModel { acceptance, belief_increment: 0.01, reward };
+    EnvironmentSpec {
+        user_model: rules,
+        similarity: Similarity::Cosine,
+        rl_slots: chosen,
+        slate_len: shown,
+        normalize_beliefs: true,
+    }
 }
 
 /// A world without structure; beliefs are none, small or full.
-fn random(shape: Shape) -> Arrays {
-    let Shape { users, items, clusters, dimensions, list } = shape;
+fn random(shape: WorldShape) -> OwnedWorld {
+    let WorldShape { users, items, clusters, dimensions, pretrained_len: list } = shape;
     let table = |n: usize, rows: usize| {
         let mut table = vec![0.0; rows * dimensions];
-        table.chunks_exact_mut(dimensions).enumerate().for_each(|(r, row)| normals(key(n).with(r as u64), row));
+        table.chunks_exact_mut(dimensions).enumerate().for_each(|(r, row)| normals(key(n).fold_in(r as u64), row));
         table
     };
-    let draw = |n: usize, place: usize| uniform(key(n).with(place as u64));
+    let draw = |n: usize, place: usize| uniform(key(n).fold_in(place as u64));
     let target: Vec<f32> =
         (0..clusters).map(|c| 0.9 * (c + 1) as f32 / (clusters * (clusters + 1) / 2) as f32).collect();
     let belief = |place: usize| match place % 4 {
@@ -152,10 +169,12 @@ fn random(shape: Shape) -> Arrays {
         2 => target[place % clusters] * draw(2, place),
         _ => target[place % clusters],
     };
-    Arrays {
+    OwnedWorld {
         shape,
         item_embedding: table(0, items),
-        item_cluster: (0..items).map(|item| (key(3).with(item as u64).bits() % clusters as u64) as u32).collect(),
+        item_cluster: (0..items)
+            .map(|item| (key(3).fold_in(item as u64).bits() % clusters as u64) as u32)
+            .collect(),
         item_distance: (0..items).map(|item| 6.0 * draw(4, item)).collect(),
         user_belief: (0..users * clusters).map(belief).collect(),
         user_embedding: table(1, users),
@@ -164,7 +183,7 @@ fn random(shape: Shape) -> Arrays {
     }
 }
 
-fn with_rows(arrays: &Arrays, fill: impl Fn(usize, &mut [f32])) -> Arrays {
+fn with_rows(arrays: &OwnedWorld, fill: impl Fn(usize, &mut [f32])) -> OwnedWorld {
     let mut arrays = arrays.clone();
     let rows = arrays.item_embedding.chunks_exact_mut(arrays.shape.dimensions);
     rows.enumerate().for_each(|(item, row)| fill(item, row));
@@ -200,11 +219,11 @@ fn magnitudes(item: usize, row: &mut [f32]) {
 }
 
 /// Lists of the items nearest to the first item and so on: whoever acts like an item meets its list again.
-fn with_best_lists(arrays: &Arrays) -> Arrays {
-    let list = arrays.shape.list;
+fn with_best_lists(arrays: &OwnedWorld) -> OwnedWorld {
+    let list = arrays.shape.pretrained_len;
     let users = 0..arrays.shape.users;
     let lists = users.flat_map(|user| (0..list).map(move |place| ((user + place) % arrays.shape.items) as u32));
-    let arrays = Arrays { user_pretrained: lists.collect(), ..arrays.clone() };
+    let arrays = OwnedWorld { user_pretrained: lists.collect(), ..arrays.clone() };
     with_rows(&arrays, |item, row| {
         for (place, x) in row.iter_mut().enumerate() {
             *x = wave(item * (place + 1));
@@ -218,19 +237,19 @@ fn wave(n: usize) -> f32 {
 }
 
 fn shuffled(user: usize, items: usize, list: usize) -> Vec<u32> {
-    let key = key(5).with(user as u64);
+    let key = key(5).fold_in(user as u64);
     let mut order: Vec<u32> = (0..items as u32).collect();
-    order.sort_by_key(|&item| key.with(u64::from(item)).bits());
+    order.sort_by_key(|&item| key.fold_in(u64::from(item)).bits());
     order.truncate(list);
     order
 }
 
 fn key(n: usize) -> Key {
-    Key::new(1, Purpose::World).with(n as u64)
+    Key::new(1, Purpose::World).fold_in(n as u64)
 }
 
 fn normals(key: Key, row: &mut [f32]) {
     for (pair, places) in row.chunks_mut(2).enumerate() {
-        places.copy_from_slice(&normal_pair(key.with(pair as u64))[..places.len()]);
+        places.copy_from_slice(&normal_pair(key.fold_in(pair as u64))[..places.len()]);
     }
 }

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use nalgebra::DVectorView;
-use recsim_core::backend::{BackendError, ErrorKind, Inspect, Simulate, Snapshot};
+use recsim_core::backend::{BackendError, ErrorKind, Inspect, RoundSnapshot, Simulate};
 use recsim_core::model::Tally;
 use recsim_core::model::rng::{Key, Purpose};
-use recsim_core::td3::explore::{Trial, aim, item};
-use recsim_core::world::{Shape, row};
+use recsim_core::td3::explore::{ItemExploration, action_toward, explored_item};
+use recsim_core::world::{WorldShape, row};
 
 use super::cases::{Case, cases};
 use super::plain;
@@ -37,10 +37,10 @@ pub fn batches_change_no_response<B: Simulate + Inspect>(new: &impl Fn() -> B) {
 pub fn shown_items_come_first<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     for case in cases() {
         let (world, mut backend) = (case.world(), new());
-        let Shape { users, dimensions, .. } = world.shape();
-        let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
+        let WorldShape { users, dimensions, .. } = world.shape();
+        let on_device = backend.load_world(&world, &case.environment).expect("the device takes a world");
         let batch = users / 3..users;
-        let mut shown = backend.batch(&on_device, batch.clone()).expect("the device takes a batch");
+        let mut shown = backend.create_batch(&on_device, batch.clone()).expect("the device takes a batch");
         let actions = &case.actions(1)[batch.start * dimensions..];
         given(&mut backend, &mut shown, &case, 1);
         for width in case.widths() {
@@ -49,7 +49,7 @@ pub fn shown_items_come_first<B: Simulate + Inspect>(new: &impl Fn() -> B) {
             backend.show(&on_device, &mut shown, &chosen.concat()).expect("the device shows items");
             backend.respond(&on_device, &mut shown, luck(width as u32), None).expect("users respond");
             let slates = batch.clone().zip(chosen).flat_map(|(user, mut slate)| {
-                slate.resize(case.environment.shown, 0);
+                slate.resize(case.environment.slate_len, 0);
                 plain::filled(slate, width, world.pretrained(user))
             });
             let slates: Vec<u32> = slates.collect();
@@ -75,19 +75,23 @@ pub fn explored_items_are_aimed_at<B: Simulate + Inspect>(new: &impl Fn() -> B) 
     let mut explored = 0;
     for case in cases() {
         let (world, mut backend) = (case.world(), new());
-        let Shape { users, items, dimensions, .. } = world.shape();
+        let WorldShape { users, items, dimensions, .. } = world.shape();
         let (mut due, rows) = (case.actions(1), plain::rows(&world, &case.environment));
-        let trial = Trial { key: Key::new(3, Purpose::ExplorationItem).with(1), share: 0.3, max_action: 1.25 };
+        let trial = ItemExploration {
+            key: Key::new(3, Purpose::ExplorationItem).fold_in(1),
+            probability: 0.3,
+            max_action: 1.25,
+        };
         for user in 0..users {
-            if let Some(item) = item(trial.key.with(user as u64), trial.share, items as u64) {
-                aim(&rows[row(item as usize, dimensions)], 1.25, &mut due[row(user, dimensions)]);
+            if let Some(item) = explored_item(trial.key.fold_in(user as u64), trial.probability, items as u64) {
+                action_toward(&rows[row(item as usize, dimensions)], 1.25, &mut due[row(user, dimensions)]);
                 explored += 1;
             }
         }
-        let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
+        let on_device = backend.load_world(&world, &case.environment).expect("the device takes a world");
         for batch in [0..users / 3, users / 3..users].into_iter().filter(|batch| !batch.is_empty()) {
             let due = &due[batch.start * dimensions..batch.end * dimensions];
-            let mut batch = backend.batch(&on_device, batch).expect("the device takes a batch");
+            let mut batch = backend.create_batch(&on_device, batch).expect("the device takes a batch");
             given(&mut backend, &mut batch, &case, 1);
             backend.explore(&on_device, &mut batch, &trial).expect("users explore");
             let found = backend.snapshot(&batch).expect("the device shows a batch").action;
@@ -104,10 +108,10 @@ pub fn a_tally_is_the_sum_over_users<B: Simulate + Inspect>(new: &impl Fn() -> B
         let users = world.shape().users;
         for cut in [0, users / 2] {
             let split = [0..cut, cut..users].into_iter().filter(|batch| !batch.is_empty());
-            let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
+            let on_device = backend.load_world(&world, &case.environment).expect("the device takes a world");
             let (batches, served): (Vec<_>, Vec<_>) = split
                 .map(|users| {
-                    let mut batch = backend.batch(&on_device, users).expect("the device takes a batch");
+                    let mut batch = backend.create_batch(&on_device, users).expect("the device takes a batch");
                     let served = serve(&mut backend, &on_device, &mut batch, &case, 1);
                     (batch, served)
                 })
@@ -125,13 +129,13 @@ pub fn a_tally_is_the_sum_over_users<B: Simulate + Inspect>(new: &impl Fn() -> B
 pub fn reset_brings_the_initial_beliefs_back<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     for case in cases() {
         let (world, mut backend) = (case.world(), new());
-        let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
-        let mut batch = backend.batch(&on_device, 0..world.shape().users).expect("the device takes a batch");
+        let on_device = backend.load_world(&world, &case.environment).expect("the device takes a world");
+        let mut batch = backend.create_batch(&on_device, 0..world.shape().users).expect("the device takes a batch");
         let first = serve(&mut backend, &on_device, &mut batch, &case, 1);
         serve(&mut backend, &on_device, &mut batch, &case, 2);
         backend.reset(&on_device, &mut batch).expect("the device resets");
         let reset = backend.snapshot(&batch).expect("the device shows a batch");
-        assert_eq!(bits(&reset.belief), bits(world.parts().user_belief), "{}", case.name);
+        assert_eq!(bits(&reset.belief), bits(world.arrays().user_belief), "{}", case.name);
         let again = serve(&mut backend, &on_device, &mut batch, &case, 1);
         agree(&case, &again, &first);
     }
@@ -144,8 +148,9 @@ pub fn batches_may_take_turns_in_the_midst_of_a_round<B: Simulate + Inspect>(new
         let users = world.shape().users;
         let halves = [0..users / 2, users / 2..users];
         let due = rounds(&mut backend, &case, &halves);
-        let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
-        let mut batches = halves.map(|users| backend.batch(&on_device, users).expect("the device takes a batch"));
+        let on_device = backend.load_world(&world, &case.environment).expect("the device takes a world");
+        let mut batches =
+            halves.map(|users| backend.create_batch(&on_device, users).expect("the device takes a batch"));
         for (round, due) in (1..=ROUNDS).zip(&due) {
             for batch in &mut batches {
                 backend.observe(&on_device, batch).expect("the device observes");
@@ -169,9 +174,9 @@ pub fn an_action_that_is_no_number_chooses_items_or_fails<B: Simulate + Inspect>
     let case = cases().pop().expect("there are cases");
     let (world, mut backend) = (case.world(), new());
     let (users, items) = (world.shape().users, world.shape().items);
-    let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
+    let on_device = backend.load_world(&world, &case.environment).expect("the device takes a world");
     for spoilt in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let mut batch = backend.batch(&on_device, 0..users).expect("the device takes a batch");
+        let mut batch = backend.create_batch(&on_device, 0..users).expect("the device takes a batch");
         let mut snapshot = backend.snapshot(&batch).expect("the device shows a batch");
         snapshot.action = case.actions(1);
         snapshot.action[1] = spoilt;
@@ -191,10 +196,10 @@ pub fn an_action_that_is_no_number_chooses_items_or_fails<B: Simulate + Inspect>
 pub fn what_is_restored_is_there<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     let case = cases().pop().expect("there are cases");
     let (world, mut backend) = (case.world(), new());
-    let on_device = backend.world(&world, &case.environment).expect("the device takes a world");
-    let mut original = backend.batch(&on_device, 0..world.shape().users).expect("the device takes a batch");
+    let on_device = backend.load_world(&world, &case.environment).expect("the device takes a world");
+    let mut original = backend.create_batch(&on_device, 0..world.shape().users).expect("the device takes a batch");
     let taken = serve(&mut backend, &on_device, &mut original, &case, 1);
-    let mut other = backend.batch(&on_device, 0..world.shape().users).expect("the device takes a batch");
+    let mut other = backend.create_batch(&on_device, 0..world.shape().users).expect("the device takes a batch");
     backend.restore(&mut other, &taken).expect("the device restores");
     agree(&case, &backend.snapshot(&other).expect("the device shows a batch"), &taken);
     let next = serve(&mut backend, &on_device, &mut original, &case, 2);
@@ -203,11 +208,11 @@ pub fn what_is_restored_is_there<B: Simulate + Inspect>(new: &impl Fn() -> B) {
 }
 
 /// Three rounds of each batch: `[round][batch]`.
-fn rounds<B: Simulate + Inspect>(backend: &mut B, case: &Case, users: &[Range<usize>]) -> Vec<Vec<Snapshot>> {
-    let on_device = backend.world(&case.world(), &case.environment).expect("the device takes a world");
+fn rounds<B: Simulate + Inspect>(backend: &mut B, case: &Case, users: &[Range<usize>]) -> Vec<Vec<RoundSnapshot>> {
+    let on_device = backend.load_world(&case.world(), &case.environment).expect("the device takes a world");
     let mut batches: Vec<_> = users
         .iter()
-        .map(|users| backend.batch(&on_device, users.clone()).expect("the device takes a batch"))
+        .map(|users| backend.create_batch(&on_device, users.clone()).expect("the device takes a batch"))
         .collect();
     (1..=ROUNDS)
         .map(|round| batches.iter_mut().map(|batch| serve(backend, &on_device, batch, case, round)).collect())
@@ -221,7 +226,7 @@ fn serve<B: Simulate + Inspect>(
     batch: &mut B::Batch,
     case: &Case,
     round: u32,
-) -> Snapshot {
+) -> RoundSnapshot {
     backend.observe(world, batch).expect("the device observes");
     given(backend, batch, case, round);
     backend.recommend(world, batch).expect("the device recommends");
@@ -238,10 +243,10 @@ fn given<B: Simulate + Inspect>(backend: &mut B, batch: &mut B::Batch, case: &Ca
     backend.restore(batch, &snapshot).expect("the device restores");
 }
 
-fn check(case: &Case, found: &[Vec<Snapshot>], users: &[Range<usize>]) {
+fn check(case: &Case, found: &[Vec<RoundSnapshot>], users: &[Range<usize>]) {
     let world = case.world();
     let (clusters, dimensions) = (world.shape().clusters, world.shape().dimensions);
-    let mut beliefs = world.parts().user_belief.to_vec();
+    let mut beliefs = world.arrays().user_belief.to_vec();
     for (round, found) in (1..).zip(found) {
         let actions = case.actions(round);
         for (found, users) in found.iter().zip(users) {
@@ -261,21 +266,21 @@ fn check(case: &Case, found: &[Vec<Snapshot>], users: &[Range<usize>]) {
     }
 }
 
-fn agree(case: &Case, found: &Snapshot, due: &Snapshot) {
+fn agree(case: &Case, found: &RoundSnapshot, due: &RoundSnapshot) {
     if let Err(difference) = exactly("respond", Filled::Everything, found, due) {
         panic!("{} (first: the backend, second: what is due): {difference}", case.name);
     }
 }
 
-fn add(mut sum: Tally, case: &Case, snapshot: &Snapshot) -> Tally {
+fn add(mut sum: Tally, case: &Case, snapshot: &RoundSnapshot) -> Tally {
     let world = case.world();
-    let (clusters, shown) = (world.shape().clusters, case.environment.shown);
+    let (clusters, shown) = (world.shape().clusters, case.environment.slate_len);
     for (n, user) in snapshot.users.clone().enumerate() {
         let accepted = snapshot.accepted[row(n, shown)].iter().filter(|&&taken| taken).count();
         sum += Tally::of_user(
             shown,
             accepted,
-            &case.environment.rules.reward,
+            &case.environment.user_model.reward,
             snapshot.reward[n],
             &DVectorView::from_slice(world.beliefs(user), clusters),
             &DVectorView::from_slice(&snapshot.belief[row(n, clusters)], clusters),
@@ -286,7 +291,7 @@ fn add(mut sum: Tally, case: &Case, snapshot: &Snapshot) -> Tally {
 }
 
 fn luck(round: u32) -> Key {
-    Key::new(3, Purpose::Acceptance).with(1).with(u64::from(round))
+    Key::new(3, Purpose::Acceptance).fold_in(1).fold_in(u64::from(round))
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {

@@ -47,16 +47,16 @@ pub use session::{
     an_episode_begins_afresh, updates_may_be_put_off, what_is_on_its_way_stays_as_it_was,
 };
 
-use recsim_core::backend::{Device, Inspect, Simulate};
+use recsim_core::backend::{Backend, Inspect, Simulate};
 
 /// Every fact of backends whose agents are handed over to the bit.
-pub fn in_float32<B: Device>(new: impl Fn() -> B) {
+pub fn in_float32<B: Backend>(new: impl Fn() -> B) {
     all(&new);
     a_session_goes_on_from_its_state(&new);
 }
 
 /// Every fact that holds whatever agents are kept in, of fresh backends from `new`.
-pub fn all<B: Device>(new: impl Fn() -> B) {
+pub fn all<B: Backend>(new: impl Fn() -> B) {
     users(&new);
     a_users_action_does_not_depend_on_the_batch(&new);
     actions_stay_within_bounds(&new);

@@ -3,22 +3,22 @@
 use std::ops::Range;
 
 use nalgebra::DVector;
-use recsim_core::backend::Snapshot;
-use recsim_core::model::Environment;
+use recsim_core::backend::RoundSnapshot;
+use recsim_core::model::EnvironmentSpec;
 use recsim_core::model::rng::Key;
-use recsim_core::model::slate::{Similarity, fill, normalise, score};
+use recsim_core::model::slate::{Similarity, fill_from_pretrained, normalize, score};
 use recsim_core::model::user::step;
 use recsim_core::world::{World, row};
 
 /// What a round makes of `users` with these beliefs (`[users, K]`) and actions (`[users, D]`).
 pub(super) fn round(
     world: &World<'_>,
-    environment: &Environment,
+    environment: &EnvironmentSpec,
     users: Range<usize>,
     beliefs: &[f32],
     actions: &[f32],
     round: Key,
-) -> Snapshot {
+) -> RoundSnapshot {
     let (rows, dimensions) = (rows(world, environment), world.shape().dimensions);
     let slates: Vec<u32> = users
         .clone()
@@ -31,33 +31,33 @@ pub(super) fn round(
 /// The same with slates (`[users, shown]`) that somebody else chose.
 pub(super) fn respond(
     world: &World<'_>,
-    environment: &Environment,
+    environment: &EnvironmentSpec,
     users: Range<usize>,
     beliefs: &[f32],
     actions: &[f32],
     slates: &[u32],
     round: Key,
-) -> Snapshot {
-    let (shape, parts) = (world.shape(), world.parts());
+) -> RoundSnapshot {
+    let (shape, parts) = (world.shape(), world.arrays());
     let items = |item: u32| (parts.item_cluster[item as usize] as usize, parts.item_distance[item as usize]);
     let target = DVector::from_column_slice(world.target());
-    let mut snapshot = Snapshot {
+    let mut snapshot = RoundSnapshot {
         users: users.clone(),
         action: actions.to_vec(),
         belief_before: beliefs.to_vec(),
-        ..Snapshot::default()
+        ..RoundSnapshot::default()
     };
     for (n, user) in users.enumerate() {
-        let slate = &slates[row(n, environment.shown)];
+        let slate = &slates[row(n, environment.slate_len)];
         let mut belief = DVector::from_column_slice(&beliefs[row(n, shape.clusters)]);
         let (mut before, mut counts) = (belief.clone(), belief.clone());
-        let mut accepted = vec![false; environment.shown];
+        let mut accepted = vec![false; environment.slate_len];
         let reward = step(
-            &environment.rules,
+            &environment.user_model,
             &target,
             &items,
             slate,
-            &mut round.with(user as u64),
+            &mut round.fold_in(user as u64),
             &mut belief,
             &mut before,
             &mut counts,
@@ -72,18 +72,18 @@ pub(super) fn respond(
 }
 
 /// Items' rows as they are scored, `[I, D]`.
-pub(super) fn rows(world: &World<'_>, environment: &Environment) -> Vec<f32> {
-    let mut rows = world.parts().item_embedding.to_vec();
+pub(super) fn rows(world: &World<'_>, environment: &EnvironmentSpec) -> Vec<f32> {
+    let mut rows = world.arrays().item_embedding.to_vec();
     if environment.similarity == Similarity::Cosine {
-        rows.chunks_exact_mut(world.shape().dimensions).for_each(normalise);
+        rows.chunks_exact_mut(world.shape().dimensions).for_each(normalize);
     }
     rows
 }
 
-fn slate(rows: &[f32], action: &[f32], environment: &Environment, list: &[u32]) -> Vec<u32> {
-    let mut order = best(rows, action, environment.chosen);
-    order.resize(environment.shown, 0);
-    filled(order, environment.chosen, list)
+fn slate(rows: &[f32], action: &[f32], environment: &EnvironmentSpec, list: &[u32]) -> Vec<u32> {
+    let mut order = best(rows, action, environment.rl_slots);
+    order.resize(environment.slate_len, 0);
+    filled(order, environment.rl_slots, list)
 }
 
 /// The items with the best scores for an action, best first.
@@ -100,7 +100,7 @@ pub(super) fn best(rows: &[f32], action: &[f32], count: usize) -> Vec<u32> {
 
 /// A slate whose first `chosen` places are taken, filled from the list.
 pub(super) fn filled(mut slate: Vec<u32>, chosen: usize, list: &[u32]) -> Vec<u32> {
-    let filled = fill(&mut slate, chosen, list);
+    let filled = fill_from_pretrained(&mut slate, chosen, list);
     assert_eq!(filled, slate.len(), "a list is long enough to fill the slate");
     slate
 }

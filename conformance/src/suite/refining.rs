@@ -1,15 +1,15 @@
 //! The critic's choice among actions near the policy's.
 
 use recsim_core::backend::reference::Reference;
-use recsim_core::backend::{Device, Snapshot};
-use recsim_core::eval::policy::{Actor, Policy, Serving};
+use recsim_core::backend::{Backend, RoundSnapshot};
+use recsim_core::eval::policy::{Actor, Policy, PolicyContext};
 use recsim_core::model::rng::{Key, Purpose};
 use recsim_core::model::slate::Similarity;
 use recsim_core::session::Session;
 use recsim_core::session::config::Plan;
 use recsim_core::td3::AgentState;
-use recsim_core::td3::explore::aim;
-use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force, row};
+use recsim_core::td3::explore::action_toward;
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, brute_force_lists, generate, row};
 
 use super::plain;
 use super::setup::{Stage, USERS, bits, plan, world, worn};
@@ -17,25 +17,25 @@ use super::setup::{Stage, USERS, bits, plan, world, worn};
 /// The action taken is the policy's or aims at one of the candidates, and none of these is worth more to the first critic:
 /// one without hidden layers, whose values are told by a sum. Nobody's depends on the batches; without candidates, and where
 /// all are worth the same, actions stay.
-pub fn the_first_critic_chooses_among_candidates<B: Device>(new: &impl Fn() -> B) {
+pub fn the_first_critic_chooses_among_candidates<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     let mut moved = 0;
     for (candidates, similarity) in
         [(0, Similarity::Cosine), (1, Similarity::Dot), (7, Similarity::Cosine), (60, Similarity::Dot)]
     {
         let plan = plan(&world, |config| {
-            config.td3.hidden = vec![];
+            config.td3.hidden_sizes = vec![];
             config.td3.candidates = candidates;
             config.environment.max_action = 0.75;
             config.recommendation.similarity_metric = similarity;
         });
-        let agent = worn(&plan.learner);
+        let agent = worn(&plan.agent);
         let mut stage = Stage::new(new(), &world, plan.clone());
         let policys = stage.actions(0..USERS, None);
         let found = refined(&mut stage, &[0, USERS]);
         assert!(bits(&refined(&mut stage, &[0, 1, 20, USERS])) == bits(&found), "{candidates} in batches");
         for user in 0..USERS {
-            let place = row(user, plan.learner.action());
+            let place = row(user, plan.agent.action_dim());
             let due = judged(&world, &plan, &agent, user, &policys[place.clone()]);
             let values = due.iter().map(|(value, _)| *value);
             let best = values.clone().fold(f64::MIN, f64::max);
@@ -50,14 +50,14 @@ pub fn the_first_critic_chooses_among_candidates<B: Device>(new: &impl Fn() -> B
         }
         let mut indifferent = agent;
         indifferent.networks[1].parameters.fill(0.0);
-        stage.agent = stage.backend.agent(&plan.learner, &indifferent).expect("the device takes an agent");
+        stage.agent = stage.backend.load_agent(&plan.agent, &indifferent).expect("the device takes an agent");
         assert!(bits(&refined(&mut stage, &[0, USERS])) == bits(&policys), "{candidates} of no worth");
     }
     assert!(moved > USERS, "a critic that leaves everybody alone would prove nothing: {moved} moved");
 }
 
 /// Deep critics, with normalisation and without, choose as the plain backend's in double precision do.
-pub fn a_deep_critic_chooses_as_the_references<B: Device>(new: &impl Fn() -> B) {
+pub fn a_deep_critic_chooses_as_the_references<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     for batch_norm in [true, false] {
         let plan = plan(&world, |config| {
@@ -75,9 +75,10 @@ pub fn a_deep_critic_chooses_as_the_references<B: Device>(new: &impl Fn() -> B) 
 }
 
 /// Many users at once are each told what they would be told alone.
-pub fn the_critic_tells_a_crowd_what_it_tells_each<B: Device>(new: &impl Fn() -> B) {
-    let recipe = Recipe { users: 230, items: 60, clusters: 3, dimensions: 7, list: 16, seed: 4 };
-    let world = generate(&recipe, lists_by_brute_force);
+pub fn the_critic_tells_a_crowd_what_it_tells_each<B: Backend>(new: &impl Fn() -> B) {
+    let recipe =
+        SyntheticWorldConfig { users: 230, items: 60, clusters: 3, dimensions: 7, pretrained_len: 16, seed: 4 };
+    let world = generate(&recipe, brute_force_lists);
     let mut stage = Stage::new(new(), &world, plan(&world, |config| config.td3.candidates = 5));
     let together = bits(&refined(&mut stage, &[0, 230]));
     let apart: Vec<usize> = (0..230).step_by(10).chain([230]).collect();
@@ -85,15 +86,15 @@ pub fn the_critic_tells_a_crowd_what_it_tells_each<B: Device>(new: &impl Fn() ->
 }
 
 /// An agent asks its critic while it collects and under evaluation; but whoever explores an item does so.
-pub fn an_agent_asks_its_critic<B: Device>(new: &impl Fn() -> B) {
+pub fn an_agent_asks_its_critic<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     let actions = |candidates, exploring| {
         let plan = plan(&world, |config| {
             config.td3.candidates = candidates;
-            config.td3.exploration_items = exploring;
+            config.td3.item_epsilon = exploring;
         });
-        let mut session = Session::new(new(), &world.view(), plan).expect("a session begins");
-        session.keep(USERS);
+        let mut session = Session::new(new(), &world.view().unwrap(), plan).expect("a session begins");
+        session.record_users(USERS);
         session.round(&mut || 0.0).expect("a round is served");
         bits(&session.snapshots().iter().flat_map(|batch| batch.action.clone()).collect::<Vec<f32>>())
     };
@@ -103,15 +104,15 @@ pub fn an_agent_asks_its_critic<B: Device>(new: &impl Fn() -> B) {
     let evaluated = |candidates| {
         let mut stage = Stage::new(new(), &world, plan(&world, |config| config.td3.candidates = candidates));
         let mut batch = stage.acted(0..USERS, None);
-        let learner = stage.plan.learner.clone();
-        let agent = stage.backend.agent(&learner, &worn(&learner)).expect("the device takes an agent");
-        let serving = Serving {
+        let spec = stage.plan.agent.clone();
+        let agent = stage.backend.load_agent(&spec, &worn(&spec)).expect("the device takes an agent");
+        let serving = PolicyContext {
             world: &stage.world,
             batch: &mut batch,
             users: 0..USERS,
             key: Key::new(0, Purpose::EvaluationPolicy),
         };
-        Actor::<B> { agent }.serve(&mut stage.backend, serving).expect("the device serves");
+        Actor::<B> { agent }.fill_slates(&mut stage.backend, serving).expect("the device serves");
         bits(&stage.backend.snapshot(&batch).expect("the device shows a batch").action)
     };
     assert!(evaluated(9) != evaluated(0), "nobody is asked under evaluation");
@@ -119,23 +120,23 @@ pub fn an_agent_asks_its_critic<B: Device>(new: &impl Fn() -> B) {
 
 /// The value and the action of each choice that a user has, the policy's first.
 fn judged(
-    world: &GeneratedWorld,
+    world: &OwnedWorld,
     plan: &Plan,
     agent: &AgentState,
     user: usize,
     action: &[f32],
 ) -> Vec<(f64, Vec<f32>)> {
-    let (view, environment) = (world.view(), &plan.environment);
+    let (view, environment) = (world.view().unwrap(), &plan.environment);
     let rows = plain::rows(&view, environment);
-    let aimed = plain::best(&rows, action, plan.learner.candidates).into_iter().map(|item| {
+    let aimed = plain::best(&rows, action, plan.agent.candidates()).into_iter().map(|item| {
         let mut aimed = vec![0.0; action.len()];
-        aim(&rows[row(item as usize, action.len())], plan.learner.max_action as f32, &mut aimed);
+        action_toward(&rows[row(item as usize, action.len())], plan.agent.max_action as f32, &mut aimed);
         aimed
     });
     let scales = environment.belief_scales(view.target());
     let beliefs = view.beliefs(user).iter().zip(scales).map(|(belief, scale)| belief * scale);
     let state: Vec<f32> = beliefs.chain(view.user_embedding(user).iter().copied()).collect();
-    let layer = &plan.learner.critics[0].layers()[0];
+    let layer = &plan.agent.critics[0].layers()[0];
     let weights = &agent.networks[1].parameters;
     let value = |action: &[f32]| -> f64 {
         let products = state.iter().chain(action).zip(&weights[layer.weight.clone()]);
@@ -145,7 +146,7 @@ fn judged(
 }
 
 /// The actions after the critic was asked, of users in batches that are cut here.
-fn refined<B: Device>(stage: &mut Stage<B>, cuts: &[usize]) -> Vec<f32> {
+fn refined<B: Backend>(stage: &mut Stage<B>, cuts: &[usize]) -> Vec<f32> {
     let batches = cuts.windows(2).map(|cut| cut[0]..cut[1]);
     batches
         .flat_map(|users| {
@@ -156,14 +157,14 @@ fn refined<B: Device>(stage: &mut Stage<B>, cuts: &[usize]) -> Vec<f32> {
 }
 
 /// The same of all users, to whom another backend gave these actions.
-fn refined_from<B: Device>(stage: &mut Stage<B>, acted: &Snapshot) -> Vec<f32> {
+fn refined_from<B: Backend>(stage: &mut Stage<B>, acted: &RoundSnapshot) -> Vec<f32> {
     let mut batch = stage.acted(0..USERS, None);
     stage.backend.restore(&mut batch, acted).expect("the device takes a batch");
     asked(stage, batch)
 }
 
-fn asked<B: Device>(stage: &mut Stage<B>, mut batch: B::Batch) -> Vec<f32> {
-    stage.backend.refine(&stage.world, &stage.agent, &mut batch).expect("the device asks the critic");
+fn asked<B: Backend>(stage: &mut Stage<B>, mut batch: B::Batch) -> Vec<f32> {
+    stage.backend.rerank(&stage.world, &stage.agent, &mut batch).expect("the device asks the critic");
     stage.backend.snapshot(&batch).expect("the device shows a batch").action
 }
 

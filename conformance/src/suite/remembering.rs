@@ -1,10 +1,10 @@
 //! The ring: what of a round goes into it, where, and that it can be brought back.
 
-use recsim_core::backend::{Inspect, Later, Simulate};
+use recsim_core::backend::{Inspect, Pending, Simulate};
 use recsim_core::model::rng::{Key, Purpose, uniform};
 use recsim_core::session::config::Config;
 use recsim_core::td3::replay::Transitions;
-use recsim_core::world::{GeneratedWorld, Recipe, generate, lists_by_brute_force};
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, brute_force_lists, generate};
 
 /// Three rounds of two batches, for rings that they fill, overflow at a batch's end or in its midst, or are larger than:
 /// every transition is the one that the batch shows, and however many are asked for, they are the last.
@@ -18,7 +18,7 @@ pub fn a_ring_holds_the_last_transitions_in_order<B: Simulate + Inspect>(new: &i
             for batch in 0..2 {
                 run.serve(batch, round, Some(&mut replay));
                 let shown = run.backend.snapshot(&run.batches[batch]).expect("the device shows a batch");
-                all.brought += shown.users.len() as u64;
+                all.inserted += shown.users.len() as u64;
                 all.user.extend(shown.users.map(|user| user as u32));
                 all.belief_before.extend(shown.belief_before);
                 all.belief.extend(shown.belief);
@@ -69,20 +69,20 @@ struct Run<B: Simulate + Inspect> {
 }
 
 impl<B: Simulate + Inspect> Run<B> {
-    fn new(mut backend: B, world: &GeneratedWorld) -> Self {
-        let environment = Config::default().plan(&world.view()).expect("the defaults suit").environment;
-        let world = backend.world(&world.view(), &environment).expect("the device takes a world");
-        let batches =
-            [0..CUT, CUT..USERS].map(|users| backend.batch(&world, users).expect("the device takes a batch"));
+    fn new(mut backend: B, world: &OwnedWorld) -> Self {
+        let environment = Config::default().plan(&world.view().unwrap()).expect("the defaults suit").environment;
+        let world = backend.load_world(&world.view().unwrap(), &environment).expect("the device takes a world");
+        let batches = [0..CUT, CUT..USERS]
+            .map(|users| backend.create_batch(&world, users).expect("the device takes a batch"));
         Self { backend, world, batches }
     }
 
     fn replay(&mut self, capacity: usize, transitions: &Transitions) -> B::Replay {
-        self.backend.replay(&self.world, capacity, transitions).expect("the device takes a ring")
+        self.backend.create_replay(&self.world, capacity, transitions).expect("the device takes a ring")
     }
 
     fn transitions(&mut self, replay: &B::Replay, count: usize) -> Transitions {
-        self.backend.transitions(replay, count).and_then(Later::wait).expect("the device shows a ring")
+        self.backend.transitions(replay, count).and_then(Pending::wait).expect("the device shows a ring")
     }
 
     /// One round of a batch, with actions that are its and the round's own.
@@ -91,13 +91,13 @@ impl<B: Simulate + Inspect> Run<B> {
         let batch = &mut batches[batch];
         backend.observe(world, batch).expect("the device observes");
         let mut snapshot = backend.snapshot(batch).expect("the device shows a batch");
-        let key = Key::new(7, Purpose::Exploration).with(round).with(snapshot.users.start as u64);
+        let key = Key::new(7, Purpose::Exploration).fold_in(round).fold_in(snapshot.users.start as u64);
         for (place, action) in (0..).zip(&mut snapshot.action) {
-            *action = 2.0 * uniform(key.with(place)) - 1.0;
+            *action = 2.0 * uniform(key.fold_in(place)) - 1.0;
         }
         backend.restore(batch, &snapshot).expect("the device restores");
         backend.recommend(world, batch).expect("the device recommends");
-        let luck = Key::new(7, Purpose::Acceptance).with(round);
+        let luck = Key::new(7, Purpose::Acceptance).fold_in(round);
         backend.respond(world, batch, luck, replay).expect("users respond");
     }
 }
@@ -108,7 +108,7 @@ fn last(all: &Transitions, count: usize) -> Transitions {
         table[table.len() - count..].to_vec()
     }
     Transitions {
-        brought: all.brought,
+        inserted: all.inserted,
         user: rows(&all.user, count),
         belief_before: rows(&all.belief_before, count * CLUSTERS),
         belief: rows(&all.belief, count * CLUSTERS),
@@ -118,9 +118,16 @@ fn last(all: &Transitions, count: usize) -> Transitions {
 }
 
 /// More users than a tile, in sizes that no tile divides.
-fn world() -> GeneratedWorld {
-    let recipe = Recipe { users: USERS, items: 61, clusters: CLUSTERS, dimensions: DIMENSIONS, list: 40, seed: 0 };
-    generate(&recipe, lists_by_brute_force)
+fn world() -> OwnedWorld {
+    let recipe = SyntheticWorldConfig {
+        users: USERS,
+        items: 61,
+        clusters: CLUSTERS,
+        dimensions: DIMENSIONS,
+        pretrained_len: 40,
+        seed: 0,
+    };
+    generate(&recipe, brute_force_lists)
 }
 
 const USERS: usize = 300;

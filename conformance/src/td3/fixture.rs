@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use recsim_core::model::rng::{Key, Purpose, uniform};
 use recsim_core::session::config::{Config, Plan};
-use recsim_core::td3::net::{Layer, Layout, Weights};
+use recsim_core::td3::net::{LayerLayout, MlpLayout, Weights};
 use recsim_core::td3::replay::Transitions;
-use recsim_core::td3::{AgentState, Learner, Td3};
-use recsim_core::world::{Parts, Shape, World};
+use recsim_core::td3::{AgentSpec, AgentState, Td3Config};
+use recsim_core::world::{World, WorldArrays, WorldShape};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -22,7 +22,7 @@ pub(super) struct Case {
     dimensions: usize,
     pub(super) users: usize,
     max_action: f64,
-    pub(super) td3: Td3,
+    pub(super) td3: Td3Config,
     /// Of a buffer, every number at a multiple of this is in the file.
     stride: usize,
     /// After these updates.
@@ -65,9 +65,9 @@ impl Case {
     /// A world with these users; its items only fill a slate.
     pub(super) fn world(&self) -> World<'static> {
         let Self { users, clusters, dimensions, .. } = *self;
-        let shape = Shape { users, items: clusters, clusters, dimensions, list: 1 };
+        let shape = WorldShape { users, items: clusters, clusters, dimensions, pretrained_len: 1 };
         // One world a case, in tests: leaking it spares an owner.
-        let parts = Parts {
+        let parts = WorldArrays {
             item_embedding: vec![0.0; clusters * dimensions].leak(),
             item_cluster: (0..clusters as u32).collect::<Vec<_>>().leak(),
             item_distance: vec![1.0; clusters].leak(),
@@ -81,9 +81,9 @@ impl Case {
 
     pub(super) fn plan(&self) -> Plan {
         let mut config = Config { td3: self.td3.clone(), ..Config::default() };
-        config.td3.replay_capacity = self.users as u64;
+        config.td3.buffer_size = self.users as u64;
         // PyTorch was given beliefs as they are.
-        config.td3.scale_beliefs = false;
+        config.td3.normalize_beliefs = false;
         config.training.warmup_transitions = self.users as u64;
         config.environment.max_action = self.max_action;
         config.recommendation.rl_list_size = 1;
@@ -96,7 +96,7 @@ impl Case {
         let Self { users, clusters, dimensions, .. } = *self;
         let scaled = |key| symmetric(key) * self.max_action as f32;
         Transitions {
-            brought: users as u64,
+            inserted: users as u64,
             user: (0..users as u32).collect(),
             belief_before: self.draws(1, users * clusters, uniform),
             belief: self.draws(2, users * clusters, uniform),
@@ -106,16 +106,16 @@ impl Case {
     }
 
     /// Networks of this seed and targets of the next, off their even beginnings.
-    pub(super) fn initial(&self, learner: &Learner) -> AgentState {
-        let layouts = [&learner.actor, &learner.critics[0], &learner.critics[1]];
+    pub(super) fn initial(&self, spec: &AgentSpec) -> AgentState {
+        let layouts = [&spec.actor, &spec.critics[0], &spec.critics[1]];
         let pushed = |seed: u64| {
-            let mut networks = learner.initial(seed).networks;
+            let mut networks = spec.initial_agent(seed).networks;
             for (n, weights) in networks.iter_mut().enumerate() {
-                push(Key::new(seed, Purpose::World).with(5).with(n as u64), layouts[n], weights);
+                push(Key::new(seed, Purpose::World).fold_in(5).fold_in(n as u64), layouts[n], weights);
             }
             networks
         };
-        AgentState { networks: pushed(self.seed), targets: pushed(self.seed + 1), ..learner.initial(self.seed) }
+        AgentState { networks: pushed(self.seed), targets: pushed(self.seed + 1), ..spec.initial_agent(self.seed) }
     }
 
     /// Asserts that a buffer is the one in the file.
@@ -140,19 +140,19 @@ impl Case {
     }
 
     fn draws(&self, table: u64, count: usize, draw: impl Fn(Key) -> f32) -> Vec<f32> {
-        let key = Key::new(self.seed, Purpose::World).with(table);
-        (0..count as u64).map(|place| draw(key.with(place))).collect()
+        let key = Key::new(self.seed, Purpose::World).fold_in(table);
+        (0..count as u64).map(|place| draw(key.fold_in(place))).collect()
     }
 }
 
 /// Moves scales, shifts and running statistics off their 1 and 0.
-fn push(key: Key, layout: &Layout, weights: &mut Weights) {
-    for norm in layout.layers().iter().filter_map(|Layer { norm, .. }| norm.as_ref()) {
+fn push(key: Key, layout: &MlpLayout, weights: &mut Weights) {
+    for norm in layout.layers().iter().filter_map(|LayerLayout { batch_norm: norm, .. }| norm.as_ref()) {
         for place in norm.scale.clone().chain(norm.shift.clone()) {
-            weights.parameters[place] += 0.5 * symmetric(key.with(place as u64));
+            weights.parameters[place] += 0.5 * symmetric(key.fold_in(place as u64));
         }
         for place in norm.mean.clone().chain(norm.variance.clone()) {
-            weights.statistics[place] += 0.5 * symmetric(key.with(STATISTICS + place as u64));
+            weights.running_stats[place] += 0.5 * symmetric(key.fold_in(STATISTICS + place as u64));
         }
     }
 }

@@ -7,8 +7,8 @@
 mod fixture;
 mod tolerance;
 
-use recsim_core::backend::{Device, Later};
-use recsim_core::td3::{AgentState, Losses, UpdateKeys, policy_moves};
+use recsim_core::backend::{Backend, Pending};
+use recsim_core::td3::{AgentState, Losses, UpdateKeys, is_policy_update};
 
 use fixture::Case;
 use tolerance::{Allowed, Moved};
@@ -17,30 +17,27 @@ use tolerance::{Allowed, Moved};
 ///
 /// # Panics
 /// If a number is farther off than float32 accuracy explains; the message says which.
-pub fn matches_pytorch<B: Device>(new: impl Fn() -> B) {
+pub fn matches_pytorch<B: Backend>(new: impl Fn() -> B) {
     for case in fixture::cases() {
         follow(&mut new(), &case);
     }
 }
 
-fn follow<B: Device>(backend: &mut B, case: &Case) {
+fn follow<B: Backend>(backend: &mut B, case: &Case) {
     let plan = case.plan();
     let fine = "a backend serves a small world";
-    let world = backend.world(&case.world(), &plan.environment).expect(fine);
-    let replay = backend.replay(&world, plan.learner.replay_capacity, &case.transitions()).expect(fine);
+    let world = backend.load_world(&case.world(), &plan.environment).expect(fine);
+    let replay = backend.create_replay(&world, plan.agent.buffer_size(), &case.transitions()).expect(fine);
 
-    let mut before = case.initial(&plan.learner);
-    let mut agent = backend.agent(&plan.learner, &before).expect(fine);
-    let mut moved = Moved::new(case, &plan.learner);
+    let mut before = case.initial(&plan.agent);
+    let mut agent = backend.load_agent(&plan.agent, &before).expect(fine);
+    let mut moved = Moved::new(case, &plan.agent);
     for (update, losses) in (1..).zip(&case.losses) {
         let keys = UpdateKeys::new(case.seed, update);
-        let policy = policy_moves(update, plan.learner.policy_freq);
-        backend.improve_critics(&world, &replay, &mut agent, &keys).expect(fine);
-        if policy {
-            backend.improve_policy(&mut agent, &keys).expect(fine);
-        }
-        compare_losses(case, update, policy, &backend.losses(&mut agent).expect(fine), losses);
-        let after = backend.export(&agent).and_then(Later::wait).expect(fine);
+        let policy = is_policy_update(update, plan.agent.td3.policy_freq);
+        backend.update(&world, &replay, &mut agent, &keys, policy).expect(fine);
+        compare_losses(case, update, policy, &backend.take_losses(&mut agent).expect(fine), losses);
+        let after = backend.export_agent(&agent).and_then(Pending::wait).expect(fine);
         moved.step(&after, policy);
         if case.shown.contains(&update) {
             compare_buffers(case, update, policy, [&before, &after], &moved);
@@ -86,7 +83,7 @@ fn compare_buffers(case: &Case, update: u64, policy: bool, [before, after]: [&Ag
         let path = &Allowed::Each(moved.bounds(n));
         compare("parameters", &after.networks[n].parameters, path);
         compare("target_parameters", &after.targets[n].parameters, path);
-        compare("statistics", &after.networks[n].statistics, &Allowed::Plus(0.0));
-        compare("target_statistics", &after.targets[n].statistics, &Allowed::Plus(0.0));
+        compare("statistics", &after.networks[n].running_stats, &Allowed::Plus(0.0));
+        compare("target_statistics", &after.targets[n].running_stats, &Allowed::Plus(0.0));
     }
 }

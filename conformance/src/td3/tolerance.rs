@@ -4,7 +4,7 @@
 //! another `f32` program with other orders of summation may be off by [`MULTIPLE`] times that. To this come the
 //! roundings of the comparison, in units of [`EPSILON`].
 
-use recsim_core::td3::{AgentState, Learner};
+use recsim_core::td3::{AgentSpec, AgentState};
 
 use super::fixture::Case;
 
@@ -56,15 +56,15 @@ pub(super) struct Moved {
 }
 
 impl Moved {
-    pub(super) fn new(case: &Case, learner: &Learner) -> Self {
-        let layouts = [&learner.actor, &learner.critics[0], &learner.critics[1]];
+    pub(super) fn new(case: &Case, spec: &AgentSpec) -> Self {
+        let layouts = [&spec.actor, &spec.critics[0], &spec.critics[1]];
         let delta = ["actor", "critic_1", "critic_2"].map(|network| {
             let ends = format!("{network}/gradient");
             let errors = case.errors.iter().filter(|(name, _)| name.ends_with(&ends));
             MULTIPLE * errors.map(|(_, &error)| error).fold(0.0, f64::max)
         });
-        let bounds = layouts.map(|layout| vec![0.0; layout.parameters()]);
-        Self { learning_rate: learner.learning_rate, delta, bounds }
+        let bounds = layouts.map(|layout| vec![0.0; layout.parameter_count()]);
+        Self { learning_rate: spec.td3.learning_rate, delta, bounds }
     }
 
     /// One more update, after which the agent is `after`.

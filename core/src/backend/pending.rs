@@ -6,26 +6,26 @@ use alloc::boxed::Box;
 /// whatever thread, while the device goes on.
 ///
 /// ```
-/// use recsim_core::backend::Later;
-/// let later = Later::new(|| Ok::<_, ()>(6)).map(|number| number * 7);
+/// use recsim_core::backend::Pending;
+/// let later = Pending::new(|| Ok::<_, ()>(6)).map(|number| number * 7);
 /// assert_eq!(std::thread::spawn(|| later.wait()).join().unwrap(), Ok(42));
 /// ```
-pub struct Later<T, E>(Box<dyn FnOnce() -> Result<T, E> + Send>);
+pub struct Pending<T, E>(Box<dyn FnOnce() -> Result<T, E> + Send>);
 
-impl<T: Send + 'static, E: 'static> Later<T, E> {
+impl<T: Send + 'static, E: 'static> Pending<T, E> {
     /// What `wait` gives, having waited.
     pub fn new(wait: impl FnOnce() -> Result<T, E> + Send + 'static) -> Self {
         Self(Box::new(wait))
     }
 
     /// What is there already.
-    pub fn of(value: T) -> Self {
+    pub fn ready(value: T) -> Self {
         Self::new(|| Ok(value))
     }
 
     /// What becomes of it by `change`, made by whoever waits.
-    pub fn map<U: Send + 'static>(self, change: impl FnOnce(T) -> U + Send + 'static) -> Later<U, E> {
-        Later::new(|| self.wait().map(change))
+    pub fn map<U: Send + 'static>(self, change: impl FnOnce(T) -> U + Send + 'static) -> Pending<U, E> {
+        Pending::new(|| self.wait().map(change))
     }
 
     /// Waits.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Breakdown {
     /// `[rounds][K]`
     pub by_round: Counts,
-    /// `[K][10]`: by an item's cluster and the [`tenth`] of its distance to the cluster's centre.
+    /// `[K][10]`: by an item's cluster and the [`distance_decile`] of its distance to the cluster's centre.
     pub by_distance: Counts,
     /// `[rounds][K]`: beliefs after the round, summed over users.
     pub beliefs: Vec<Vec<f64>>,
@@ -32,19 +32,19 @@ impl Breakdown {
     pub fn new(rounds: usize, clusters: usize) -> Self {
         Self {
             by_round: Counts::new(rounds, clusters),
-            by_distance: Counts::new(clusters, TENTHS),
+            by_distance: Counts::new(clusters, DECILES),
             beliefs: vec![vec![0.0; clusters]; rounds],
         }
     }
 
     /// Counts an item that was shown in a round, from 0.
-    pub(super) fn count(&mut self, round: usize, cluster: usize, tenth: usize, accepted: bool) {
+    pub(super) fn count(&mut self, round: usize, cluster: usize, decile: usize, accepted: bool) {
         self.by_round.count(round, cluster, accepted);
-        self.by_distance.count(cluster, tenth, accepted);
+        self.by_distance.count(cluster, decile, accepted);
     }
 
     /// Adds what a user believes after a round, from 0.
-    pub(super) fn believe(&mut self, round: usize, beliefs: &[f32]) {
+    pub(super) fn add_beliefs(&mut self, round: usize, beliefs: &[f32]) {
         self.beliefs[round].iter_mut().zip(beliefs).for_each(|(sum, &belief)| *sum += f64::from(belief));
     }
 }
@@ -80,17 +80,17 @@ fn add<T: Copy + AddAssign>(table: &mut [Vec<T>], other: &[Vec<T>]) {
 /// The tenth, from 0, of the way from a centre to the `farthest` item that an item at `distance` is in.
 ///
 /// ```
-/// use recsim_core::eval::breakdown::tenth;
-/// assert_eq!([0.0, 0.49, 0.5, 5.0].map(|distance| tenth(distance, 5.0)), [0, 0, 1, 9]);
-/// assert_eq!(tenth(0.0, 0.0), 0);
+/// use recsim_core::eval::breakdown::distance_decile;
+/// assert_eq!([0.0, 0.49, 0.5, 5.0].map(|distance| distance_decile(distance, 5.0)), [0, 0, 1, 9]);
+/// assert_eq!(distance_decile(0.0, 0.0), 0);
 /// ```
-pub fn tenth(distance: f32, farthest: f32) -> usize {
+pub fn distance_decile(distance: f32, farthest: f32) -> usize {
     // 0 / 0 is no number, and becomes 0.
-    ((distance / farthest * TENTHS as f32) as usize).min(TENTHS - 1)
+    ((distance / farthest * DECILES as f32) as usize).min(DECILES - 1)
 }
 
 /// How finely distances are told apart.
-pub const TENTHS: usize = 10;
+pub const DECILES: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -101,7 +101,7 @@ mod tests {
         let mut one = Breakdown::new(2, 3);
         one.count(1, 2, 9, true);
         one.count(1, 2, 0, false);
-        one.believe(0, &[0.5, 0.0, 0.25]);
+        one.add_beliefs(0, &[0.5, 0.0, 0.25]);
         let mut both = one.clone();
         both += &one;
         assert_eq!((both.by_round.shown[1][2], both.by_round.accepted[1][2]), (4, 2));

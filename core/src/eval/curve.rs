@@ -13,11 +13,11 @@ pub fn area(curve: &[f64]) -> f64 {
 /// The first round, from 1, with at most a tenth of the distance at the `start`; none if there never is.
 ///
 /// ```
-/// use recsim_core::eval::curve::first_at_a_tenth;
-/// assert_eq!(first_at_a_tenth(&[0.5, 0.1, 0.2, 0.0], 1.0), Some(2));
-/// assert_eq!(first_at_a_tenth(&[0.5, 0.3], 1.0), None);
+/// use recsim_core::eval::curve::first_round_below_tenth;
+/// assert_eq!(first_round_below_tenth(&[0.5, 0.1, 0.2, 0.0], 1.0), Some(2));
+/// assert_eq!(first_round_below_tenth(&[0.5, 0.3], 1.0), None);
 /// ```
-pub fn first_at_a_tenth(curve: &[f64], start: f64) -> Option<usize> {
+pub fn first_round_below_tenth(curve: &[f64], start: f64) -> Option<usize> {
     curve.iter().position(|&distance| distance <= 0.1 * start).map(|place| place + 1)
 }
 
@@ -25,12 +25,12 @@ pub fn first_at_a_tenth(curve: &[f64], start: f64) -> Option<usize> {
 /// where `greedy` is no better than `random`, by more than rounding: there is no such scale.
 ///
 /// ```
-/// use recsim_core::eval::curve::normalised_area;
-/// assert_eq!(normalised_area(6.0, 10.0, 2.0), Some(0.5));
-/// assert_eq!(normalised_area(6.0, 2.0, 2.0), None);
-/// assert_eq!(normalised_area(6.0, 2.0, 10.0), None);
+/// use recsim_core::eval::curve::normalized_area;
+/// assert_eq!(normalized_area(6.0, 10.0, 2.0), Some(0.5));
+/// assert_eq!(normalized_area(6.0, 2.0, 2.0), None);
+/// assert_eq!(normalized_area(6.0, 2.0, 10.0), None);
 /// ```
-pub fn normalised_area(area: f64, random: f64, greedy: f64) -> Option<f64> {
+pub fn normalized_area(area: f64, random: f64, greedy: f64) -> Option<f64> {
     (random - greedy > ROUNDING * random).then(|| (random - area) / (random - greedy))
 }
 

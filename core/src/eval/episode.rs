@@ -30,7 +30,7 @@ pub struct Episode {
 /// What is measured of a user in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
-pub enum Column {
+pub enum Measure {
     /// Summed distance to the target after the round.
     Distance,
     /// The reward.
@@ -45,7 +45,7 @@ pub enum Column {
     Calibration,
 }
 
-impl Column {
+impl Measure {
     /// How many there are.
     pub const COUNT: usize = 6;
 }
@@ -57,7 +57,7 @@ impl Episode {
         let zeros = || vec![0.0; blocks];
         let mut episode = Self {
             rounds,
-            sums: vec![0.0; rounds * Column::COUNT * blocks],
+            sums: vec![0.0; rounds * Measure::COUNT * blocks],
             users: zeros(),
             improved: zeros(),
             start: zeros(),
@@ -84,17 +84,17 @@ impl Episode {
     }
 
     /// A column's sums over the users of each block, `[blocks]`, in a round, from 0.
-    pub fn sums(&self, round: usize, column: Column) -> &[f64] {
-        &self.sums[(round * Column::COUNT + column as usize) * self.blocks()..][..self.blocks()]
+    pub fn sums(&self, round: usize, column: Measure) -> &[f64] {
+        &self.sums[(round * Measure::COUNT + column as usize) * self.blocks()..][..self.blocks()]
     }
 
     /// Adds a user's round.
     pub(super) fn add(&mut self, round: usize, user: usize, columns: &[f64]) {
         let blocks = self.blocks();
         for (column, value) in columns.iter().enumerate() {
-            self.sums[(round * Column::COUNT + column) * blocks + user % blocks] += value;
+            self.sums[(round * Measure::COUNT + column) * blocks + user % blocks] += value;
         }
-        self.areas[user] += columns[Column::Distance as usize];
+        self.areas[user] += columns[Measure::Distance as usize];
     }
 
     /// Counts a user who is nearer to the target than at the start.

@@ -4,22 +4,23 @@ use serde::{Deserialize, Serialize};
 
 /// A value for each measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Metrics<T> {
-    /// The area on a scale: [`normalised_area`](super::curve::normalised_area).
-    pub normalised_area: T,
+pub struct PolicyMetrics<T> {
+    /// The area on a scale: [`normalized_area`](super::curve::normalized_area).
+    #[serde(alias = "normalised_area")]
+    pub normalized_area: T,
     /// The measure that ranks: the [`area`](super::curve::area) under the mean summed distance.
     pub area: T,
-    /// The [middle half](super::Ranked::middle_mean)'s mean of single users' areas: what outliers do not move.
+    /// The [middle half](super::RankedValues::interquartile_mean)'s mean of single users' areas: what outliers do not move.
     pub area_iqm: T,
     /// Mean summed distance after the last round.
     pub distance: T,
     /// The first round with at most a tenth of the distance at the start
-    /// ([`first_at_a_tenth`](super::curve::first_at_a_tenth)).
+    /// ([`first_round_below_tenth`](super::curve::first_round_below_tenth)).
     pub rounds_to_tenth: T,
     /// Share of users nearer to the target than when they began.
     pub improved_share: T,
     /// Mean reward of a user in all rounds: diagnostic only.
-    #[serde(rename = "return")]
+    #[serde(alias = "return")]
     pub total_reward: T,
     /// Share of shown items that were accepted.
     pub acceptance: T,
@@ -35,14 +36,14 @@ pub struct Metrics<T> {
     pub calibration: T,
 }
 
-impl<T> Metrics<T> {
+impl<T> PolicyMetrics<T> {
     /// How many measures there are.
     pub const COUNT: usize = 13;
 
     /// Their values, in the order of the fields.
-    pub fn into_array(self) -> [T; Metrics::<()>::COUNT] {
+    pub fn into_array(self) -> [T; PolicyMetrics::<()>::COUNT] {
         [
-            self.normalised_area,
+            self.normalized_area,
             self.area,
             self.area_iqm,
             self.distance,
@@ -59,9 +60,9 @@ impl<T> Metrics<T> {
     }
 
     /// The measures that have these values, in the order of the fields.
-    pub fn from_array(values: [T; Metrics::<()>::COUNT]) -> Self {
+    pub fn from_array(values: [T; PolicyMetrics::<()>::COUNT]) -> Self {
         let [
-            normalised_area,
+            normalized_area,
             area,
             area_iqm,
             distance,
@@ -76,7 +77,7 @@ impl<T> Metrics<T> {
             calibration,
         ] = values;
         Self {
-            normalised_area,
+            normalized_area: normalized_area,
             area,
             area_iqm,
             distance,

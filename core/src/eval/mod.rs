@@ -8,23 +8,23 @@
 //! | what was shown and accepted, by cluster, round and distance | [`breakdown`] |
 //! | a measure of how distances fall | [`curve`] |
 //! | whether probabilities are what happens | [`reliability`] |
-//! | all measures of all policies, and how sure they are | [`Study`], [`Metrics`], [`resample`] |
+//! | all measures of all policies, and how sure they are | [`Comparison`], [`PolicyMetrics`], [`resample`] |
 
 pub mod breakdown;
 pub mod catalogue;
+mod comparison;
 pub mod curve;
 mod episode;
 mod evaluator;
 mod metrics;
-mod middle;
 pub mod policy;
 pub mod reliability;
 pub mod resample;
+mod robust;
 pub mod slates;
-mod study;
 
-pub use episode::{Column, Episode};
+pub use comparison::{Comparison, Estimates, RoundCurves};
+pub use episode::{Episode, Measure};
 pub use evaluator::Evaluator;
-pub use metrics::Metrics;
-pub use middle::{Ranked, improvement};
-pub use study::{Curves, Findings, Study};
+pub use metrics::PolicyMetrics;
+pub use robust::{RankedValues, probability_of_improvement};

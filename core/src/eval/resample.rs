@@ -20,34 +20,34 @@ pub const RESAMPLES: usize = 1000;
 
 /// How often each seed and each block of users counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Weights {
+pub struct ResampleWeights {
     /// `[seeds]`
     pub seeds: Vec<u32>,
     /// `[blocks]`
     pub blocks: Vec<u32>,
 }
 
-impl Weights {
+impl ResampleWeights {
     /// Everybody once: what was found.
-    pub fn even(seeds: usize, blocks: usize) -> Self {
+    pub fn uniform(seeds: usize, blocks: usize) -> Self {
         Self { seeds: vec![1; seeds], blocks: vec![1; blocks] }
     }
 
     /// Resample number `number` of an evaluation whose first seed is `seed`.
     ///
     /// ```
-    /// use recsim_core::eval::resample::Weights;
-    /// let weights = Weights::resampled(7, 0, 3, 256);
+    /// use recsim_core::eval::resample::ResampleWeights;
+    /// let weights = ResampleWeights::resample(7, 0, 3, 256);
     /// assert_eq!((weights.seeds.iter().sum::<u32>(), weights.blocks.iter().sum::<u32>()), (3, 256));
     /// ```
-    pub fn resampled(seed: u64, number: u64, seeds: usize, blocks: usize) -> Self {
-        let key = Key::new(seed, Purpose::Resample).with(number);
+    pub fn resample(seed: u64, number: u64, seeds: usize, blocks: usize) -> Self {
+        let key = Key::new(seed, Purpose::Resample).fold_in(number);
         let drawn = |key: Key, count: usize| {
             let mut weights = vec![0; count];
-            (0..count as u64).for_each(|draw| weights[index(key.with(draw), count as u64) as usize] += 1);
+            (0..count as u64).for_each(|draw| weights[index(key.fold_in(draw), count as u64) as usize] += 1);
             weights
         };
-        Self { seeds: drawn(key.with(0), seeds), blocks: drawn(key.with(1), blocks) }
+        Self { seeds: drawn(key.fold_in(0), seeds), blocks: drawn(key.fold_in(1), blocks) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// Intra-list diversity: the mean of `1 - cosine` over all pairs of items, in `[0, 2]`; 0 if there is no pair.
 ///
-/// `rows` are the items' embeddings, [normalised](crate::model::slate::normalise): one without a direction is unlike all others.
+/// `rows` are the items' embeddings, [normalised](crate::model::slate::normalize): one without a direction is unlike all others.
 /// `sum` is room for `[D]` numbers. The cosines of all pairs are `|sum of rows|^2 - sum of |row|^2`.
 ///
 /// ```

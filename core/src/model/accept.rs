@@ -35,7 +35,7 @@ impl<T: Real> Acceptance<T> {
     /// ```
     #[inline]
     pub fn probability(&self, belief: T, distance: T) -> T {
-        self.probability_by(self.appeal(belief), distance)
+        self.probability_given_response(self.belief_response(belief), distance)
     }
 
     /// What a belief makes of all items of its cluster alike: `sigmoid(belief * sigmoid_scale)`, in `[0, 1]`.
@@ -43,20 +43,20 @@ impl<T: Real> Acceptance<T> {
     /// ```
     /// use recsim_core::model::accept::Acceptance;
     /// let acceptance = Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 10_000.0, baseline: 0.1 };
-    /// let appeal = acceptance.appeal(0.0006_f32);
-    /// assert_eq!(acceptance.probability_by(appeal, 1.0), acceptance.probability(0.0006, 1.0));
+    /// let response = acceptance.belief_response(0.0006_f32);
+    /// assert_eq!(acceptance.probability_given_response(response, 1.0), acceptance.probability(0.0006, 1.0));
     /// ```
     #[inline]
-    pub fn appeal(&self, belief: T) -> T {
+    pub fn belief_response(&self, belief: T) -> T {
         match *self {
             Self::Fixed(_) => T::ONE,
             Self::Belief { sigmoid_scale, .. } => sigmoid(belief * sigmoid_scale),
         }
     }
 
-    /// [`Acceptance::probability`], given the [`appeal`](Acceptance::appeal) of the item's cluster.
+    /// [`Acceptance::probability`], given the [`belief_response`](Acceptance::belief_response) of the item's cluster.
     #[inline]
-    pub fn probability_by(&self, appeal: T, distance: T) -> T {
+    pub fn probability_given_response(&self, appeal: T, distance: T) -> T {
         match *self {
             Self::Fixed(probability) => probability,
             Self::Belief { max_cluster_distance, baseline, .. } => {

@@ -6,27 +6,27 @@ use alloc::vec::Vec;
 #[cfg(feature = "alloc")]
 use super::belief::scale;
 use super::slate::Similarity;
-use super::user::Rules;
+use super::user::UserModel;
 
 /// How users are served and respond.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Environment {
+pub struct EnvironmentSpec {
     /// The rules every user lives by.
-    pub rules: Rules<f32>,
+    pub user_model: UserModel<f32>,
     /// What "similar to the action" means.
     pub similarity: Similarity,
     /// Items chosen by the action; at least 1.
-    pub chosen: usize,
+    pub rl_slots: usize,
     /// Items shown; at least `chosen`, at most the world's list and items.
-    pub shown: usize,
+    pub slate_len: usize,
     /// Whether networks see beliefs as shares of their targets.
-    pub scale_beliefs: bool,
+    pub normalize_beliefs: bool,
 }
 
-impl Environment {
+impl EnvironmentSpec {
     /// What each belief is multiplied by in a state, `[K]`.
     #[cfg(feature = "alloc")]
     pub fn belief_scales(&self, target: &[f32]) -> Vec<f32> {
-        target.iter().map(|&target| if self.scale_beliefs { scale(target) } else { 1.0 }).collect()
+        target.iter().map(|&target| if self.normalize_beliefs { scale(target) } else { 1.0 }).collect()
     }
 }

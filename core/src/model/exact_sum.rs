@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 /// A mean is off by at most `2^-33`. A thousand million numbers fit.
 ///
 /// ```
-/// use recsim_core::model::Fixed;
-/// let sum: Fixed = [0.1, 0.2, 0.3].map(Fixed::of).into_iter().sum();
+/// use recsim_core::model::ExactSum;
+/// let sum: ExactSum = [0.1, 0.2, 0.3].map(ExactSum::from_f64).into_iter().sum();
 /// assert!((sum.value() - 0.6).abs() < 1e-9);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fixed(pub i64);
+pub struct ExactSum(pub i64);
 
-impl Fixed {
+impl ExactSum {
     /// The number, to the nearest multiple of `2^-32`, halves to even.
     #[inline]
-    pub fn of(number: f64) -> Self {
+    pub fn from_f64(number: f64) -> Self {
         Self(libm::rint(number * SCALE) as i64)
     }
 
@@ -31,7 +31,7 @@ impl Fixed {
     }
 }
 
-impl Add for Fixed {
+impl Add for ExactSum {
     type Output = Self;
     #[inline]
     fn add(self, other: Self) -> Self {
@@ -39,14 +39,14 @@ impl Add for Fixed {
     }
 }
 
-impl AddAssign for Fixed {
+impl AddAssign for ExactSum {
     #[inline]
     fn add_assign(&mut self, other: Self) {
         self.0 += other.0;
     }
 }
 
-impl Sum for Fixed {
+impl Sum for ExactSum {
     fn sum<I: Iterator<Item = Self>>(iterator: I) -> Self {
         iterator.fold(Self::default(), Add::add)
     }

@@ -7,8 +7,8 @@
 //! | [`belief`] | the belief update and the distance to the target |
 //! | [`reward`] | the reward functions, engagement and alignment |
 //! | [`slate`] | scores, the best items, and the merge with the pre-trained list |
-//! | [`Environment`] | the rules of all users and the sizes of the slate |
-//! | [`Tally`], [`Fixed`] | sums over users that do not depend on their order |
+//! | [`EnvironmentSpec`] | the rules of all users and the sizes of the slate |
+//! | [`Tally`], [`ExactSum`] | sums over users that do not depend on their order |
 //! | [`rng`] | random draws as pure functions of seed and coordinates |
 //! | [`math`] | the number type and its operations |
 
@@ -23,6 +23,6 @@ pub mod slate;
 mod tally;
 pub mod user;
 
-pub use environment::Environment;
-pub use exact_sum::Fixed;
+pub use environment::EnvironmentSpec;
+pub use exact_sum::ExactSum;
 pub use tally::Tally;

@@ -6,7 +6,7 @@ use crate::model::math::Real;
 
 /// Which of the three rewards is paid.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind<T> {
+pub enum RewardForm<T> {
     /// Improvements only, and only where the score rose by at least the threshold.
     Strict,
     /// Improvements, a bonus where the score rose, a share of the score where a user is kept at it, a loss otherwise.
@@ -20,9 +20,9 @@ pub enum Kind<T> {
     Potential,
 }
 
-/// What "how good are these beliefs" means to [`Kind::Strict`] and [`Kind::Hybrid`].
+/// What "how good are these beliefs" means to [`RewardForm::Strict`] and [`RewardForm::Hybrid`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Score {
+pub enum BeliefScore {
     /// Engagement times alignment.
     Combined,
     /// `1 - sum d_i / sum target_i`.
@@ -33,9 +33,9 @@ pub enum Score {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reward<T> {
     /// Which form.
-    pub kind: Kind<T>,
+    pub kind: RewardForm<T>,
     /// Which score.
-    pub score: Score,
+    pub score: BeliefScore,
     /// What a unit of distance is worth; at least 0.
     pub scale: T,
     /// The reward is clamped to `[-max, max]`; above 0.
@@ -59,10 +59,10 @@ impl<T: Real> Reward<T> {
     ///
     /// ```
     /// use nalgebra::SVector;
-    /// use recsim_core::model::reward::{Kind, Reward, Score};
-    /// let kind = Kind::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 };
+    /// use recsim_core::model::reward::{RewardForm, Reward, BeliefScore};
+    /// let kind = RewardForm::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 };
     /// let reward =
-    ///     Reward { kind, score: Score::Combined, scale: 100.0, max: 100.0, improvement_threshold: 0.01 };
+    ///     Reward { kind, score: BeliefScore::Combined, scale: 100.0, max: 100.0, improvement_threshold: 0.01 };
     /// let target = SVector::from([0.75, 0.25]);
     /// // Three items of the first cluster, each worth 1; and the score rises from 0 to 0.03 * cos(b, target).
     /// let reward = reward.of(&SVector::from([0.0, 0.0]), &SVector::from([0.03, 0.0]), &target);
@@ -84,12 +84,12 @@ impl<T: Real> Reward<T> {
             gained += (d_before - d_after).max(T::ZERO);
         }
         let reward = match self.kind {
-            Kind::Potential => self.scale * (far_before - far_after),
-            Kind::Strict => {
+            RewardForm::Potential => self.scale * (far_before - far_after),
+            RewardForm::Strict => {
                 let delta = self.score.of(after, target) - self.score.of(before, target);
                 if delta >= self.improvement_threshold { self.scale * gained } else { T::ZERO }
             }
-            Kind::Hybrid { maintenance_factor, exploration_bonus } => {
+            RewardForm::Hybrid { maintenance_factor, exploration_bonus } => {
                 let reached = self.score.of(after, target);
                 let delta = reached - self.score.of(before, target);
                 if any_fell {
@@ -111,8 +111,8 @@ impl<T: Real> Reward<T> {
     /// that it clamps nothing: no user's distance to a target can fall or rise by more than 1, nor can the score.
     pub fn bound(&self) -> T {
         let reachable = match self.kind {
-            Kind::Strict | Kind::Potential => self.scale,
-            Kind::Hybrid { maintenance_factor, exploration_bonus } => {
+            RewardForm::Strict | RewardForm::Potential => self.scale,
+            RewardForm::Hybrid { maintenance_factor, exploration_bonus } => {
                 (self.scale + exploration_bonus.abs()).max(maintenance_factor.abs())
             }
         };
@@ -120,7 +120,7 @@ impl<T: Real> Reward<T> {
     }
 }
 
-impl Score {
+impl BeliefScore {
     /// How good `beliefs` are, at most 1, which is reached at the target.
     pub fn of<T: Real, D: Dim>(
         self,

@@ -15,7 +15,7 @@ pub enum Similarity {
 /// The score of an item for an action: the dot product in the one order that decides slates everywhere,
 /// `fma(action[D-1], row[D-1], ... fma(action[0], row[0], 0))`.
 ///
-/// For `cosine` the row is normalised beforehand ([`normalise`]) and the action's length, which changes no order, is
+/// For `cosine` the row is normalised beforehand ([`normalize`]) and the action's length, which changes no order, is
 /// left in.
 ///
 /// ```
@@ -31,7 +31,7 @@ pub fn score(action: &[f32], row: &[f32]) -> f32 {
 }
 
 /// Divides a row by its Euclidean length, computed in `f64`; a zero row stays zero.
-pub fn normalise(row: &mut [f32]) {
+pub fn normalize(row: &mut [f32]) {
     let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     if square > 0.0 {
         let length = libm::sqrt(square);
@@ -46,13 +46,13 @@ pub fn normalise(row: &mut [f32]) {
 ///
 /// The storage is the caller's: its length is how many are kept.
 #[derive(Debug)]
-pub struct Best<'a> {
+pub struct TopK<'a> {
     items: &'a mut [u32],
     scores: &'a mut [f32],
     filled: usize,
 }
 
-impl<'a> Best<'a> {
+impl<'a> TopK<'a> {
     /// An empty list over the caller's storage.
     ///
     /// # Panics
@@ -104,11 +104,11 @@ impl<'a> Best<'a> {
 ///
 /// ```
 /// let mut slate = [7, 3, 0, 0, 0];
-/// assert_eq!(recsim_core::model::slate::fill(&mut slate, 2, &[3, 9, 7, 1, 4]), 5);
+/// assert_eq!(recsim_core::model::slate::fill_from_pretrained(&mut slate, 2, &[3, 9, 7, 1, 4]), 5);
 /// assert_eq!(slate, [7, 3, 9, 1, 4]);
 /// ```
 #[inline]
-pub fn fill(slate: &mut [u32], chosen: usize, list: &[u32]) -> usize {
+pub fn fill_from_pretrained(slate: &mut [u32], chosen: usize, list: &[u32]) -> usize {
     let mut filled = chosen;
     for &item in list {
         if filled == slate.len() {
@@ -126,12 +126,12 @@ pub fn fill(slate: &mut [u32], chosen: usize, list: &[u32]) -> usize {
 /// in succession lie far apart: a search that meets a sorted catalogue so finds good items early.
 ///
 /// ```
-/// assert_eq!(recsim_core::model::slate::scattering_stride(150), 97);
+/// assert_eq!(recsim_core::model::slate::coprime_stride(150), 97);
 /// ```
 ///
 /// # Panics
 /// If `parts` is 0.
-pub fn scattering_stride(parts: usize) -> usize {
+pub fn coprime_stride(parts: usize) -> usize {
     let coprime = |step: &usize| {
         let (mut a, mut b) = (parts, *step);
         while b > 0 {
@@ -151,7 +151,7 @@ mod tests {
         let scores = [1.0, 2.0, 1.0, 2.0, -0.0, 2.0, 0.0];
         for first in 0..7 {
             let (mut items, mut kept) = ([0; 6], [0.0; 6]);
-            let mut best = Best::new(&mut items, &mut kept);
+            let mut best = TopK::new(&mut items, &mut kept);
             for item in (first..7).chain(0..first).rev() {
                 best.push(item as u32, scores[item]);
             }
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_zero_action_gives_the_first_items() {
         let (mut items, mut scores) = ([0; 2], [0.0; 2]);
-        let mut best = Best::new(&mut items, &mut scores);
+        let mut best = TopK::new(&mut items, &mut scores);
         for item in 0..5 {
             best.push(item, score(&[0.0, -0.0], &[-1.0, item as f32]));
         }
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn a_zero_row_stays_zero_and_others_get_length_one() {
         let mut rows = [[0.0, 0.0], [3.0e-30, 4.0e-30], [1.0e30, 0.0]];
-        rows.iter_mut().for_each(|row| normalise(row));
+        rows.iter_mut().for_each(|row| normalize(row));
         assert_eq!(rows, [[0.0, 0.0], [0.6, 0.8], [1.0, 0.0]]);
     }
 }

@@ -5,7 +5,7 @@ use core::ops::AddAssign;
 use nalgebra::{Dim, Storage, Vector};
 use serde::{Deserialize, Serialize};
 
-use super::Fixed;
+use super::ExactSum;
 use crate::model::belief::distance;
 use crate::model::reward::{Reward, alignment, engagement};
 
@@ -23,18 +23,18 @@ pub struct Tally {
     pub improved: u64,
     /// Components of actions.
     pub components: u64,
-    /// Those [`saturated`](crate::td3::saturated) in the policy's action, before noise.
+    /// Those [`is_saturated`](crate::td3::is_saturated) in the policy's action, before noise.
     pub saturated: u64,
     /// Rewards, in units of [`Reward::bound`].
-    pub reward: Fixed,
+    pub reward: ExactSum,
     /// Summed distances to the target after the round.
-    pub distance: Fixed,
+    pub distance: ExactSum,
     /// [`engagement`] after the round.
-    pub engagement: Fixed,
+    pub engagement: ExactSum,
     /// [`alignment`] after the round.
-    pub alignment: Fixed,
+    pub alignment: ExactSum,
     /// Their product, user by user.
-    pub score: Fixed,
+    pub score: ExactSum,
 }
 
 impl Tally {
@@ -43,9 +43,9 @@ impl Tally {
     /// ```
     /// use nalgebra::SVector;
     /// use recsim_core::model::Tally;
-    /// use recsim_core::model::reward::{Kind, Reward, Score};
+    /// use recsim_core::model::reward::{RewardForm, Reward, BeliefScore};
     /// let rule =
-    ///     Reward { kind: Kind::Potential, score: Score::Distance, scale: 100.0, max: 50.0, improvement_threshold: 0.0 };
+    ///     Reward { kind: RewardForm::Potential, score: BeliefScore::Distance, scale: 100.0, max: 50.0, improvement_threshold: 0.0 };
     /// let (initial, beliefs) = (SVector::from([0.0, 0.0]), SVector::from([0.25, 0.0]));
     /// let tally = Tally::of_user(20, 5, &rule, 25.0, &initial, &beliefs, &SVector::from([0.5, 0.5]));
     /// assert_eq!((tally.acceptance_rate(), tally.improved, tally.distance.value()), (0.25, 1, 0.75));
@@ -69,11 +69,11 @@ impl Tally {
             improved: u64::from(far < distance(initial, target)),
             components: 0,
             saturated: 0,
-            reward: Fixed::of(f64::from(reward) / f64::from(rule.bound())),
-            distance: Fixed::of(f64::from(far)),
-            engagement: Fixed::of(f64::from(engaged)),
-            alignment: Fixed::of(f64::from(aligned)),
-            score: Fixed::of(f64::from(engaged * aligned)),
+            reward: ExactSum::from_f64(f64::from(reward) / f64::from(rule.bound())),
+            distance: ExactSum::from_f64(f64::from(far)),
+            engagement: ExactSum::from_f64(f64::from(engaged)),
+            alignment: ExactSum::from_f64(f64::from(aligned)),
+            score: ExactSum::from_f64(f64::from(engaged * aligned)),
         }
     }
 
@@ -118,7 +118,7 @@ impl AddAssign for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::reward::{Kind, Score};
+    use crate::model::reward::{BeliefScore, RewardForm};
     use nalgebra::SVector;
 
     #[test]
@@ -126,10 +126,13 @@ mod tests {
         let (start, here, target) =
             (SVector::from([0.0, 0.0]), SVector::from([0.2, 0.1]), SVector::from([0.6, 0.4]));
         for max in [100.0, 1e6, 1e30, f32::MAX] {
-            for kind in
-                [Kind::Strict, Kind::Potential, Kind::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 }]
-            {
-                let rule = Reward { kind, score: Score::Combined, scale: 100.0, max, improvement_threshold: 0.01 };
+            for kind in [
+                RewardForm::Strict,
+                RewardForm::Potential,
+                RewardForm::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 },
+            ] {
+                let rule =
+                    Reward { kind, score: BeliefScore::Combined, scale: 100.0, max, improvement_threshold: 0.01 };
                 let reward = rule.of(&start, &here, &target);
                 assert!(reward > 29.0 && reward <= rule.bound());
                 let total = Tally::of_user(20, 3, &rule, reward, &start, &here, &target).total_reward(&rule);

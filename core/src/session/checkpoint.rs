@@ -1,6 +1,6 @@
 //! What must be kept of an agent so that it can go on learning, and what it is called in files.
 //!
-//! An agent is a list of named tables of `f32` and a [`Header`]. A network's tables bear the names PyTorch's
+//! An agent is a list of named tables of `f32` and a [`CheckpointHeader`]. A network's tables bear the names PyTorch's
 //! `nn.Sequential` gives them behind a stem: `actor.0.weight` is the network itself, `actor_target.0.weight` its
 //! target's, `actor_adam_first.0.weight` and `actor_adam_second.0.weight` Adam's moments of it. A model file holds the
 //! tables of one stem.
@@ -12,9 +12,9 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::session::Progress;
-use crate::td3::net::{Buffer, Layout, NamedTensor, Weights};
-use crate::td3::{AgentState, Learner, Losses};
+use crate::session::RunProgress;
+use crate::td3::net::{MlpLayout, NamedTensor, WeightBuffer, Weights};
+use crate::td3::{AgentSpec, AgentState, Losses};
 
 /// Raised when the tables or the header change their meaning.
 pub const FORMAT_VERSION: u32 = 1;
@@ -22,11 +22,11 @@ pub const FORMAT_VERSION: u32 = 1;
 /// What a checkpoint holds besides tables.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Header {
+pub struct CheckpointHeader {
     /// [`FORMAT_VERSION`] when it was written.
     pub format_version: u32,
     /// How far the run had come.
-    pub progress: Progress,
+    pub progress: RunProgress,
     /// Optimizer steps of the actor.
     pub policy_updates: u64,
     /// Optimizer steps of the critics.
@@ -37,7 +37,7 @@ pub struct Header {
 
 /// A named table, row-major.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Table<'a> {
+pub struct NamedArray<'a> {
     /// Such as `critic_1_target.4.running_var`.
     pub name: String,
     /// Its dimensions.
@@ -76,38 +76,42 @@ pub enum CheckpointError {
     },
 }
 
-impl Header {
+impl CheckpointHeader {
     /// The header of an agent at this point of its run.
-    pub fn new(progress: Progress, agent: &AgentState) -> Self {
+    pub fn new(progress: RunProgress, agent: &AgentState) -> Self {
         let AgentState { policy_updates, critic_updates, losses, .. } = *agent;
         Self { format_version: FORMAT_VERSION, progress, policy_updates, critic_updates, losses }
     }
 }
 
 /// The stems of the networks and their targets: what model files are called.
-pub fn models(learner: &Learner) -> impl Iterator<Item = (String, &Layout)> {
+pub fn model_layouts(spec: &AgentSpec) -> impl Iterator<Item = (String, &MlpLayout)> {
     let suffixes = [ONLINE, TARGET].into_iter();
     suffixes.flat_map(|suffix| {
-        learner.layouts().into_iter().map(move |layout| (format!("{}{suffix}", layout.name()), layout))
+        spec.layouts().into_iter().map(move |layout| (format!("{}{suffix}", layout.name()), layout))
     })
 }
 
 /// Every table of an agent.
-pub fn tables<'a>(learner: &Learner, agent: &'a AgentState) -> Vec<Table<'a>> {
-    let mut tables = Vec::new();
-    for (n, layout) in learner.layouts().into_iter().enumerate() {
+pub fn named_arrays<'a>(spec: &AgentSpec, agent: &'a AgentState) -> Vec<NamedArray<'a>> {
+    let mut arrays = Vec::new();
+    for (n, layout) in spec.layouts().into_iter().enumerate() {
         let (network, target, moments) = (&agent.networks[n], &agent.targets[n], &agent.moments[n]);
         for tensor in layout.tensors() {
             let mut add = |suffix, buffer: &'a [f32]| {
                 let values = &buffer[tensor.range.clone()];
-                tables.push(Table { name: renamed(layout, &tensor, suffix), shape: tensor.shape.clone(), values });
+                arrays.push(NamedArray {
+                    name: renamed(layout, &tensor, suffix),
+                    shape: tensor.shape.clone(),
+                    values,
+                });
             };
             match tensor.buffer {
-                Buffer::Statistics => {
-                    add(ONLINE, &network.statistics);
-                    add(TARGET, &target.statistics);
+                WeightBuffer::RunningStats => {
+                    add(ONLINE, &network.running_stats);
+                    add(TARGET, &target.running_stats);
                 }
-                Buffer::Parameters => {
+                WeightBuffer::Parameters => {
                     add(ONLINE, &network.parameters);
                     add(TARGET, &target.parameters);
                     add(ADAM_FIRST, &moments.first);
@@ -116,38 +120,39 @@ pub fn tables<'a>(learner: &Learner, agent: &'a AgentState) -> Vec<Table<'a>> {
             }
         }
     }
-    tables
+    arrays
 }
 
-/// The agent that [`tables`] and a header were made from; `find` gives a table by its name. Tables of other names are
+/// The agent that [`named_arrays`] and a header were made from; `find` gives a table by its name. Tables of other names are
 /// not looked at.
 ///
 /// # Errors
-/// An unknown format, or a table that is missing, has another shape than `learner`'s networks, or holds a number that
+/// An unknown format, or a table that is missing, has another shape than `spec`'s networks, or holds a number that
 /// is not finite.
-pub fn restore<'a>(
-    header: &Header,
-    learner: &Learner,
-    mut find: impl FnMut(&str) -> Option<Table<'a>>,
+pub fn restore_agent<'a>(
+    header: &CheckpointHeader,
+    spec: &AgentSpec,
+    mut find: impl FnMut(&str) -> Option<NamedArray<'a>>,
 ) -> Result<AgentState, CheckpointError> {
     if header.format_version != FORMAT_VERSION {
         return Err(CheckpointError::Format { found: header.format_version });
     }
-    let mut agent = learner.initial(0);
+    let mut agent = spec.initial_agent(0);
     (agent.policy_updates, agent.critic_updates) = (header.policy_updates, header.critic_updates);
     agent.losses = header.losses;
-    for (n, layout) in learner.layouts().into_iter().enumerate() {
+    for (n, layout) in spec.layouts().into_iter().enumerate() {
         let AgentState { networks, targets, moments, .. } = &mut agent;
         let (network, target, moments) = (&mut networks[n], &mut targets[n], &mut moments[n]);
         for tensor in layout.tensors() {
-            let mut fill =
-                |suffix, buffer: &mut [f32]| take(&mut find, renamed(layout, &tensor, suffix), &tensor, buffer);
+            let mut fill = |suffix, buffer: &mut [f32]| {
+                copy_array(&mut find, renamed(layout, &tensor, suffix), &tensor, buffer)
+            };
             match tensor.buffer {
-                Buffer::Statistics => {
-                    fill(ONLINE, &mut network.statistics)?;
-                    fill(TARGET, &mut target.statistics)?;
+                WeightBuffer::RunningStats => {
+                    fill(ONLINE, &mut network.running_stats)?;
+                    fill(TARGET, &mut target.running_stats)?;
                 }
-                Buffer::Parameters => {
+                WeightBuffer::Parameters => {
                     fill(ONLINE, &mut network.parameters)?;
                     fill(TARGET, &mut target.parameters)?;
                     fill(ADAM_FIRST, &mut moments.first)?;
@@ -159,29 +164,31 @@ pub fn restore<'a>(
     Ok(agent)
 }
 
-/// One network, from the tables of its model file; as [`restore`] else.
+/// One network, from the tables of its model file; as [`restore_agent`] else.
 ///
 /// # Errors
-/// As [`restore`]'s, of these tables.
+/// As [`restore_agent`]'s, of these tables.
 pub fn restore_model<'a>(
-    layout: &Layout,
-    mut find: impl FnMut(&str) -> Option<Table<'a>>,
+    layout: &MlpLayout,
+    mut find: impl FnMut(&str) -> Option<NamedArray<'a>>,
 ) -> Result<Weights, CheckpointError> {
-    let mut weights =
-        Weights { parameters: vec![0.0; layout.parameters()], statistics: vec![0.0; layout.statistics()] };
+    let mut weights = Weights {
+        parameters: vec![0.0; layout.parameter_count()],
+        running_stats: vec![0.0; layout.running_stats_count()],
+    };
     for tensor in layout.tensors() {
         let buffer = match tensor.buffer {
-            Buffer::Parameters => &mut weights.parameters,
-            Buffer::Statistics => &mut weights.statistics,
+            WeightBuffer::Parameters => &mut weights.parameters,
+            WeightBuffer::RunningStats => &mut weights.running_stats,
         };
-        take(&mut find, tensor.name.clone(), &tensor, buffer)?;
+        copy_array(&mut find, tensor.name.clone(), &tensor, buffer)?;
     }
     Ok(weights)
 }
 
 /// Copies a table to its place in a buffer.
-fn take<'a>(
-    find: &mut impl FnMut(&str) -> Option<Table<'a>>,
+fn copy_array<'a>(
+    find: &mut impl FnMut(&str) -> Option<NamedArray<'a>>,
     table: String,
     tensor: &NamedTensor,
     buffer: &mut [f32],
@@ -200,7 +207,7 @@ fn take<'a>(
 }
 
 /// The tensor's name with a suffix to its network's.
-fn renamed(layout: &Layout, tensor: &NamedTensor, suffix: &str) -> String {
+fn renamed(layout: &MlpLayout, tensor: &NamedTensor, suffix: &str) -> String {
     tensor.name.replacen(layout.name(), &(layout.name().to_string() + suffix), 1)
 }
 
@@ -230,22 +237,23 @@ impl fmt::Display for CheckpointError {
 mod tests {
     use super::*;
     use crate::session::config::Config;
-    use crate::world::{Recipe, generate, lists_by_brute_force};
+    use crate::world::{SyntheticWorldConfig, brute_force_lists, generate};
     use alloc::collections::BTreeMap;
 
-    fn learner() -> Learner {
-        let recipe = Recipe { users: 2, items: 40, clusters: 2, dimensions: 2, list: 40, seed: 0 };
+    fn spec() -> AgentSpec {
+        let recipe =
+            SyntheticWorldConfig { users: 2, items: 40, clusters: 2, dimensions: 2, pretrained_len: 40, seed: 0 };
         let mut config = Config::default();
-        config.td3.hidden = alloc::vec![3, 2];
-        config.plan(&generate(&recipe, lists_by_brute_force).view()).unwrap().learner
+        config.td3.hidden_sizes = alloc::vec![3, 2];
+        config.plan(&generate(&recipe, brute_force_lists).view().unwrap()).unwrap().agent
     }
 
     /// An agent no two of whose numbers are equal.
-    fn agent(learner: &Learner) -> AgentState {
-        let mut agent = learner.initial(1);
+    fn agent(spec: &AgentSpec) -> AgentState {
+        let mut agent = spec.initial_agent(1);
         let mut number = 0.0;
         let weights = agent.networks.iter_mut().chain(&mut agent.targets);
-        let buffers = weights.flat_map(|weights| [&mut weights.parameters, &mut weights.statistics]);
+        let buffers = weights.flat_map(|weights| [&mut weights.parameters, &mut weights.running_stats]);
         let moments = agent.moments.iter_mut().flat_map(|moments| [&mut moments.first, &mut moments.second]);
         for value in buffers.chain(moments).flatten() {
             number += 1.0;
@@ -258,51 +266,51 @@ mod tests {
 
     #[test]
     fn an_agent_comes_back_as_it_was() {
-        let learner = learner();
-        let agent = agent(&learner);
-        let header = Header::new(Progress::default(), &agent);
-        let kept: BTreeMap<_, _> = tables(&learner, &agent).into_iter().map(|t| (t.name.clone(), t)).collect();
-        assert_eq!(kept.len(), tables(&learner, &agent).len(), "no name stands for two tables");
-        assert_eq!(restore(&header, &learner, |name| kept.get(name).cloned()), Ok(agent));
+        let spec = spec();
+        let agent = agent(&spec);
+        let header = CheckpointHeader::new(RunProgress::default(), &agent);
+        let kept: BTreeMap<_, _> = named_arrays(&spec, &agent).into_iter().map(|t| (t.name.clone(), t)).collect();
+        assert_eq!(kept.len(), named_arrays(&spec, &agent).len(), "no name stands for two tables");
+        assert_eq!(restore_agent(&header, &spec, |name| kept.get(name).cloned()), Ok(agent));
     }
 
     #[test]
     fn a_model_is_a_network_of_the_agent() {
-        let learner = learner();
-        let agent = agent(&learner);
-        let find = |name: &str| tables(&learner, &agent).into_iter().find(|table| table.name == name);
-        for (layout, network) in learner.layouts().into_iter().zip(&agent.networks) {
+        let spec = spec();
+        let agent = agent(&spec);
+        let find = |name: &str| named_arrays(&spec, &agent).into_iter().find(|table| table.name == name);
+        for (layout, network) in spec.layouts().into_iter().zip(&agent.networks) {
             assert_eq!(restore_model(layout, find).as_ref(), Ok(network));
         }
-        let missing = restore_model(&learner.actor, |_| None);
+        let missing = restore_model(&spec.actor, |_| None);
         assert!(matches!(missing, Err(CheckpointError::Missing { table }) if table.starts_with("actor.")));
     }
 
     #[test]
     fn what_is_missing_misshapen_or_not_a_number_is_refused_by_name() {
-        let learner = learner();
-        let agent = agent(&learner);
-        let header = Header::new(Progress::default(), &agent);
-        let first = tables(&learner, &agent).swap_remove(0);
-        let outcome = |table: Option<Table<'static>>| {
+        let spec = spec();
+        let agent = agent(&spec);
+        let header = CheckpointHeader::new(RunProgress::default(), &agent);
+        let first = named_arrays(&spec, &agent).swap_remove(0);
+        let outcome = |table: Option<NamedArray<'static>>| {
             let agent = &agent;
-            restore(&header, &learner, |name| {
+            restore_agent(&header, &spec, |name| {
                 if name == first.name {
                     table.clone()
                 } else {
-                    tables(&learner, agent).into_iter().find(|t| t.name == name)
+                    named_arrays(&spec, agent).into_iter().find(|t| t.name == name)
                 }
             })
         };
         assert_eq!(outcome(None), Err(CheckpointError::Missing { table: first.name.clone() }));
         let (name, expected) = (first.name.clone(), first.shape.clone());
-        let flat = Table { name: name.clone(), shape: alloc::vec![1], values: &[1.0] };
+        let flat = NamedArray { name: name.clone(), shape: alloc::vec![1], values: &[1.0] };
         let found = alloc::vec![1];
         assert_eq!(outcome(Some(flat)), Err(CheckpointError::Shape { table: name.clone(), expected, found }));
         let values: &'static [f32] = &[f32::NAN; 12];
-        let nan = Table { name: name.clone(), shape: first.shape.clone(), values };
+        let nan = NamedArray { name: name.clone(), shape: first.shape.clone(), values };
         assert_eq!(outcome(Some(nan)), Err(CheckpointError::NotFinite { table: name }));
-        let unknown = Header { format_version: FORMAT_VERSION + 1, ..header };
-        assert_eq!(restore(&unknown, &learner, |_| None), Err(CheckpointError::Format { found: 2 }));
+        let unknown = CheckpointHeader { format_version: FORMAT_VERSION + 1, ..header };
+        assert_eq!(restore_agent(&unknown, &spec, |_| None), Err(CheckpointError::Format { found: 2 }));
     }
 }

@@ -33,7 +33,7 @@ impl<E: fmt::Display> fmt::Display for SessionError<E> {
             Self::Diverged { updates } => write!(
                 f,
                 "learning diverged: a loss, a gradient or a weight is not a finite number by update {updates}; \
-                 a smaller `td3.learning_rate` or `td3.grad_clip_norm` may help"
+                 a smaller `td3.learning_rate` or `td3.max_grad_norm` may help"
             ),
         }
     }

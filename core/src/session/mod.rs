@@ -4,29 +4,29 @@ pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod metrics;
+mod observer;
 mod progress;
 pub mod state;
-mod watch;
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use nalgebra::DVectorView;
 
-use crate::backend::{Device, Later, Seconds, Snapshot};
+use crate::backend::round::{RoundKeys, play_round, run_update};
+use crate::backend::{Backend, Pending, RoundSnapshot, StageSeconds};
 use crate::model::belief::distance;
-use crate::model::rng::{Key, Purpose};
-use crate::model::{Fixed, Tally};
+use crate::model::{ExactSum, Tally};
 use crate::session::config::{Plan, Schedule};
 use crate::session::metrics::{LearningReport, RoundReport};
-use crate::session::state::State;
+use crate::session::state::SessionState;
+use crate::td3::AgentState;
 use crate::td3::replay::Transitions;
-use crate::td3::{AgentState, UpdateKeys, policy_moves};
 use crate::world::World;
 pub use error::SessionError;
-pub use progress::{Progress, Suspended};
-use watch::Watch;
-pub use watch::Watcher;
+pub use observer::RoundObserver;
+use observer::Stopwatch;
+pub use progress::{PausedRound, RunProgress};
 
 /// An experiment on a device, from its first round to its last.
 ///
@@ -35,9 +35,9 @@ pub use watch::Watcher;
 /// # use recsim_core::backend::reference::Reference;
 /// # use recsim_core::session::Session;
 /// # use recsim_core::world;
-/// let recipe = world::Recipe { users: 20, items: 60, clusters: 3, dimensions: 4, list: 8, seed: 0 };
-/// let generated = world::generate(&recipe, world::lists_by_brute_force);
-/// let world = generated.view();
+/// let recipe = world::SyntheticWorldConfig { users: 20, items: 60, clusters: 3, dimensions: 4, pretrained_len: 8, seed: 0 };
+/// let generated = world::generate(&recipe, world::brute_force_lists);
+/// let world = generated.view()?;
 /// let mut config = Config::default();
 /// config.training.rounds_per_episode = 2;
 /// config.recommendation.rl_list_size = 2;
@@ -52,37 +52,37 @@ pub use watch::Watcher;
 /// assert_eq!(again.next_round(), (1, 2));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
-pub struct Session<B: Device> {
+pub struct Session<B: Backend> {
     backend: B,
     plan: Plan,
     world: B::World,
     batches: Vec<B::Batch>,
     agent: B::Agent,
     replay: B::Replay,
-    progress: Progress,
+    progress: RunProgress,
     initial_distance: f64,
     /// The first so many users' batches are kept as they leave a round.
-    kept: usize,
-    snapshots: Vec<Snapshot>,
+    recorded_users: usize,
+    snapshots: Vec<RoundSnapshot>,
 }
 
-impl<B: Device> Session<B> {
+impl<B: Backend> Session<B> {
     /// Brings the world and the agent that `plan.seed` begins with to the device.
     pub fn new(backend: B, world: &World<'_>, plan: Plan) -> Result<Self, SessionError<B::Error>> {
-        let agent = plan.learner.initial(plan.seed);
-        Self::begin(backend, world, plan, Progress::default(), &agent, &Transitions::default())
+        let agent = plan.agent.initial_agent(plan.seed);
+        Self::begin(backend, world, plan, RunProgress::default(), &agent, &Transitions::default())
     }
 
     /// A session that goes on from where another one of this world was, and does what that would have done: to the bit on
     /// the same kind of device, whatever the batches. `plan` is the other's but for what may change.
     ///
     /// # Errors
-    /// If the device fails, or `state` is not one of such a session: see [`State::check`].
+    /// If the device fails, or `state` is not one of such a session: see [`SessionState::check`].
     pub fn resume(
         backend: B,
         world: &World<'_>,
         plan: Plan,
-        state: &State,
+        state: &SessionState,
     ) -> Result<Self, SessionError<B::Error>> {
         state.check(&plan, world).map_err(SessionError::State)?;
         let (environment, shape) = (plan.environment, world.shape());
@@ -91,11 +91,11 @@ impl<B: Device> Session<B> {
             let beliefs = &state.beliefs[users.start * shape.clusters..users.end * shape.clusters];
             let count = users.len();
             // Of a round that is over, only the beliefs go into the next.
-            let snapshot = Snapshot {
+            let snapshot = RoundSnapshot {
                 users,
                 action: vec![0.0; count * shape.dimensions],
-                slate: vec![0; count * environment.shown],
-                accepted: vec![false; count * environment.shown],
+                slate: vec![0; count * environment.slate_len],
+                accepted: vec![false; count * environment.slate_len],
                 belief_before: beliefs.to_vec(),
                 belief: beliefs.to_vec(),
                 reward: vec![0.0; count],
@@ -109,16 +109,17 @@ impl<B: Device> Session<B> {
         mut backend: B,
         world: &World<'_>,
         plan: Plan,
-        progress: Progress,
+        progress: RunProgress,
         agent: &AgentState,
         transitions: &Transitions,
     ) -> Result<Self, SessionError<B::Error>> {
         let served = world.first_users(plan.schedule.users);
-        let on_device = backend.world(&served, &plan.environment)?;
-        let batches =
-            batches(&plan.schedule).map(|users| backend.batch(&on_device, users)).collect::<Result<_, _>>()?;
-        let agent = backend.agent(&plan.learner, agent)?;
-        let replay = backend.replay(&on_device, plan.learner.replay_capacity, transitions)?;
+        let on_device = backend.load_world(&served, &plan.environment)?;
+        let batches = batches(&plan.schedule)
+            .map(|users| backend.create_batch(&on_device, users))
+            .collect::<Result<_, _>>()?;
+        let agent = backend.load_agent(&plan.agent, agent)?;
+        let replay = backend.create_replay(&on_device, plan.agent.buffer_size(), transitions)?;
         let initial_distance = mean_initial_distance(&served);
         Ok(Self {
             backend,
@@ -129,7 +130,7 @@ impl<B: Device> Session<B> {
             replay,
             progress,
             initial_distance,
-            kept: 0,
+            recorded_users: 0,
             snapshots: Vec::new(),
         })
     }
@@ -139,11 +140,14 @@ impl<B: Device> Session<B> {
     ///
     /// None if the watcher puts updates off: then the round is suspended, and the next call goes on with it, to the same
     /// numbers as if it had never been.
-    pub fn round(&mut self, watcher: &mut dyn Watcher) -> Result<Option<RoundReport>, SessionError<B::Error>> {
+    pub fn round(
+        &mut self,
+        watcher: &mut dyn RoundObserver,
+    ) -> Result<Option<RoundReport>, SessionError<B::Error>> {
         let (episode, round) = self.next_round();
-        let mut watch = Watch::start(watcher);
-        let (tally, mut updates) = match self.progress.suspended.take() {
-            Some(Suspended { updates, tally, seconds }) => {
+        let mut watch = Stopwatch::start(watcher);
+        let (tally, mut updates) = match self.progress.paused.take() {
+            Some(PausedRound { remaining_updates: updates, tally, seconds }) => {
                 watch.seconds = seconds;
                 (tally, updates)
             }
@@ -151,15 +155,16 @@ impl<B: Device> Session<B> {
         };
         let learns = updates > 0;
         while updates > 0 {
-            if watch.watcher.puts_off(updates) {
+            if watch.observer.should_pause(updates) {
                 watch.lap(|seconds| &mut seconds.training);
-                self.progress.suspended = Some(Suspended { updates, tally, seconds: watch.seconds() });
+                self.progress.paused =
+                    Some(PausedRound { remaining_updates: updates, tally, seconds: watch.seconds() });
                 return Ok(None);
             }
             updates -= 1;
             self.update()?;
         }
-        let learning = if learns { self.learned()? } else { None };
+        let learning = if learns { self.take_learning_report()? } else { None };
         watch.lap(|seconds| &mut seconds.training);
         Ok(Some(self.report(episode, round, &tally, learning, watch.seconds())))
     }
@@ -169,7 +174,7 @@ impl<B: Device> Session<B> {
         &mut self,
         episode: u32,
         round: u32,
-        watch: &mut Watch<'_>,
+        watch: &mut Stopwatch<'_>,
     ) -> Result<(Tally, u32), SessionError<B::Error>> {
         if round == 1 {
             for batch in &mut self.batches {
@@ -178,7 +183,7 @@ impl<B: Device> Session<B> {
         }
         self.collect(episode, round, watch)?;
         let tally = self.backend.tally(&self.world, &self.batches)?;
-        let on_device = self.backend.seconds(&self.batches)?;
+        let on_device = self.backend.stage_seconds(&self.batches)?;
         watch.lap(|seconds| &mut seconds.step);
         if let Some(seconds) = on_device {
             watch.seconds = seconds;
@@ -191,45 +196,39 @@ impl<B: Device> Session<B> {
         Ok((tally, if learns { gradient_steps } else { 0 }))
     }
 
-    /// Observe, act, refine, explore, recommend and respond, batch by batch.
-    fn collect(&mut self, episode: u32, round: u32, watch: &mut Watch<'_>) -> Result<(), SessionError<B::Error>> {
-        let key = |purpose| Key::new(self.plan.seed, purpose).with(u64::from(episode)).with(u64::from(round));
-        let (luck, exploration) = (key(Purpose::Acceptance), key(Purpose::Exploration));
-        let trial = self.plan.learner.trial(key(Purpose::ExplorationItem));
+    /// Plays the round batch by batch.
+    fn collect(
+        &mut self,
+        episode: u32,
+        round: u32,
+        watch: &mut Stopwatch<'_>,
+    ) -> Result<(), SessionError<B::Error>> {
+        let keys = RoundKeys::new(self.plan.seed, episode, round, &self.plan.agent);
         self.snapshots.clear();
         for (batch, users) in self.batches.iter_mut().zip(batches(&self.plan.schedule)) {
-            self.backend.observe(&self.world, batch)?;
-            self.backend.act(&self.agent, batch, Some(exploration))?;
-            self.backend.refine(&self.world, &self.agent, batch)?;
-            if let Some(trial) = &trial {
-                self.backend.explore(&self.world, batch, trial)?;
-            }
-            watch.lap(|seconds| &mut seconds.policy);
-            self.backend.recommend(&self.world, batch)?;
-            watch.lap(|seconds| &mut seconds.matching);
-            self.backend.respond(&self.world, batch, luck, Some(&mut self.replay))?;
-            if users.start < self.kept {
+            let replay = &mut self.replay;
+            play_round(&mut self.backend, &self.world, &self.agent, batch, replay, &keys, &mut |stage| {
+                watch.lap(|seconds| seconds.of_stage(stage));
+            })?;
+            if users.start < self.recorded_users {
                 self.snapshots.push(self.backend.snapshot(batch)?);
+                watch.lap(|seconds| &mut seconds.step);
             }
-            watch.lap(|seconds| &mut seconds.step);
-            watch.watcher.served(users.end);
+            watch.observer.users_served(users.end);
         }
         Ok(())
     }
 
     fn update(&mut self) -> Result<(), SessionError<B::Error>> {
         self.progress.updates += 1;
-        let keys = UpdateKeys::new(self.plan.seed, self.progress.updates);
-        self.backend.improve_critics(&self.world, &self.replay, &mut self.agent, &keys)?;
-        if policy_moves(self.progress.updates, self.plan.learner.policy_freq) {
-            self.backend.improve_policy(&mut self.agent, &keys)?;
-        }
+        let number = (self.plan.seed, self.progress.updates, self.plan.agent.td3.policy_freq);
+        run_update(&mut self.backend, &self.world, &self.replay, &mut self.agent, number)?;
         Ok(())
     }
 
     /// What the round's updates reported.
-    fn learned(&mut self) -> Result<Option<LearningReport>, SessionError<B::Error>> {
-        let losses = self.backend.losses(&mut self.agent)?;
+    fn take_learning_report(&mut self) -> Result<Option<LearningReport>, SessionError<B::Error>> {
+        let losses = self.backend.take_losses(&mut self.agent)?;
         if losses.is_finite() { Ok(LearningReport::of(&losses)) } else { Err(self.diverged()) }
     }
 
@@ -243,9 +242,9 @@ impl<B: Device> Session<B> {
         round: u32,
         tally: &Tally,
         learning: Option<LearningReport>,
-        seconds: Seconds,
+        seconds: StageSeconds,
     ) -> RoundReport {
-        let total_reward = tally.total_reward(&self.plan.environment.rules.reward);
+        let total_reward = tally.total_reward(&self.plan.environment.user_model.reward);
         let average_reward = tally.per_user(total_reward);
         if round == 1 {
             self.progress.first_reward = average_reward;
@@ -276,17 +275,17 @@ impl<B: Device> Session<B> {
     /// The episode and the round in it, both from 1, that [`Session::round`] serves next, or goes on with.
     pub fn next_round(&self) -> (u32, u32) {
         let rounds = u64::from(self.plan.schedule.rounds);
-        let done = self.progress.done();
+        let done = self.progress.reported_rounds();
         ((done / rounds) as u32 + 1, (done % rounds) as u32 + 1)
     }
 
     /// Whether every round of every episode is done.
-    pub fn finished(&self) -> bool {
+    pub fn is_finished(&self) -> bool {
         self.next_round().0 > self.plan.schedule.episodes
     }
 
     /// How far the run has come.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> RunProgress {
         self.progress
     }
 
@@ -301,19 +300,19 @@ impl<B: Device> Session<B> {
     }
 
     /// Keeps, from the next round on, what happens to the first `users` users, and to those in a batch with them.
-    pub fn keep(&mut self, users: usize) {
-        self.kept = users;
+    pub fn record_users(&mut self, users: usize) {
+        self.recorded_users = users;
     }
 
-    /// The last round of the batches that are [kept](Session::keep), in user order; none before a round is served.
-    pub fn snapshots(&self) -> &[Snapshot] {
+    /// The last round of the batches that are [recorded](Session::record_users), in user order; none before a round is served.
+    pub fn snapshots(&self) -> &[RoundSnapshot] {
         &self.snapshots
     }
 
     /// Every user's beliefs as they are now, `[users, K]`.
-    pub fn beliefs(&mut self) -> Result<Later<Vec<f32>, B::Error>, B::Error> {
+    pub fn beliefs(&mut self) -> Result<Pending<Vec<f32>, B::Error>, B::Error> {
         let parts = self.batches.iter().map(|batch| self.backend.beliefs(batch)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Later::new(move || {
+        Ok(Pending::new(move || {
             let mut all = Vec::new();
             for part in parts {
                 all.extend(part.wait()?);
@@ -323,24 +322,24 @@ impl<B: Device> Session<B> {
     }
 
     /// The last `count` transitions, or all that the ring holds if those are fewer.
-    pub fn transitions(&mut self, count: usize) -> Result<Later<Transitions, B::Error>, B::Error> {
+    pub fn transitions(&mut self, count: usize) -> Result<Pending<Transitions, B::Error>, B::Error> {
         self.backend.transitions(&self.replay, count)
     }
 
     /// All that is needed to go on from here: see [`Session::resume`].
-    pub fn state(&mut self) -> Result<State, SessionError<B::Error>> {
-        Ok(State {
+    pub fn state(&mut self) -> Result<SessionState, SessionError<B::Error>> {
+        Ok(SessionState {
             progress: self.progress,
             agent: self.agent()?.wait()?,
             beliefs: self.beliefs()?.wait()?,
-            transitions: self.transitions(self.plan.learner.replay_capacity)?.wait()?,
+            transitions: self.transitions(self.plan.agent.buffer_size())?.wait()?,
         })
     }
 
     /// The agent as it is now; whoever waits for an agent with a number that is not finite gets an error.
-    pub fn agent(&mut self) -> Result<Later<AgentState, SessionError<B::Error>>, B::Error> {
-        let (agent, diverged) = (self.backend.export(&self.agent)?, self.diverged());
-        Ok(Later::new(|| {
+    pub fn agent(&mut self) -> Result<Pending<AgentState, SessionError<B::Error>>, B::Error> {
+        let (agent, diverged) = (self.backend.export_agent(&self.agent)?, self.diverged());
+        Ok(Pending::new(|| {
             let agent = agent.wait()?;
             if agent.is_finite() { Ok(agent) } else { Err(diverged) }
         }))
@@ -356,6 +355,6 @@ fn mean_initial_distance(world: &World<'_>) -> f64 {
     let shape = world.shape();
     let target = DVectorView::from_slice(world.target(), shape.clusters);
     let far = |user| distance(&DVectorView::from_slice(world.beliefs(user), shape.clusters), &target);
-    let sum: Fixed = (0..shape.users).map(|user| Fixed::of(f64::from(far(user)))).sum();
+    let sum: ExactSum = (0..shape.users).map(|user| ExactSum::from_f64(f64::from(far(user)))).sum();
     sum.value() / shape.users as f64
 }

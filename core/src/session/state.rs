@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::session::config::Plan;
-use crate::session::{Progress, Suspended};
+use crate::session::{PausedRound, RunProgress};
 use crate::td3::replay::Transitions;
 use crate::td3::{AgentState, Losses};
 use crate::world::World;
@@ -13,9 +13,9 @@ use crate::world::World;
 ///
 /// [`Session::resume`]: crate::session::Session::resume
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub struct SessionState {
     /// How far it has come.
-    pub progress: Progress,
+    pub progress: RunProgress,
     /// Its agent.
     pub agent: AgentState,
     /// `[users, K]`: where every user served stands.
@@ -24,7 +24,7 @@ pub struct State {
     pub transitions: Transitions,
 }
 
-/// Why a [`State`] cannot be one of a session of this plan.
+/// Why a [`SessionState`] cannot be one of a session of this plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StateError {
@@ -48,7 +48,7 @@ pub enum StateError {
     Progress,
 }
 
-impl State {
+impl SessionState {
     /// Whether a session of `plan` on `world` can have come to this.
     ///
     /// # Errors
@@ -58,8 +58,8 @@ impl State {
         let Self { progress, agent, beliefs, transitions } = self;
         let users = plan.schedule.users;
         let agrees = progress.transitions == progress.rounds.saturating_mul(users as u64)
-            && transitions.brought == progress.transitions
-            && progress.interactions == progress.transitions.saturating_mul(plan.environment.shown as u64)
+            && transitions.inserted == progress.transitions
+            && progress.interactions == progress.transitions.saturating_mul(plan.environment.slate_len as u64)
             && progress.first_reward.is_finite()
             && agent.critic_updates == progress.updates
             && agent.policy_updates <= agent.critic_updates
@@ -70,12 +70,12 @@ impl State {
         check_agent(agent, plan)?;
         check_beliefs("beliefs", beliefs, users, world.target())?;
         let Transitions { user, belief_before, belief, action, reward, .. } = transitions;
-        let held = progress.transitions.min(plan.learner.replay_capacity as u64) as usize;
+        let held = progress.transitions.min(plan.agent.buffer_size() as u64) as usize;
         length("transitions.user", user.len(), held)?;
         value("transitions.user", user, |&user| (user as usize) < users)?;
         check_beliefs("transitions.belief_before", belief_before, held, world.target())?;
         check_beliefs("transitions.belief", belief, held, world.target())?;
-        length("transitions.action", action.len(), held * plan.learner.action())?;
+        length("transitions.action", action.len(), held * plan.agent.action_dim())?;
         value("transitions.action", action, |action| action.is_finite())?;
         length("transitions.reward", reward.len(), held)?;
         value("transitions.reward", reward, |reward| reward.is_finite())
@@ -83,12 +83,12 @@ impl State {
 }
 
 /// Whether the last round can have been suspended so, if it was, and has left nothing to report if it was not.
-fn suspended(progress: &Progress, agent: &AgentState, plan: &Plan) -> bool {
+fn suspended(progress: &RunProgress, agent: &AgentState, plan: &Plan) -> bool {
     let Losses { critic_updates, policy_updates, .. } = agent.losses;
-    let Some(Suspended { updates, tally, .. }) = progress.suspended else {
+    let Some(PausedRound { remaining_updates: updates, tally, .. }) = progress.paused else {
         return critic_updates == 0 && policy_updates == 0;
     };
-    let (users, shown) = (plan.schedule.users as u64, plan.environment.shown as u64);
+    let (users, shown) = (plan.schedule.users as u64, plan.environment.slate_len as u64);
     progress.rounds > 0
         && updates > 0
         && critic_updates <= progress.updates
@@ -100,24 +100,24 @@ fn suspended(progress: &Progress, agent: &AgentState, plan: &Plan) -> bool {
 }
 
 fn check_agent(agent: &AgentState, plan: &Plan) -> Result<(), StateError> {
-    for (n, layout) in plan.learner.layouts().into_iter().enumerate() {
+    for (n, layout) in plan.agent.layouts().into_iter().enumerate() {
         for weights in [&agent.networks[n], &agent.targets[n]] {
-            length("agent's parameters", weights.parameters.len(), layout.parameters())?;
-            length("agent's statistics", weights.statistics.len(), layout.statistics())?;
+            length("agent's parameters", weights.parameters.len(), layout.parameter_count())?;
+            length("agent's statistics", weights.running_stats.len(), layout.running_stats_count())?;
         }
         for moments in [&agent.moments[n].first, &agent.moments[n].second] {
-            length("agent's moments", moments.len(), layout.parameters())?;
+            length("agent's moments", moments.len(), layout.parameter_count())?;
         }
     }
     let squares = agent.moments.iter().flat_map(|moments| &moments.second);
     // Means and variances stand layer by layer in the statistics; the latter are squares too.
-    let layers = plan.learner.layouts().into_iter().enumerate();
+    let layers = plan.agent.layouts().into_iter().enumerate();
     let variances = layers.flat_map(|(n, layout)| {
-        let norms = layout.layers().iter().filter_map(|layer| layer.norm.as_ref());
+        let norms = layout.layers().iter().filter_map(|layer| layer.batch_norm.as_ref());
         norms.flat_map(move |norm| {
             [&agent.networks[n], &agent.targets[n]]
                 .into_iter()
-                .flat_map(|net| &net.statistics[norm.variance.clone()])
+                .flat_map(|net| &net.running_stats[norm.variance.clone()])
         })
     });
     let sound = agent.is_finite() && squares.chain(variances).all(|&square| square >= 0.0);
@@ -157,21 +157,22 @@ impl fmt::Display for StateError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Seconds;
+    use crate::backend::StageSeconds;
     use crate::backend::reference::Reference;
     use crate::model::Tally;
     use crate::session::Session;
     use crate::session::config::Config;
-    use crate::world::{Recipe, generate, lists_by_brute_force};
+    use crate::world::{SyntheticWorldConfig, brute_force_lists, generate};
 
     #[test]
     fn what_no_session_can_have_come_to_is_refused() {
-        let recipe = Recipe { users: 3, items: 30, clusters: 2, dimensions: 2, list: 8, seed: 0 };
-        let generated = generate(&recipe, lists_by_brute_force);
-        let world = generated.view();
+        let recipe =
+            SyntheticWorldConfig { users: 3, items: 30, clusters: 2, dimensions: 2, pretrained_len: 8, seed: 0 };
+        let generated = generate(&recipe, brute_force_lists);
+        let world = generated.view().unwrap();
         let mut config = Config::default();
         (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (2, 4);
-        (config.td3.hidden, config.td3.replay_capacity) = (alloc::vec![3], 5);
+        (config.td3.hidden_sizes, config.td3.buffer_size) = (alloc::vec![3], 5);
         config.training.warmup_transitions = 5;
         let plan = config.plan(&world).unwrap();
         let mut session = Session::new(Reference::<f32>::default(), &world, plan.clone()).unwrap();
@@ -181,12 +182,12 @@ mod tests {
         let state = session.state().unwrap();
         assert_eq!(state.check(&plan, &world), Ok(()));
 
-        let of = |spoil: fn(&mut State)| {
+        let of = |spoil: fn(&mut SessionState)| {
             let mut state = state.clone();
             spoil(&mut state);
             state.check(&plan, &world).unwrap_err()
         };
-        let counts: [fn(&mut State); 9] = [
+        let counts: [fn(&mut SessionState); 9] = [
             |state| state.progress.updates += 1,
             |state| state.agent.critic_updates = u64::MAX,
             |state| state.agent.policy_updates = 1,
@@ -194,7 +195,7 @@ mod tests {
             |state| state.progress.rounds += 1,
             |state| state.progress.transitions += 1,
             |state| state.progress.interactions -= 1,
-            |state| state.transitions.brought += 1,
+            |state| state.transitions.inserted += 1,
             |state| state.progress.first_reward = f64::NAN,
         ];
         counts.into_iter().for_each(|spoil| assert_eq!(of(spoil), StateError::Progress));
@@ -215,22 +216,22 @@ mod tests {
         assert_eq!(of(|state| state.transitions.reward[0] = f32::INFINITY), wrong("transitions.reward", 0));
         assert_eq!(of(|state| state.agent.targets[1].parameters[0] = f32::NAN), wrong("agent", 0));
         assert_eq!(of(|state| state.agent.moments[0].second[0] = -1.0), wrong("agent", 0));
-        assert_eq!(of(|state| *state.agent.targets[0].statistics.last_mut().unwrap() = -1.0), wrong("agent", 0));
+        assert_eq!(of(|state| *state.agent.targets[0].running_stats.last_mut().unwrap() = -1.0), wrong("agent", 0));
 
         let tally = Tally { users: 3, shown: 12, ..Tally::default() };
-        let round = Suspended { updates: 1, tally, seconds: Seconds::default() };
+        let round = PausedRound { remaining_updates: 1, tally, seconds: StageSeconds::default() };
         let suspended = |round| {
-            let progress = Progress { suspended: Some(round), ..state.progress };
-            State { progress, ..state.clone() }.check(&plan, &world)
+            let progress = RunProgress { paused: Some(round), ..state.progress };
+            SessionState { progress, ..state.clone() }.check(&plan, &world)
         };
         assert_eq!(suspended(round), Ok(()));
         for wrong in [
-            Suspended { updates: 0, ..round },
-            Suspended { tally: Tally { users: 2, ..tally }, ..round },
-            Suspended { tally: Tally { shown: 0, ..tally }, ..round },
-            Suspended { tally: Tally { accepted: 13, ..tally }, ..round },
-            Suspended { tally: Tally { improved: 4, ..tally }, ..round },
-            Suspended { tally: Tally { saturated: 1, ..tally }, ..round },
+            PausedRound { remaining_updates: 0, ..round },
+            PausedRound { tally: Tally { users: 2, ..tally }, ..round },
+            PausedRound { tally: Tally { shown: 0, ..tally }, ..round },
+            PausedRound { tally: Tally { accepted: 13, ..tally }, ..round },
+            PausedRound { tally: Tally { improved: 4, ..tally }, ..round },
+            PausedRound { tally: Tally { saturated: 1, ..tally }, ..round },
         ] {
             assert_eq!(suspended(wrong), Err(StateError::Progress), "{wrong:?}");
         }

@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// The TD3 learner.
+/// The settings of TD3.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Td3 {
+pub struct Td3Config {
     /// What a reward one round later is worth now, in `[0, 1]`.
     pub discount: f64,
     /// The share by which a target network follows its online network, in `(0, 1]`.
@@ -26,26 +26,31 @@ pub struct Td3 {
     /// Standard deviation of the noise on actions while collecting, in units of `max_action`.
     pub exploration_noise: f64,
     /// Share of users that, while collecting, explore an item of the catalogue in place of what the policy says.
-    pub exploration_items: f64,
+    #[serde(alias = "exploration_items")]
+    pub item_epsilon: f64,
     /// Items near the policy's action among which, and the action itself, the first critic chooses; 0 leaves it to the policy.
     pub candidates: u32,
     /// Whether networks see beliefs as shares of their targets.
-    pub scale_beliefs: bool,
+    #[serde(alias = "scale_beliefs")]
+    pub normalize_beliefs: bool,
     /// Transitions the replay ring holds.
-    pub replay_capacity: u64,
+    #[serde(alias = "replay_capacity")]
+    pub buffer_size: u64,
     /// Gradients are scaled down to this global norm.
-    pub grad_clip_norm: f64,
+    #[serde(alias = "grad_clip_norm")]
+    pub max_grad_norm: f64,
     /// Weight of the mean squared action in the actor's loss: keeps tanh out of saturation.
     pub action_l2: f64,
     /// Widths of the hidden layers, of all networks.
-    pub hidden: Vec<u32>,
+    #[serde(alias = "hidden")]
+    pub hidden_sizes: Vec<u32>,
     /// Whether hidden layers are batch-normalised.
     pub batch_norm: bool,
     /// The share of hidden units dropped while learning, in `[0, 1)`.
     pub dropout: f64,
 }
 
-impl Default for Td3 {
+impl Default for Td3Config {
     fn default() -> Self {
         Self {
             discount: 0.5,
@@ -57,13 +62,13 @@ impl Default for Td3 {
             learning_rate: 3e-4,
             gradient_steps: 50,
             exploration_noise: 0.1,
-            exploration_items: 0.2,
+            item_epsilon: 0.2,
             candidates: 0,
-            scale_beliefs: true,
-            replay_capacity: 1_000_000,
-            grad_clip_norm: 1.0,
+            normalize_beliefs: true,
+            buffer_size: 1_000_000,
+            max_grad_norm: 1.0,
             action_l2: 0.01,
-            hidden: alloc::vec![512, 512, 256],
+            hidden_sizes: alloc::vec![512, 512, 256],
             batch_norm: true,
             dropout: 0.1,
         }

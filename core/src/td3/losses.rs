@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Sums over updates, in their order; see [`LearningReport`](super::LearningReport) for the means.
+/// Sums over updates, in their order; [`LearningReport`](crate::session::metrics::LearningReport) has the means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Losses {

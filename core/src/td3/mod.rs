@@ -8,88 +8,77 @@ mod losses;
 pub mod net;
 pub mod replay;
 
-pub use config::Td3;
+pub use config::Td3Config;
 pub use losses::Losses;
 
 use crate::model::math::Real;
 use crate::model::rng::{Key, Purpose};
 use crate::td3::adam::Adam;
-use crate::td3::explore::Trial;
-use crate::td3::net::{Layout, Weights};
+use crate::td3::explore::ItemExploration;
+use crate::td3::net::{MlpLayout, Weights};
 use alloc::vec::Vec;
 
-/// How the agent learns.
+/// An agent's networks and settings, checked against a world by [`Config::plan`](crate::session::config::Config::plan).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Learner {
+pub struct AgentSpec {
     /// The policy: state to action before tanh and scaling.
-    pub actor: Layout,
+    pub actor: MlpLayout,
     /// The twin critics: state and action to value.
-    pub critics: [Layout; 2],
-    /// What a reward one round later is worth now, in `[0, 1]`.
-    pub discount: f64,
-    /// The share by which targets follow, in `(0, 1]`.
-    pub tau: f64,
-    /// Standard deviation of the noise on the target policy's action, in units of `max_action`; at least 0.
-    pub policy_noise: f64,
-    /// Where that noise is clipped, in units of `max_action`; at least 0.
-    pub noise_clip: f64,
-    /// The policy moves at every that many updates; at least 1.
-    pub policy_freq: u32,
-    /// Transitions an update learns from; at least 1, and 2 with BatchNorm.
-    pub batch_size: usize,
-    /// Adam's step size; above 0.
-    pub learning_rate: f64,
-    /// The global norm gradients are clipped to, above 0: over the actor, and over both critics together.
-    pub grad_clip_norm: f64,
-    /// Weight of the mean squared action in the actor's loss; at least 0.
-    pub action_l2: f64,
-    /// The share of hidden units dropped while learning, in `[0, 1)`.
-    pub dropout: f64,
-    /// Standard deviation of the noise on actions while collecting, in units of `max_action`; at least 0.
-    pub exploration_noise: f64,
-    /// Share of users that explore an item while collecting, in `[0, 1]`.
-    pub exploration_items: f64,
-    /// Items near an action that the critic is asked about ([`Learn::refine`](crate::backend::Learn::refine)); at most the
-    /// world's.
-    pub candidates: usize,
-    /// Actions lie in plus or minus this; above 0.
+    pub critics: [MlpLayout; 2],
+    /// Actions lie in `[-max_action, max_action]`; above 0.
     pub max_action: f64,
-    /// Transitions the ring holds; at least 1.
-    pub replay_capacity: usize,
+    /// The settings, all in their ranges.
+    pub td3: Td3Config,
 }
 
-impl Learner {
+impl AgentSpec {
     /// The networks, in [`Network`]'s order.
-    pub fn layouts(&self) -> [&Layout; 3] {
+    pub fn layouts(&self) -> [&MlpLayout; 3] {
         [&self.actor, &self.critics[0], &self.critics[1]]
+    }
+
+    /// Transitions in a minibatch; at least 1, and 2 with BatchNorm.
+    pub fn batch_size(&self) -> usize {
+        self.td3.batch_size as usize
+    }
+
+    /// Transitions that the replay buffer holds; at least 1.
+    pub fn buffer_size(&self) -> usize {
+        self.td3.buffer_size as usize
+    }
+
+    /// Items near an action that [`Learn::rerank`](crate::backend::Learn::rerank) lets the critic compare; at most the
+    /// world's.
+    pub fn candidates(&self) -> usize {
+        self.td3.candidates as usize
     }
 
     /// The optimizer of all networks.
     pub fn adam(&self) -> Adam {
-        Adam::new(self.learning_rate)
+        Adam::new(self.td3.learning_rate)
     }
 
     /// Length of a state.
-    pub fn state(&self) -> usize {
+    pub fn state_dim(&self) -> usize {
         self.actor.inputs()
     }
 
     /// How users explore items in the round of this key, if any do.
-    pub fn trial(&self, key: Key) -> Option<Trial> {
-        let (share, max_action) = (self.exploration_items as f32, self.max_action as f32);
-        (share > 0.0).then_some(Trial { key, share, max_action })
+    pub fn item_exploration(&self, key: Key) -> Option<ItemExploration> {
+        let (probability, max_action) = (self.td3.item_epsilon as f32, self.max_action as f32);
+        (probability > 0.0).then_some(ItemExploration { key, probability, max_action })
     }
 
     /// Length of an action.
-    pub fn action(&self) -> usize {
+    pub fn action_dim(&self) -> usize {
         self.actor.outputs()
     }
 
     /// The agent a run with this seed begins with: three networks, and targets equal to them.
-    pub fn initial(&self, seed: u64) -> AgentState {
-        let key = Key::new(seed, Purpose::Initial);
+    pub fn initial_agent(&self, seed: u64) -> AgentState {
+        let key = Key::new(seed, Purpose::InitialWeights);
         let layouts = self.layouts();
-        let networks = [0, 1, 2].map(|n| layouts[n].initial(key.with(n as u64)));
+        let networks = [0, 1, 2].map(|n| layouts[n].initial_weights(key.fold_in(n as u64)));
         let zeros = |n: usize| Moments::zeros(networks[n].parameters.len());
         AgentState {
             targets: networks.clone(),
@@ -134,7 +123,8 @@ pub struct AgentState {
 impl AgentState {
     /// Whether every weight, statistic, moment and loss is a finite number.
     pub fn is_finite(&self) -> bool {
-        let weights = self.networks.iter().chain(&self.targets).flat_map(|net| [&net.parameters, &net.statistics]);
+        let weights =
+            self.networks.iter().chain(&self.targets).flat_map(|net| [&net.parameters, &net.running_stats]);
         let moments = self.moments.iter().flat_map(|moments| [&moments.first, &moments.second]);
         weights.chain(moments).flatten().all(|x| x.is_finite()) && self.losses.is_finite()
     }
@@ -171,12 +161,12 @@ pub fn perturb<T: Real>(action: T, noise: T, max_action: T) -> T {
 /// `clip(action + clip(normal * deviation, ±limit), ±max_action)`
 ///
 /// ```
-/// use recsim_core::td3::smooth;
-/// assert_eq!(smooth(0.25_f64, 10.0, 0.2, 0.5, 1.0), 0.75); // the noise is clipped,
-/// assert_eq!(smooth(0.75_f64, 10.0, 0.2, 0.5, 1.0), 1.0); // and the action
+/// use recsim_core::td3::smooth_target_action;
+/// assert_eq!(smooth_target_action(0.25_f64, 10.0, 0.2, 0.5, 1.0), 0.75); // the noise is clipped,
+/// assert_eq!(smooth_target_action(0.75_f64, 10.0, 0.2, 0.5, 1.0), 1.0); // and the action
 /// ```
 #[inline]
-pub fn smooth<T: Real>(action: T, normal: T, deviation: T, limit: T, max_action: T) -> T {
+pub fn smooth_target_action<T: Real>(action: T, normal: T, deviation: T, limit: T, max_action: T) -> T {
     perturb(action, (normal * deviation).clamp(-limit, limit), max_action)
 }
 
@@ -196,10 +186,10 @@ pub fn target_value<T: Real>(reward: T, discount: T, not_done: T, value_1: T, va
 /// Whether update number `update`, counted from 1 through the run, also moves the policy and the targets.
 ///
 /// ```
-/// let moves = |update| recsim_core::td3::policy_moves(update, 2);
+/// let moves = |update| recsim_core::td3::is_policy_update(update, 2);
 /// assert_eq!([1, 2, 3, 4].map(moves), [false, true, false, true]);
 /// ```
-pub fn policy_moves(update: u64, policy_freq: u32) -> bool {
+pub fn is_policy_update(update: u64, policy_freq: u32) -> bool {
     update.is_multiple_of(u64::from(policy_freq))
 }
 
@@ -216,61 +206,65 @@ pub fn soft_update<T: Real>(target: T, online: T, tau: T) -> T {
 /// Whether a component of an action counts as saturated: beyond 0.99 of `max_action`.
 ///
 /// ```
-/// use recsim_core::td3::saturated;
-/// assert_eq!([0.98, 0.995, -0.995].map(|component: f32| saturated(component, 1.0)), [false, true, true]);
+/// use recsim_core::td3::is_saturated;
+/// assert_eq!([0.98, 0.995, -0.995].map(|component: f32| is_saturated(component, 1.0)), [false, true, true]);
 /// ```
 #[inline]
-pub fn saturated<T: Real>(component: T, max_action: T) -> bool {
+pub fn is_saturated<T: Real>(component: T, max_action: T) -> bool {
     component.abs() > T::from_f64(0.99) * max_action
 }
 
 /// The draws of one update, each by its own coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpdateKeys {
-    /// Row `r` learns from transition `index(sample.with(r), held)`.
+    /// Row `r` learns from transition `index(sample.fold_in(r), held)`.
     pub sample: Key,
-    /// Row `r`'s noise is `normal_pair(noise.with(r).with(pair))`.
+    /// Row `r`'s noise is `normal_pair(noise.fold_in(r).fold_in(pair))`.
     pub noise: Key,
-    /// Which units are dropped: see [`UpdateKeys::dropout_of`].
+    /// Which units are dropped: see [`UpdateKeys::dropout_key`].
     pub dropout: Key,
 }
 
 impl UpdateKeys {
     /// The draws of update number `update`, counted from 1 through the run.
     pub fn new(seed: u64, update: u64) -> Self {
-        let key = |purpose| Key::new(seed, purpose).with(update);
-        Self { sample: key(Purpose::Sample), noise: key(Purpose::TargetNoise), dropout: key(Purpose::Dropout) }
+        let key = |purpose| Key::new(seed, purpose).fold_in(update);
+        Self {
+            sample: key(Purpose::ReplaySample),
+            noise: key(Purpose::TargetNoise),
+            dropout: key(Purpose::Dropout),
+        }
     }
 
-    /// The stream of a hidden layer's dropout: [`kept`] of it by row and column.
-    pub fn dropout_of(&self, network: Network, layer: usize) -> Key {
-        self.dropout.with(network as u64).with(layer as u64)
+    /// The stream of a hidden layer's dropout: [`keep_mask`] of it by row and column.
+    pub fn dropout_key(&self, network: Network, layer: usize) -> Key {
+        self.dropout.fold_in(network as u64).fold_in(layer as u64)
     }
 }
 
 /// Four neighbouring units' fates at once: bit `i` of the result is set if unit `4 * column_of_four + i` is kept. `row` is the
-/// row's stream of its layer's, [`UpdateKeys::dropout_of`].
+/// row's stream of its layer's, [`UpdateKeys::dropout_key`].
 ///
 /// Each unit has 16 of the key's bits, and is kept if they are at least `threshold`: see [`dropout_threshold`].
 #[inline]
-pub fn kept(row: Key, column_of_four: u64, threshold: u16) -> u8 {
-    let bits = row.with(column_of_four).bits();
-    (0..4).fold(0, |kept, unit| kept | (u8::from((bits >> (16 * unit)) as u16 >= threshold) << unit))
+pub fn keep_mask(row: Key, column_of_four: u64, threshold: u16) -> u8 {
+    let bits = row.fold_in(column_of_four).bits();
+    (0..4).fold(0, |mask, unit| mask | (u8::from((bits >> (16 * unit)) as u16 >= threshold) << unit))
 }
 
 /// What a kept unit is multiplied by so that dropping keeps its expectation: the inverse of the probability that
-/// [`kept`] keeps it, which is the configured one to the nearest `2^-16`.
+/// [`keep_mask`] keeps it, which is the configured one to the nearest `2^-16`.
 ///
 /// ```
-/// use recsim_core::td3::{dropout_boost, dropout_threshold};
-/// assert_eq!(dropout_boost(dropout_threshold(0.0)), 1.0);
-/// assert_eq!(dropout_boost(dropout_threshold(0.75)), 4.0);
+/// use recsim_core::td3::{dropout_scale, dropout_threshold};
+/// assert_eq!(dropout_scale(dropout_threshold(0.0)), 1.0);
+/// assert_eq!(dropout_scale(dropout_threshold(0.75)), 4.0);
 /// ```
-pub fn dropout_boost(threshold: u16) -> f64 {
+pub fn dropout_scale(threshold: u16) -> f64 {
     65_536.0 / (65_536.0 - f64::from(threshold))
 }
 
-/// The threshold of [`kept`] for a share of dropped units, to the nearest `2^-16`.
+/// The threshold of [`keep_mask`] for a share of dropped units, to the nearest `2^-16`.
 pub fn dropout_threshold(share: f64) -> u16 {
     libm::round(share * 65_536.0).min(65_535.0) as u16
 }
@@ -283,8 +277,8 @@ mod tests {
     fn dropout_keeps_its_units() {
         let keys = UpdateKeys::new(1, 2);
         let kept_of = |network, layer| {
-            let key = keys.dropout_of(network, layer);
-            core::array::from_fn(|row| kept(key.with(row as u64), 3, dropout_threshold(0.5)))
+            let key = keys.dropout_key(network, layer);
+            core::array::from_fn(|row| keep_mask(key.fold_in(row as u64), 3, dropout_threshold(0.5)))
         };
         let found = [(Network::Actor, 0), (Network::Critic1, 1), (Network::Critic2, 2)]
             .map(|(network, layer)| kept_of(network, layer));

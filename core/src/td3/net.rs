@@ -13,14 +13,14 @@ use crate::model::rng::{Key, uniform};
 
 /// A multi-layer perceptron: hidden layers are Linear, BatchNorm (if `batch_norm`), ReLU, Dropout; the last is Linear.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct MlpLayout {
     name: &'static str,
-    layers: Vec<Layer>,
+    layers: Vec<LayerLayout>,
 }
 
 /// Where one layer's tensors lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
+pub struct LayerLayout {
     /// Length of a row that goes in.
     pub inputs: usize,
     /// Length of a row that comes out.
@@ -30,12 +30,12 @@ pub struct Layer {
     /// `[outputs]` in the parameters.
     pub bias: Range<usize>,
     /// The normalisation behind it, if any.
-    pub norm: Option<Norm>,
+    pub batch_norm: Option<BatchNorm>,
 }
 
 /// Where a BatchNorm's tensors lie, each `[outputs]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Norm {
+pub struct BatchNorm {
     /// In the parameters.
     pub scale: Range<usize>,
     /// In the parameters.
@@ -48,11 +48,11 @@ pub struct Norm {
 
 /// Which of a network's two buffers a tensor lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Buffer {
+pub enum WeightBuffer {
     /// What the optimizer moves.
     Parameters,
     /// What training keeps track of.
-    Statistics,
+    RunningStats,
 }
 
 /// One named tensor of a network.
@@ -63,7 +63,7 @@ pub struct NamedTensor {
     /// Its dimensions.
     pub shape: Vec<usize>,
     /// The buffer it lies in.
-    pub buffer: Buffer,
+    pub buffer: WeightBuffer,
     /// Where it lies there.
     pub range: Range<usize>,
 }
@@ -74,16 +74,16 @@ pub struct Weights<T = f32> {
     /// Weights, biases, scales and shifts.
     pub parameters: Vec<T>,
     /// Running means and variances.
-    pub statistics: Vec<T>,
+    pub running_stats: Vec<T>,
 }
 
-impl Layout {
+impl MlpLayout {
     /// The layout of a network of these widths, called `name` in files.
     ///
     /// ```
-    /// use recsim_core::td3::net::Layout;
-    /// let actor = Layout::new("actor", 69, vec![512, 512, 256], 64, true);
-    /// assert_eq!(actor.parameters(), 36_352 - 512 + 262_656 + 131_328 + 16_448 + 2 * (512 + 512 + 256));
+    /// use recsim_core::td3::net::MlpLayout;
+    /// let actor = MlpLayout::new("actor", 69, vec![512, 512, 256], 64, true);
+    /// assert_eq!(actor.parameter_count(), 36_352 - 512 + 262_656 + 131_328 + 16_448 + 2 * (512 + 512 + 256));
     /// assert_eq!(actor.tensors()[0].name, "actor.0.weight");
     /// ```
     pub fn new(name: &'static str, inputs: usize, hidden: Vec<usize>, outputs: usize, batch_norm: bool) -> Self {
@@ -92,12 +92,12 @@ impl Layout {
         let hidden_layers = widths.len();
         widths.insert(0, inputs);
         widths.push(outputs);
-        let layers = widths.windows(2).enumerate().map(|(depth, pair)| Layer {
+        let layers = widths.windows(2).enumerate().map(|(depth, pair)| LayerLayout {
             inputs: pair[0],
             outputs: pair[1],
             weight: parameters.take(pair[0] * pair[1]),
             bias: parameters.take(pair[1]),
-            norm: (batch_norm && depth < hidden_layers).then(|| Norm {
+            batch_norm: (batch_norm && depth < hidden_layers).then(|| BatchNorm {
                 scale: parameters.take(pair[1]),
                 shift: parameters.take(pair[1]),
                 mean: statistics.take(pair[1]),
@@ -113,7 +113,7 @@ impl Layout {
     }
 
     /// The layers, first to last.
-    pub fn layers(&self) -> &[Layer] {
+    pub fn layers(&self) -> &[LayerLayout] {
         &self.layers
     }
 
@@ -128,14 +128,19 @@ impl Layout {
     }
 
     /// Length of the parameters.
-    pub fn parameters(&self) -> usize {
+    pub fn parameter_count(&self) -> usize {
         let last = &self.layers[self.layers.len() - 1];
         last.bias.end
     }
 
     /// Length of the statistics.
-    pub fn statistics(&self) -> usize {
-        self.layers.iter().filter_map(|layer| layer.norm.as_ref()).map(|norm| norm.variance.end).max().unwrap_or(0)
+    pub fn running_stats_count(&self) -> usize {
+        self.layers
+            .iter()
+            .filter_map(|layer| layer.batch_norm.as_ref())
+            .map(|norm| norm.variance.end)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Every tensor, in the order of PyTorch's `state_dict`.
@@ -149,14 +154,14 @@ impl Layout {
                 let name = format!("{}.{module}.{kind}", self.name);
                 tensors.push(NamedTensor { name, shape: shape.to_vec(), buffer, range: range.clone() });
             };
-            add(module, "weight", &[layer.outputs, layer.inputs], Buffer::Parameters, &layer.weight);
-            add(module, "bias", &[layer.outputs], Buffer::Parameters, &layer.bias);
-            if let Some(norm) = &layer.norm {
+            add(module, "weight", &[layer.outputs, layer.inputs], WeightBuffer::Parameters, &layer.weight);
+            add(module, "bias", &[layer.outputs], WeightBuffer::Parameters, &layer.bias);
+            if let Some(norm) = &layer.batch_norm {
                 module += 1;
-                add(module, "weight", &[layer.outputs], Buffer::Parameters, &norm.scale);
-                add(module, "bias", &[layer.outputs], Buffer::Parameters, &norm.shift);
-                add(module, "running_mean", &[layer.outputs], Buffer::Statistics, &norm.mean);
-                add(module, "running_var", &[layer.outputs], Buffer::Statistics, &norm.variance);
+                add(module, "weight", &[layer.outputs], WeightBuffer::Parameters, &norm.scale);
+                add(module, "bias", &[layer.outputs], WeightBuffer::Parameters, &norm.shift);
+                add(module, "running_mean", &[layer.outputs], WeightBuffer::RunningStats, &norm.mean);
+                add(module, "running_var", &[layer.outputs], WeightBuffer::RunningStats, &norm.variance);
             }
             module += 3; // this Linear (or its BatchNorm), ReLU, Dropout
         }
@@ -165,19 +170,19 @@ impl Layout {
 
     /// Initial weights as PyTorch's `nn.Linear` has them, weights and biases uniform in `±1/sqrt(inputs)`; scales and
     /// variances 1, shifts and means 0.
-    pub fn initial(&self, key: Key) -> Weights {
+    pub fn initial_weights(&self, key: Key) -> Weights {
         let mut weights = Weights {
-            parameters: alloc::vec![0.0; self.parameters()],
-            statistics: alloc::vec![0.0; self.statistics()],
+            parameters: alloc::vec![0.0; self.parameter_count()],
+            running_stats: alloc::vec![0.0; self.running_stats_count()],
         };
         for layer in &self.layers {
             let bound = 1.0 / libm::sqrtf(layer.inputs as f32);
             for place in layer.weight.start..layer.bias.end {
-                weights.parameters[place] = (2.0 * uniform(key.with(place as u64)) - 1.0) * bound;
+                weights.parameters[place] = (2.0 * uniform(key.fold_in(place as u64)) - 1.0) * bound;
             }
-            if let Some(norm) = &layer.norm {
+            if let Some(norm) = &layer.batch_norm {
                 weights.parameters[norm.scale.clone()].fill(1.0);
-                weights.statistics[norm.variance.clone()].fill(1.0);
+                weights.running_stats[norm.variance.clone()].fill(1.0);
             }
         }
         weights
@@ -185,9 +190,9 @@ impl Layout {
 }
 
 /// BatchNorm's guard against a division by 0.
-pub const NORM_EPSILON: f64 = 1e-5;
+pub const BATCH_NORM_EPSILON: f64 = 1e-5;
 /// The share by which running statistics follow a batch's.
-pub const NORM_MOMENTUM: f64 = 0.1;
+pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
 
 struct Cursor(usize);
 
@@ -208,10 +213,11 @@ mod tests {
     #[test]
     fn tensors_tile_both_buffers_without_gap_or_overlap() {
         for batch_norm in [false, true] {
-            let layout = Layout::new("net", 7, vec![5, 3], 2, batch_norm);
-            for (buffer, length) in
-                [(Buffer::Parameters, layout.parameters()), (Buffer::Statistics, layout.statistics())]
-            {
+            let layout = MlpLayout::new("net", 7, vec![5, 3], 2, batch_norm);
+            for (buffer, length) in [
+                (WeightBuffer::Parameters, layout.parameter_count()),
+                (WeightBuffer::RunningStats, layout.running_stats_count()),
+            ] {
                 let mut ranges: Vec<_> =
                     layout.tensors().into_iter().filter(|t| t.buffer == buffer).map(|t| t.range).collect();
                 ranges.sort_by_key(|range| range.start);
@@ -226,7 +232,7 @@ mod tests {
     #[test]
     fn names_count_pytorchs_modules() {
         let names = |batch_norm| -> Vec<String> {
-            Layout::new("q", 1, vec![1], 1, batch_norm).tensors().into_iter().map(|t| t.name).collect()
+            MlpLayout::new("q", 1, vec![1], 1, batch_norm).tensors().into_iter().map(|t| t.name).collect()
         };
         assert_eq!(names(false), ["q.0.weight", "q.0.bias", "q.3.weight", "q.3.bias"]);
         let normalised = names(true);
@@ -236,8 +242,8 @@ mod tests {
 
     #[test]
     fn initial_weights_fill_their_range_evenly() {
-        let layout = Layout::new("net", 100, vec![50], 3, true);
-        let weights = layout.initial(Key::new(0, Purpose::Initial));
+        let layout = MlpLayout::new("net", 100, vec![50], 3, true);
+        let weights = layout.initial_weights(Key::new(0, Purpose::InitialWeights));
         let first = &weights.parameters[layout.layers()[0].weight.clone()];
         let (low, high) = first.iter().fold((0.0_f32, 0.0_f32), |(low, high), &w| (low.min(w), high.max(w)));
         assert!((-0.1..-0.099).contains(&low) && (0.099..0.1).contains(&high));

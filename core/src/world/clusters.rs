@@ -4,17 +4,17 @@ use alloc::vec::Vec;
 
 use super::row;
 
-/// Each cluster's share of the catalogue, [settled](settle).
+/// Each cluster's share of the catalogue, [shrunk](shrink_to_unit_sum).
 pub fn target(sizes: &[usize]) -> Vec<f32> {
     let items: usize = sizes.iter().sum();
     let mut target: Vec<f32> = sizes.iter().map(|&size| (size as f64 / items as f64) as f32).collect();
-    settle(&mut target);
+    shrink_to_unit_sum(&mut target);
     target
 }
 
 /// Lowers the target's largest share by ulps until the `f32` sum in index order is at most 1: for shares that sum to 1
 /// but for their rounding.
-pub fn settle(target: &mut [f32]) {
+pub fn shrink_to_unit_sum(target: &mut [f32]) {
     while target.iter().fold(0.0_f32, |sum, share| sum + share) > 1.0 {
         let largest = first_best(target.len(), |a, b| target[a] > target[b]);
         target[largest] = target[largest].next_down();

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Parts, Shape, row};
+use super::{WorldArrays, WorldShape, row};
 
 /// The first thing found wrong with a world's arrays, by the names its tensors have in a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,8 +89,8 @@ impl fmt::Display for WorldError {
     }
 }
 
-pub(super) fn check(shape: &Shape, parts: &Parts<'_>) -> Result<(), WorldError> {
-    let Shape { users, items, clusters, dimensions, list } = *shape;
+pub(super) fn check(shape: &WorldShape, parts: &WorldArrays<'_>) -> Result<(), WorldError> {
+    let WorldShape { users, items, clusters, dimensions, pretrained_len: list } = *shape;
     for (size, value) in
         [("users", users), ("items", items), ("clusters", clusters), ("dimensions", dimensions), ("list", list)]
     {

@@ -2,15 +2,15 @@
 //! propose candidates (`spec` section 5).
 //!
 //! Both tables are first brought to one size: the greatest entry of each action, and of all rows together, to between
-//! 1/2 and 1, by powers of two ([`exponent`]). Then each number is rounded to half precision, and tensor cores multiply.
+//! 1/2 and 1, by powers of two ([`scale_exponent`]). Then each number is rounded to half precision, and tensor cores multiply.
 
 /// The `e` for which `largest * 2^e` lies in `[1/2, 1)`; 0 for 0. `largest` is finite and at least 0.
 ///
 /// ```
-/// use recsim_core::world::error_bound::exponent;
-/// assert_eq!([exponent(0.75), exponent(1.0), exponent(1e-45), exponent(0.0)], [0, -1, 148, 0]);
+/// use recsim_core::world::error_bound::scale_exponent;
+/// assert_eq!([scale_exponent(0.75), scale_exponent(1.0), scale_exponent(1e-45), scale_exponent(0.0)], [0, -1, 148, 0]);
 /// ```
-pub fn exponent(largest: f32) -> i32 {
+pub fn scale_exponent(largest: f32) -> i32 {
     if largest == 0.0 { 0 } else { -libm::frexpf(largest).1 }
 }
 
@@ -22,21 +22,21 @@ pub fn exponent(largest: f32) -> i32 {
 ///   `x = uX + v√D`, and the exact sum of products, by Cauchy and Schwarz, by `aX + Ax + ax`;
 /// - adding at most 2D numbers, each sum off by at most `2^-22` of all magnitudes added (a tensor core cuts sums off
 ///   that single precision would round), takes `2^-21 D (A + a)(X + x)`;
-/// - the defined order rounds too ([`defined`]).
+/// - the defined order rounds too ([`reference_error_bound`]).
 ///
 /// ```
 /// // Nearly all of it is the rounding of both tables to 11 bits.
-/// let margin = recsim_core::world::error_bound::margin(64, 1.0, 1.0, 0);
+/// let margin = recsim_core::world::error_bound::fp16_error_bound(64, 1.0, 1.0, 0);
 /// assert!((1.0..1.1).contains(&(margin * 1024.0)));
 /// ```
-pub fn margin(dimensions: usize, action: f64, row: f64, exponents: i32) -> f64 {
+pub fn fp16_error_bound(dimensions: usize, action: f64, row: f64, exponents: i32) -> f64 {
     let terms = dimensions as f64;
     let tiny = TINY * libm::sqrt(terms);
     let (action_off, row_off) = (UNIT * action + tiny, UNIT * row + tiny);
     let rounded = action_off * row + action * row_off + action_off * row_off;
     let summed = terms * SUM * (action + action_off) * (row + row_off);
     // Lengths, and this sum itself, are rounded.
-    (rounded + summed + defined(dimensions, action, row, exponents)) * (1.0 + 1e-9)
+    (rounded + summed + reference_error_bound(dimensions, action, row, exponents)) * (1.0 + 1e-9)
 }
 
 /// The most by which the [`score`](crate::model::slate::score) times `2^exponents` differs from the exact one, for a scaled action
@@ -45,10 +45,10 @@ pub fn margin(dimensions: usize, action: f64, row: f64, exponents: i32) -> f64 {
 ///
 /// ```
 /// // The range's end matters to products that vanish, and to no others.
-/// use recsim_core::world::error_bound::defined;
-/// assert_eq!([defined(64, 1.0, 1.0, 0), defined(1, 1e-30, 1e-30, 0)], [2.0_f64.powi(-17), 2.0_f64.powi(-150)]);
+/// use recsim_core::world::error_bound::reference_error_bound;
+/// assert_eq!([reference_error_bound(64, 1.0, 1.0, 0), reference_error_bound(1, 1e-30, 1e-30, 0)], [2.0_f64.powi(-17), 2.0_f64.powi(-150)]);
 /// ```
-pub fn defined(dimensions: usize, action: f64, row: f64, exponents: i32) -> f64 {
+pub fn reference_error_bound(dimensions: usize, action: f64, row: f64, exponents: i32) -> f64 {
     dimensions as f64 * (SCORE * action * row + libm::ldexp(1.0, exponents - 150))
 }
 
@@ -70,7 +70,7 @@ mod tests {
     fn exponents_bring_every_magnitude_into_one_octave() {
         for bits in [1, 2, 3, 0x7f_ffff, 0x80_0000, 0x3f80_0000, 0x3f7f_ffff, 0x7f7f_ffff] {
             let largest = f32::from_bits(bits);
-            assert!((0.5..1.0).contains(&libm::ldexp(f64::from(largest), exponent(largest))), "{largest:e}");
+            assert!((0.5..1.0).contains(&libm::ldexp(f64::from(largest), scale_exponent(largest))), "{largest:e}");
         }
     }
 
@@ -100,7 +100,7 @@ mod tests {
     /// How far the score by halves is off, and the margin.
     fn off_and_margin(action: &[f32], row: &[f32]) -> (f64, f64) {
         let largest = |numbers: &[f32]| numbers.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-        let (action_exponent, row_exponent) = (exponent(largest(action)), exponent(largest(row)));
+        let (action_exponent, row_exponent) = (scale_exponent(largest(action)), scale_exponent(largest(row)));
         let scaled = |numbers: &[f32], exponent| -> Vec<f64> {
             numbers.iter().map(|&x| libm::ldexp(f64::from(x), exponent)).collect()
         };
@@ -109,7 +109,7 @@ mod tests {
         let halves: f64 = a.iter().zip(&x).map(|(&a, &x)| half(a) * half(x)).sum();
         let exponents = action_exponent + row_exponent;
         let due = libm::ldexp(f64::from(score(action, row)), exponents);
-        ((halves - due).abs(), margin(action.len(), length(&a), length(&x), exponents))
+        ((halves - due).abs(), fp16_error_bound(action.len(), length(&a), length(&x), exponents))
     }
 
     /// To half precision, ties to even: 11 bits, and no bit below 2^-24.
@@ -124,7 +124,7 @@ mod tests {
         let size = [1.0, 1e-30, 1e15, f32::MIN_POSITIVE / 64.0][(key.bits() >> 7) as usize % 4];
         let spread = (key.bits() >> 9) % 2 * 20;
         let number = |d: usize| {
-            let key = key.with(d as u64);
+            let key = key.fold_in(d as u64);
             libm::ldexpf(normal_pair(key)[0] * size, -((key.bits() % (spread + 1)) as i32))
         };
         (0..dimensions).map(number).collect()

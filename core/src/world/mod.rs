@@ -1,21 +1,21 @@
 //! The world: items, users and the target, checked once (`spec` section 1).
 
 #[cfg(feature = "alloc")]
-mod arrays;
-#[cfg(feature = "alloc")]
 mod clusters;
 mod error;
 pub mod error_bound;
 #[cfg(feature = "alloc")]
-mod generate;
+mod owned;
+#[cfg(feature = "alloc")]
+mod synthetic;
 
 #[cfg(feature = "alloc")]
-pub use arrays::Arrays;
-#[cfg(feature = "alloc")]
-pub use clusters::{distances, settle, target};
+pub use clusters::{distances, shrink_to_unit_sum, target};
 pub use error::WorldError;
 #[cfg(feature = "alloc")]
-pub use generate::{GeneratedWorld, Recipe, cluster_sizes, generate, lists_by_brute_force};
+pub use owned::OwnedWorld;
+#[cfg(feature = "alloc")]
+pub use synthetic::{SyntheticWorldConfig, brute_force_lists, cluster_sizes, generate};
 
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
@@ -23,7 +23,7 @@ use core::ops::Range;
 
 /// The sizes of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct WorldShape {
     /// Number of users, U; at least 1.
     pub users: usize,
     /// Number of items, I; at least 1.
@@ -33,19 +33,19 @@ pub struct Shape {
     /// Dimensions of an embedding, D; at least 1.
     pub dimensions: usize,
     /// Length of a user's pre-trained list, L; at least 1, at most I.
-    pub list: usize,
+    pub pretrained_len: usize,
 }
 
-impl Shape {
+impl WorldShape {
     /// The length of a state: beliefs and the user's embedding, K + D.
-    pub fn state(&self) -> usize {
+    pub fn state_dim(&self) -> usize {
         self.clusters + self.dimensions
     }
 }
 
 /// A world's arrays as they come from a file or a program: nothing is known of them yet. All are row-major.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
+pub struct WorldArrays<'a> {
     /// `[I, D]`
     pub item_embedding: &'a [f32],
     /// `[I]`, each in `0..K`
@@ -65,9 +65,9 @@ pub struct Parts<'a> {
 /// A world in which every array is known to be in order. Backends assume what [`World::new`] checks.
 ///
 /// ```
-/// use recsim_core::world::{Parts, Shape, World};
-/// let shape = Shape { users: 1, items: 2, clusters: 1, dimensions: 1, list: 2 };
-/// let parts = Parts {
+/// use recsim_core::world::{WorldArrays, WorldShape, World};
+/// let shape = WorldShape { users: 1, items: 2, clusters: 1, dimensions: 1, pretrained_len: 2 };
+/// let parts = WorldArrays {
 ///     item_embedding: &[1.0, -1.0], item_cluster: &[0, 0], item_distance: &[0.5, 0.5],
 ///     user_belief: &[0.0], user_embedding: &[1.0], user_pretrained: &[0, 1], target: &[1.0],
 /// };
@@ -77,58 +77,58 @@ pub struct Parts<'a> {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
-    shape: Shape,
-    parts: Parts<'a>,
+    shape: WorldShape,
+    arrays: WorldArrays<'a>,
 }
 
 impl<'a> World<'a> {
     /// Checks the arrays: lengths agree with the shape, every number is finite, indices and beliefs are in range, no
     /// list repeats an item, the target sums to at most 1.
-    pub fn new(shape: Shape, parts: Parts<'a>) -> Result<Self, WorldError> {
+    pub fn new(shape: WorldShape, parts: WorldArrays<'a>) -> Result<Self, WorldError> {
         error::check(&shape, &parts)?;
-        Ok(Self { shape, parts })
+        Ok(Self { shape, arrays: parts })
     }
 
     /// The same world with its first `users` users only; all of them if there are no more.
     #[must_use]
     pub fn first_users(&self, users: usize) -> Self {
         let users = users.clamp(1, self.shape.users);
-        let shape = Shape { users, ..self.shape };
-        let parts = Parts {
-            user_belief: &self.parts.user_belief[..users * shape.clusters],
-            user_embedding: &self.parts.user_embedding[..users * shape.dimensions],
-            user_pretrained: &self.parts.user_pretrained[..users * shape.list],
-            ..self.parts
+        let shape = WorldShape { users, ..self.shape };
+        let parts = WorldArrays {
+            user_belief: &self.arrays.user_belief[..users * shape.clusters],
+            user_embedding: &self.arrays.user_embedding[..users * shape.dimensions],
+            user_pretrained: &self.arrays.user_pretrained[..users * shape.pretrained_len],
+            ..self.arrays
         };
-        Self { shape, parts }
+        Self { shape, arrays: parts }
     }
 
     /// The sizes.
-    pub fn shape(&self) -> Shape {
+    pub fn shape(&self) -> WorldShape {
         self.shape
     }
 
     /// All the arrays.
-    pub fn parts(&self) -> &Parts<'a> {
-        &self.parts
+    pub fn arrays(&self) -> &WorldArrays<'a> {
+        &self.arrays
     }
 
     /// The optimal beliefs, `[K]`.
     pub fn target(&self) -> &'a [f32] {
-        self.parts.target
+        self.arrays.target
     }
 
     /// The initial beliefs of one user, `[K]`.
     pub fn beliefs(&self, user: usize) -> &'a [f32] {
-        &self.parts.user_belief[row(user, self.shape.clusters)]
+        &self.arrays.user_belief[row(user, self.shape.clusters)]
     }
 
     /// All users' mean initial beliefs, `[K]`.
     ///
     /// ```
-    /// let recipe = recsim_core::world::Recipe { users: 2, items: 60, clusters: 3, dimensions: 4, list: 40, seed: 0 };
-    /// let world = recsim_core::world::generate(&recipe, recsim_core::world::lists_by_brute_force);
-    /// let (view, one) = (world.view(), |user, cluster: usize| f64::from(world.view().beliefs(user)[cluster]));
+    /// let recipe = recsim_core::world::SyntheticWorldConfig { users: 2, items: 60, clusters: 3, dimensions: 4, pretrained_len: 40, seed: 0 };
+    /// let world = recsim_core::world::generate(&recipe, recsim_core::world::brute_force_lists);
+    /// let (view, one) = (world.view().unwrap(), |user, cluster: usize| f64::from(world.view().unwrap().beliefs(user)[cluster]));
     /// assert_eq!(view.mean_beliefs()[1], (one(0, 1) + one(1, 1)) / 2.0);
     /// ```
     #[cfg(feature = "alloc")]
@@ -143,17 +143,17 @@ impl<'a> World<'a> {
 
     /// One user's embedding, `[D]`.
     pub fn user_embedding(&self, user: usize) -> &'a [f32] {
-        &self.parts.user_embedding[row(user, self.shape.dimensions)]
+        &self.arrays.user_embedding[row(user, self.shape.dimensions)]
     }
 
     /// One user's pre-trained list, `[L]`.
     pub fn pretrained(&self, user: usize) -> &'a [u32] {
-        &self.parts.user_pretrained[row(user, self.shape.list)]
+        &self.arrays.user_pretrained[row(user, self.shape.pretrained_len)]
     }
 
     /// One item's embedding, `[D]`.
     pub fn item_embedding(&self, item: usize) -> &'a [f32] {
-        &self.parts.item_embedding[row(item, self.shape.dimensions)]
+        &self.arrays.item_embedding[row(item, self.shape.dimensions)]
     }
 }
 

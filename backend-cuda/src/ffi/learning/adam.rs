@@ -1,7 +1,7 @@
 //! The kernels of `adam.cu`.
 
-use recsim_core::td3::adam::Step;
-use recsim_core::td3::{Learner, UpdateKeys};
+use recsim_core::td3::adam::AdamStep;
+use recsim_core::td3::{AgentSpec, UpdateKeys};
 
 use super::{Kernels, REPORT, UPDATE, long, word};
 use crate::CudaError;
@@ -15,7 +15,7 @@ impl<M: Machine> Kernels<'_, M> {
         &self,
         keys: &UpdateKeys,
         held: usize,
-        step: &Step<f32>,
+        step: &AdamStep<f32>,
         update: &M::Memory,
     ) -> Result<(), CudaError> {
         let mut now = Vec::with_capacity(UPDATE);
@@ -23,8 +23,8 @@ impl<M: Machine> Kernels<'_, M> {
             now.extend(key.bits().to_ne_bytes());
         }
         now.extend(long(held));
-        now.extend(step.size.to_ne_bytes());
-        now.extend(step.root_of_correction_2.to_ne_bytes());
+        now.extend(step.step_size.to_ne_bytes());
+        now.extend(step.sqrt_bias_correction2.to_ne_bytes());
         let arguments: [&[u8]; 2] = [&now, &self.bytes(update, UPDATE)];
         // SAFETY: `adam.cu`'s arguments; every place lies in its table, as the functions here have seen.
         unsafe { self.machine.launch(self.adam, "tell", 1, 32, &arguments) }
@@ -33,7 +33,7 @@ impl<M: Machine> Kernels<'_, M> {
     /// The norm of a group's gradient, added to the report, and what it is to be multiplied by.
     pub(crate) fn measure(
         &self,
-        learner: &Learner,
+        spec: &AgentSpec,
         group: &Group<'_>,
         (gradient, report): (&M::Memory, &M::Memory),
         (partial, done): (&M::Memory, &M::Memory),
@@ -43,7 +43,7 @@ impl<M: Machine> Kernels<'_, M> {
         let arguments: [&[u8]; 7] = [
             &self.range(gradient, group.parameters()),
             &long(count),
-            &(learner.grad_clip_norm as f32).to_ne_bytes(),
+            &(spec.td3.max_grad_norm as f32).to_ne_bytes(),
             &self.bytes(partial, blocks * LONG),
             &self.bytes(done, WORD),
             &self.bytes(report, REPORT),
@@ -56,13 +56,13 @@ impl<M: Machine> Kernels<'_, M> {
     /// Adam's step on a group.
     pub(crate) fn descend(
         &self,
-        step: &Step<f32>,
+        step: &AdamStep<f32>,
         group: &Group<'_>,
         (update, report): (&M::Memory, &M::Memory),
         [gradient, weights, first, second]: [&M::Memory; 4],
     ) -> Result<(), CudaError> {
         let range = group.parameters();
-        let constants = [step.beta_1, step.beta_2, step.rest_1, step.rest_2, step.epsilon];
+        let constants = [step.beta1, step.beta2, step.one_minus_beta1, step.one_minus_beta2, step.epsilon];
         let step: Vec<u8> = constants.into_iter().flat_map(f32::to_ne_bytes).collect();
         let arguments: [&[u8]; 8] = [
             &step,

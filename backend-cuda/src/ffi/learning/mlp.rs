@@ -1,7 +1,7 @@
 //! The kernels of `mlp.cu`.
 
-use recsim_core::td3::dropout_boost;
-use recsim_core::td3::net::{Layer, Norm};
+use recsim_core::td3::dropout_scale;
+use recsim_core::td3::net::{BatchNorm, LayerLayout};
 
 use super::{Behind, CHUNK, COLUMNS, Kernels, Stage, UPDATE, long, partial_numbers, word};
 use crate::CudaError;
@@ -46,7 +46,7 @@ impl<M: Machine> Kernels<'_, M> {
         output: &M::Memory,
     ) -> Result<(), CudaError> {
         let network = stage.group.network as usize;
-        let boost = dropout_boost(threshold) as f32;
+        let boost = dropout_scale(threshold) as f32;
         let dropout = [word(network), word(stage.depth), word(threshold.into()), boost.to_ne_bytes()].concat();
         let arguments: [&[u8]; 6] = [
             &self.layer(stage),
@@ -114,7 +114,7 @@ impl<M: Machine> Kernels<'_, M> {
         let (group, layer) = (stage.group, stage.shape());
         let statistics = group.statistics_apart();
         let hidden = stage.depth + 1 < group.layout.layers().len();
-        let places = |of: fn(&Norm) -> usize| layer.norm.as_ref().map_or(0, of);
+        let places = |of: fn(&BatchNorm) -> usize| layer.batch_norm.as_ref().map_or(0, of);
         let mut bytes = [long(group.nets), long(stage.rows), long(layer.outputs)].concat();
         bytes.extend(self.range(stage.weights, group.parameters()));
         for number in [
@@ -128,13 +128,13 @@ impl<M: Machine> Kernels<'_, M> {
         bytes.extend(self.numbers(
             stage.weights,
             group.statistics(),
-            (group.nets - 1) * statistics + group.layout.statistics(),
+            (group.nets - 1) * statistics + group.layout.running_stats_count(),
         ));
         for number in [statistics, places(|norm| norm.mean.start), places(|norm| norm.variance.start)] {
             bytes.extend(long(number));
         }
         bytes.extend(word(hidden.into()));
-        bytes.extend(word(layer.norm.is_some().into()));
+        bytes.extend(word(layer.batch_norm.is_some().into()));
         bytes
     }
 
@@ -145,7 +145,7 @@ impl<M: Machine> Kernels<'_, M> {
 }
 
 impl<M: Machine> Stage<'_, M> {
-    fn shape(&self) -> &Layer {
+    fn shape(&self) -> &LayerLayout {
         &self.group.layout.layers()[self.depth]
     }
 

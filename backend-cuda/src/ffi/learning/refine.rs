@@ -1,6 +1,6 @@
 //! The kernels of `refine.cu`.
 
-use recsim_core::td3::Learner;
+use recsim_core::td3::AgentSpec;
 
 use super::{Kernels, word};
 use crate::CudaError;
@@ -10,7 +10,7 @@ use crate::flat::Group;
 /// What is considered at a turn.
 pub(crate) struct Considered<'a, M: Machine> {
     pub(crate) module: &'a M::Module,
-    pub(crate) learner: &'a Learner,
+    pub(crate) spec: &'a AgentSpec,
     /// The first user's row in the batch, and how many there are.
     pub(crate) users: (usize, usize),
     pub(crate) turn: usize,
@@ -31,8 +31,8 @@ impl<M: Machine> Kernels<'_, M> {
         near: &M::Memory,
         rows: &M::Memory,
     ) -> Result<(), CudaError> {
-        let &Considered { module, learner, users: (row, count), turn, candidates, action, input } = considered;
-        let (width, dimensions) = (learner.state(), learner.action());
+        let &Considered { module, spec, users: (row, count), turn, candidates, action, input } = considered;
+        let (width, dimensions) = (spec.state_dim(), spec.action_dim());
         assert!(turn <= candidates, "a candidate that there is");
         let arguments: [&[u8]; 8] = [
             &word(count),
@@ -41,7 +41,7 @@ impl<M: Machine> Kernels<'_, M> {
             &self.numbers(action, row * dimensions, count * dimensions),
             &self.numbers(near, 0, count * candidates),
             &self.bytes(rows, self.machine.length(rows)),
-            &(learner.max_action as f32).to_ne_bytes(),
+            &(spec.max_action as f32).to_ne_bytes(),
             &self.numbers(input, 0, count * (width + dimensions)),
         ];
         // SAFETY: `refine.cu`'s arguments; every place lies in its table, as `numbers` has seen, and candidates are items
@@ -58,8 +58,8 @@ impl<M: Machine> Kernels<'_, M> {
         (raw, weights): (&M::Memory, &M::Memory),
         best: &M::Memory,
     ) -> Result<(), CudaError> {
-        let &Considered { module, learner, users: (row, count), turn, action, input, .. } = considered;
-        let (width, dimensions) = (learner.state(), learner.action());
+        let &Considered { module, spec, users: (row, count), turn, action, input, .. } = considered;
+        let (width, dimensions) = (spec.state_dim(), spec.action_dim());
         let arguments: [&[u8]; 7] = [
             &word(count),
             &word(turn),

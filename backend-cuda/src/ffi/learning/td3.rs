@@ -1,8 +1,8 @@
 //! The kernels of `td3.cu`.
 
 use recsim_core::model::rng::Key;
-use recsim_core::td3::Learner;
-use recsim_core::world::Shape;
+use recsim_core::td3::AgentSpec;
+use recsim_core::world::WorldShape;
 
 use super::{ACTING, Kernels, Output, REPORT, UPDATE, Values, long};
 use crate::CudaError;
@@ -15,12 +15,12 @@ impl<M: Machine> Kernels<'_, M> {
     /// Tells the kernels of a round what noise is on its actions, and that none is counted yet.
     pub(crate) fn explore(
         &self,
-        learner: &Learner,
+        spec: &AgentSpec,
         exploration: Option<Key>,
         acting: &M::Memory,
     ) -> Result<(), CudaError> {
         let deviation = match exploration {
-            Some(_) => (learner.exploration_noise * learner.max_action) as f32,
+            Some(_) => (spec.td3.exploration_noise * spec.max_action) as f32,
             None => -1.0,
         };
         let arguments: [&[u8]; 3] = [
@@ -35,19 +35,19 @@ impl<M: Machine> Kernels<'_, M> {
     /// Actions of the `count` users from `first` on, from their rows of the actor's output, into the rows from `row` on.
     pub(crate) fn act(
         &self,
-        learner: &Learner,
+        spec: &AgentSpec,
         actor: &Group<'_>,
         output: &Output<'_, M>,
         (first, count, row): (usize, usize, usize),
         (action, acting): (&M::Memory, &M::Memory),
     ) -> Result<(), CudaError> {
-        let width = learner.action();
+        let width = spec.action_dim();
         let arguments: [&[u8]; 7] = [
             &long(first),
             &long(count),
             &self.numbers(output.raw, 0, count * width),
             &self.bias(actor, output.weights),
-            &(learner.max_action as f32).to_ne_bytes(),
+            &(spec.max_action as f32).to_ne_bytes(),
             &self.numbers(action, row * width, count * width),
             &self.bytes(acting, ACTING),
         ];
@@ -59,12 +59,12 @@ impl<M: Machine> Kernels<'_, M> {
     pub(crate) fn sample(
         &self,
         rows: usize,
-        shape: &Shape,
+        shape: &WorldShape,
         replay: &Replay<M>,
         (scale, embedding, update): (&M::Memory, &M::Memory, &M::Memory),
         (input, next, reward): (&M::Memory, &M::Memory, &M::Memory),
     ) -> Result<(), CudaError> {
-        let (capacity, width) = (replay.capacity(), shape.state() + shape.dimensions);
+        let (capacity, width) = (replay.capacity(), shape.state_dim() + shape.dimensions);
         let mut held = Vec::new();
         for (table, width) in [
             (&replay.user, 1),
@@ -93,22 +93,22 @@ impl<M: Machine> Kernels<'_, M> {
     pub(crate) fn smooth_targets(
         &self,
         rows: usize,
-        learner: &Learner,
+        spec: &AgentSpec,
         actor: &Group<'_>,
         output: &Output<'_, M>,
         update: &M::Memory,
         next: &M::Memory,
     ) -> Result<(), CudaError> {
-        let (width, max_action) = (learner.action(), learner.max_action);
+        let (width, max_action) = (spec.action_dim(), spec.max_action);
         let arguments: [&[u8]; 8] = [
             &long(rows),
             &self.numbers(output.raw, 0, rows * width),
             &self.bias(actor, output.weights),
             &(max_action as f32).to_ne_bytes(),
-            &((learner.policy_noise * max_action) as f32).to_ne_bytes(),
-            &((learner.noise_clip * max_action) as f32).to_ne_bytes(),
+            &((spec.td3.policy_noise * max_action) as f32).to_ne_bytes(),
+            &((spec.td3.noise_clip * max_action) as f32).to_ne_bytes(),
             &self.bytes(update, UPDATE),
-            &self.numbers(next, 0, rows * (learner.state() + width)),
+            &self.numbers(next, 0, rows * (spec.state_dim() + width)),
         ];
         let blocks = self.threads(rows * width.div_ceil(2));
         // SAFETY: as above.
@@ -119,7 +119,7 @@ impl<M: Machine> Kernels<'_, M> {
     pub(crate) fn criticise(
         &self,
         rows: usize,
-        learner: &Learner,
+        spec: &AgentSpec,
         critics: &Group<'_>,
         [target, value]: [&Values<'_, M>; 2],
         (reward, slope, report): (&M::Memory, &M::Memory, &M::Memory),
@@ -133,7 +133,7 @@ impl<M: Machine> Kernels<'_, M> {
             &values(target),
             &values(value),
             &self.numbers(reward, 0, rows),
-            &(learner.discount as f32).to_ne_bytes(),
+            &(spec.td3.discount as f32).to_ne_bytes(),
             &self.numbers(slope, 0, 2 * rows),
             &self.bytes(report, REPORT),
         ];
@@ -145,18 +145,18 @@ impl<M: Machine> Kernels<'_, M> {
     pub(crate) fn propose(
         &self,
         rows: usize,
-        learner: &Learner,
+        spec: &AgentSpec,
         actor: &Group<'_>,
         output: &Output<'_, M>,
         input: &M::Memory,
     ) -> Result<(), CudaError> {
-        let width = learner.action();
+        let width = spec.action_dim();
         let arguments: [&[u8]; 5] = [
             &long(rows),
             &self.numbers(output.raw, 0, rows * width),
             &self.bias(actor, output.weights),
-            &(learner.max_action as f32).to_ne_bytes(),
-            &self.numbers(input, 0, rows * (learner.state() + width)),
+            &(spec.max_action as f32).to_ne_bytes(),
+            &self.numbers(input, 0, rows * (spec.state_dim() + width)),
         ];
         // SAFETY: as above.
         unsafe { self.machine.launch(self.td3, "propose", self.threads(rows * width), 256, &arguments) }
@@ -166,7 +166,7 @@ impl<M: Machine> Kernels<'_, M> {
     pub(crate) fn appraise(
         &self,
         rows: usize,
-        learner: &Learner,
+        spec: &AgentSpec,
         critic: &Group<'_>,
         value: &Values<'_, M>,
         (input, slope, report): (&M::Memory, &M::Memory, &M::Memory),
@@ -177,8 +177,8 @@ impl<M: Machine> Kernels<'_, M> {
             &long(rows),
             &self.numbers(value.raw, 0, rows),
             &self.bias(critic, value.weights),
-            &self.numbers(input, 0, rows * (learner.state() + learner.action())),
-            &learner.action_l2.to_ne_bytes(),
+            &self.numbers(input, 0, rows * (spec.state_dim() + spec.action_dim())),
+            &spec.td3.action_l2.to_ne_bytes(),
             &self.numbers(slope, 0, rows),
             &self.bytes(partial, 2 * blocks * LONG),
             &self.bytes(done, WORD),
@@ -192,20 +192,20 @@ impl<M: Machine> Kernels<'_, M> {
     pub(crate) fn back_to_policy(
         &self,
         rows: usize,
-        learner: &Learner,
+        spec: &AgentSpec,
         actor: &Group<'_>,
         output: &Output<'_, M>,
         (by_input, slope): (&M::Memory, &M::Memory),
     ) -> Result<(), CudaError> {
-        let (width, max_action) = (learner.action(), learner.max_action as f32);
-        let pull = (2.0 * learner.action_l2 / (rows * width) as f64) as f32;
+        let (width, max_action) = (spec.action_dim(), spec.max_action as f32);
+        let pull = (2.0 * spec.td3.action_l2 / (rows * width) as f64) as f32;
         let arguments: [&[u8]; 7] = [
             &long(rows),
             &self.numbers(output.raw, 0, rows * width),
             &self.bias(actor, output.weights),
             &max_action.to_ne_bytes(),
             &pull.to_ne_bytes(),
-            &self.numbers(by_input, 0, rows * (learner.state() + width)),
+            &self.numbers(by_input, 0, rows * (spec.state_dim() + width)),
             &self.numbers(slope, 0, rows * width),
         ];
         // SAFETY: as above.

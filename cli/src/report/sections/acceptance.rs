@@ -1,6 +1,6 @@
 //! Acceptance by cluster and by distance.
 
-use recsim_core::eval::breakdown::{Counts, TENTHS};
+use recsim_core::eval::breakdown::{Counts, DECILES};
 
 use super::{Block, Section, inks, numbered, of_each};
 use crate::report::plot::{Dots, Figure, Line, Lines, Point, Unit, dots, lines};
@@ -32,10 +32,10 @@ fn by_cluster(named: &Named, n: usize) -> anyhow::Result<Figure> {
 }
 
 fn by_distance(named: &Named, n: usize) -> anyhow::Result<Figure> {
-    let tenth = f64::from(named.evaluation.farthest) / TENTHS as f64;
+    let tenth = f64::from(named.evaluation.farthest) / DECILES as f64;
     let policies = named.evaluation.policies.iter().zip(inks(named));
     let lines_of = policies.map(|(policy, ink)| {
-        let points = (0..TENTHS).filter_map(|column| {
+        let points = (0..DECILES).filter_map(|column| {
             let y = share(&policy.by_distance, |_, other| other == column)?;
             Some(Point { x: (column as f64 + 0.5) * tenth, y, band: None })
         });

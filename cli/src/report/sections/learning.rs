@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use recsim_core::session::metrics::Course;
+use recsim_core::session::metrics::TrainingMonitor;
 
 use super::{Part, Section, needs_run, numbered, with_each};
 use crate::report::groups::Group;
@@ -63,8 +63,8 @@ fn concerns(run: &&Trained) -> impl Iterator<Item = String> {
     let is_over = run.end.as_ref().is_some_and(|end| end.status == Status::Finished);
     run.episodes
         .iter()
-        .collect::<Course>()
-        .of_run(is_over)
+        .collect::<TrainingMonitor>()
+        .run_warnings(is_over)
         .map(|concern| format!("Warning for {}: {concern}.", run.name))
 }
 

@@ -64,7 +64,7 @@ fn values(group: &Group<'_>, n: usize) -> anyhow::Result<Figure> {
         group.line(|run| run.by_episode(|episode| episode.learning.as_ref().map(of)))
     };
     let named = |name: &str, place, line: Line| Line { name: name.to_owned(), ink: Ink::Series(place), ..line };
-    let realised = group.line(|run| run.by_episode(|episode| episode.realised_return));
+    let realised = group.line(|run| run.by_episode(|episode| episode.discounted_return));
     lines(Lines {
         id: numbered("losses-value", n),
         title: "Q: predicted against realised",

@@ -57,6 +57,6 @@ fn evaluation(Named { name, evaluation }: &Named) -> Vec<String> {
         thousands(evaluation.users as u64),
         evaluation.rounds.to_string(),
         best.map_or("-".to_owned(), |best| best.policy.clone()),
-        best.and_then(|best| best.metrics.normalised_area.mean).map_or("-".to_owned(), |area| format!("{area:.3}")),
+        best.and_then(|best| best.metrics.normalized_area.mean).map_or("-".to_owned(), |area| format!("{area:.3}")),
     ]
 }

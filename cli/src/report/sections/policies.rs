@@ -1,6 +1,6 @@
 //! Policies compared: where they stand, and how the distance falls under each.
 
-use recsim_core::eval::Metrics;
+use recsim_core::eval::PolicyMetrics;
 use recsim_core::eval::resample::Interval;
 
 use super::{Block, Section, header, inks, numbered, of_each};
@@ -35,7 +35,7 @@ pub(super) fn of(evaluations: &[Named]) -> anyhow::Result<Section> {
 fn ranking(named: &Named, n: usize) -> anyhow::Result<Figure> {
     let policies = named.evaluation.policies.iter().zip(inks(named));
     let whiskers: Vec<Whisker> = policies
-        .map(|(policy, ink)| Whisker { name: policy.policy.clone(), ink, value: policy.metrics.normalised_area })
+        .map(|(policy, ink)| Whisker { name: policy.policy.clone(), ink, value: policy.metrics.normalized_area })
         .collect();
     let words = "0 is random, 1 is greedy, and more is better.".to_owned();
     intervals(numbered("policies-ranking", n), "Normalised area", words, "normalised area", &whiskers)
@@ -87,14 +87,16 @@ fn metrics(evaluation: &Evaluation) -> Block {
         "KL to the target",
     ];
     let rows = evaluation.policies.iter().map(|policy| {
-        let Metrics { normalised_area, area, distance, rounds_to_tenth, improved_share, .. } = &policy.metrics;
-        let Metrics { total_reward, acceptance, item_coverage, gini, diversity, entropy, calibration, .. } =
+        let PolicyMetrics { normalized_area, area, distance, rounds_to_tenth, improved_share, .. } =
             &policy.metrics;
+        let PolicyMetrics {
+            total_reward, acceptance, item_coverage, gini, diversity, entropy, calibration, ..
+        } = &policy.metrics;
         let number = |interval: &Interval, digits: usize| told(interval.mean, digits);
         let share = |interval: &Interval| interval.mean.map_or("-".to_owned(), percent);
         vec![
             policy.policy.clone(),
-            bracketed(normalised_area, 3),
+            bracketed(normalized_area, 3),
             bracketed(area, 3),
             number(distance, 4),
             rounds_to_tenth.mean.map_or("never".to_owned(), |round| format!("round {round:.0}")),
@@ -117,7 +119,7 @@ fn pairs(evaluation: &Evaluation) -> Block {
         vec![
             pair.first.clone(),
             pair.second.clone(),
-            bracketed(&pair.difference.normalised_area, 3),
+            bracketed(&pair.difference.normalized_area, 3),
             pair.improvement.mean.map_or("-".to_owned(), percent),
         ]
     });

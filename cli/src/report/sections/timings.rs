@@ -1,6 +1,6 @@
 //! Where the time went.
 
-use recsim_core::backend::Seconds;
+use recsim_core::backend::StageSeconds;
 
 use super::{Part, Section, needs_run, numbered, with_each};
 use crate::report::groups::Group;
@@ -55,6 +55,6 @@ fn stages(group: &Group<'_>, n: usize) -> anyhow::Result<Figure> {
 }
 
 /// A stage's name and its time.
-type Stage = (&'static str, fn(&Seconds) -> f64);
+type Stage = (&'static str, fn(&StageSeconds) -> f64);
 
 const TITLE: &str = "Timings";

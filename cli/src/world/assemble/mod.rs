@@ -8,7 +8,7 @@ mod tables;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use recsim_core::world::{Arrays, Shape, distances, settle, target};
+use recsim_core::world::{OwnedWorld, WorldShape, distances, shrink_to_unit_sum, target};
 use serde_json::json;
 
 use super::about::{About, or_numbered};
@@ -126,7 +126,7 @@ impl Assemble {
         mut items: Items,
         mut users: Users,
         threads: Option<usize>,
-    ) -> Result<Arrays> {
+    ) -> Result<OwnedWorld> {
         let Embedding { rows: count, columns: dimensions, numbers: item_embedding } = item_embedding;
         let Embedding { rows: user_count, numbers: user_embedding, .. } = user_embedding;
         if count == 0 || dimensions == 0 || user_count == 0 {
@@ -145,7 +145,7 @@ impl Assemble {
                 return Err(BadInput::new(self.item_embedding.display(), problem, remedy).into());
             }
         }
-        let shape = Shape { users: user_count, items: count, clusters, dimensions, list };
+        let shape = WorldShape { users: user_count, items: count, clusters, dimensions, pretrained_len: list };
         memory::check_world(&shape, "the clusters, or the embeddings")?;
         if users.pretrained.is_empty() {
             self.check_scores(&item_embedding, &user_embedding, dimensions)?;
@@ -166,7 +166,7 @@ impl Assemble {
         let mut target = given_target.unwrap_or_else(|| target(&super::cluster_counts(&items.cluster, clusters)));
         if target.iter().map(|&share| f64::from(share)).sum::<f64>() < 1.0 + ROUNDING {
             let given = target.clone();
-            settle(&mut target);
+            shrink_to_unit_sum(&mut target);
             // Who had reached a share that was lowered has reached it still.
             for beliefs in users.beliefs.chunks_exact_mut(clusters.max(1)) {
                 for ((belief, most), given) in beliefs.iter_mut().zip(&target).zip(&given) {
@@ -182,7 +182,7 @@ impl Assemble {
         if users.pretrained.is_empty() {
             users.pretrained = lists::best_items(&item_embedding, &user_embedding, dimensions, list, threads)?;
         }
-        Ok(Arrays {
+        Ok(OwnedWorld {
             shape,
             item_embedding,
             item_cluster: items.cluster,

@@ -7,7 +7,7 @@ mod names;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use recsim_core::world::{Arrays, Shape, distances, target};
+use recsim_core::world::{OwnedWorld, WorldShape, distances, target};
 use serde_json::json;
 
 use super::about::About;
@@ -116,12 +116,12 @@ impl Import {
             return Err(too_many("places of a list", list, "--list").into());
         }
         let (users, clusters, dimensions) = (log.user_ids.len(), self.clusters, self.dim);
-        memory::check_world(&Shape { users, items, clusters, dimensions, list }, "`--dim`")?;
+        memory::check_world(&WorldShape { users, items, clusters, dimensions, pretrained_len: list }, "`--dim`")?;
         memory::check_factorisation(dimensions)?;
         Ok(list)
     }
 
-    fn arrays(&self, log: &Log, list: usize, threads: Option<usize>) -> Result<Arrays> {
+    fn arrays(&self, log: &Log, list: usize, threads: Option<usize>) -> Result<OwnedWorld> {
         let (users, items, dimensions) = (log.user_ids.len(), log.item_ids.len(), self.dim);
         let (user_embedding, item_embedding) = factors::factorise(&log.taken, items, dimensions, self.seed);
         if let Some(place) = user_embedding.iter().chain(&item_embedding).position(|x| !x.is_finite()) {
@@ -135,8 +135,8 @@ impl Import {
         let user_belief = beliefs(&log.taken, &item_cluster, &target);
         let user_pretrained =
             lists::best_new_items(&item_embedding, &user_embedding, dimensions, list, &log.taken, threads)?;
-        let shape = Shape { users, items, clusters: self.clusters, dimensions, list };
-        Ok(Arrays {
+        let shape = WorldShape { users, items, clusters: self.clusters, dimensions, pretrained_len: list };
+        Ok(OwnedWorld {
             shape,
             item_embedding,
             item_cluster,

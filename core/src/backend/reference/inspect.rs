@@ -3,7 +3,7 @@
 use nalgebra::DVectorView;
 
 use super::{Agent, Batch, Reference, Replay, World};
-use crate::backend::{Inspect, Later, Snapshot};
+use crate::backend::{Inspect, Pending, RoundSnapshot};
 use crate::model::Tally;
 use crate::model::math::Real;
 use crate::td3::replay::Transitions;
@@ -12,8 +12,8 @@ use crate::world::row;
 
 impl<T: Real> Inspect for Reference<T> {
     fn tally(&mut self, world: &World, batches: &[Batch]) -> Result<Tally, Self::Error> {
-        let (clusters, shown) = (world.shape.clusters, world.environment.shown);
-        let rule = &world.environment.rules.reward;
+        let (clusters, shown) = (world.shape.clusters, world.environment.slate_len);
+        let rule = &world.environment.user_model.reward;
         let beliefs = |table, n| row_of(table, n, clusters);
         let target = beliefs(&world.target, 0);
         let mut tally = Tally::default();
@@ -29,12 +29,12 @@ impl<T: Real> Inspect for Reference<T> {
         Ok(tally)
     }
 
-    fn losses(&mut self, agent: &mut Agent<T>) -> Result<Losses, Self::Error> {
+    fn take_losses(&mut self, agent: &mut Agent<T>) -> Result<Losses, Self::Error> {
         Ok(core::mem::take(&mut agent.losses))
     }
 
-    fn snapshot(&mut self, batch: &Batch) -> Result<Snapshot, Self::Error> {
-        Ok(Snapshot {
+    fn snapshot(&mut self, batch: &Batch) -> Result<RoundSnapshot, Self::Error> {
+        Ok(RoundSnapshot {
             users: batch.users.clone(),
             action: batch.action.clone(),
             slate: batch.slate.clone(),
@@ -45,7 +45,7 @@ impl<T: Real> Inspect for Reference<T> {
         })
     }
 
-    fn restore(&mut self, batch: &mut Batch, snapshot: &Snapshot) -> Result<(), Self::Error> {
+    fn restore(&mut self, batch: &mut Batch, snapshot: &RoundSnapshot) -> Result<(), Self::Error> {
         batch.action.copy_from_slice(&snapshot.action);
         batch.slate.copy_from_slice(&snapshot.slate);
         batch.accepted.copy_from_slice(&snapshot.accepted);
@@ -59,13 +59,13 @@ impl<T: Real> Inspect for Reference<T> {
         &mut self,
         replay: &Replay,
         count: usize,
-    ) -> Result<Later<Transitions, Self::Error>, Self::Error> {
+    ) -> Result<Pending<Transitions, Self::Error>, Self::Error> {
         let Replay { ring, user, belief_before, belief, action, reward } = replay;
-        let count = count.min(ring.held());
-        let floats = |column: &[f32]| ring.last_of(column, column.len() / ring.held().max(1), count);
-        Ok(Later::of(Transitions {
-            brought: ring.brought(),
-            user: ring.last_of(user, 1, count),
+        let count = count.min(ring.len());
+        let floats = |column: &[f32]| ring.last_rows(column, column.len() / ring.len().max(1), count);
+        Ok(Pending::ready(Transitions {
+            inserted: ring.inserted(),
+            user: ring.last_rows(user, 1, count),
             belief_before: floats(belief_before),
             belief: floats(belief),
             action: floats(action),
@@ -73,8 +73,8 @@ impl<T: Real> Inspect for Reference<T> {
         }))
     }
 
-    fn export(&mut self, agent: &Agent<T>) -> Result<Later<AgentState, Self::Error>, Self::Error> {
-        Ok(Later::of(agent.export()))
+    fn export_agent(&mut self, agent: &Agent<T>) -> Result<Pending<AgentState, Self::Error>, Self::Error> {
+        Ok(Pending::ready(agent.export()))
     }
 }
 

@@ -3,63 +3,60 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::mlp::{Mode, Pass, backward, forward, track};
+use super::mlp::{ForwardPass, Mode, backward, forward, update_running_stats};
 use super::{Batch, Reference, Replay, World};
 use crate::backend::Learn;
 use crate::model::math::Real;
 use crate::model::rng::{Key, index, normal_pair};
-use crate::td3::adam::clip;
-use crate::td3::explore::aim;
-use crate::td3::net::{Layout, Weights};
+use crate::td3::adam::clip_coefficient;
+use crate::td3::explore::action_toward;
+use crate::td3::net::{MlpLayout, Weights};
 use crate::td3::{
-    AgentState, Learner, Losses, Moments, Network, UpdateKeys, perturb, saturated, smooth, soft_update,
-    target_value,
+    AgentSpec, AgentState, Losses, Moments, Network, UpdateKeys, is_saturated, perturb, smooth_target_action,
+    soft_update, target_value,
 };
-use crate::world::{Shape, row};
+use crate::world::{WorldShape, row};
 
 /// Networks, targets and moments in `T`; the arrays' order is [`Network`]'s.
 #[derive(Clone, Debug)]
 pub struct Agent<T> {
-    learner: Learner,
+    spec: AgentSpec,
     networks: [Weights<T>; 3],
     targets: [Weights<T>; 3],
     moments: [Moments<T>; 3],
     policy_updates: u64,
     critic_updates: u64,
     pub(super) losses: Losses,
-    /// `[batch, K + D]`: the states the critics learned from last.
-    sampled: Vec<T>,
 }
 
 impl<T: Real> Learn for Reference<T> {
-    fn agent(&mut self, learner: &Learner, state: &AgentState) -> Result<Agent<T>, Self::Error> {
+    fn load_agent(&mut self, spec: &AgentSpec, state: &AgentState) -> Result<Agent<T>, Self::Error> {
         Ok(Agent {
-            learner: learner.clone(),
+            spec: spec.clone(),
             networks: state.networks.each_ref().map(convert_weights),
             targets: state.targets.each_ref().map(convert_weights),
             moments: state.moments.each_ref().map(convert_moments),
             policy_updates: state.policy_updates,
             critic_updates: state.critic_updates,
             losses: state.losses,
-            sampled: Vec::new(),
         })
     }
 
     fn act(&mut self, agent: &Agent<T>, batch: &mut Batch, exploration: Option<Key>) -> Result<(), Self::Error> {
-        let learner = &agent.learner;
-        let width = learner.action();
-        let max_action = learner.max_action as f32;
+        let spec = &agent.spec;
+        let width = spec.action_dim();
+        let max_action = spec.max_action as f32;
         let state: Vec<T> = batch.state.iter().copied().map(convert).collect();
-        let output = forward(&learner.actor, &agent.networks[0], &state, Mode::Evaluate).output;
-        let deviation = (learner.exploration_noise * learner.max_action) as f32;
+        let output = forward(&spec.actor, &agent.networks[0], &state, Mode::Evaluate).output;
+        let deviation = (spec.td3.exploration_noise * spec.max_action) as f32;
         (batch.components, batch.saturated) = (output.len() as u64, 0);
         for (n, user) in batch.users.clone().enumerate() {
-            let noise = exploration.map(|key| key.with(user as u64));
+            let noise = exploration.map(|key| key.fold_in(user as u64));
             for (column, (place, &out)) in
                 batch.action[row(n, width)].iter_mut().zip(&output[row(n, width)]).enumerate()
             {
                 let action = out.tanh().to_f64() as f32 * max_action;
-                batch.saturated += u64::from(saturated(action, max_action));
+                batch.saturated += u64::from(is_saturated(action, max_action));
                 *place = match noise {
                     None => action,
                     Some(key) => perturb(action, normal(key, column) * deviation, max_action),
@@ -69,23 +66,23 @@ impl<T: Real> Learn for Reference<T> {
         Ok(())
     }
 
-    fn refine(&mut self, world: &World, agent: &Agent<T>, batch: &mut Batch) -> Result<(), Self::Error> {
-        let (learner, width) = (&agent.learner, agent.learner.action());
-        if learner.candidates == 0 {
+    fn rerank(&mut self, world: &World, agent: &Agent<T>, batch: &mut Batch) -> Result<(), Self::Error> {
+        let (spec, width) = (&agent.spec, agent.spec.action_dim());
+        if spec.candidates() == 0 {
             return Ok(());
         }
         let critic = (agent.layout(Network::Critic1), &agent.networks[Network::Critic1 as usize]);
         for n in 0..batch.users.len() {
             let action = &mut batch.action[row(n, width)];
-            let near = world.best(action, learner.candidates);
+            let near = world.best(action, spec.candidates());
             let mut actions = action.to_vec();
             for item in near {
                 let mut aimed = vec![0.0; width];
-                aim(world.item_row(item), learner.max_action as f32, &mut aimed);
+                action_toward(world.item_row(item), spec.max_action as f32, &mut aimed);
                 actions.extend(aimed);
             }
-            let state = batch.state[row(n, learner.state())].iter().copied().map(convert);
-            let states: Vec<T> = state.cycle().take(learner.state() * actions.len() / width).collect();
+            let state = batch.state[row(n, spec.state_dim())].iter().copied().map(convert);
+            let states: Vec<T> = state.cycle().take(spec.state_dim() * actions.len() / width).collect();
             let input = side_by_side(&states, &convert_all(&actions), width);
             let values = forward(critic.0, critic.1, &input, Mode::Evaluate).output;
             let better = |best, place| if values[place] > values[best] { place } else { best };
@@ -95,41 +92,39 @@ impl<T: Real> Learn for Reference<T> {
         Ok(())
     }
 
-    fn improve_critics(
+    fn update(
         &mut self,
         world: &World,
         replay: &Replay,
         agent: &mut Agent<T>,
         keys: &UpdateKeys,
+        with_policy: bool,
     ) -> Result<(), Self::Error> {
-        let sample = Sample::draw(world, replay, agent.learner.batch_size, keys);
-        let targets = agent.target_values(&sample, keys);
-        agent.step_critics(&sample, &targets, keys);
-        agent.sampled = sample.state;
-        Ok(())
-    }
-
-    fn improve_policy(&mut self, agent: &mut Agent<T>, keys: &UpdateKeys) -> Result<(), Self::Error> {
-        agent.step_actor(keys);
-        agent.follow();
+        let minibatch = Minibatch::draw(world, replay, agent.spec.batch_size(), keys);
+        let targets = agent.target_values(&minibatch, keys);
+        agent.step_critics(&minibatch, &targets, keys);
+        if with_policy {
+            agent.step_actor(&minibatch.state, keys);
+            agent.update_targets();
+        }
         Ok(())
     }
 }
 
 /// The transitions of one update; a row each.
-struct Sample<T> {
+struct Minibatch<T> {
     state: Vec<T>,
     action: Vec<T>,
     reward: Vec<T>,
     next_state: Vec<T>,
 }
 
-impl<T: Real> Sample<T> {
+impl<T: Real> Minibatch<T> {
     fn draw(world: &World, replay: &Replay, rows: usize, keys: &UpdateKeys) -> Self {
-        let Shape { clusters, dimensions, .. } = world.shape;
+        let WorldShape { clusters, dimensions, .. } = world.shape;
         let mut sample = Self { state: vec![], action: vec![], reward: vec![], next_state: vec![] };
         for n in 0..rows {
-            let place = index(keys.sample.with(n as u64), replay.ring.held() as u64);
+            let place = index(keys.sample.fold_in(n as u64), replay.ring.len() as u64);
             let (place, Replay { user, belief_before, belief, action, reward, .. }) = (place as usize, replay);
             let embedding = &world.user_embedding[row(user[place] as usize, dimensions)];
             let state = |beliefs: &[f32]| -> Vec<T> {
@@ -146,38 +141,38 @@ impl<T: Real> Sample<T> {
 
 impl<T: Real> Agent<T> {
     /// What the critics should say: `[rows]`.
-    fn target_values(&self, sample: &Sample<T>, keys: &UpdateKeys) -> Vec<T> {
-        let learner = &self.learner;
-        let max_action = T::from_f64(learner.max_action);
-        let deviation = T::from_f64(learner.policy_noise * learner.max_action);
-        let limit = T::from_f64(learner.noise_clip * learner.max_action);
-        let width = learner.action();
-        let output = forward(&learner.actor, &self.targets[0], &sample.next_state, Mode::Evaluate).output;
+    fn target_values(&self, sample: &Minibatch<T>, keys: &UpdateKeys) -> Vec<T> {
+        let spec = &self.spec;
+        let max_action = T::from_f64(spec.max_action);
+        let deviation = T::from_f64(spec.td3.policy_noise * spec.max_action);
+        let limit = T::from_f64(spec.td3.noise_clip * spec.max_action);
+        let width = spec.action_dim();
+        let output = forward(&spec.actor, &self.targets[0], &sample.next_state, Mode::Evaluate).output;
         let action: Vec<T> = output
             .iter()
             .enumerate()
             .map(|(place, &out)| {
-                let noise = convert(normal(keys.noise.with((place / width) as u64), place % width));
-                smooth(out.tanh() * max_action, noise, deviation, limit, max_action)
+                let noise = convert(normal(keys.noise.fold_in((place / width) as u64), place % width));
+                smooth_target_action(out.tanh() * max_action, noise, deviation, limit, max_action)
             })
             .collect();
         let input = side_by_side(&sample.next_state, &action, width);
         let [value_1, value_2] = [Network::Critic1, Network::Critic2]
             .map(|n| forward(self.layout(n), &self.targets[n as usize], &input, Mode::Evaluate).output);
-        let discount = T::from_f64(learner.discount);
+        let discount = T::from_f64(spec.td3.discount);
         let values = value_1.iter().zip(&value_2).zip(&sample.reward);
         values.map(|((&v1, &v2), &reward)| target_value(reward, discount, T::ONE, v1, v2)).collect()
     }
 
-    fn step_critics(&mut self, sample: &Sample<T>, targets: &[T], keys: &UpdateKeys) {
-        let input = side_by_side(&sample.state, &sample.action, self.learner.action());
+    fn step_critics(&mut self, sample: &Minibatch<T>, targets: &[T], keys: &UpdateKeys) {
+        let input = side_by_side(&sample.state, &sample.action, self.spec.action_dim());
         let rows = T::from_f64(targets.len() as f64);
         let critics = [Network::Critic1, Network::Critic2];
         let [pass_1, pass_2] = critics.map(|network| {
-            let mode = Mode::Train { dropout: self.learner.dropout, keys: *keys, network };
+            let mode = Mode::Train { dropout: self.spec.td3.dropout, keys: *keys, network };
             forward(self.layout(network), &self.networks[network as usize], &input, mode)
         });
-        let loss = |pass: &Pass<T>| mean(pass.output.iter().zip(targets).map(|(&q, &y)| (q - y) * (q - y)));
+        let loss = |pass: &ForwardPass<T>| mean(pass.output.iter().zip(targets).map(|(&q, &y)| (q - y) * (q - y)));
         self.losses.critic_updates += 1;
         self.losses.critic_loss += loss(&pass_1) + loss(&pass_2);
         self.losses.q_value += mean(pass_1.output.iter().copied());
@@ -192,49 +187,49 @@ impl<T: Real> Agent<T> {
         self.critic_updates += 1;
         for ((network, pass), gradient) in critics.into_iter().zip([&pass_1, &pass_2]).zip(&gradients) {
             self.step(network, self.critic_updates, norm, gradient);
-            let layout = &self.learner.critics[network as usize - 1];
-            track(layout, &mut self.networks[network as usize], pass);
+            let layout = &self.spec.critics[network as usize - 1];
+            update_running_stats(layout, &mut self.networks[network as usize], pass);
         }
     }
 
-    fn step_actor(&mut self, keys: &UpdateKeys) {
-        let learner = &self.learner;
-        let (max_action, width) = (T::from_f64(learner.max_action), learner.action());
-        let mode = Mode::Train { dropout: learner.dropout, keys: *keys, network: Network::Actor };
-        let pass = forward(&learner.actor, &self.networks[0], &self.sampled, mode);
+    fn step_actor(&mut self, states: &[T], keys: &UpdateKeys) {
+        let spec = &self.spec;
+        let (max_action, width) = (T::from_f64(spec.max_action), spec.action_dim());
+        let mode = Mode::Train { dropout: spec.td3.dropout, keys: *keys, network: Network::Actor };
+        let pass = forward(&spec.actor, &self.networks[0], states, mode);
         let squashed: Vec<T> = pass.output.iter().map(|out| out.tanh()).collect();
         let action: Vec<T> = squashed.iter().map(|&t| t * max_action).collect();
-        let input = side_by_side(&self.sampled, &action, width);
+        let input = side_by_side(states, &action, width);
         let critic = (self.layout(Network::Critic1), &self.networks[Network::Critic1 as usize]);
         let valued = forward(critic.0, critic.1, &input, Mode::Evaluate);
         let mean_square = mean(action.iter().map(|&a| a * a));
-        let loss = learner.action_l2 * mean_square - mean(valued.output.iter().copied());
+        let loss = spec.td3.action_l2 * mean_square - mean(valued.output.iter().copied());
 
         let rows = T::from_f64(valued.output.len() as f64);
         let slope = vec![-T::ONE / rows; valued.output.len()];
         let by_input = backward(critic.0, critic.1, &valued, &slope).1;
-        let pull = T::from_f64(2.0 * learner.action_l2 / action.len() as f64);
+        let pull = T::from_f64(2.0 * spec.td3.action_l2 / action.len() as f64);
         let slope: Vec<T> = (0..action.len())
             .map(|place| {
                 let by_action =
-                    by_input[place / width * (learner.state() + width) + learner.state() + place % width];
+                    by_input[place / width * (spec.state_dim() + width) + spec.state_dim() + place % width];
                 (by_action + pull * action[place]) * max_action * (T::ONE - squashed[place] * squashed[place])
             })
             .collect();
-        let (gradient, _) = backward(&learner.actor, &self.networks[0], &pass, &slope);
+        let (gradient, _) = backward(&spec.actor, &self.networks[0], &pass, &slope);
         let norm = norm(&gradient);
         self.losses.policy_updates += 1;
         self.losses.actor_loss += loss;
         self.losses.actor_gradient_norm += norm;
         self.policy_updates += 1;
         self.step(Network::Actor, self.policy_updates, norm, &gradient);
-        track(&self.learner.actor, &mut self.networks[0], &pass);
+        update_running_stats(&self.spec.actor, &mut self.networks[0], &pass);
     }
 
     /// Adam on one network, its gradient part of one of global norm `norm`.
     fn step(&mut self, network: Network, number: u64, norm: f64, gradient: &[T]) {
-        let clip = clip(T::from_f64(norm), T::from_f64(self.learner.grad_clip_norm));
-        let step = self.learner.adam().step(number, clip);
+        let clip = clip_coefficient(T::from_f64(norm), T::from_f64(self.spec.td3.max_grad_norm));
+        let step = self.spec.adam().step(number, clip);
         let moments = &mut self.moments[network as usize];
         let parameters = &mut self.networks[network as usize].parameters;
         for (place, parameter) in parameters.iter_mut().enumerate() {
@@ -243,18 +238,18 @@ impl<T: Real> Agent<T> {
     }
 
     /// Every target's parameters and statistics follow.
-    fn follow(&mut self) {
-        let tau = T::from_f64(self.learner.tau);
+    fn update_targets(&mut self) {
+        let tau = T::from_f64(self.spec.td3.tau);
         for (target, online) in self.targets.iter_mut().zip(&self.networks) {
-            let targets = target.parameters.iter_mut().chain(&mut target.statistics);
-            for (target, &online) in targets.zip(online.parameters.iter().chain(&online.statistics)) {
+            let targets = target.parameters.iter_mut().chain(&mut target.running_stats);
+            for (target, &online) in targets.zip(online.parameters.iter().chain(&online.running_stats)) {
                 *target = soft_update(*target, online, tau);
             }
         }
     }
 
-    fn layout(&self, network: Network) -> &Layout {
-        self.learner.layouts()[network as usize]
+    fn layout(&self, network: Network) -> &MlpLayout {
+        self.spec.layouts()[network as usize]
     }
 
     pub(super) fn export(&self) -> AgentState {
@@ -271,7 +266,7 @@ impl<T: Real> Agent<T> {
 
 /// Component `column` of a row's normal noise.
 fn normal(row: Key, column: usize) -> f32 {
-    normal_pair(row.with((column / 2) as u64))[column % 2]
+    normal_pair(row.fold_in((column / 2) as u64))[column % 2]
 }
 
 /// `[rows, left + right]` of two tables of as many rows, the right one `width` wide.
@@ -299,7 +294,7 @@ fn convert_all<A: Real, B: Real>(numbers: &[A]) -> Vec<B> {
 }
 
 fn convert_weights<A: Real, B: Real>(weights: &Weights<A>) -> Weights<B> {
-    Weights { parameters: convert_all(&weights.parameters), statistics: convert_all(&weights.statistics) }
+    Weights { parameters: convert_all(&weights.parameters), running_stats: convert_all(&weights.running_stats) }
 }
 
 fn convert_moments<A: Real, B: Real>(moments: &Moments<A>) -> Moments<B> {

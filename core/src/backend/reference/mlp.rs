@@ -4,8 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::model::math::Real;
-use crate::td3::net::{Layer, Layout, NORM_EPSILON, NORM_MOMENTUM, Weights};
-use crate::td3::{Network, UpdateKeys, dropout_boost, dropout_threshold, kept, soft_update};
+use crate::td3::net::{BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, LayerLayout, MlpLayout, Weights};
+use crate::td3::{Network, UpdateKeys, dropout_scale, dropout_threshold, keep_mask, soft_update};
 use crate::world::row;
 
 /// Whether a pass learns: whether BatchNorm looks at the batch and Dropout drops.
@@ -18,22 +18,22 @@ pub(super) enum Mode {
 }
 
 /// A pass forwards: the output, and what the way back needs.
-pub(super) struct Pass<T> {
+pub(super) struct ForwardPass<T> {
     /// `[rows, outputs]`
     pub(super) output: Vec<T>,
     rows: usize,
-    layers: Vec<LayerPass<T>>,
+    layers: Vec<LayerActivations<T>>,
 }
 
-struct LayerPass<T> {
+struct LayerActivations<T> {
     /// `[rows, inputs]`
     input: Vec<T>,
     /// `[rows, outputs]`: what the output changes by when the (normalised) sum does; empty for the last layer.
     gate: Vec<T>,
-    norm: Option<NormPass<T>>,
+    norm: Option<BatchNormActivations<T>>,
 }
 
-struct NormPass<T> {
+struct BatchNormActivations<T> {
     /// `[rows, outputs]`: the sums with mean and deviation taken out.
     normalised: Vec<T>,
     /// `[outputs]`: 1 / deviation.
@@ -42,7 +42,12 @@ struct NormPass<T> {
     batch: Option<(Vec<T>, Vec<T>)>,
 }
 
-pub(super) fn forward<T: Real>(layout: &Layout, weights: &Weights<T>, input: &[T], mode: Mode) -> Pass<T> {
+pub(super) fn forward<T: Real>(
+    layout: &MlpLayout,
+    weights: &Weights<T>,
+    input: &[T],
+    mode: Mode,
+) -> ForwardPass<T> {
     let rows = input.len() / layout.inputs();
     let mut layers = Vec::new();
     let mut x = input.to_vec();
@@ -51,20 +56,20 @@ pub(super) fn forward<T: Real>(layout: &Layout, weights: &Weights<T>, input: &[T
         let mut z = linear(layer, weights, &x, rows);
         let norm = normalise(layer, weights, &mut z, rows, mode);
         let gate = if depth < hidden { rectify_and_drop(&mut z, layer.outputs, depth, mode) } else { Vec::new() };
-        layers.push(LayerPass { input: core::mem::replace(&mut x, z), gate, norm });
+        layers.push(LayerActivations { input: core::mem::replace(&mut x, z), gate, norm });
     }
-    Pass { output: x, rows, layers }
+    ForwardPass { output: x, rows, layers }
 }
 
 /// The gradients of a loss whose gradient by the output is `slope` (`[rows, outputs]`): by the parameters, and by the
 /// input.
 pub(super) fn backward<T: Real>(
-    layout: &Layout,
+    layout: &MlpLayout,
     weights: &Weights<T>,
-    pass: &Pass<T>,
+    pass: &ForwardPass<T>,
     slope: &[T],
 ) -> (Vec<T>, Vec<T>) {
-    let mut gradient = vec![T::ZERO; layout.parameters()];
+    let mut gradient = vec![T::ZERO; layout.parameter_count()];
     let mut slope = slope.to_vec();
     for (layer, pass_of_layer) in layout.layers().iter().zip(&pass.layers).rev() {
         for (slope, &gate) in slope.iter_mut().zip(&pass_of_layer.gate) {
@@ -84,23 +89,23 @@ pub(super) fn backward<T: Real>(
 }
 
 /// The running statistics follow the batch's, as the pass found them.
-pub(super) fn track<T: Real>(layout: &Layout, weights: &mut Weights<T>, pass: &Pass<T>) {
-    let momentum = T::from_f64(NORM_MOMENTUM);
+pub(super) fn update_running_stats<T: Real>(layout: &MlpLayout, weights: &mut Weights<T>, pass: &ForwardPass<T>) {
+    let momentum = T::from_f64(BATCH_NORM_MOMENTUM);
     for (layer, pass) in layout.layers().iter().zip(&pass.layers) {
         let Some((place, (mean, variance))) =
-            layer.norm.as_ref().zip(pass.norm.as_ref().and_then(|norm| norm.batch.as_ref()))
+            layer.batch_norm.as_ref().zip(pass.norm.as_ref().and_then(|norm| norm.batch.as_ref()))
         else {
             continue;
         };
         for (range, batch) in [(&place.mean, mean), (&place.variance, variance)] {
-            for (running, &new) in weights.statistics[range.clone()].iter_mut().zip(batch) {
+            for (running, &new) in weights.running_stats[range.clone()].iter_mut().zip(batch) {
                 *running = soft_update(*running, new, momentum);
             }
         }
     }
 }
 
-fn linear<T: Real>(layer: &Layer, weights: &Weights<T>, x: &[T], rows: usize) -> Vec<T> {
+fn linear<T: Real>(layer: &LayerLayout, weights: &Weights<T>, x: &[T], rows: usize) -> Vec<T> {
     let weight = &weights.parameters[layer.weight.clone()];
     let bias = &weights.parameters[layer.bias.clone()];
     let mut z = vec![T::ZERO; rows * layer.outputs];
@@ -117,19 +122,19 @@ fn linear<T: Real>(layer: &Layer, weights: &Weights<T>, x: &[T], rows: usize) ->
 }
 
 fn normalise<T: Real>(
-    layer: &Layer,
+    layer: &LayerLayout,
     weights: &Weights<T>,
     z: &mut [T],
     rows: usize,
     mode: Mode,
-) -> Option<NormPass<T>> {
-    let place = layer.norm.as_ref()?;
+) -> Option<BatchNormActivations<T>> {
+    let place = layer.batch_norm.as_ref()?;
     let width = layer.outputs;
     let (scale, shift) = (&weights.parameters[place.scale.clone()], &weights.parameters[place.shift.clone()]);
     let count = T::from_f64(rows as f64);
     let (mean, variance, batch) = match mode {
         Mode::Evaluate => {
-            let running = |range: &core::ops::Range<usize>| weights.statistics[range.clone()].to_vec();
+            let running = |range: &core::ops::Range<usize>| weights.running_stats[range.clone()].to_vec();
             (running(&place.mean), running(&place.variance), None)
         }
         Mode::Train { .. } => {
@@ -139,7 +144,7 @@ fn normalise<T: Real>(
             (mean.clone(), variance, Some((mean, unbiased)))
         }
     };
-    let inverse: Vec<T> = variance.iter().map(|&v| T::ONE / (v + T::from_f64(NORM_EPSILON)).sqrt()).collect();
+    let inverse: Vec<T> = variance.iter().map(|&v| T::ONE / (v + T::from_f64(BATCH_NORM_EPSILON)).sqrt()).collect();
     let mut normalised = vec![T::ZERO; z.len()];
     for (z, normalised) in z.chunks_exact_mut(width).zip(normalised.chunks_exact_mut(width)) {
         for column in 0..width {
@@ -147,7 +152,7 @@ fn normalise<T: Real>(
             z[column] = normalised[column] * scale[column] + shift[column];
         }
     }
-    Some(NormPass { normalised, inverse, batch })
+    Some(BatchNormActivations { normalised, inverse, batch })
 }
 
 /// The mean and the biased variance of each column.
@@ -172,13 +177,13 @@ fn rectify_and_drop<T: Real>(z: &mut [T], width: usize, depth: usize, mode: Mode
         Mode::Evaluate => (T::ONE, None),
         Mode::Train { dropout, keys, network } => {
             let threshold = dropout_threshold(dropout);
-            (T::from_f64(dropout_boost(threshold)), Some((keys.dropout_of(network, depth), threshold)))
+            (T::from_f64(dropout_scale(threshold)), Some((keys.dropout_key(network, depth), threshold)))
         }
     };
     let keeps = |place: usize| {
         drop.is_none_or(|(key, threshold)| {
             let (row, column) = (place / width, place % width);
-            kept(key.with(row as u64), (column / 4) as u64, threshold) >> (column % 4) & 1 == 1
+            keep_mask(key.fold_in(row as u64), (column / 4) as u64, threshold) >> (column % 4) & 1 == 1
         })
     };
     let gate: Vec<T> =
@@ -189,14 +194,14 @@ fn rectify_and_drop<T: Real>(z: &mut [T], width: usize, depth: usize, mode: Mode
 
 /// Turns the slope by the normalised, scaled sum into that by the sum.
 fn back_through_norm<T: Real>(
-    layer: &Layer,
+    layer: &LayerLayout,
     weights: &Weights<T>,
-    pass: &NormPass<T>,
+    pass: &BatchNormActivations<T>,
     slope: &mut [T],
     gradient: &mut [T],
     rows: usize,
 ) {
-    let place = layer.norm.as_ref().expect("a pass has a norm only where its layer has one");
+    let place = layer.batch_norm.as_ref().expect("a pass has a norm only where its layer has one");
     let width = layer.outputs;
     let scale = &weights.parameters[place.scale.clone()];
     for (n, slope) in slope.chunks_exact(width).enumerate() {
@@ -222,7 +227,7 @@ fn back_through_norm<T: Real>(
 }
 
 fn back_through_linear<T: Real>(
-    layer: &Layer,
+    layer: &LayerLayout,
     weights: &Weights<T>,
     input: &[T],
     slope: &[T],
@@ -253,15 +258,15 @@ mod tests {
 
     const ROWS: usize = 6;
 
-    fn case(batch_norm: bool) -> (Layout, Weights<f64>, Vec<f64>, Vec<f64>) {
-        let layout = Layout::new("net", 3, vec![5, 4], 2, batch_norm);
+    fn case(batch_norm: bool) -> (MlpLayout, Weights<f64>, Vec<f64>, Vec<f64>) {
+        let layout = MlpLayout::new("net", 3, vec![5, 4], 2, batch_norm);
         let keys = UpdateKeys::new(1, 1);
         let number = |key: crate::model::rng::Key, n: usize| {
-            f64::from(crate::model::rng::normal_pair(key.with(n as u64))[0])
+            f64::from(crate::model::rng::normal_pair(key.fold_in(n as u64))[0])
         };
         let weights = Weights {
-            parameters: (0..layout.parameters()).map(|n| number(keys.sample, n)).collect(),
-            statistics: (0..layout.statistics()).map(|n| 0.1 + number(keys.noise, n).abs()).collect(),
+            parameters: (0..layout.parameter_count()).map(|n| number(keys.sample, n)).collect(),
+            running_stats: (0..layout.running_stats_count()).map(|n| 0.1 + number(keys.noise, n).abs()).collect(),
         };
         let input = (0..ROWS * 3).map(|n| number(keys.dropout, n)).collect();
         let slope = (0..ROWS * 2).map(|n| number(keys.dropout, 1000 + n)).collect();

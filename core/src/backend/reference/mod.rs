@@ -14,7 +14,7 @@ pub use simulate::{Batch, Replay, World};
 use core::convert::Infallible;
 use core::marker::PhantomData;
 
-use crate::backend::{Backend, BackendError, ErrorKind};
+use crate::backend::{BackendError, BackendTypes, ErrorKind};
 use crate::model::math::Real;
 
 /// The plain backend, its networks in `T`.
@@ -26,7 +26,7 @@ use crate::model::math::Real;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reference<T>(PhantomData<T>);
 
-impl<T: Real> Backend for Reference<T> {
+impl<T: Real> BackendTypes for Reference<T> {
     type Error = Infallible;
     type World = World;
     type Batch = Batch;

@@ -8,20 +8,20 @@ use nalgebra::{DVectorView, DVectorViewMut};
 
 use super::Reference;
 use crate::backend::Simulate;
-use crate::model::Environment;
+use crate::model::EnvironmentSpec;
 use crate::model::math::Real;
 use crate::model::rng::Key;
-use crate::model::slate::{Best, Similarity, fill, normalise, score};
+use crate::model::slate::{Similarity, TopK, fill_from_pretrained, normalize, score};
 use crate::model::user::step;
-use crate::td3::explore::{Trial, aim, item};
-use crate::td3::replay::{Ring, Transitions};
-use crate::world::{self, Shape, row};
+use crate::td3::explore::{ItemExploration, action_toward, explored_item};
+use crate::td3::replay::{ReplayIndex, Transitions};
+use crate::world::{self, WorldShape, row};
 
 /// A world's arrays, copied.
 #[derive(Clone, Debug)]
 pub struct World {
-    pub(super) shape: Shape,
-    pub(super) environment: Environment,
+    pub(super) shape: WorldShape,
+    pub(super) environment: EnvironmentSpec,
     /// `[I, D]`, normalised for `cosine`
     item_row: Vec<f32>,
     item_cluster: Vec<u32>,
@@ -57,11 +57,15 @@ pub struct Batch {
 }
 
 impl<T: Real> Simulate for Reference<T> {
-    fn world(&mut self, world: &world::World<'_>, environment: &Environment) -> Result<World, Self::Error> {
-        let parts = world.parts();
+    fn load_world(
+        &mut self,
+        world: &world::World<'_>,
+        environment: &EnvironmentSpec,
+    ) -> Result<World, Self::Error> {
+        let parts = world.arrays();
         let mut item_row = parts.item_embedding.to_vec();
         if environment.similarity == Similarity::Cosine {
-            item_row.chunks_exact_mut(world.shape().dimensions).for_each(normalise);
+            item_row.chunks_exact_mut(world.shape().dimensions).for_each(normalize);
         }
         Ok(World {
             shape: world.shape(),
@@ -77,9 +81,9 @@ impl<T: Real> Simulate for Reference<T> {
         })
     }
 
-    fn batch(&mut self, world: &World, users: Range<usize>) -> Result<Batch, Self::Error> {
-        let Shape { clusters, dimensions, .. } = world.shape;
-        let (count, shown) = (users.len(), world.environment.shown);
+    fn create_batch(&mut self, world: &World, users: Range<usize>) -> Result<Batch, Self::Error> {
+        let WorldShape { clusters, dimensions, .. } = world.shape;
+        let (count, shown) = (users.len(), world.environment.slate_len);
         let belief = initial(world, &users).to_vec();
         Ok(Batch {
             users,
@@ -101,7 +105,7 @@ impl<T: Real> Simulate for Reference<T> {
     }
 
     fn observe(&mut self, world: &World, batch: &mut Batch) -> Result<(), Self::Error> {
-        let Shape { clusters, dimensions, .. } = world.shape;
+        let WorldShape { clusters, dimensions, .. } = world.shape;
         for (n, user) in batch.users.clone().enumerate() {
             let (beliefs, embedding) = batch.state[row(n, clusters + dimensions)].split_at_mut(clusters);
             beliefs.copy_from_slice(&world.seen(&batch.belief[row(n, clusters)]));
@@ -110,34 +114,34 @@ impl<T: Real> Simulate for Reference<T> {
         Ok(())
     }
 
-    fn explore(&mut self, world: &World, batch: &mut Batch, trial: &Trial) -> Result<(), Self::Error> {
-        let Shape { items, dimensions, .. } = world.shape;
+    fn explore(&mut self, world: &World, batch: &mut Batch, trial: &ItemExploration) -> Result<(), Self::Error> {
+        let WorldShape { items, dimensions, .. } = world.shape;
         for (n, user) in batch.users.clone().enumerate() {
-            if let Some(item) = item(trial.key.with(user as u64), trial.share, items as u64) {
-                aim(world.item_row(item as u32), trial.max_action, &mut batch.action[row(n, dimensions)]);
+            if let Some(item) = explored_item(trial.key.fold_in(user as u64), trial.probability, items as u64) {
+                action_toward(world.item_row(item as u32), trial.max_action, &mut batch.action[row(n, dimensions)]);
             }
         }
         Ok(())
     }
 
     fn recommend(&mut self, world: &World, batch: &mut Batch) -> Result<(), Self::Error> {
-        let Shape { dimensions, list, .. } = world.shape;
-        let Environment { chosen, shown, .. } = world.environment;
+        let WorldShape { dimensions, pretrained_len: list, .. } = world.shape;
+        let EnvironmentSpec { rl_slots: chosen, slate_len: shown, .. } = world.environment;
         for (n, user) in batch.users.clone().enumerate() {
             let slate = &mut batch.slate[row(n, shown)];
             slate[..chosen].copy_from_slice(&world.best(&batch.action[row(n, dimensions)], chosen));
-            fill(slate, chosen, &world.user_pretrained[row(user, list)]);
+            fill_from_pretrained(slate, chosen, &world.user_pretrained[row(user, list)]);
         }
         Ok(())
     }
 
     fn show(&mut self, world: &World, batch: &mut Batch, items: &[u32]) -> Result<(), Self::Error> {
-        let (list, shown) = (world.shape.list, world.environment.shown);
+        let (list, shown) = (world.shape.pretrained_len, world.environment.slate_len);
         let width = items.len() / batch.users.len();
         for (n, user) in batch.users.clone().enumerate() {
             let slate = &mut batch.slate[row(n, shown)];
             slate[..width].copy_from_slice(&items[row(n, width)]);
-            fill(slate, width, &world.user_pretrained[row(user, list)]);
+            fill_from_pretrained(slate, width, &world.user_pretrained[row(user, list)]);
         }
         Ok(())
     }
@@ -150,7 +154,7 @@ impl<T: Real> Simulate for Reference<T> {
         replay: Option<&mut Replay>,
     ) -> Result<(), Self::Error> {
         let clusters = world.shape.clusters;
-        let Environment { shown, rules, .. } = world.environment;
+        let EnvironmentSpec { slate_len: shown, user_model: rules, .. } = world.environment;
         let target = DVectorView::from_slice(&world.target, clusters);
         let items = |item: u32| (world.item_cluster[item as usize] as usize, world.item_distance[item as usize]);
         let mut counts = vec![0.0; clusters];
@@ -160,7 +164,7 @@ impl<T: Real> Simulate for Reference<T> {
                 &target,
                 &items,
                 &batch.slate[row(n, shown)],
-                &mut round.with(user as u64),
+                &mut round.fold_in(user as u64),
                 &mut DVectorViewMut::from_slice(&mut batch.belief[row(n, clusters)], clusters),
                 &mut DVectorViewMut::from_slice(&mut batch.belief_before[row(n, clusters)], clusters),
                 &mut DVectorViewMut::from_slice(&mut counts, clusters),
@@ -175,7 +179,12 @@ impl<T: Real> Simulate for Reference<T> {
         Ok(())
     }
 
-    fn replay(&mut self, world: &World, capacity: usize, transitions: &Transitions) -> Result<Replay, Self::Error> {
+    fn create_replay(
+        &mut self,
+        world: &World,
+        capacity: usize,
+        transitions: &Transitions,
+    ) -> Result<Replay, Self::Error> {
         let mut replay = Replay::before(capacity, transitions);
         let Transitions { user, belief_before, belief, action, reward, .. } = transitions;
         replay.push(&world.shape, user, [belief_before, belief, action, reward]);
@@ -186,7 +195,7 @@ impl<T: Real> Simulate for Reference<T> {
 /// Transitions, oldest overwritten first.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    pub(super) ring: Ring,
+    pub(super) ring: ReplayIndex,
     /// `[held]`
     pub(super) user: Vec<u32>,
     /// `[held, K]`
@@ -202,14 +211,14 @@ pub struct Replay {
 impl Replay {
     /// An empty ring, or the one before `transitions` were brought to it.
     fn before(capacity: usize, transitions: &Transitions) -> Self {
-        let ring = Ring::before(capacity, transitions);
+        let ring = ReplayIndex::before_inserting(capacity, transitions);
         Self { ring, user: vec![], belief_before: vec![], belief: vec![], action: vec![], reward: vec![] }
     }
 
     /// Appends transitions: their users, beliefs before and after, actions and rewards.
-    fn push(&mut self, shape: &Shape, users: &[u32], [belief_before, belief, action, reward]: [&[f32]; 4]) {
-        let span = self.ring.push(users.len());
-        let held = self.ring.held();
+    fn push(&mut self, shape: &WorldShape, users: &[u32], [belief_before, belief, action, reward]: [&[f32]; 4]) {
+        let span = self.ring.insert(users.len());
+        let held = self.ring.len();
         self.user.resize(held, 0);
         span.write(users, &mut self.user, 1);
         for (column, rows, width) in [
@@ -229,7 +238,7 @@ impl World {
     pub(super) fn best(&self, action: &[f32], count: usize) -> Vec<u32> {
         let (mut items, mut scores) = (vec![0; count], vec![0.0; count]);
         if count > 0 {
-            let mut best = Best::new(&mut items, &mut scores);
+            let mut best = TopK::new(&mut items, &mut scores);
             for (item, row) in self.item_row.chunks_exact(self.shape.dimensions).enumerate() {
                 best.push(item as u32, score(action, row));
             }

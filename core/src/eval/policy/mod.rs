@@ -3,7 +3,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | what a policy is, for any device | [`Policy`] |
-//! | one that chooses items, user by user | [`Choose`], made a policy by [`Chosen`] |
+//! | one that chooses items, user by user | [`ItemSelector`], made a policy by [`PerUser`] |
 //! | the policies to compare | [`Random`], [`Popular`], [`Pretrained`], [`Greedy`], [`Actor`] |
 
 mod actor;
@@ -13,7 +13,7 @@ mod pretrained;
 mod random;
 
 pub use actor::Actor;
-pub use greedy::{Aim, Greedy};
+pub use greedy::{Greedy, Objective};
 pub use popular::Popular;
 pub use pretrained::Pretrained;
 pub use random::Random;
@@ -22,59 +22,59 @@ use alloc::boxed::Box;
 use alloc::vec;
 use core::ops::Range;
 
-use crate::backend::{Backend, Crew, Inspect, Simulate};
+use crate::backend::{BackendTypes, Inspect, ParallelFor, Simulate};
 use crate::model::rng::Key;
 
 /// Puts slates before users.
-pub trait Policy<B: Backend> {
+pub trait Policy<B: BackendTypes> {
     /// Chooses the slates of a batch: by [`Simulate::show`], or as an agent does, so that [`Simulate::respond`] may follow.
-    fn serve(&mut self, backend: &mut B, serving: Serving<'_, B>) -> Result<(), B::Error>;
+    fn fill_slates(&mut self, backend: &mut B, serving: PolicyContext<'_, B>) -> Result<(), B::Error>;
 }
 
 /// Users to be served.
-pub struct Serving<'a, B: Backend> {
+pub struct PolicyContext<'a, B: BackendTypes> {
     /// Their world.
     pub world: &'a B::World,
     /// They themselves.
     pub batch: &'a mut B::Batch,
     /// Which they are, by index in the world.
     pub users: Range<usize>,
-    /// User `u` takes the round's draws from `key.with(u)`.
+    /// User `u` takes the round's draws from `key.fold_in(u)`.
     pub key: Key,
 }
 
 /// Chooses items for one user at a time: a plainer policy, which knows no device.
-pub trait Choose {
+pub trait ItemSelector {
     /// How many items it chooses for each user, from 0 to as many as are shown.
-    fn width(&self) -> usize;
+    fn items_per_user(&self) -> usize;
 
-    /// Fills `items`, [`Choose::width`] of them, with distinct items of the world.
-    fn choose(&self, user: &User<'_>, items: &mut [u32]);
+    /// Fills `items`, [`ItemSelector::items_per_user`] of them, with distinct items of the world.
+    fn select(&self, user: &UserView<'_>, items: &mut [u32]);
 }
 
-impl<C: Choose + ?Sized> Choose for &C {
-    fn width(&self) -> usize {
-        C::width(self)
+impl<C: ItemSelector + ?Sized> ItemSelector for &C {
+    fn items_per_user(&self) -> usize {
+        C::items_per_user(self)
     }
 
-    fn choose(&self, user: &User<'_>, items: &mut [u32]) {
-        C::choose(self, user, items);
+    fn select(&self, user: &UserView<'_>, items: &mut [u32]) {
+        C::select(self, user, items);
     }
 }
 
-impl<C: Choose + ?Sized> Choose for Box<C> {
-    fn width(&self) -> usize {
-        C::width(self)
+impl<C: ItemSelector + ?Sized> ItemSelector for Box<C> {
+    fn items_per_user(&self) -> usize {
+        C::items_per_user(self)
     }
 
-    fn choose(&self, user: &User<'_>, items: &mut [u32]) {
-        C::choose(self, user, items);
+    fn select(&self, user: &UserView<'_>, items: &mut [u32]) {
+        C::select(self, user, items);
     }
 }
 
 /// A user as a policy sees one.
 #[derive(Clone, Copy, Debug)]
-pub struct User<'a> {
+pub struct UserView<'a> {
     /// The index in the world.
     pub index: usize,
     /// The beliefs now, `[K]`.
@@ -86,38 +86,38 @@ pub struct User<'a> {
 /// Who chooses items, as a policy on any device; a crew asks for the users of a batch.
 ///
 /// ```
-/// use recsim_core::backend::Alone;
-/// use recsim_core::eval::policy::{Choose, Chosen, User};
+/// use recsim_core::backend::Sequential;
+/// use recsim_core::eval::policy::{ItemSelector, PerUser, UserView};
 /// /// Shows everybody the first items of the catalogue.
 /// struct First(usize);
-/// impl Choose for First {
-///     fn width(&self) -> usize {
+/// impl ItemSelector for First {
+///     fn items_per_user(&self) -> usize {
 ///         self.0
 ///     }
-///     fn choose(&self, _: &User<'_>, items: &mut [u32]) {
+///     fn select(&self, _: &UserView<'_>, items: &mut [u32]) {
 ///         (0..).zip(items).for_each(|(n, item)| *item = n);
 ///     }
 /// }
-/// let policy = Chosen { chooser: First(10), crew: Alone };
+/// let policy = PerUser { selector: First(10), parallel: Sequential };
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Chosen<C, W> {
+pub struct PerUser<C, W> {
     /// Who chooses.
-    pub chooser: C,
+    pub selector: C,
     /// Who asks.
-    pub crew: W,
+    pub parallel: W,
 }
 
-impl<B: Simulate + Inspect, C: Choose + Sync, W: Crew> Policy<B> for Chosen<C, W> {
-    fn serve(&mut self, backend: &mut B, serving: Serving<'_, B>) -> Result<(), B::Error> {
-        let Serving { world, batch, users, key } = serving;
+impl<B: Simulate + Inspect, C: ItemSelector + Sync, W: ParallelFor> Policy<B> for PerUser<C, W> {
+    fn fill_slates(&mut self, backend: &mut B, serving: PolicyContext<'_, B>) -> Result<(), B::Error> {
+        let PolicyContext { world, batch, users, key } = serving;
         let beliefs = backend.beliefs(batch)?.wait()?;
-        let (width, clusters) = (self.chooser.width(), beliefs.len() / users.len());
+        let (width, clusters) = (self.selector.items_per_user(), beliefs.len() / users.len());
         let mut items = vec![0; users.len() * width];
-        self.crew.rows(&mut items, width, |n, items| {
+        self.parallel.for_each_row(&mut items, width, |n, items| {
             let index = users.start + n;
             let beliefs = &beliefs[n * clusters..][..clusters];
-            self.chooser.choose(&User { index, beliefs, key: key.with(index as u64) }, items);
+            self.selector.select(&UserView { index, beliefs, key: key.fold_in(index as u64) }, items);
         });
         backend.show(world, batch, &items)
     }

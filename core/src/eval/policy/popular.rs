@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Choose, User};
+use super::{ItemSelector, UserView};
 use crate::world::World;
 
 /// The most popular items.
@@ -13,10 +13,10 @@ use crate::world::World;
 ///
 /// ```
 /// # use recsim_core::eval::policy::Popular;
-/// # use recsim_core::world::{Parts, Shape, World};
-/// # let shape = Shape { users: 2, items: 4, clusters: 1, dimensions: 1, list: 2 };
+/// # use recsim_core::world::{WorldArrays, WorldShape, World};
+/// # let shape = WorldShape { users: 2, items: 4, clusters: 1, dimensions: 1, pretrained_len: 2 };
 /// let user_pretrained = &[3, 1, 2, 3];
-/// # let parts = Parts {
+/// # let parts = WorldArrays {
 /// #     item_embedding: &[1.0; 4], item_cluster: &[0; 4], item_distance: &[0.5; 4],
 /// #     user_belief: &[0.0; 2], user_embedding: &[1.0; 2], user_pretrained, target: &[1.0],
 /// # };
@@ -32,7 +32,7 @@ impl Popular {
     pub fn new(world: &World<'_>, width: usize) -> Self {
         let items = world.shape().items;
         let mut lists = vec![0_u32; items];
-        world.parts().user_pretrained.iter().for_each(|&item| lists[item as usize] += 1);
+        world.arrays().user_pretrained.iter().for_each(|&item| lists[item as usize] += 1);
         let mut order: Vec<u32> = (0..items as u32).collect();
         // A stable sort: of equal counts the lower index stays first.
         order.sort_by_key(|&item| core::cmp::Reverse(lists[item as usize]));
@@ -46,12 +46,12 @@ impl Popular {
     }
 }
 
-impl Choose for Popular {
-    fn width(&self) -> usize {
+impl ItemSelector for Popular {
+    fn items_per_user(&self) -> usize {
         self.0.len()
     }
 
-    fn choose(&self, _: &User<'_>, items: &mut [u32]) {
+    fn select(&self, _: &UserView<'_>, items: &mut [u32]) {
         items.copy_from_slice(&self.0);
     }
 }

@@ -1,15 +1,15 @@
 //! `pretrained`: nobody interferes.
 
-use super::{Choose, User};
+use super::{ItemSelector, UserView};
 
 /// Chooses nothing, so that the user's pre-trained list fills the slate.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pretrained;
 
-impl Choose for Pretrained {
-    fn width(&self) -> usize {
+impl ItemSelector for Pretrained {
+    fn items_per_user(&self) -> usize {
         0
     }
 
-    fn choose(&self, _: &User<'_>, _: &mut [u32]) {}
+    fn select(&self, _: &UserView<'_>, _: &mut [u32]) {}
 }

@@ -1,15 +1,15 @@
 //! `random`: the lower end of the scale.
 
-use super::{Choose, User};
+use super::{ItemSelector, UserView};
 use crate::model::rng::index;
 
 /// Distinct items, every set of them equally likely.
 ///
 /// ```
-/// use recsim_core::eval::policy::{Choose, Random, User};
+/// use recsim_core::eval::policy::{ItemSelector, Random, UserView};
 /// use recsim_core::model::rng::{Key, Purpose};
 /// let (random, mut items) = (Random { items: 5, width: 5 }, [0; 5]);
-/// random.choose(&User { index: 0, beliefs: &[], key: Key::new(0, Purpose::EvaluationPolicy) }, &mut items);
+/// random.select(&UserView { index: 0, beliefs: &[], key: Key::new(0, Purpose::EvaluationPolicy) }, &mut items);
 /// items.sort_unstable();
 /// assert_eq!(items, [0, 1, 2, 3, 4]);
 /// ```
@@ -21,16 +21,16 @@ pub struct Random {
     pub width: usize,
 }
 
-impl Choose for Random {
-    fn width(&self) -> usize {
+impl ItemSelector for Random {
+    fn items_per_user(&self) -> usize {
         self.width
     }
 
-    /// By Floyd's algorithm (Bentley and Floyd, 1987): place `i` takes the draw `user.key.with(i)` among the first
+    /// By Floyd's algorithm (Bentley and Floyd, 1987): place `i` takes the draw `user.key.fold_in(i)` among the first
     /// `items - width + i + 1` items, or, if that is taken, the last of them. No draw is made in vain.
-    fn choose(&self, user: &User<'_>, items: &mut [u32]) {
+    fn select(&self, user: &UserView<'_>, items: &mut [u32]) {
         for (place, last) in (self.items - self.width..self.items).enumerate() {
-            let drawn = index(user.key.with(place as u64), last as u64 + 1) as u32;
+            let drawn = index(user.key.fold_in(place as u64), last as u64 + 1) as u32;
             items[place] = if items[..place].contains(&drawn) { last as u32 } else { drawn };
         }
     }
@@ -46,8 +46,8 @@ mod tests {
         let (random, mut counts, mut items) = (Random { items: 7, width: 3 }, [0_u32; 7], [0; 3]);
         let users = 70_000;
         for n in 0..users {
-            let key = Key::new(1, Purpose::EvaluationPolicy).with(n);
-            random.choose(&User { index: 0, beliefs: &[], key }, &mut items);
+            let key = Key::new(1, Purpose::EvaluationPolicy).fold_in(n);
+            random.select(&UserView { index: 0, beliefs: &[], key }, &mut items);
             assert!(items[0] != items[1] && items[1] != items[2] && items[0] != items[2]);
             items.iter().for_each(|&item| counts[item as usize] += 1);
         }

@@ -20,7 +20,7 @@ pub fn index(key: Key, length: u64) -> u64 {
 /// ```
 /// use recsim_core::model::rng::{Key, Purpose, normal_pair};
 /// let key = Key::new(0, Purpose::Exploration);
-/// let sum: f64 = (0..10_000).flat_map(|n| normal_pair(key.with(n))).map(f64::from).sum();
+/// let sum: f64 = (0..10_000).flat_map(|n| normal_pair(key.fold_in(n))).map(f64::from).sum();
 /// assert!((sum / 20_000.0).abs() < 0.03);
 /// ```
 #[inline]

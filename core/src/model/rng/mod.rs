@@ -1,13 +1,13 @@
 //! Randomness without state: every draw is a pure function of the run's seed and its coordinates.
 //!
-//! A [`Key`] names a stream; [`Key::with`] descends by one coordinate (purpose, episode, round, user, item...). Nothing
+//! A [`Key`] names a stream; [`Key::fold_in`] descends by one coordinate (purpose, episode, round, user, item...). Nothing
 //! is carried from one draw to the next, so results do not depend on batches, threads, order or interruptions.
 
 mod draw;
-mod luck;
+mod uniform_source;
 
 pub use draw::{index, normal_pair, uniform};
-pub use luck::{Generator, Luck};
+pub use uniform_source::UniformSource;
 
 use rand_core::Rng;
 use rand_xoshiro::SplitMix64;
@@ -17,9 +17,9 @@ use rand_xoshiro::rand_core::SeedableRng;
 ///
 /// ```
 /// use recsim_core::model::rng::{Key, Purpose};
-/// let round = Key::new(7, Purpose::Acceptance).with(1).with(20);
-/// assert_eq!(round.with(12_345), round.with(12_345));
-/// assert_ne!(round.with(12_345), round.with(12_346));
+/// let round = Key::new(7, Purpose::Acceptance).fold_in(1).fold_in(20);
+/// assert_eq!(round.fold_in(12_345), round.fold_in(12_345));
+/// assert_ne!(round.fold_in(12_345), round.fold_in(12_346));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key(u64);
@@ -33,9 +33,9 @@ pub enum Purpose {
     /// Noise on the actor's action. Coordinates: episode, round, user, pair of dimensions.
     Exploration = 2,
     /// Initial weights. Coordinates: network, parameter.
-    Initial = 3,
+    InitialWeights = 3,
     /// Which transitions an update learns from. Coordinates: update, row.
-    Sample = 4,
+    ReplaySample = 4,
     /// Noise on the target policy's action. Coordinates: update, row, pair of dimensions.
     TargetNoise = 5,
     /// Which units an update drops. Coordinates: update, network, layer, row, four columns.
@@ -55,12 +55,12 @@ pub enum Purpose {
 impl Key {
     /// The stream for one purpose in a run.
     pub fn new(seed: u64, purpose: Purpose) -> Self {
-        Self(seed).with(purpose as u64)
+        Self(seed).fold_in(purpose as u64)
     }
 
     /// The sub-stream at `coordinate`: output number `coordinate` of a SplitMix64 generator that starts at this key.
     #[inline]
-    pub fn with(self, coordinate: u64) -> Self {
+    pub fn fold_in(self, coordinate: u64) -> Self {
         let state = self.0.wrapping_add(coordinate.wrapping_mul(GOLDEN));
         Self(SplitMix64::seed_from_u64(state).next_u64())
     }
@@ -83,14 +83,14 @@ mod tests {
     fn a_coordinate_is_a_position_in_splitmix64s_stream() {
         let mut stream = SplitMix64::seed_from_u64(42);
         for coordinate in 0..100 {
-            assert_eq!(Key(42).with(coordinate).bits(), stream.next_u64());
+            assert_eq!(Key(42).fold_in(coordinate).bits(), stream.next_u64());
         }
     }
 
     #[test]
     fn streams_keep_their_values() {
         let draws = PURPOSES.map(|purpose| {
-            let key = Key::new(1, purpose).with(2).with(3).with(4);
+            let key = Key::new(1, purpose).fold_in(2).fold_in(3).fold_in(4);
             let [cos, sin] = normal_pair(key);
             (key.bits(), uniform(key).to_bits(), index(key, 19_130), cos.to_bits(), sin.to_bits())
         });
@@ -100,8 +100,8 @@ mod tests {
     const PURPOSES: [Purpose; 11] = [
         Purpose::Acceptance,
         Purpose::Exploration,
-        Purpose::Initial,
-        Purpose::Sample,
+        Purpose::InitialWeights,
+        Purpose::ReplaySample,
         Purpose::TargetNoise,
         Purpose::Dropout,
         Purpose::World,

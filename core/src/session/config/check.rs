@@ -8,48 +8,53 @@ use super::{Auto, Config};
 
 /// A value that cannot be: which key holds it, what it is, what it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
+pub struct InvalidConfig {
     /// The key's path, such as `td3.tau`.
     pub key: String,
     /// The value found.
-    pub found: String,
+    pub actual: String,
     /// What would do, in words that follow "must be".
     pub expected: String,
     /// Another key that has a part in it, if one has: its value may be the one that is wrong.
     pub other: Option<&'static str>,
 }
 
-impl core::error::Error for Invalid {}
+impl core::error::Error for InvalidConfig {}
 
-impl Display for Invalid {
+impl Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is {}, and must be {}", self.key, self.found, self.expected)
+        write!(f, "`{}` is {}, and must be {}", self.key, self.actual, self.expected)
     }
 }
 
 /// Errs unless `possible`.
-pub(super) fn must(possible: bool, key: &str, found: impl Display, expected: impl Display) -> Result<(), Invalid> {
+pub(super) fn require(
+    possible: bool,
+    key: &str,
+    found: impl Display,
+    expected: impl Display,
+) -> Result<(), InvalidConfig> {
     if possible {
         Ok(())
     } else {
         let (key, found, expected) = (key.to_string(), found.to_string(), expected.to_string());
-        Err(Invalid { key, found, expected, other: None })
+        Err(InvalidConfig { key, actual: found, expected, other: None })
     }
 }
 
 /// The same where the value must suit another key's.
-pub(super) fn must_suit(
+pub(super) fn require_with(
     possible: bool,
     key: &str,
     found: impl Display,
     expected: impl Display,
     other: &'static str,
-) -> Result<(), Invalid> {
-    must(possible, key, found, expected).map_err(|invalid| Invalid { other: Some(other), ..invalid })
+) -> Result<(), InvalidConfig> {
+    require(possible, key, found, expected).map_err(|invalid| InvalidConfig { other: Some(other), ..invalid })
 }
 
 /// Everything that can be said of a configuration without its world.
-pub(super) fn check(config: &Config) -> Result<(), Invalid> {
+pub(super) fn check(config: &Config) -> Result<(), InvalidConfig> {
     td3(config)?;
     training(config)?;
     environment(config)?;
@@ -59,7 +64,7 @@ pub(super) fn check(config: &Config) -> Result<(), Invalid> {
     world(config)
 }
 
-fn training(config: &Config) -> Result<(), Invalid> {
+fn training(config: &Config) -> Result<(), InvalidConfig> {
     let training = &config.training;
     at_least_1("training.episodes", training.episodes)?;
     at_least_1("training.rounds_per_episode", training.rounds_per_episode)?;
@@ -68,50 +73,50 @@ fn training(config: &Config) -> Result<(), Invalid> {
     if let Auto::Given(users) = training.users_per_round {
         at_least_1("training.users_per_round", users)?;
     }
-    let capacity = config.td3.replay_capacity;
-    must_suit(
+    let capacity = config.td3.buffer_size;
+    require_with(
         training.warmup_transitions <= capacity,
         "training.warmup_transitions",
         training.warmup_transitions,
-        format!("at most `td3.replay_capacity` ({capacity}), or learning would never start"),
-        "td3.replay_capacity",
+        format!("at most `td3.buffer_size` ({capacity}), or learning would never start"),
+        "td3.buffer_size",
     )
 }
 
-fn td3(config: &Config) -> Result<(), Invalid> {
+fn td3(config: &Config) -> Result<(), InvalidConfig> {
     let td3 = &config.td3;
     within("td3.discount", td3.discount, 0.0, 1.0)?;
     let tau = f64::from(f32::MIN_POSITIVE)..=1.0;
-    must(tau.contains(&td3.tau), "td3.tau", Legible(td3.tau), "above 0 and at most 1")?;
+    require(tau.contains(&td3.tau), "td3.tau", Readable(td3.tau), "above 0 and at most 1")?;
     not_negative("td3.policy_noise", td3.policy_noise)?;
     not_negative("td3.noise_clip", td3.noise_clip)?;
     not_negative("td3.exploration_noise", td3.exploration_noise)?;
-    within("td3.exploration_items", td3.exploration_items, 0.0, 1.0)?;
+    within("td3.item_epsilon", td3.item_epsilon, 0.0, 1.0)?;
     not_negative("td3.action_l2", td3.action_l2)?;
     positive("td3.learning_rate", td3.learning_rate)?;
-    positive("td3.grad_clip_norm", td3.grad_clip_norm)?;
+    positive("td3.max_grad_norm", td3.max_grad_norm)?;
     at_least_1("td3.policy_freq", td3.policy_freq)?;
     at_least_1("td3.batch_size", td3.batch_size)?;
-    must_suit(
+    require_with(
         !td3.batch_norm || td3.batch_size > 1,
         "td3.batch_size",
         td3.batch_size,
         "at least 2 while `td3.batch_norm` is true: one row has no variance",
         "td3.batch_norm",
     )?;
-    let capacity = td3.replay_capacity;
-    must((1..=MOST_TRANSITIONS).contains(&capacity), "td3.replay_capacity", capacity, "from 1 to 4294967295")?;
-    let widths = format!("{:?}", td3.hidden);
-    must(
-        td3.hidden.len() <= 16 && td3.hidden.iter().all(|width| (1..=65_536).contains(width)),
-        "td3.hidden",
+    let capacity = td3.buffer_size;
+    require((1..=MAX_TRANSITIONS).contains(&capacity), "td3.buffer_size", capacity, "from 1 to 4294967295")?;
+    let widths = format!("{:?}", td3.hidden_sizes);
+    require(
+        td3.hidden_sizes.len() <= 16 && td3.hidden_sizes.iter().all(|width| (1..=65_536).contains(width)),
+        "td3.hidden_sizes",
         widths,
         "at most 16 widths, each from 1 to 65536",
     )?;
-    must((0.0..1.0).contains(&td3.dropout), "td3.dropout", Legible(td3.dropout), "at least 0 and below 1")
+    require((0.0..1.0).contains(&td3.dropout), "td3.dropout", Readable(td3.dropout), "at least 0 and below 1")
 }
 
-fn environment(config: &Config) -> Result<(), Invalid> {
+fn environment(config: &Config) -> Result<(), InvalidConfig> {
     let environment = &config.environment;
     positive("environment.max_action", environment.max_action)?;
     within("environment.user_acceptance_rate", environment.user_acceptance_rate, 0.0, 1.0)?;
@@ -122,10 +127,10 @@ fn environment(config: &Config) -> Result<(), Invalid> {
 }
 
 /// In the action's own units noise must be finite too: infinity times a draw of 0 is no number.
-fn noise(config: &Config) -> Result<(), Invalid> {
+fn noise(config: &Config) -> Result<(), InvalidConfig> {
     let (td3, max_action) = (&config.td3, config.environment.max_action);
     let expected =
-        format!("a finite float32 when multiplied by `environment.max_action` ({})", Legible(max_action));
+        format!("a finite float32 when multiplied by `environment.max_action` ({})", Readable(max_action));
     [
         ("td3.policy_noise", td3.policy_noise),
         ("td3.noise_clip", td3.noise_clip),
@@ -133,14 +138,14 @@ fn noise(config: &Config) -> Result<(), Invalid> {
     ]
     .into_iter()
     .try_for_each(|(key, value)| {
-        must_suit(value * max_action <= GREATEST, key, Legible(value), &expected, "environment.max_action")
+        require_with(value * max_action <= F32_MAX, key, Readable(value), &expected, "environment.max_action")
     })
 }
 
-fn recommendation_and_reward(config: &Config) -> Result<(), Invalid> {
+fn recommendation_and_reward(config: &Config) -> Result<(), InvalidConfig> {
     let slate = &config.recommendation;
     at_least_1("recommendation.rl_list_size", slate.rl_list_size)?;
-    must_suit(
+    require_with(
         slate.total_recommendations >= slate.rl_list_size,
         "recommendation.total_recommendations",
         slate.total_recommendations,
@@ -155,75 +160,80 @@ fn recommendation_and_reward(config: &Config) -> Result<(), Invalid> {
     finite("reward.exploration_bonus", reward.exploration_bonus)
 }
 
-fn experiment(config: &Config) -> Result<(), Invalid> {
+fn experiment(config: &Config) -> Result<(), InvalidConfig> {
     let experiment = &config.experiment;
     if let Auto::Given(threads) = experiment.threads {
-        let expected = format!("auto, or from 1 to {MOST_THREADS}");
-        must((1..=MOST_THREADS).contains(&threads), "experiment.threads", threads, expected)?;
+        let expected = format!("auto, or from 1 to {MAX_THREADS}");
+        require((1..=MAX_THREADS).contains(&threads), "experiment.threads", threads, expected)?;
     }
-    let isa = &*experiment.isa;
-    must(ISAS.contains(&isa), "experiment.isa", isa, "auto, amx, avx512, avx2, neon or portable")?;
+    let isa = &*experiment.instruction_set;
+    require(
+        INSTRUCTION_SETS.contains(&isa),
+        "experiment.instruction_set",
+        isa,
+        "auto, amx, avx512, avx2, neon or portable",
+    )?;
     let precision = &*experiment.precision;
-    must(PRECISIONS.contains(&precision), "experiment.precision", precision, "float32, tf32 or bf16")
+    require(PRECISIONS.contains(&precision), "experiment.precision", precision, "float32, tf32 or bf16")
 }
 
-fn world(config: &Config) -> Result<(), Invalid> {
+fn world(config: &Config) -> Result<(), InvalidConfig> {
     let world = &config.world;
     at_least_1("world.users", world.users)?;
     at_least_1("world.items", world.items)?;
     at_least_1("world.clusters", world.clusters)?;
-    at_least_1("world.dim", world.dim)?;
-    must_suit(
+    at_least_1("world.dimensions", world.dimensions)?;
+    require_with(
         world.clusters <= world.items,
         "world.clusters",
         world.clusters,
         format!("at most `world.items` ({})", world.items),
         "world.items",
     )?;
-    let Auto::Given(list) = world.list else { return Ok(()) };
+    let Auto::Given(list) = world.pretrained_len else { return Ok(()) };
     let expected = format!("from 1 to `world.items` ({})", world.items);
-    must_suit((1..=world.items).contains(&list), "world.list", list, expected, "world.items")?;
+    require_with((1..=world.items).contains(&list), "world.pretrained_len", list, expected, "world.items")?;
     let shown = config.recommendation.total_recommendations;
     let expected = format!("at least `recommendation.total_recommendations` ({shown})");
     let suits = world.path != "auto" || list >= shown;
-    must_suit(suits, "world.list", list, expected, "recommendation.total_recommendations")
+    require_with(suits, "world.pretrained_len", list, expected, "recommendation.total_recommendations")
 }
 
-fn at_least_1(key: &str, value: u32) -> Result<(), Invalid> {
-    must(value >= 1, key, value, "at least 1")
+fn at_least_1(key: &str, value: u32) -> Result<(), InvalidConfig> {
+    require(value >= 1, key, value, "at least 1")
 }
 
-fn within(key: &str, value: f64, low: f64, high: f64) -> Result<(), Invalid> {
-    must((low..=high).contains(&value), key, Legible(value), format!("from {low} to {high}"))
+fn within(key: &str, value: f64, low: f64, high: f64) -> Result<(), InvalidConfig> {
+    require((low..=high).contains(&value), key, Readable(value), format!("from {low} to {high}"))
 }
 
-fn positive(key: &str, value: f64) -> Result<(), Invalid> {
+fn positive(key: &str, value: f64) -> Result<(), InvalidConfig> {
     // Below this a float32 is subnormal: dividing by it overflows.
-    let possible = value >= f64::from(f32::MIN_POSITIVE) && value <= GREATEST;
-    must(possible, key, Legible(value), format!("from {:e} to {GREATEST:e}", f32::MIN_POSITIVE))
+    let possible = value >= f64::from(f32::MIN_POSITIVE) && value <= F32_MAX;
+    require(possible, key, Readable(value), format!("from {:e} to {F32_MAX:e}", f32::MIN_POSITIVE))
 }
 
-fn not_negative(key: &str, value: f64) -> Result<(), Invalid> {
-    must((0.0..=GREATEST).contains(&value), key, Legible(value), "at least 0 and a finite float32")
+fn not_negative(key: &str, value: f64) -> Result<(), InvalidConfig> {
+    require((0.0..=F32_MAX).contains(&value), key, Readable(value), "at least 0 and a finite float32")
 }
 
-fn finite(key: &str, value: f64) -> Result<(), Invalid> {
-    must((-GREATEST..=GREATEST).contains(&value), key, Legible(value), "a finite float32")
+fn finite(key: &str, value: f64) -> Result<(), InvalidConfig> {
+    require((-F32_MAX..=F32_MAX).contains(&value), key, Readable(value), "a finite float32")
 }
 
 /// A number that nobody has to count the zeros of.
-pub(super) struct Legible(pub(super) f64);
+pub(super) struct Readable(pub(super) f64);
 
-impl Display for Legible {
+impl Display for Readable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(number) = *self;
         if number == 0.0 || (1e-4..1e9).contains(&number.abs()) { number.fmt(f) } else { write!(f, "{number:e}") }
     }
 }
 
-const MOST_THREADS: u32 = 1024;
+const MAX_THREADS: u32 = 1024;
 const PRECISIONS: [&str; 3] = ["float32", "tf32", "bf16"];
-const ISAS: [&str; 6] = ["auto", "amx", "avx512", "avx2", "neon", "portable"];
-const GREATEST: f64 = f32::MAX as f64;
+const INSTRUCTION_SETS: [&str; 6] = ["auto", "amx", "avx512", "avx2", "neon", "portable"];
+const F32_MAX: f64 = f32::MAX as f64;
 /// A transition's number is a `u32` on every device.
-const MOST_TRANSITIONS: u64 = u32::MAX as u64;
+const MAX_TRANSITIONS: u64 = u32::MAX as u64;

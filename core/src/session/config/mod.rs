@@ -8,11 +8,11 @@ mod check;
 mod plan;
 
 pub use auto::Auto;
-pub use check::Invalid;
+pub use check::InvalidConfig;
 pub use plan::{Plan, Schedule};
 
 use crate::model::slate::Similarity;
-use crate::td3::Td3;
+use crate::td3::Td3Config;
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
@@ -20,23 +20,23 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// let config = recsim_core::session::config::Config::default();
-/// assert_eq!(config.td3.hidden, [512, 512, 256]);
+/// assert_eq!(config.td3.hidden_sizes, [512, 512, 256]);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The experiment's extent.
-    pub training: Training,
+    pub training: TrainingConfig,
     /// The learner.
-    pub td3: Td3,
+    pub td3: Td3Config,
     /// The users.
     pub environment: EnvironmentConfig,
     /// The slate.
-    pub recommendation: Recommendation,
+    pub recommendation: RecommendationConfig,
     /// What a step is worth.
     pub reward: RewardConfig,
     /// How this run is carried out.
-    pub experiment: Experiment,
+    pub experiment: ExperimentConfig,
     /// The built-in world, where no other is given.
     pub world: WorldConfig,
 }
@@ -44,7 +44,7 @@ pub struct Config {
 /// The experiment's extent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Training {
+pub struct TrainingConfig {
     /// Episodes; beliefs start afresh in each.
     pub episodes: u32,
     /// Rounds in an episode; every user is served once a round.
@@ -86,7 +86,7 @@ pub struct EnvironmentConfig {
 /// The slate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Recommendation {
+pub struct RecommendationConfig {
     /// Items chosen by the action.
     pub rl_list_size: u32,
     /// Items shown; the user's pre-trained list fills the rest.
@@ -122,7 +122,8 @@ pub struct RewardConfig {
 #[serde(rename_all = "lowercase")]
 pub enum RewardKind {
     /// The seed document's.
-    Seed,
+    #[serde(alias = "seed")]
+    Shaped,
     /// The fall of the summed distance; ignores threshold, bonus and the hybrid keys.
     Potential,
 }
@@ -130,7 +131,7 @@ pub enum RewardKind {
 /// How this run is carried out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Experiment {
+pub struct ExperimentConfig {
     /// The seed of every draw of the run.
     pub seed: u64,
     /// What computes it: `cpu`, `cuda` or `reference`.
@@ -139,7 +140,8 @@ pub struct Experiment {
     pub threads: Auto,
     /// The CPU backend's instruction set: networks act and learn with the same bits on every machine that has it. `auto` is
     /// the machine's best.
-    pub isa: String,
+    #[serde(alias = "isa")]
+    pub instruction_set: String,
     /// How the CUDA backend multiplies matrices: `float32`, or, less exactly and faster, `tf32` or `bf16`. Actions, losses and
     /// weights depend on it, and no response to a given action does.
     pub precision: String,
@@ -163,14 +165,16 @@ pub struct WorldConfig {
     /// Clusters of the generated world.
     pub clusters: u32,
     /// Dimensions of the generated world's embeddings.
-    pub dim: u32,
+    #[serde(alias = "dim")]
+    pub dimensions: u32,
     /// Length of its pre-trained lists, or twice `total_recommendations`.
-    pub list: Auto,
+    #[serde(alias = "list")]
+    pub pretrained_len: Auto,
     /// The seed of the generated world, apart from the run's.
     pub seed: u64,
 }
 
-impl Default for Training {
+impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
             episodes: 10,
@@ -199,7 +203,7 @@ impl Default for EnvironmentConfig {
     }
 }
 
-impl Default for Recommendation {
+impl Default for RecommendationConfig {
     fn default() -> Self {
         Self { rl_list_size: 10, total_recommendations: 20, similarity_metric: Similarity::Cosine }
     }
@@ -214,19 +218,19 @@ impl Default for RewardConfig {
             maintenance_reward_factor: 0.7,
             exploration_bonus: 0.2,
             use_combined_metric: true,
-            kind: RewardKind::Seed,
+            kind: RewardKind::Shaped,
             reward_scale: 100.0,
         }
     }
 }
 
-impl Default for Experiment {
+impl Default for ExperimentConfig {
     fn default() -> Self {
         Self {
             seed: 0,
             backend: "cpu".into(),
             threads: Auto::Auto,
-            isa: "auto".into(),
+            instruction_set: "auto".into(),
             precision: "float32".into(),
             checkpoint_every: Auto::Auto,
             output: "auto".into(),
@@ -236,6 +240,14 @@ impl Default for Experiment {
 
 impl Default for WorldConfig {
     fn default() -> Self {
-        Self { path: "auto".into(), users: 50_000, items: 19_130, clusters: 5, dim: 64, list: Auto::Auto, seed: 0 }
+        Self {
+            path: "auto".into(),
+            users: 50_000,
+            items: 19_130,
+            clusters: 5,
+            dimensions: 64,
+            pretrained_len: Auto::Auto,
+            seed: 0,
+        }
     }
 }

@@ -1,19 +1,19 @@
 //! An episode, from its rounds.
 
 use super::{EpisodeReport, LearningReport, RoundReport};
-use crate::backend::Seconds;
+use crate::backend::StageSeconds;
 use crate::td3::Losses;
 
 impl EpisodeReport {
     /// What `rounds`, an episode's in their order, come to. `initial_distance` is the users' mean summed distance to
-    /// the target before the first, `discount` the learner's. None if there are no rounds.
+    /// the target before the first, `discount` is the agent's. None if there are no rounds.
     pub fn of(rounds: &[RoundReport], initial_distance: f64, discount: f64) -> Option<Self> {
         let last = rounds.last()?;
         let sum = |value: fn(&RoundReport) -> f64| rounds.iter().map(value).sum::<f64>();
         let mean = |value| sum(value) / rounds.len() as f64;
         let mut losses = Losses::default();
         rounds.iter().filter_map(|round| round.learning.as_ref()).for_each(|learning| losses += learning);
-        let seconds = Seconds {
+        let seconds = StageSeconds {
             policy: sum(|round| round.seconds.policy),
             matching: sum(|round| round.seconds.matching),
             step: sum(|round| round.seconds.step),
@@ -28,7 +28,7 @@ impl EpisodeReport {
             average_reward: mean(|round| round.average_reward),
             total_reward: sum(|round| round.total_reward),
             reward_trend: last.reward_trend,
-            realised_return: (discount < 1.0).then(|| realised_return(rounds, discount)),
+            discounted_return: (discount < 1.0).then(|| discounted_return(rounds, discount)),
             initial_distance,
             mean_distance: last.mean_distance,
             engagement: last.engagement,
@@ -44,8 +44,8 @@ impl EpisodeReport {
     }
 }
 
-/// See [`EpisodeReport::realised_return`].
-fn realised_return(rounds: &[RoundReport], discount: f64) -> f64 {
+/// See [`EpisodeReport::discounted_return`].
+fn discounted_return(rounds: &[RoundReport], discount: f64) -> f64 {
     let last = rounds.last().map_or(0.0, |round| round.average_reward);
     let mut to_come = last / (1.0 - discount);
     let mut sum = 0.0;
@@ -79,7 +79,7 @@ mod tests {
             total_interactions: 200 * u64::from(number),
             updates: 0,
             learning: None,
-            seconds: Seconds { total: 2.0, ..Seconds::default() },
+            seconds: StageSeconds { total: 2.0, ..StageSeconds::default() },
             user_steps_per_second: 5.0,
         }
     }
@@ -116,9 +116,9 @@ mod tests {
     fn a_return_is_what_values_stand_for() {
         // From the second round on: 6 + 6/2 + 6/4 + .. = 12; from the first: 4 + 12/2 = 10.
         let rounds = [round(1, 0.0, 4.0), round(2, 0.0, 6.0)];
-        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.5).unwrap().realised_return, Some(11.0));
-        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.0).unwrap().realised_return, Some(5.0));
-        assert_eq!(EpisodeReport::of(&rounds, 1.0, 1.0).unwrap().realised_return, None);
+        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.5).unwrap().discounted_return, Some(11.0));
+        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.0).unwrap().discounted_return, Some(5.0));
+        assert_eq!(EpisodeReport::of(&rounds, 1.0, 1.0).unwrap().discounted_return, None);
     }
 
     #[test]

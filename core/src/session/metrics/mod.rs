@@ -1,10 +1,10 @@
 //! What is reported of a run (`spec` section 6).
 
-mod concern;
 mod episode;
-mod pentagon;
+mod pp1_distance;
 mod report;
+mod warning;
 
-pub use concern::{Concern, Course};
-pub use pentagon::pp1_distance;
+pub use pp1_distance::pp1_distance;
 pub use report::{EpisodeReport, LearningReport, RoundReport};
+pub use warning::{TrainingMonitor, TrainingWarning};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use core::ops::AddAssign;
 
-use crate::backend::Seconds;
+use crate::backend::StageSeconds;
 use crate::td3::Losses;
 
 /// What is known after a round: a line of `rounds.jsonl`.
@@ -45,7 +45,7 @@ pub struct RoundReport {
     /// What learning after this round reported; none where none was due.
     pub learning: Option<LearningReport>,
     /// Where the time went.
-    pub seconds: Seconds,
+    pub seconds: StageSeconds,
     /// Users served per second of the round.
     pub user_steps_per_second: f64,
 }
@@ -91,7 +91,8 @@ pub struct EpisodeReport {
     /// What values stand for, as it came: the mean over rounds of the discounted sum of average rewards from the round on.
     /// The last round's reward is taken to go on for ever, as an episode's end is a time limit and values run past it. To
     /// be compared with [`LearningReport::q_value`]. None at a discount of 1, where it has no bound.
-    pub realised_return: Option<f64>,
+    #[serde(alias = "realised_return")]
+    pub discounted_return: Option<f64>,
     /// Mean summed distance to the target before the first round.
     pub initial_distance: f64,
     /// And after the last.
@@ -111,7 +112,7 @@ pub struct EpisodeReport {
     /// What the episode's learning reported; none where there was none.
     pub learning: Option<LearningReport>,
     /// Where the time went.
-    pub seconds: Seconds,
+    pub seconds: StageSeconds,
     /// Users served per second of the episode.
     pub user_steps_per_second: f64,
 }

@@ -1,20 +1,20 @@
 //! `greedy` and `anti`: who knows the rules, and looks one round ahead.
 
+mod brute_force;
+mod expectation;
 mod order;
-mod plain;
-mod prospect;
 mod search;
 
 use alloc::vec::Vec;
 
 use nalgebra::{Const, Dyn};
 
-use super::{Choose, User};
-use crate::model::Environment;
+use super::{ItemSelector, UserView};
+use crate::model::EnvironmentSpec;
 use crate::model::accept::Acceptance;
 use crate::world::World;
-use order::Order;
-use prospect::Prospect;
+use expectation::Prospect;
+use order::ClusterOrder;
 
 /// The yardstick (`spec` section 8), or its opposite: item after item, the one that brings the expected beliefs nearest to
 /// the target, or leaves them farthest from it.
@@ -29,7 +29,7 @@ use prospect::Prospect;
 /// decide, in `f32`; all else is computed in `f64`. It is myopic, and mistakes the mean for what happens: strong, not a
 /// bound. An item of the list may be chosen, as the definition has it; the list then fills the slate with its next one.
 ///
-/// [`Greedy::by_brute_force`] is this definition. [`Choose::choose`] finds the same items: within a cluster the objective
+/// [`Greedy::select_by_brute_force`] is this definition. [`ItemSelector::select`] finds the same items: within a cluster the objective
 /// depends on an item through its probability alone, falls with it until the cluster's target is reached, stays as it is,
 /// and rises where the beliefs' sum exceeds 1. So only the ends of that valley are looked at.
 #[derive(Clone, Debug)]
@@ -41,17 +41,17 @@ pub struct Greedy<'a> {
     width: usize,
     /// Items of the list that are counted on.
     listed: usize,
-    aim: Aim,
-    order: Order,
+    objective: Objective,
+    order: ClusterOrder,
 }
 
 /// Where the expected beliefs are to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
+pub enum Objective {
     /// As near to the target as can be: `greedy`.
-    Near,
+    Nearest,
     /// As far from it as can be: `anti`.
-    Far,
+    Farthest,
 }
 
 impl<'a> Greedy<'a> {
@@ -59,33 +59,33 @@ impl<'a> Greedy<'a> {
     ///
     /// # Panics
     /// If `width` is more than are shown.
-    pub fn new(world: &World<'a>, environment: &Environment, width: usize, aim: Aim) -> Self {
-        assert!(width <= environment.shown, "a slate has room for what is chosen");
-        let parts = world.parts();
+    pub fn new(world: &World<'a>, environment: &EnvironmentSpec, width: usize, aim: Objective) -> Self {
+        assert!(width <= environment.slate_len, "a slate has room for what is chosen");
+        let parts = world.arrays();
         Self {
             world: *world,
-            acceptance: environment.rules.acceptance,
-            increment: f64::from(environment.rules.belief_increment),
+            acceptance: environment.user_model.acceptance,
+            increment: f64::from(environment.user_model.belief_increment),
             target: parts.target.iter().copied().map(f64::from).collect(),
             width,
-            listed: environment.shown - width,
-            aim,
-            order: Order::new(parts.item_cluster, parts.item_distance, parts.target.len()),
+            listed: environment.slate_len - width,
+            objective: aim,
+            order: ClusterOrder::new(parts.item_cluster, parts.item_distance, parts.target.len()),
         }
     }
 
-    /// The definition, word by word: slow, and what [`Choose::choose`] is held to.
-    pub fn by_brute_force(&self, user: &User<'_>) -> Vec<u32> {
-        plain::choose(self, Prospect::new(Dyn(self.target.len()), self, user))
+    /// The definition, word by word: slow, and what [`ItemSelector::select`] is held to.
+    pub fn select_by_brute_force(&self, user: &UserView<'_>) -> Vec<u32> {
+        brute_force::choose(self, Prospect::new(Dyn(self.target.len()), self, user))
     }
 }
 
-impl Choose for Greedy<'_> {
-    fn width(&self) -> usize {
+impl ItemSelector for Greedy<'_> {
+    fn items_per_user(&self) -> usize {
         self.width
     }
 
-    fn choose(&self, user: &User<'_>, items: &mut [u32]) {
+    fn select(&self, user: &UserView<'_>, items: &mut [u32]) {
         // Few clusters are a number that the compiler knows.
         macro_rules! of_these {
             ($($few:literal)*) => {
@@ -99,20 +99,20 @@ impl Choose for Greedy<'_> {
     }
 }
 
-impl Aim {
+impl Objective {
     /// Whether an objective is strictly better than another.
     fn prefers(self, value: f64, other: f64) -> bool {
         match self {
-            Self::Near => value < other,
-            Self::Far => value > other,
+            Self::Nearest => value < other,
+            Self::Farthest => value > other,
         }
     }
 
     /// What every objective is better than.
     fn worst(self) -> f64 {
         match self {
-            Self::Near => f64::INFINITY,
-            Self::Far => f64::NEG_INFINITY,
+            Self::Nearest => f64::INFINITY,
+            Self::Farthest => f64::NEG_INFINITY,
         }
     }
 }

@@ -6,8 +6,8 @@ use core::ops::Range;
 
 /// Every cluster's items, and where each item stands in its own.
 #[derive(Clone, Debug)]
-pub(super) struct Order {
-    pub(super) clusters: Vec<Cluster>,
+pub(super) struct ClusterOrder {
+    pub(super) clusters: Vec<RankedCluster>,
     /// `[I]`
     pub(super) place: Vec<usize>,
 }
@@ -15,14 +15,14 @@ pub(super) struct Order {
 /// A cluster's items, nearest to the centre first, and so likeliest first, whatever the beliefs; of equal distances the
 /// lower index.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cluster {
+pub(super) struct RankedCluster {
     /// Their distances.
     pub(super) distance: Vec<f32>,
     /// `lowest[n][i]` is the lowest index among the `2^n` items from place `i` on.
     lowest: Vec<Vec<u32>>,
 }
 
-impl Order {
+impl ClusterOrder {
     pub(super) fn new(cluster: &[u32], distance: &[f32], clusters: usize) -> Self {
         let mut items = vec![Vec::new(); clusters];
         (0..).zip(cluster).for_each(|(item, &cluster): (u32, _)| items[cluster as usize].push(item));
@@ -32,11 +32,11 @@ impl Order {
             items.sort_by(|a, b| distance[*a as usize].total_cmp(&distance[*b as usize]));
             items.iter().enumerate().for_each(|(n, &item)| place[item as usize] = n);
         }
-        Self { clusters: items.into_iter().map(|items| Cluster::new(items, distance)).collect(), place }
+        Self { clusters: items.into_iter().map(|items| RankedCluster::new(items, distance)).collect(), place }
     }
 }
 
-impl Cluster {
+impl RankedCluster {
     fn new(items: Vec<u32>, distance: &[f32]) -> Self {
         let distance = items.iter().map(|&item| distance[item as usize]).collect();
         let mut lowest = vec![items];
@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn the_lowest_of_a_stretch_is_found_around_what_is_taken() {
         let key = Key::new(0, Purpose::World);
-        let distance: Vec<f32> = (0..37).map(|item| (key.with(item).bits() % 9) as f32).collect();
-        let order = Order::new(&[0; 37], &distance, 1);
+        let distance: Vec<f32> = (0..37).map(|item| (key.fold_in(item).bits() % 9) as f32).collect();
+        let order = ClusterOrder::new(&[0; 37], &distance, 1);
         let (cluster, taken) = (&order.clusters[0], [3, 4, 11, 36]);
         let item = |place: usize| order.place.iter().position(|&at| at == place).expect("it stands somewhere");
         for start in 0..=37 {

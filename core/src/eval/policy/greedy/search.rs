@@ -13,22 +13,24 @@ use core::ops::Range;
 
 use nalgebra::Dim;
 
-use super::order::Cluster;
-use super::prospect::Outcome;
-use super::{Aim, Greedy, Prospect};
+use super::expectation::ExpectedOutcome;
+use super::order::RankedCluster;
+use super::{Greedy, Objective, Prospect};
 
 pub(super) fn choose<D: Dim>(greedy: &Greedy<'_>, mut prospect: Prospect<'_, D>, items: &mut [u32]) {
     let clusters = &greedy.order.clusters;
     let mut taken: Vec<Vec<usize>> = vec![Vec::new(); clusters.len()];
     let mut grounds = vec![0; clusters.len()];
     for chosen in items {
-        let mut best = Best { aim: greedy.aim, distance: greedy.aim.worst(), item: None };
+        let mut best =
+            BestCandidate { objective: greedy.objective, distance: greedy.objective.worst(), item: None };
         for (number, cluster) in clusters.iter().enumerate() {
             let ground = &mut grounds[number];
-            Valley { prospect: &mut prospect, number, cluster, taken: &taken[number], ground }.search(&mut best);
+            ClusterSearch { prospect: &mut prospect, number, cluster, taken: &taken[number], ground }
+                .search(&mut best);
         }
         *chosen = best.item.expect("there are as many items as a slate holds");
-        let cluster = greedy.world.parts().item_cluster[*chosen as usize] as usize;
+        let cluster = greedy.world.arrays().item_cluster[*chosen as usize] as usize;
         let place = greedy.order.place[*chosen as usize];
         prospect.add(cluster, prospect.probability(cluster, clusters[cluster].distance[place]));
         let behind = taken[cluster].partition_point(|&other| other < place);
@@ -37,43 +39,43 @@ pub(super) fn choose<D: Dim>(greedy: &Greedy<'_>, mut prospect: Prospect<'_, D>,
 }
 
 /// The best item so far.
-struct Best {
-    aim: Aim,
+struct BestCandidate {
+    objective: Objective,
     distance: f64,
     item: Option<u32>,
 }
 
-impl Best {
+impl BestCandidate {
     fn offer(&mut self, distance: f64, item: Option<u32>) {
         let Some(item) = item else { return };
         let lower = distance == self.distance && self.item.is_none_or(|best| item < best);
-        if self.aim.prefers(distance, self.distance) || lower {
+        if self.objective.prefers(distance, self.distance) || lower {
             (self.distance, self.item) = (distance, Some(item));
         }
     }
 
     /// Whether an objective is so much worse that rounding cannot be why.
     fn is_far_from(&self, distance: f64, rounding: f64) -> bool {
-        match self.aim {
-            Aim::Near => distance > self.distance + rounding,
-            Aim::Far => distance < self.distance - rounding,
+        match self.objective {
+            Objective::Nearest => distance > self.distance + rounding,
+            Objective::Farthest => distance < self.distance - rounding,
         }
     }
 }
 
 /// A cluster's items as candidates.
-struct Valley<'a, 'b, D> {
+struct ClusterSearch<'a, 'b, D> {
     prospect: &'a mut Prospect<'b, D>,
     number: usize,
-    cluster: &'a Cluster,
+    cluster: &'a RankedCluster,
     /// Places of those that are chosen, sorted.
     taken: &'a [usize],
     /// Where the cluster's target was last seen not to be reached: it moves little from item to item.
     ground: &'a mut usize,
 }
 
-impl<D: Dim> Valley<'_, '_, D> {
-    fn search(&mut self, best: &mut Best) {
+impl<D: Dim> ClusterSearch<'_, '_, D> {
+    fn search(&mut self, best: &mut BestCandidate) {
         let all = self.cluster.distance.len();
         // An item that nobody takes may change nothing at all, where the least likely one has beliefs divided.
         let likely = match all {
@@ -85,15 +87,15 @@ impl<D: Dim> Valley<'_, '_, D> {
             let outcome = self.outcome(likely);
             best.offer(outcome.distance, self.cluster.lowest(likely..all, self.taken));
         }
-        match best.aim {
-            Aim::Near => {
+        match best.objective {
+            Objective::Nearest => {
                 let hint = *self.ground;
                 let ground = first(0..likely, hint, |place| !self.outcome(place).reaches);
                 *self.ground = ground;
                 self.down(ground..likely, best);
                 self.up(ground, best);
             }
-            Aim::Far => {
+            Objective::Farthest => {
                 // The less likely end first: it is the worse one nearly always, and the other then soon given up.
                 self.up(likely, best);
                 self.down(0..likely, best);
@@ -102,7 +104,7 @@ impl<D: Dim> Valley<'_, '_, D> {
     }
 
     /// Offers less and less likely items, as long as it is worth while.
-    fn down(&mut self, mut places: Range<usize>, best: &mut Best) {
+    fn down(&mut self, mut places: Range<usize>, best: &mut BestCandidate) {
         while !places.is_empty() {
             let outcome = self.outcome(places.start);
             if best.is_far_from(outcome.distance, self.prospect.rounding()) {
@@ -115,7 +117,7 @@ impl<D: Dim> Valley<'_, '_, D> {
     }
 
     /// Offers likelier and likelier items, from the one before `end` on.
-    fn up(&mut self, mut end: usize, best: &mut Best) {
+    fn up(&mut self, mut end: usize, best: &mut BestCandidate) {
         while end > 0 {
             let outcome = self.outcome(end - 1);
             if best.is_far_from(outcome.distance, self.prospect.rounding()) {
@@ -128,7 +130,7 @@ impl<D: Dim> Valley<'_, '_, D> {
     }
 
     /// The end of the items that have the outcome of the first, being as likely, or on flat ground with it.
-    fn end_of(&mut self, places: Range<usize>, outcome: Outcome) -> usize {
+    fn end_of(&mut self, places: Range<usize>, outcome: ExpectedOutcome) -> usize {
         let Range { start, end } = places;
         if outcome.reaches && self.sum(start) <= 1.0 {
             return first(start..end, start, |place| !self.outcome(place).reaches);
@@ -138,7 +140,7 @@ impl<D: Dim> Valley<'_, '_, D> {
     }
 
     /// The start of those that have the outcome of the last one before `end`.
-    fn start_of(&mut self, end: usize, outcome: Outcome) -> usize {
+    fn start_of(&mut self, end: usize, outcome: ExpectedOutcome) -> usize {
         if outcome.reaches && self.sum(end - 1) <= 1.0 {
             return first(0..end, end - 1, |place| self.sum(place) <= 1.0);
         }
@@ -146,7 +148,7 @@ impl<D: Dim> Valley<'_, '_, D> {
         first(0..end, end - 1, |place| self.probability(place) == probability)
     }
 
-    fn outcome(&mut self, place: usize) -> Outcome {
+    fn outcome(&mut self, place: usize) -> ExpectedOutcome {
         let probability = self.probability(place);
         self.prospect.with(self.number, probability)
     }

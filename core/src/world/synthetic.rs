@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 
 use super::clusters::{distances, first_best, target};
-use super::{Arrays, Shape, World, row};
+use super::{OwnedWorld, WorldShape, row};
 use crate::model::rng::{Key, Purpose, index, normal_pair, uniform};
-use crate::model::slate::{Best, normalise, score};
+use crate::model::slate::{TopK, normalize, score};
 
 /// The sizes and the seed of a generated world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recipe {
+pub struct SyntheticWorldConfig {
     /// U, at least 1
     pub users: usize,
     /// I, at least 1
@@ -19,25 +19,9 @@ pub struct Recipe {
     /// D, at least 1
     pub dimensions: usize,
     /// L, from 1 to I
-    pub list: usize,
+    pub pretrained_len: usize,
     /// Every draw is made from it.
     pub seed: u64,
-}
-
-/// A generated world.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GeneratedWorld(Arrays);
-
-impl GeneratedWorld {
-    /// The world, checked.
-    pub fn view(&self) -> World<'_> {
-        World::new(self.0.shape, self.0.parts()).expect("a generated world is in order by construction")
-    }
-
-    /// Its arrays.
-    pub fn into_arrays(self) -> Arrays {
-        self.0
-    }
 }
 
 /// Generates a world.
@@ -48,25 +32,28 @@ impl GeneratedWorld {
 /// many that with five clusters the mean beliefs are the seed document's.
 ///
 /// `lists(items [I, D], users [U, D], D, L)` fills the pre-trained lists: for each user the `L` items of best
-/// [`score`] for the embedding, ties to the lower index, best first. [`lists_by_brute_force`] does it plainly; a
+/// [`score`] for the embedding, ties to the lower index, best first. [`brute_force_lists`] does it plainly; a
 /// backend does the same fast.
 ///
 /// # Panics
 /// If a size is 0, or K or L exceeds I.
-pub fn generate(recipe: &Recipe, lists: impl FnOnce(&[f32], &[f32], usize, usize) -> Vec<u32>) -> GeneratedWorld {
-    let &Recipe { users, items, clusters, dimensions, list, seed } = recipe;
+pub fn generate(
+    recipe: &SyntheticWorldConfig,
+    lists: impl FnOnce(&[f32], &[f32], usize, usize) -> Vec<u32>,
+) -> OwnedWorld {
+    let &SyntheticWorldConfig { users, items, clusters, dimensions, pretrained_len: list, seed } = recipe;
     assert!(users >= 1 && dimensions >= 1 && (1..=items).contains(&clusters) && (1..=items).contains(&list));
     let key = Key::new(seed, Purpose::World);
     let sizes = cluster_sizes(items, clusters);
     let target = target(&sizes);
-    let centres = unit_rows(key.with(CENTRES), clusters, dimensions);
-    let item_cluster = shuffled_clusters(key.with(ORDER), &sizes);
-    let item_embedding = scatter(key.with(ITEMS), &item_cluster, &sizes, &centres, dimensions);
+    let centres = unit_rows(key.fold_in(CENTRES), clusters, dimensions);
+    let item_cluster = shuffled_clusters(key.fold_in(ORDER), &sizes);
+    let item_embedding = scatter(key.fold_in(ITEMS), &item_cluster, &sizes, &centres, dimensions);
     let item_distance = distances(&item_embedding, &item_cluster, clusters, dimensions, FARTHEST);
-    let (user_belief, user_embedding) = people(key.with(USERS), users, items, &target, &centres, dimensions);
+    let (user_belief, user_embedding) = people(key.fold_in(USERS), users, items, &target, &centres, dimensions);
     let user_pretrained = lists(&item_embedding, &user_embedding, dimensions, list);
-    let shape = Shape { users, items, clusters, dimensions, list };
-    GeneratedWorld(Arrays {
+    let shape = WorldShape { users, items, clusters, dimensions, pretrained_len: list };
+    OwnedWorld {
         shape,
         item_embedding,
         item_cluster,
@@ -75,15 +62,15 @@ pub fn generate(recipe: &Recipe, lists: impl FnOnce(&[f32], &[f32], usize, usize
         user_embedding,
         user_pretrained,
         target,
-    })
+    }
 }
 
 /// Pre-trained lists by scoring every item for every user.
-pub fn lists_by_brute_force(items: &[f32], users: &[f32], dimensions: usize, list: usize) -> Vec<u32> {
+pub fn brute_force_lists(items: &[f32], users: &[f32], dimensions: usize, list: usize) -> Vec<u32> {
     let mut lists = alloc::vec![0; users.len() / dimensions * list];
     let mut scores = alloc::vec![0.0; list];
     for (user, places) in users.chunks_exact(dimensions).zip(lists.chunks_exact_mut(list)) {
-        let mut best = Best::new(places, &mut scores);
+        let mut best = TopK::new(places, &mut scores);
         for (item, embedding) in items.chunks_exact(dimensions).enumerate() {
             best.push(item as u32, score(user, embedding));
         }
@@ -129,15 +116,15 @@ pub fn cluster_sizes(items: usize, clusters: usize) -> Vec<usize> {
 fn unit_rows(key: Key, rows: usize, dimensions: usize) -> Vec<f32> {
     let mut table = alloc::vec![0.0; rows * dimensions];
     for (n, direction) in table.chunks_exact_mut(dimensions).enumerate() {
-        normals(key.with(n as u64), direction);
-        normalise(direction);
+        normals(key.fold_in(n as u64), direction);
+        normalize(direction);
     }
     table
 }
 
 fn normals(key: Key, row: &mut [f32]) {
     for (pair, places) in row.chunks_mut(2).enumerate() {
-        places.copy_from_slice(&normal_pair(key.with(pair as u64))[..places.len()]);
+        places.copy_from_slice(&normal_pair(key.fold_in(pair as u64))[..places.len()]);
     }
 }
 
@@ -146,7 +133,7 @@ fn shuffled_clusters(key: Key, sizes: &[usize]) -> Vec<u32> {
     let mut clusters: Vec<u32> =
         sizes.iter().enumerate().flat_map(|(c, &size)| core::iter::repeat_n(c as u32, size)).collect();
     for last in (1..clusters.len()).rev() {
-        clusters.swap(last, index(key.with(last as u64), last as u64 + 1) as usize);
+        clusters.swap(last, index(key.fold_in(last as u64), last as u64 + 1) as usize);
     }
     clusters
 }
@@ -162,8 +149,8 @@ fn scatter(key: Key, cluster: &[u32], sizes: &[usize], centres: &[f32], dimensio
         let pairs = sizes[c] / 2;
         seen[c] += 1;
         let radius = if pair < pairs { side * SPREAD * (pair + 1) as f32 / pairs as f32 } else { 0.0 };
-        normals(key.with(c as u64).with(pair as u64), item);
-        normalise(item);
+        normals(key.fold_in(c as u64).fold_in(pair as u64), item);
+        normalize(item);
         for (x, &m) in item.iter_mut().zip(&centres[row(c, dimensions)]) {
             *x = m + radius * *x;
         }
@@ -185,14 +172,14 @@ fn people(
     let mut embeddings = alloc::vec![0.0_f32; users * dimensions];
     let tables = beliefs.chunks_exact_mut(clusters).zip(embeddings.chunks_exact_mut(dimensions));
     for (user, (beliefs, embedding)) in tables.enumerate() {
-        let key = key.with(user as u64);
-        normals(key.with(0), embedding);
+        let key = key.fold_in(user as u64);
+        normals(key.fold_in(0), embedding);
         embedding.iter_mut().for_each(|x| *x *= TASTE_NOISE);
-        let leanings = 1 + index(key.with(1), 2);
+        let leanings = 1 + index(key.fold_in(1), 2);
         for leaning in 0..leanings {
-            let key = key.with(2 + leaning);
-            let cluster = leaned_to(uniform(key.with(0)), clusters);
-            let taken = MEAN_TAKEN * -libm::log(1.0 - f64::from(uniform(key.with(1))));
+            let key = key.fold_in(2 + leaning);
+            let cluster = leaned_to(uniform(key.fold_in(0)), clusters);
+            let taken = MEAN_TAKEN * -libm::log(1.0 - f64::from(uniform(key.fold_in(1))));
             let count = libm::rint(taken.min(MOST_TAKEN) * items as f64);
             let share = (count / items as f64) as f32;
             beliefs[cluster] = (beliefs[cluster] + share).min(target[cluster]).min(MOST_TAKEN as f32);

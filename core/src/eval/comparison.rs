@@ -3,25 +3,25 @@
 use alloc::vec::Vec;
 
 use super::catalogue::{coverage, gini};
-use super::curve::{area, first_at_a_tenth, normalised_area};
-use super::resample::Weights;
-use super::{Column, Episode, Metrics, Ranked, improvement};
+use super::curve::{area, first_round_below_tenth, normalized_area};
+use super::resample::ResampleWeights;
+use super::{Episode, Measure, PolicyMetrics, RankedValues, probability_of_improvement};
 
 /// Episodes of policies, all with the same seeds, users and rounds.
 #[derive(Clone, Debug)]
-pub struct Study {
-    policies: Vec<Tried>,
+pub struct Comparison {
+    policies: Vec<Variant>,
     /// Which of them are `random` and `greedy`.
     scale: [usize; 2],
-    /// `[pairs]`: the first policy, the second, and `[seeds * blocks]`: the sums of [`improvement`].
+    /// `[pairs]`: the first policy, the second, and `[seeds * blocks]`: the sums of [`probability_of_improvement`].
     pairs: Vec<(usize, usize, Vec<f64>)>,
 }
 
 /// A policy's episodes, and what is the same in every resample.
 #[derive(Clone, Debug)]
-struct Tried {
+struct Variant {
     episodes: Vec<Episode>,
-    areas: Ranked,
+    areas: RankedValues,
     /// `[seeds]`
     coverage: Vec<f64>,
     gini: Vec<f64>,
@@ -29,26 +29,26 @@ struct Tried {
 
 /// A study's values, with seeds and users weighted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Findings {
+pub struct Estimates {
     /// Of each policy.
-    pub metrics: Vec<Metrics<Option<f64>>>,
+    pub metrics: Vec<PolicyMetrics<Option<f64>>>,
     /// Of each policy.
-    pub curves: Vec<Curves<f64>>,
-    /// Of each pair, in the order of [`Study::pairs`]: the share of users and seeds with a smaller area under the first, ties
+    pub curves: Vec<RoundCurves<f64>>,
+    /// Of each pair, in the order of [`Comparison::pairs`]: the share of users and seeds with a smaller area under the first, ties
     /// counted half.
-    pub improvement: Vec<f64>,
+    pub probability_of_improvement: Vec<f64>,
 }
 
 /// A value for each round.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Curves<T> {
+pub struct RoundCurves<T> {
     /// Mean summed distance after the round.
     pub distance: Vec<T>,
     /// Share of shown items that were accepted.
     pub acceptance: Vec<T>,
 }
 
-impl Study {
+impl Comparison {
     /// A study of episodes, `[policies][seeds]`; `random` and `greedy` say which policies those are.
     ///
     /// # Panics
@@ -63,7 +63,7 @@ impl Study {
         let numbers = 0..policies.len();
         let pairs = numbers.clone().flat_map(|a| (a + 1..policies.len()).map(move |b| (a, b)));
         let pairs = pairs.map(|(a, b)| (a, b, improvements(&policies[a], &policies[b]))).collect();
-        let policies = policies.into_iter().map(Tried::new).collect();
+        let policies = policies.into_iter().map(Variant::new).collect();
         Self { policies, scale: [random, greedy], pairs }
     }
 
@@ -84,28 +84,28 @@ impl Study {
     }
 
     /// The users' mean distance at the start.
-    pub fn start(&self, weights: &Weights) -> f64 {
+    pub fn start(&self, weights: &ResampleWeights) -> f64 {
         let episode = &self.policies[0].episodes[0];
         weighted(&episode.start, &weights.blocks) / weighted(&episode.users, &weights.blocks)
     }
 
-    /// All values, with weights of this study's [`size`](Study::size).
-    pub fn findings(&self, weights: &Weights) -> Findings {
+    /// All values, with weights of this study's [`size`](Comparison::size).
+    pub fn estimates(&self, weights: &ResampleWeights) -> Estimates {
         let start = self.start(weights);
-        let curves: Vec<Curves<f64>> = self.policies.iter().map(|policy| policy.curves(weights)).collect();
+        let curves: Vec<RoundCurves<f64>> = self.policies.iter().map(|policy| policy.curves(weights)).collect();
         let [random, greedy] = self.scale.map(|policy| area(&curves[policy].distance));
         let metrics = self.policies.iter().zip(&curves).map(|(policy, curves)| {
             let metrics = policy.metrics(weights, curves, start);
-            let normalised_area = normalised_area(area(&curves.distance), random, greedy);
-            Metrics { normalised_area, ..metrics }
+            let normalized_area = normalized_area(area(&curves.distance), random, greedy);
+            PolicyMetrics { normalized_area, ..metrics }
         });
         let (products, users) = (products(weights), self.policies[0].users(weights));
-        let improvement = self.pairs.iter().map(|(.., sums)| weighted(sums, &products) / users);
-        Findings { metrics: metrics.collect(), improvement: improvement.collect(), curves }
+        let improvements = self.pairs.iter().map(|(.., sums)| weighted(sums, &products) / users);
+        Estimates { metrics: metrics.collect(), probability_of_improvement: improvements.collect(), curves }
     }
 }
 
-impl Tried {
+impl Variant {
     fn new(episodes: Vec<Episode>) -> Self {
         let (blocks, of) = (episodes[0].blocks(), |f: fn(&[u64]) -> f64| {
             episodes.iter().map(|episode| f(&episode.shown)).collect()
@@ -114,17 +114,17 @@ impl Tried {
             let place = move |user| (seed * blocks + user % blocks) as u32;
             episode.areas.iter().enumerate().map(move |(user, &area)| (area, place(user)))
         });
-        Self { areas: Ranked::new(areas), coverage: of(coverage), gini: of(gini), episodes }
+        Self { areas: RankedValues::new(areas), coverage: of(coverage), gini: of(gini), episodes }
     }
 
     /// How many users and seeds there are.
-    fn users(&self, weights: &Weights) -> f64 {
+    fn users(&self, weights: &ResampleWeights) -> f64 {
         weights.seeds.iter().copied().map(f64::from).sum::<f64>()
             * weighted(&self.episodes[0].users, &weights.blocks)
     }
 
     /// Their mean of what an episode has of each block.
-    fn mean<'a>(&'a self, weights: &Weights, of: impl Fn(&'a Episode) -> &'a [f64]) -> f64 {
+    fn mean<'a>(&'a self, weights: &ResampleWeights, of: impl Fn(&'a Episode) -> &'a [f64]) -> f64 {
         let sums = self.episodes.iter().zip(&weights.seeds).map(|(episode, &weight)| {
             if weight == 0 { 0.0 } else { f64::from(weight) * weighted(of(episode), &weights.blocks) }
         });
@@ -132,40 +132,45 @@ impl Tried {
     }
 
     /// The mean of a column in each round.
-    fn curve(&self, weights: &Weights, column: Column) -> Vec<f64> {
+    fn curve(&self, weights: &ResampleWeights, column: Measure) -> Vec<f64> {
         let rounds = 0..self.episodes[0].rounds();
         rounds.map(|round| self.mean(weights, |episode| episode.sums(round, column))).collect()
     }
 
-    fn curves(&self, weights: &Weights) -> Curves<f64> {
-        Curves {
-            distance: self.curve(weights, Column::Distance),
-            acceptance: self.curve(weights, Column::Acceptance),
+    fn curves(&self, weights: &ResampleWeights) -> RoundCurves<f64> {
+        RoundCurves {
+            distance: self.curve(weights, Measure::Distance),
+            acceptance: self.curve(weights, Measure::Acceptance),
         }
     }
 
     /// All but the normalised area, which is not one policy's.
-    fn metrics(&self, weights: &Weights, curves: &Curves<f64>, start: f64) -> Metrics<Option<f64>> {
+    fn metrics(
+        &self,
+        weights: &ResampleWeights,
+        curves: &RoundCurves<f64>,
+        start: f64,
+    ) -> PolicyMetrics<Option<f64>> {
         let rounds = curves.distance.len() as f64;
         let sum = |column| self.curve(weights, column).iter().sum::<f64>();
         let of_seeds = |values: &[f64]| {
             let seeds: u32 = weights.seeds.iter().sum();
             Some(weighted(values, &weights.seeds) / f64::from(seeds))
         };
-        Metrics {
-            normalised_area: None,
+        PolicyMetrics {
+            normalized_area: None,
             area: Some(area(&curves.distance)),
-            area_iqm: self.areas.middle_mean(&products(weights)),
+            area_iqm: self.areas.interquartile_mean(&products(weights)),
             distance: curves.distance.last().copied(),
-            rounds_to_tenth: first_at_a_tenth(&curves.distance, start).map(|round| round as f64),
+            rounds_to_tenth: first_round_below_tenth(&curves.distance, start).map(|round| round as f64),
             improved_share: Some(self.mean(weights, |episode| &episode.improved)),
-            total_reward: Some(sum(Column::Reward)),
+            total_reward: Some(sum(Measure::Reward)),
             acceptance: Some(curves.acceptance.iter().sum::<f64>() / rounds),
             item_coverage: of_seeds(&self.coverage),
             gini: of_seeds(&self.gini),
-            diversity: Some(sum(Column::Diversity) / rounds),
-            entropy: Some(sum(Column::Entropy) / rounds),
-            calibration: Some(sum(Column::Calibration) / rounds),
+            diversity: Some(sum(Measure::Diversity) / rounds),
+            entropy: Some(sum(Measure::Entropy) / rounds),
+            calibration: Some(sum(Measure::Calibration) / rounds),
         }
     }
 }
@@ -176,14 +181,14 @@ fn improvements(first: &[Episode], second: &[Episode]) -> Vec<f64> {
     let mut sums = alloc::vec![0.0; first.len() * blocks];
     for (seed, (first, second)) in first.iter().zip(second).enumerate() {
         for (user, (&a, &b)) in first.areas.iter().zip(&second.areas).enumerate() {
-            sums[seed * blocks + user % blocks] += improvement(a, b);
+            sums[seed * blocks + user % blocks] += probability_of_improvement(a, b);
         }
     }
     sums
 }
 
 /// `[seeds * blocks]`: how often each block of each seed counts.
-fn products(weights: &Weights) -> Vec<u32> {
+fn products(weights: &ResampleWeights) -> Vec<u32> {
     weights.seeds.iter().flat_map(|seed| weights.blocks.iter().map(move |block| seed * block)).collect()
 }
 

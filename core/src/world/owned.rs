@@ -1,14 +1,14 @@
-//! A world's arrays as somebody builds them.
+//! A world that owns its arrays.
 
 use alloc::vec::Vec;
 
-use super::{Parts, Shape};
+use super::{World, WorldArrays, WorldError, WorldShape};
 
-/// A world's arrays, owned, as [`Parts`] borrows them; nothing is checked.
+/// A world's arrays, owned, as [`WorldArrays`] borrows them; nothing is checked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Arrays {
+pub struct OwnedWorld {
     /// The sizes.
-    pub shape: Shape,
+    pub shape: WorldShape,
     /// `[I, D]`
     pub item_embedding: Vec<f32>,
     /// `[I]`
@@ -25,10 +25,18 @@ pub struct Arrays {
     pub target: Vec<f32>,
 }
 
-impl Arrays {
+impl OwnedWorld {
+    /// The world, checked.
+    ///
+    /// # Errors
+    /// As [`World::new`]. A world from [`generate`](super::generate) is always valid.
+    pub fn view(&self) -> Result<World<'_>, WorldError> {
+        World::new(self.shape, self.arrays())
+    }
+
     /// The arrays, borrowed.
-    pub fn parts(&self) -> Parts<'_> {
-        Parts {
+    pub fn arrays(&self) -> WorldArrays<'_> {
+        WorldArrays {
             item_embedding: &self.item_embedding,
             item_cluster: &self.item_cluster,
             item_distance: &self.item_distance,

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use nalgebra::{Const, Dim, VectorView, VectorViewMut};
 
 use super::Greedy;
-use crate::eval::policy::User;
+use crate::eval::policy::UserView;
 use crate::model::accept::Acceptance;
 use crate::model::belief::{distance, raise, update};
 
@@ -20,14 +20,14 @@ pub(super) struct Prospect<'a, D> {
     /// Acceptances.
     expected: Vec<f64>,
     /// What the beliefs make of each cluster's items.
-    appeal: Vec<f32>,
+    belief_response: Vec<f32>,
     /// Where beliefs are tried out.
     tried: Vec<f64>,
 }
 
 /// What comes of one more item.
 #[derive(Clone, Copy)]
-pub(super) struct Outcome {
+pub(super) struct ExpectedOutcome {
     /// The summed distance to the target.
     pub(super) distance: f64,
     /// Whether the item's cluster reaches its target.
@@ -36,8 +36,8 @@ pub(super) struct Outcome {
 
 impl<'a, D: Dim> Prospect<'a, D> {
     /// A user whose slate holds the list's first items alone.
-    pub(super) fn new(clusters: D, greedy: &'a Greedy<'_>, user: &User<'_>) -> Self {
-        let parts = greedy.world.parts();
+    pub(super) fn new(clusters: D, greedy: &'a Greedy<'_>, user: &UserView<'_>) -> Self {
+        let parts = greedy.world.arrays();
         let mut prospect = Self {
             clusters,
             acceptance: &greedy.acceptance,
@@ -45,7 +45,7 @@ impl<'a, D: Dim> Prospect<'a, D> {
             target: &greedy.target,
             beliefs: user.beliefs.iter().copied().map(f64::from).collect(),
             expected: vec![0.0; clusters.value()],
-            appeal: user.beliefs.iter().map(|&belief| greedy.acceptance.appeal(belief)).collect(),
+            belief_response: user.beliefs.iter().map(|&belief| greedy.acceptance.belief_response(belief)).collect(),
             tried: vec![0.0; clusters.value()],
         };
         for &item in &greedy.world.pretrained(user.index)[..greedy.listed] {
@@ -58,7 +58,7 @@ impl<'a, D: Dim> Prospect<'a, D> {
     /// The probability that an item of this cluster and distance is accepted.
     #[inline]
     pub(super) fn probability(&self, cluster: usize, distance: f32) -> f32 {
-        self.acceptance.probability_by(self.appeal[cluster], distance)
+        self.acceptance.probability_given_response(self.belief_response[cluster], distance)
     }
 
     /// Puts an item on the slate.
@@ -69,10 +69,10 @@ impl<'a, D: Dim> Prospect<'a, D> {
 
     /// What would come of it if it were.
     #[inline]
-    pub(super) fn with(&mut self, cluster: usize, probability: f32) -> Outcome {
+    pub(super) fn with(&mut self, cluster: usize, probability: f32) -> ExpectedOutcome {
         self.tried(cluster, probability, |beliefs, expected, target, increment| {
             update(beliefs, expected, target, increment);
-            Outcome { distance: distance(beliefs, target), reaches: beliefs[cluster] >= target[cluster] }
+            ExpectedOutcome { distance: distance(beliefs, target), reaches: beliefs[cluster] >= target[cluster] }
         })
     }
 

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 /// Numbers in order, each with a place in a table of weights.
 #[derive(Clone, Debug)]
-pub struct Ranked(Vec<(f64, u32)>);
+pub struct RankedValues(Vec<(f64, u32)>);
 
-impl Ranked {
+impl RankedValues {
     /// Sorts numbers; equal ones stay in their order.
     pub fn new(numbers: impl Iterator<Item = (f64, u32)>) -> Self {
         let mut numbers: Vec<(f64, u32)> = numbers.collect();
@@ -18,12 +18,12 @@ impl Ranked {
     /// lies between. None if nothing has a weight.
     ///
     /// ```
-    /// use recsim_core::eval::Ranked;
-    /// let ranked = Ranked::new([9.0, 1.0, 2.0, 4.0].into_iter().zip(0..));
-    /// assert_eq!(ranked.middle_mean(&[1, 1, 1, 1]), Some(3.0));
-    /// assert_eq!(ranked.middle_mean(&[0, 2, 0, 0]), Some(1.0));
+    /// use recsim_core::eval::RankedValues;
+    /// let ranked = RankedValues::new([9.0, 1.0, 2.0, 4.0].into_iter().zip(0..));
+    /// assert_eq!(ranked.interquartile_mean(&[1, 1, 1, 1]), Some(3.0));
+    /// assert_eq!(ranked.interquartile_mean(&[0, 2, 0, 0]), Some(1.0));
     /// ```
-    pub fn middle_mean(&self, weights: &[u32]) -> Option<f64> {
+    pub fn interquartile_mean(&self, weights: &[u32]) -> Option<f64> {
         let all: u64 = self.0.iter().map(|(_, place)| u64::from(weights[*place as usize])).sum();
         // In quarters, so that all are whole numbers.
         let (low, high) = (all, 3 * all);
@@ -44,10 +44,10 @@ impl Ranked {
 /// 1 if its area is smaller, one half if they are equal, else 0.
 ///
 /// ```
-/// use recsim_core::eval::improvement;
-/// assert_eq!([improvement(1.0, 2.0), improvement(2.0, 2.0), improvement(3.0, 2.0)], [1.0, 0.5, 0.0]);
+/// use recsim_core::eval::probability_of_improvement;
+/// assert_eq!([probability_of_improvement(1.0, 2.0), probability_of_improvement(2.0, 2.0), probability_of_improvement(3.0, 2.0)], [1.0, 0.5, 0.0]);
 /// ```
-pub fn improvement(first: f64, second: f64) -> f64 {
+pub fn probability_of_improvement(first: f64, second: f64) -> f64 {
     match first.total_cmp(&second) {
         core::cmp::Ordering::Less => 1.0,
         core::cmp::Ordering::Equal => 0.5,
