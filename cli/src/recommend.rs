@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use recsim_core::backend::Backend;
+use recsim_core::backend::round::choose_actions;
 use recsim_core::model::EnvironmentSpec;
 use recsim_core::model::rng::{Key, Purpose};
 use recsim_core::model::slate::{Similarity, normalize};
@@ -104,9 +105,7 @@ impl Job for Question<'_> {
         let on_device = backend.load_world(view, &learned.environment)?;
         let agent = backend.load_agent(&learned.spec, &learned.agent)?;
         let mut batch = backend.create_batch(&on_device, user..user + 1)?;
-        backend.observe(&on_device, &mut batch)?;
-        backend.act(&agent, &mut batch, None)?;
-        backend.rerank(&on_device, &agent, &mut batch)?;
+        choose_actions(&mut backend, &on_device, &agent, &mut batch, None)?;
         backend.recommend(&on_device, &mut batch)?;
         // Where the rest of the slate is filled in as users respond, they must: nobody asks what they took.
         let nothing = Key::new(0, Purpose::Acceptance);
