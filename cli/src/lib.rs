@@ -71,3 +71,14 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
     }
 }
+
+/// The Rust examples of the documents, compiled and run.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/embedding.md")]
+    struct Embedding;
+    #[doc = include_str!("../../docs/evaluation.md")]
+    struct Evaluation;
+}
