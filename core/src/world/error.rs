@@ -18,7 +18,7 @@ pub enum WorldError {
         /// Which: `users`, `items` or `clusters`.
         size: &'static str,
         /// How many.
-        found: usize,
+        actual: usize,
     },
     /// A tensor has not the number of elements that the sizes ask for.
     Length {
@@ -27,23 +27,23 @@ pub enum WorldError {
         /// How many elements it should have.
         expected: usize,
         /// How many it has.
-        found: usize,
+        actual: usize,
     },
     /// A number is NaN or infinite.
     NotFinite {
         /// The tensor's name.
         tensor: &'static str,
         /// Its row and column.
-        place: (usize, usize),
+        index: (usize, usize),
     },
     /// A number lies outside its range.
     Range {
         /// The tensor's name.
         tensor: &'static str,
         /// Its row and column.
-        place: (usize, usize),
+        index: (usize, usize),
         /// What it is.
-        found: f64,
+        actual: f64,
         /// The range, in words.
         expected: &'static str,
     },
@@ -57,7 +57,7 @@ pub enum WorldError {
     /// The target's sum is above 1, or 0.
     TargetSum {
         /// The `f32` sum, in index order.
-        found: f32,
+        actual: f32,
     },
 }
 
@@ -67,23 +67,23 @@ impl fmt::Display for WorldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty { size } => write!(f, "the world has no {size}: at least 1 is needed"),
-            Self::TooMany { size, found } => {
-                write!(f, "the world has {found} {size}: at most 4294967295 are possible")
+            Self::TooMany { size, actual } => {
+                write!(f, "the world has {actual} {size}: at most 4294967295 are possible")
             }
-            Self::Length { tensor, expected, found } => {
-                write!(f, "`{tensor}` has {found} elements where the sizes ask for {expected}")
+            Self::Length { tensor, expected, actual } => {
+                write!(f, "`{tensor}` has {actual} elements where the sizes ask for {expected}")
             }
-            Self::NotFinite { tensor, place: (row, column) } => {
+            Self::NotFinite { tensor, index: (row, column) } => {
                 write!(f, "`{tensor}` is not a finite number at row {row}, column {column}")
             }
-            Self::Range { tensor, place: (row, column), found, expected } => {
-                write!(f, "`{tensor}` is {found} at row {row}, column {column}, and must be {expected}")
+            Self::Range { tensor, index: (row, column), actual, expected } => {
+                write!(f, "`{tensor}` is {actual} at row {row}, column {column}, and must be {expected}")
             }
             Self::Repeat { user, item } => {
                 write!(f, "`user.pretrained` names item {item} twice at row {user}")
             }
-            Self::TargetSum { found } => {
-                write!(f, "`target` sums to {found}, and must sum to more than 0 and at most 1")
+            Self::TargetSum { actual } => {
+                write!(f, "`target` sums to {actual}, and must sum to more than 0 and at most 1")
             }
         }
     }
@@ -98,9 +98,9 @@ pub(super) fn check(shape: &WorldShape, parts: &WorldArrays<'_>) -> Result<(), W
             return Err(WorldError::Empty { size });
         }
     }
-    for (size, found) in [("users", users), ("items", items), ("clusters", clusters)] {
-        if u32::try_from(found).is_err() {
-            return Err(WorldError::TooMany { size, found });
+    for (size, actual) in [("users", users), ("items", items), ("clusters", clusters)] {
+        if u32::try_from(actual).is_err() {
+            return Err(WorldError::TooMany { size, actual });
         }
     }
     length("item.embedding", parts.item_embedding.len(), items, dimensions)?;
@@ -123,16 +123,16 @@ pub(super) fn check(shape: &WorldShape, parts: &WorldArrays<'_>) -> Result<(), W
     at_least_0("target", parts.target, clusters)?;
     let sum = parts.target.iter().fold(0.0_f32, |sum, share| sum + share);
     if !(sum > 0.0 && sum <= 1.0) {
-        return Err(WorldError::TargetSum { found: sum });
+        return Err(WorldError::TargetSum { actual: sum });
     }
     for (user, beliefs) in parts.user_belief.chunks_exact(clusters).enumerate() {
         for (cluster, (&belief, &most)) in beliefs.iter().zip(parts.target).enumerate() {
             if !(0.0..=most).contains(&belief) {
-                let (place, found) = ((user, cluster), f64::from(belief));
+                let (index, actual) = ((user, cluster), f64::from(belief));
                 return Err(WorldError::Range {
                     tensor: "user.belief",
-                    place,
-                    found,
+                    index,
+                    actual,
                     expected: "from 0 to the target's share of that cluster",
                 });
             }
@@ -152,15 +152,15 @@ pub(super) fn check(shape: &WorldShape, parts: &WorldArrays<'_>) -> Result<(), W
     (0..users).try_for_each(|user| no_repeat(user, &parts.user_pretrained[row(user, list)]))
 }
 
-fn length(tensor: &'static str, found: usize, rows: usize, columns: usize) -> Result<(), WorldError> {
+fn length(tensor: &'static str, actual: usize, rows: usize, columns: usize) -> Result<(), WorldError> {
     let expected = rows.saturating_mul(columns);
-    if found == expected { Ok(()) } else { Err(WorldError::Length { tensor, expected, found }) }
+    if actual == expected { Ok(()) } else { Err(WorldError::Length { tensor, expected, actual }) }
 }
 
 fn finite(tensor: &'static str, values: &[f32], columns: usize) -> Result<(), WorldError> {
     match values.iter().position(|x| !x.is_finite()) {
         None => Ok(()),
-        Some(at) => Err(WorldError::NotFinite { tensor, place: (at / columns, at % columns) }),
+        Some(at) => Err(WorldError::NotFinite { tensor, index: (at / columns, at % columns) }),
     }
 }
 
@@ -168,8 +168,8 @@ fn at_least_0(tensor: &'static str, values: &[f32], columns: usize) -> Result<()
     match values.iter().position(|&x| x < 0.0) {
         None => Ok(()),
         Some(at) => {
-            let (place, found) = ((at / columns, at % columns), f64::from(values[at]));
-            Err(WorldError::Range { tensor, place, found, expected: "at least 0" })
+            let (index, actual) = ((at / columns, at % columns), f64::from(values[at]));
+            Err(WorldError::Range { tensor, index, actual, expected: "at least 0" })
         }
     }
 }
@@ -184,16 +184,16 @@ fn indices(
     match values.iter().position(|&index| index as usize >= end) {
         None => Ok(()),
         Some(at) => {
-            let (place, found) = ((at / columns, at % columns), f64::from(values[at]));
-            Err(WorldError::Range { tensor, place, found, expected })
+            let (index, actual) = ((at / columns, at % columns), f64::from(values[at]));
+            Err(WorldError::Range { tensor, index, actual, expected })
         }
     }
 }
 
 /// Comparing all pairs needs no memory, and is faster than sorting a hundred or fewer.
 fn no_repeat(user: usize, list: &[u32]) -> Result<(), WorldError> {
-    for (place, &item) in list.iter().enumerate() {
-        if list[..place].contains(&item) {
+    for (index, &item) in list.iter().enumerate() {
+        if list[..index].contains(&item) {
             return Err(WorldError::Repeat { user, item });
         }
     }
