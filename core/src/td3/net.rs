@@ -6,7 +6,7 @@
 //!
 //! | buffer | contents, layer by layer | updated by |
 //! |---|---|---|
-//! | parameters | weight `[out, in]`, bias `[out]`; with BatchNorm also scale `[out]` and shift `[out]` | the optimizer |
+//! | parameters | weight `[out, in]`, bias `[out]`; with BatchNorm scale `[out]` and shift `[out]` | the optimizer |
 //! | running statistics | with BatchNorm: mean `[out]` and variance `[out]` | training mode |
 
 use alloc::format;
