@@ -2,13 +2,13 @@
 //!
 //! Seeds are fixed, so the results do not change from run to run. Every threshold is a quantile that a fair stream
 //! exceeds with one seed in a million. There are about 40 comparisons.
-#![cfg(feature = "alloc")]
 
 use nalgebra::SVector;
 use recsim_core::model::accept::Acceptance;
 use recsim_core::model::reward::{BeliefScore, Reward, RewardForm};
 use recsim_core::model::rng::{Key, Purpose, index, normal_pair, uniform};
 use recsim_core::model::user::{UserModel, step};
+#[cfg(feature = "alloc")]
 use recsim_core::td3::{dropout_threshold, keep_mask};
 
 const DRAWS: u64 = 1 << 20;
@@ -131,6 +131,7 @@ fn step_accepts_items_with_their_probability() {
     }
 }
 
+#[cfg(feature = "alloc")]
 #[test]
 fn keep_mask_drops_units_independently_with_its_probability() {
     let layer = Key::new(9, Purpose::Dropout);

@@ -1,12 +1,13 @@
 //! The checks of a world's arrays: each error is found and named.
-#![cfg(feature = "alloc")]
 
-use recsim_core::world::{
-    OwnedWorld, SyntheticWorldConfig, World, WorldArrays, WorldError, WorldShape, brute_force_lists, generate,
-};
+#[cfg(feature = "alloc")]
+use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, brute_force_lists, generate};
+use recsim_core::world::{World, WorldArrays, WorldError, WorldShape};
 
+#[cfg(feature = "alloc")]
 const PRETRAINED_LEN: usize = 4;
 
+#[cfg(feature = "alloc")]
 #[test]
 fn world_error_names_every_flaw() {
     type Corrupt = fn(&mut OwnedWorld);
@@ -66,6 +67,7 @@ fn world_error_finds_repeats_in_lists_of_any_length() {
 }
 
 /// A valid world of three users, nine items, two clusters and two dimensions.
+#[cfg(feature = "alloc")]
 fn valid_world() -> OwnedWorld {
     let config = SyntheticWorldConfig {
         users: 3,
