@@ -1,4 +1,4 @@
-//! One user's step inside somebody else's loop, with a generator of their own: no session, no backend, no allocator.
+//! One user's step in a loop of the caller's, with the caller's generator: no session, no backend, no allocator.
 
 use nalgebra::SVector;
 use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -7,7 +7,7 @@ use recsim_core::model::reward::{BeliefScore, Reward, RewardForm};
 use recsim_core::model::user::{UserModel, step};
 
 fn main() {
-    let rules = UserModel::<f32> {
+    let user_model = UserModel::<f32> {
         acceptance: Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 1e4, baseline: 0.1 },
         belief_increment: 0.01,
         reward: Reward {
@@ -26,7 +26,7 @@ fn main() {
     for day in 0..5 {
         let slate = [day, day + 1, day + 5, day + 9];
         let reward = step(
-            &rules,
+            &user_model,
             &target,
             &items,
             &slate,

@@ -1,5 +1,8 @@
-//! The formulas give the values in `testdata/`, which `scripts/golden.py` computes apart from this code: bit for bit
-//! where only correctly rounded operations occur, else within a budget derived beside it.
+//! The formulas against the golden vectors in `testdata/` (`docs/spec.md`, section 10, Golden vectors).
+//!
+//! `scripts/golden.py` computes the vectors independently of this code. They agree bit for bit where every operation is
+//! correctly rounded, and otherwise within a tolerance whose derivation stands beside it.
+#![cfg(feature = "alloc")]
 
 use nalgebra::DVector;
 use recsim_core::model::accept::Acceptance;
@@ -16,13 +19,14 @@ use serde::Deserialize;
 /// Half the distance from 1 to the next `f32`: the relative error of one rounding.
 const ULP: f64 = 1.0 / (1 << 24) as f64;
 
-/// Of an `f32` probability: 2 roundings in nearness, at most 3 units in the sigmoid (the argument's, `exp`'s, the sum's
-/// and the quotient's error), one in the product, one in the sum, which may reach 2 before it is clamped.
-const PROBABILITY_BUDGET: f64 = 8.0 * ULP;
+/// The error of an `f32` probability: 2 roundings in the nearness, at most 3 units in the sigmoid (from its argument,
+/// the exponential, the sum and the quotient), 1 in the product, and 1 in the sum, which can be 2 before it is
+/// clamped.
+const PROBABILITY_TOLERANCE: f64 = 8.0 * ULP;
 
 #[test]
-fn acceptance_probabilities_are_golden() {
-    let golden: AcceptanceTables = read(include_str!("../../testdata/acceptance.json"));
+fn acceptance_is_golden() {
+    let golden: AcceptanceVectors = read(include_str!("../../testdata/acceptance.json"));
     for row in &golden.table {
         let acceptance = Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 1e4, baseline: 0.1 };
         let p: f64 = acceptance.probability(row.belief, row.distance);
@@ -30,9 +34,9 @@ fn acceptance_probabilities_are_golden() {
     }
     for row in &golden.cases {
         let p64 = row.acceptance::<f64>().probability(row.belief, row.distance);
-        assert!((p64 - row.probability).abs() <= PROBABILITY_BUDGET * f64::EPSILON / ULP, "{row:?}: {p64}");
+        assert!((p64 - row.probability).abs() <= PROBABILITY_TOLERANCE * f64::EPSILON / ULP, "{row:?}: {p64}");
         let p32 = row.acceptance::<f32>().probability(row.belief as f32, row.distance as f32);
-        assert!((f64::from(p32) - row.probability).abs() <= PROBABILITY_BUDGET, "{row:?}: {p32}");
+        assert!((f64::from(p32) - row.probability).abs() <= PROBABILITY_TOLERANCE, "{row:?}: {p32}");
     }
     for row in &golden.sigmoid {
         assert!((sigmoid(row.x) - row.sigmoid).abs() <= 4.0 * f64::EPSILON, "{row:?}");
@@ -41,7 +45,7 @@ fn acceptance_probabilities_are_golden() {
 }
 
 #[test]
-fn belief_updates_are_golden_to_the_bit() {
+fn belief_update_is_golden_bit_for_bit() {
     let golden: Cases<BeliefCase> = read(include_str!("../../testdata/belief_update.json"));
     for case in golden.cases {
         let mut beliefs = DVector::from_vec(case.beliefs);
@@ -52,12 +56,12 @@ fn belief_updates_are_golden_to_the_bit() {
 }
 
 #[test]
-fn rewards_and_scores_are_golden_to_the_bit() {
-    let golden: RewardTables = read(include_str!("../../testdata/reward.json"));
+fn reward_and_score_are_golden_bit_for_bit() {
+    let golden: RewardVectors = read(include_str!("../../testdata/reward.json"));
     for case in golden.cases {
-        let found = case.rule().of(&vector(&case.before), &vector(&case.after), &vector(&case.target));
+        let actual = case.rule().of(&vector(&case.before), &vector(&case.after), &vector(&case.target));
         let name = format!("{}, {}, {}", case.name, case.form, case.score);
-        assert_eq!(found.to_bits(), case.reward.to_bits(), "{name}: {found} where {} is due", case.reward);
+        assert_eq!(actual.to_bits(), case.reward.to_bits(), "{name}: {actual}, expected {}", case.reward);
     }
     for row in golden.scores {
         let of = |score: BeliefScore| score.of(&vector(&row.beliefs), &vector(&row.target)).to_bits();
@@ -69,30 +73,30 @@ fn rewards_and_scores_are_golden_to_the_bit() {
 }
 
 #[test]
-fn slates_are_golden_to_the_bit() {
-    let golden: SlateTables = read(include_str!("../../testdata/slate.json"));
+fn slate_is_golden_bit_for_bit() {
+    let golden: SlateVectors = read(include_str!("../../testdata/slate.json"));
     for row in golden.scores {
         assert_eq!(score(&row.action, &row.row).to_bits(), row.score.to_bits());
     }
-    for mut row in golden.normalise {
+    for mut row in golden.normalized_rows {
         normalize(&mut row.row);
-        assert_eq!(bits(&row.row), bits(&row.normalised));
+        assert_eq!(bits(&row.row), bits(&row.normalized));
     }
     for case in golden.slates {
         let mut slate = vec![u32::MAX; case.slate.len()];
-        let mut scores = vec![0.0; case.chosen];
-        let mut best = TopK::new(&mut slate[..case.chosen], &mut scores);
+        let mut scores = vec![0.0; case.rl_slots];
+        let mut best = TopK::new(&mut slate[..case.rl_slots], &mut scores);
         for (item, row) in case.items.iter().enumerate() {
             best.push(item as u32, score(&case.action, row));
         }
-        assert_eq!(fill_from_pretrained(&mut slate, case.chosen, &case.pretrained), slate.len(), "{}", case.name);
+        assert_eq!(fill_from_pretrained(&mut slate, case.rl_slots, &case.pretrained), slate.len(), "{}", case.name);
         assert_eq!(slate, case.slate, "{}", case.name);
     }
 }
 
 #[test]
-fn draws_are_golden() {
-    let golden: RngTables = read(include_str!("../../testdata/rng.json"));
+fn rng_is_golden() {
+    let golden: RngVectors = read(include_str!("../../testdata/rng.json"));
     for row in golden.keys {
         let key = row.path.iter().fold(Key::new(row.seed, purpose(&row.purpose)), |key, &at| key.fold_in(at));
         assert_eq!(key.bits(), row.bits, "seed {}, {}, {:?}", row.seed, row.purpose, row.path);
@@ -101,40 +105,41 @@ fn draws_are_golden() {
         let key = row.path.iter().fold(Key::new(0, Purpose::Acceptance), |key, &at| key.fold_in(at));
         assert_eq!(uniform(key).to_bits(), row.uniform.to_bits());
         assert_eq!(index(key, row.length), row.index);
-        // Logarithm, sine and cosine are within one ulp (2 units) each and the root halves the logarithm's: with the
-        // roundings of root, product and -2x, at most 5 units.
-        for (found, due) in normal_pair(key).into_iter().zip(row.normal_pair) {
-            assert!((f64::from(found) - due).abs() <= 5.0 * ULP * due.abs(), "{found} where {due} is due");
+        // Logarithm, sine and cosine have an error of one ulp (2 units) each, and the root takes half of the
+        // logarithm's. With the roundings of root, product and -2x this is at most 5 units.
+        for (actual, expected) in normal_pair(key).into_iter().zip(row.normal_pair) {
+            let error = (f64::from(actual) - expected).abs();
+            assert!(error <= 5.0 * ULP * expected.abs(), "{actual}, expected {expected}");
         }
     }
     let layer = Key::new(9, Purpose::Dropout).fold_in(5).fold_in(1).fold_in(2);
     for row in golden.dropout {
         assert_eq!(dropout_threshold(row.share), row.threshold);
-        assert_eq!(keep_mask(layer.fold_in(row.row), row.column_of_four, row.threshold), row.kept);
+        assert_eq!(keep_mask(layer.fold_in(row.row), row.column_of_four, row.threshold), row.keep_mask);
     }
 }
 
 #[test]
-fn pentagon_distances_are_golden() {
-    let golden: Cases<PentagonCase> = read(include_str!("../../testdata/pp1_distance.json"));
+fn pp1_distance_is_golden() {
+    let golden: Cases<Pp1DistanceCase> = read(include_str!("../../testdata/pp1_distance.json"));
     for case in golden.cases {
-        // K products and sums of numbers at most 1, by two routes.
-        let budget = 4.0 * (case.beliefs.len() + 1) as f64 * f64::EPSILON;
-        assert!((pp1_distance(&case.beliefs, &case.target) - case.distance).abs() <= budget);
+        // K products and sums of values at most 1, computed in two ways.
+        let tolerance = 4.0 * (case.beliefs.len() + 1) as f64 * f64::EPSILON;
+        assert!((pp1_distance(&case.beliefs, &case.target) - case.distance).abs() <= tolerance);
     }
 }
 
 #[test]
-fn adams_steps_are_golden() {
+fn adam_is_golden() {
     let golden: Cases<AdamCase> = read(include_str!("../../testdata/adam.json"));
     for case in golden.cases {
         let (mut parameter, mut first, mut second) = (case.start, 0.0, 0.0);
-        for (step, (&gradient, &due)) in (1..).zip(case.gradients.iter().zip(&case.parameters)) {
-            let clip = clip_coefficient(gradient.abs(), case.grad_clip_norm);
+        for (step, (&gradient, &expected)) in (1..).zip(case.gradients.iter().zip(&case.parameters)) {
+            let clip = clip_coefficient(gradient.abs(), case.max_grad_norm);
             Adam::new(case.learning_rate).step(step, clip).apply(&mut parameter, &mut first, &mut second, gradient);
-            // `1 - 0.999^t` loses up to 3 digits to cancellation (1000 ulps of 1); a step is at most a few rates.
-            let budget = 1e4 * f64::EPSILON * f64::from(step as u32) * case.learning_rate + 8.0 * f64::EPSILON;
-            assert!((parameter - due).abs() <= budget, "step {step}: {parameter} where {due} is due");
+            // `1 - 0.999^t` loses up to 3 digits to cancellation (1000 ulps of 1), and a step is a few learning rates.
+            let tolerance = 1e4 * f64::EPSILON * f64::from(step as u32) * case.learning_rate + 8.0 * f64::EPSILON;
+            assert!((parameter - expected).abs() <= tolerance, "step {step}: {parameter}, expected {expected}");
         }
         assert!((first - case.first).abs() <= 1e-14 * case.first.abs().max(1e-3));
         assert!((second - case.second).abs() <= 1e-14 * case.second.abs().max(1e-3));
@@ -163,7 +168,7 @@ fn purpose(name: &str) -> Purpose {
         "Dropout" => Purpose::Dropout,
         "World" => Purpose::World,
         "EvaluationAcceptance" => Purpose::EvaluationAcceptance,
-        other => panic!("`{other}` is no purpose"),
+        other => panic!("`{other}` is not a purpose"),
     }
 }
 
@@ -173,7 +178,7 @@ struct Cases<T> {
 }
 
 #[derive(Deserialize)]
-struct AcceptanceTables {
+struct AcceptanceVectors {
     table: Vec<TableRow>,
     cases: Vec<AcceptanceCase>,
     sigmoid: Vec<SigmoidRow>,
@@ -223,7 +228,7 @@ struct BeliefCase {
 }
 
 #[derive(Deserialize)]
-struct RewardTables {
+struct RewardVectors {
     cases: Vec<RewardCase>,
     scores: Vec<ScoreRow>,
 }
@@ -270,9 +275,10 @@ struct ScoreRow {
 }
 
 #[derive(Deserialize)]
-struct SlateTables {
+struct SlateVectors {
     scores: Vec<ScoredRow>,
-    normalise: Vec<NormalisedRow>,
+    #[serde(rename = "normalise")]
+    normalized_rows: Vec<NormalizedRow>,
     slates: Vec<SlateCase>,
 }
 
@@ -284,9 +290,10 @@ struct ScoredRow {
 }
 
 #[derive(Deserialize)]
-struct NormalisedRow {
+struct NormalizedRow {
     row: Vec<f32>,
-    normalised: Vec<f32>,
+    #[serde(rename = "normalised")]
+    normalized: Vec<f32>,
 }
 
 #[derive(Deserialize)]
@@ -294,13 +301,14 @@ struct SlateCase {
     name: String,
     items: Vec<Vec<f32>>,
     action: Vec<f32>,
-    chosen: usize,
+    #[serde(rename = "chosen")]
+    rl_slots: usize,
     pretrained: Vec<u32>,
     slate: Vec<u32>,
 }
 
 #[derive(Deserialize)]
-struct RngTables {
+struct RngVectors {
     keys: Vec<KeyRow>,
     draws: Vec<DrawRow>,
     dropout: Vec<DropoutRow>,
@@ -329,11 +337,12 @@ struct DropoutRow {
     threshold: u16,
     row: u64,
     column_of_four: u64,
-    kept: u8,
+    #[serde(rename = "kept")]
+    keep_mask: u8,
 }
 
 #[derive(Deserialize)]
-struct PentagonCase {
+struct Pp1DistanceCase {
     beliefs: Vec<f32>,
     target: Vec<f32>,
     distance: f64,
@@ -342,7 +351,8 @@ struct PentagonCase {
 #[derive(Deserialize)]
 struct AdamCase {
     learning_rate: f64,
-    grad_clip_norm: f64,
+    #[serde(rename = "grad_clip_norm")]
+    max_grad_norm: f64,
     start: f64,
     gradients: Vec<f64>,
     parameters: Vec<f64>,

@@ -1,9 +1,39 @@
-//! The seam between the loop and a device, cut at the stages of the loop.
+//! The interface between the training loop and a device, divided into the stages of the loop.
 //!
-//! Core owns the order of things, the schedule, the key of every draw and the layout of every tensor; a backend owns
-//! storage and batching. [`Simulate`] and [`Learn`] may enqueue work and return before it is done; only [`Inspect`]
-//! waits. A backend may assume what [`World::new`] and [`Config::plan`](crate::session::config::Config::plan) check, and that
-//! methods are called with what the same backend made.
+//! Core decides the order of the stages, the schedule, the key of every draw and the layout of every tensor. A
+//! backend stores the arrays and computes. Its objects are opaque to core: a world, batches of users, an agent, a
+//! replay buffer.
+//!
+//! ```text
+//!   Simulate   load_world   create_batch   create_replay      reset  observe  explore  recommend | show  respond
+//!   Learn      load_agent                                     act  rerank  update
+//!   Inspect    tally  stage_seconds  take_losses  snapshot  beliefs  restore  transitions  export_agent
+//! ```
+//!
+//! | item | contents |
+//! |---|---|
+//! | [`BackendTypes`] | the types of a backend's objects and its error |
+//! | [`Simulate`] | the users' side: the same bits on every backend |
+//! | [`Learn`] | the agent's side: reproducible on one backend |
+//! | [`Inspect`] | reading and writing a device's state |
+//! | [`Backend`] | all of them |
+//! | [`round`] | the order of the stages in a round, as functions |
+//! | [`Pending`] | a result that a device may still be computing |
+//! | [`ParallelFor`] | a loop over rows, on one thread or on many |
+//! | [`mod@reference`] | the reference implementation |
+//!
+//! # Rules for all methods
+//!
+//! - **Arguments.** Objects are passed only to the backend that made them, and batches, agents and replay buffers only
+//!   together with the world and the sizes that they were made for. A backend may assume what [`World::new`] and
+//!   [`Config::plan`](crate::session::config::Config::plan) check.
+//! - **Waiting.** [`Simulate`] and [`Learn`] may enqueue work and return before it is done. [`Inspect`] waits for all
+//!   work that was enqueued before. Methods take effect in the order of their calls.
+//! - **Errors.** A method fails if the device fails; [`BackendError::kind`] says how. An error of enqueued work may
+//!   be returned by any later call. After an error, the batch, agent or replay buffer that the failed method writes
+//!   to is in an unspecified state.
+//! - **Order.** Arrays are row-major, and rows of users are in the order of the world. Of equal scores the lower item
+//!   index comes first. No result depends on how users are divided into batches, or on the number of threads.
 
 mod parallel;
 mod pending;
@@ -26,62 +56,103 @@ use crate::td3::replay::Transitions;
 use crate::td3::{AgentSpec, AgentState, Losses, UpdateKeys};
 use crate::world::World;
 
-/// What a device keeps, opaque to everyone else.
+/// The types of the objects that a backend stores on its device.
 pub trait BackendTypes {
-    /// Why the device could not do it.
+    /// The error of a device that fails.
     type Error: BackendError;
-    /// Items, embeddings, pre-trained lists, initial beliefs, rules.
+    /// A world: items, users' embeddings, pre-trained lists and initial beliefs, and the environment's settings.
     type World;
-    /// A range of users with their beliefs, and what [`Inspect::tally`] counts of their last round. Its states, actions,
-    /// slates and acceptances need be there from [`Simulate::observe`] or [`Inspect::restore`] until another batch is
-    /// observed or restored, or, once observed, until the batch has responded.
+    /// A range of users: their beliefs, and their last round.
+    ///
+    /// Beliefs, rewards and what [`Inspect::tally`] counts belong to the batch. The memory of states, actions, slates,
+    /// acceptances and the beliefs before the round may be shared between batches. Their values are valid from
+    /// [`Simulate::observe`] until the batch has responded; then, as after [`Inspect::restore`], until another batch is
+    /// observed or restored. The rounds of several batches may therefore be interleaved.
     type Batch;
-    /// Networks, targets, optimizer.
+    /// An agent: networks, targets and the optimizer's state.
     type Agent;
-    /// The ring of transitions.
+    /// A replay buffer.
     type Replay;
 }
 
-/// The users' side: everything here gives the same bits on every backend, given the same actions.
+/// The users' side of a backend. Given the same actions, every method has the same bits on every backend.
 pub trait Simulate: BackendTypes {
-    /// Brings a world to the device.
+    /// Loads a world and the environment's settings onto the device. The result borrows nothing.
+    ///
+    /// # Errors
+    /// If the device fails or lacks the memory.
     fn load_world(&mut self, world: &World<'_>, environment: &EnvironmentSpec) -> Result<Self::World, Self::Error>;
 
-    /// Makes room for the users in `users`, their beliefs the initial ones.
+    /// Creates a batch of the users with indices `users`, a non-empty range of the world's, with their initial beliefs.
+    ///
+    /// # Errors
+    /// If the device fails or lacks the memory.
     fn create_batch(&mut self, world: &Self::World, users: Range<usize>) -> Result<Self::Batch, Self::Error>;
 
-    /// Sets the beliefs to their initial values.
+    /// Sets the batch's beliefs to their initial values.
+    ///
+    /// # Errors
+    /// If the device fails.
     fn reset(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error>;
 
-    /// Lays out the states, `[users, K + D]`: beliefs, each multiplied by its
-    /// [scale](crate::model::EnvironmentSpec::belief_scales), then the user's embedding.
+    /// Computes the batch's states, `[users, K + D]`, and starts its round.
+    ///
+    /// A state is the user's beliefs, each multiplied by its
+    /// [scale](crate::model::EnvironmentSpec::belief_scales), and then the user's embedding.
+    ///
+    /// # Errors
+    /// If the device fails or lacks the memory.
     fn observe(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error>;
 
-    /// Replaces the actions of the users that explore an item ([`explore::explored_item`](crate::td3::explore::explored_item)) by the one that
-    /// aims at it ([`explore::action_toward`](crate::td3::explore::action_toward)): at its row as it is scored.
+    /// Replaces the actions of the users that explore an item.
+    ///
+    /// [`explored_item`](crate::td3::explore::explored_item) decides which users explore and which item, with the key
+    /// `exploration.key.fold_in(user)` and the user's index in the world.
+    /// [`action_toward`](crate::td3::explore::action_toward) computes the action from the item's row as it is scored.
+    /// All other actions keep their bits.
+    ///
+    /// # Errors
+    /// If the device fails.
     fn explore(
         &mut self,
         world: &Self::World,
         batch: &mut Self::Batch,
-        trial: &ItemExploration,
+        exploration: &ItemExploration,
     ) -> Result<(), Self::Error>;
 
-    /// Chooses the first `chosen` items of the slates: those with the best [`score`](crate::model::slate::score) for the
-    /// batch's action, ties to the lower index, best first. The rest is filled from the pre-trained list as
-    /// [`fill`](crate::model::slate::fill_from_pretrained) has it, here or in [`Simulate::respond`].
+    /// Selects the items of the slates for the batch's actions.
+    ///
+    /// The first [`rl_slots`](EnvironmentSpec::rl_slots) items are those with the highest
+    /// [`score`](crate::model::slate::score) for the user's action, best first; of equal scores the lower index comes
+    /// first. The other slots are filled by [`fill_from_pretrained`](crate::model::slate::fill_from_pretrained), here
+    /// or in [`Simulate::respond`].
+    ///
+    /// # Errors
+    /// If the device fails. If an action has a component that is not finite, it may fail with [`ErrorKind::NotFinite`];
+    /// otherwise the slates of such users contain arbitrary items of the world.
     fn recommend(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error>;
 
-    /// Puts items of the caller's choice first on the slates, instead of what an action would choose: `[users, width]`, a
-    /// row a user, distinct in each row, of the world; `width` is anything from 0 to `shown`. The rest is filled as in
-    /// [`Simulate::recommend`].
+    /// Puts items of the caller's choice first on the slates, in place of those that an action would select.
+    ///
+    /// `items` is `[users, width]` for any `width` from 0 to [`slate_len`](EnvironmentSpec::slate_len): item indices of
+    /// the world, without repeats in a row. The other slots are filled as in [`Simulate::recommend`]. The items are
+    /// copied before the method returns.
+    ///
+    /// # Errors
+    /// If the device fails.
     ///
     /// # Panics
-    /// It may, where `items` are no such table.
+    /// May panic if `items` has another shape or contains an index that is not in the world.
     fn show(&mut self, world: &Self::World, batch: &mut Self::Batch, items: &[u32]) -> Result<(), Self::Error>;
 
-    /// Lets every user respond to the slate as [`user::step`](crate::model::user::step) has it. User `u` (the index in the
-    /// world) draws from `round.fold_in(u)`. The transitions are appended to the ring, in user order
-    /// ([`ReplayIndex`](crate::td3::replay::ReplayIndex)); without one they are not kept.
+    /// Lets every user respond to the slate: one [`step`](crate::model::user::step) a user.
+    ///
+    /// User `u`, an index in the world, draws the acceptances from `round.fold_in(u)`. With a replay buffer, the
+    /// transitions are inserted in user order, at the offsets that [`ReplayIndex`](crate::td3::replay::ReplayIndex)
+    /// returns; a transition has the batch's action. Without one they are not stored.
+    ///
+    /// # Errors
+    /// If the device fails.
     fn respond(
         &mut self,
         world: &Self::World,
@@ -90,11 +161,16 @@ pub trait Simulate: BackendTypes {
         replay: Option<&mut Self::Replay>,
     ) -> Result<(), Self::Error>;
 
-    /// A ring for up to `capacity` of this world's transitions, which begins with `transitions`: none, or all that
-    /// [`Inspect::transitions`] showed of a ring of the same capacity.
+    /// Creates a replay buffer for `capacity` transitions of this world, at least 1, and inserts `transitions`.
+    ///
+    /// `transitions` is empty, or all that [`Inspect::transitions`] returned of a buffer with the same capacity. In the
+    /// second case the new buffer has every transition at the same index as the old one.
+    ///
+    /// # Errors
+    /// If the device fails or lacks the memory.
     ///
     /// # Panics
-    /// It may, where `transitions` are not of this world, or not all that the ring would hold.
+    /// May panic if `transitions` has the sizes of another world or is only a part of what the buffer would hold.
     fn create_replay(
         &mut self,
         world: &Self::World,
@@ -103,19 +179,29 @@ pub trait Simulate: BackendTypes {
     ) -> Result<Self::Replay, Self::Error>;
 }
 
-/// The agent's side: reproducible on one backend and instruction set, close between backends.
+/// The agent's side of a backend.
+///
+/// Results are the same bits on one backend, device kind, precision and instruction set. Between backends they are
+/// close; `docs/spec.md`, section 5.6, What may differ, has the bounds.
 pub trait Learn: BackendTypes {
-    /// Brings an agent to the device, as [`Inspect::export_agent`] has it.
-    fn load_agent(&mut self, learner: &AgentSpec, state: &AgentState) -> Result<Self::Agent, Self::Error>;
-
-    /// Fills the batch's actions, `[users, D]`: the actor in evaluation mode, times `max_action`, and if `exploration`
-    /// is given, normal noise on it and a clip to plus or minus `max_action`
-    /// ([`perturb`](crate::td3::perturb)). User `u` takes dimensions `2i` and `2i + 1` of its noise from
-    /// `normal_pair(exploration.fold_in(u).fold_in(i))`.
+    /// Loads an agent onto the device. [`Inspect::export_agent`] is the inverse.
     ///
-    /// A user's action does not depend on who else is in the batch. Where learning has diverged it may be no finite
-    /// number: then a backend may fail with [`ErrorKind::NotFinite`], here or when the action is next used, and if it
-    /// does not, nothing is said about what it recommends.
+    /// # Errors
+    /// If the device fails or lacks the memory.
+    fn load_agent(&mut self, spec: &AgentSpec, state: &AgentState) -> Result<Self::Agent, Self::Error>;
+
+    /// Computes the batch's actions, `[users, D]`, from its states.
+    ///
+    /// An action is `tanh` of the actor's output in evaluation mode, times `max_action`. With `exploration`, it is
+    /// [perturbed](crate::td3::perturb) by normal noise. The noise on dimensions `2i` and `2i + 1` of user `u`, an
+    /// index in the world, is `normal_pair(exploration.fold_in(u).fold_in(i))`. Saturated components are counted
+    /// before noise.
+    ///
+    /// The batch was observed since its last response. A user's action does not depend on the other users in the batch.
+    ///
+    /// # Errors
+    /// If the device fails. If learning has diverged and an action is not finite, this method or the next one that uses
+    /// the action may fail with [`ErrorKind::NotFinite`].
     fn act(
         &mut self,
         agent: &Self::Agent,
@@ -123,14 +209,20 @@ pub trait Learn: BackendTypes {
         exploration: Option<Key>,
     ) -> Result<(), Self::Error>;
 
-    /// Replaces each action by the one that the first critic, in evaluation mode, values most in the user's state, of the
-    /// action itself and those that [aim](crate::td3::explore::action_toward) at the [`candidates`](crate::td3::AgentSpec::candidates) items with
-    /// the best [`score`](crate::model::slate::score)s for it, ties to the lower index. Of equal values the action's comes first,
-    /// then the better score's; what is no number is no value. Without candidates, actions stay.
+    /// Critic re-ranking: replaces each action by the candidate that the first critic values most.
     ///
-    /// Critic re-ranking after Dulac-Arnold and others, "Deep Reinforcement Learning in Large Discrete Action Spaces", 2015.
-    /// As in [`Learn::act`], nobody's action depends on who else is in the batch, and one that is no finite number may be an
-    /// error.
+    /// The candidates are the action itself and the [`action_toward`](crate::td3::explore::action_toward) each of the
+    /// [`candidates`](crate::td3::AgentSpec::candidates) items with the highest
+    /// [`score`](crate::model::slate::score)s for the action; of equal scores the lower index comes first. The critic
+    /// is in evaluation mode and sees the user's state. Candidates are compared in this order, the action first and
+    /// the items by falling score, and a later one wins only if its value is larger. A value of NaN therefore never
+    /// replaces an action. If `candidates` is 0, actions do not change.
+    ///
+    /// This is the Wolpertinger policy (Dulac-Arnold and others, "Deep Reinforcement Learning in Large Discrete Action
+    /// Spaces", 2015) over virtual items. A user's action does not depend on the other users in the batch.
+    ///
+    /// # Errors
+    /// If the device fails. If an action is not finite, it may fail with [`ErrorKind::NotFinite`].
     fn rerank(
         &mut self,
         world: &Self::World,
@@ -138,14 +230,20 @@ pub trait Learn: BackendTypes {
         batch: &mut Self::Batch,
     ) -> Result<(), Self::Error>;
 
-    /// One update (`docs/spec.md`, section 4.7): samples a minibatch of transitions, with states as [`Simulate::observe`] lays
-    /// them out; steps both critics (targets, loss, gradients, clip, Adam); and with `with_policy`, steps the actor on the
-    /// same minibatch and then soft-updates all targets.
+    /// One update of the agent (`docs/spec.md`, section 4.7, Update), in this order:
     ///
-    /// `replay` holds at least one transition. The losses are added to those that [`Inspect::take_losses`] returns.
+    /// 1. sample a minibatch of transitions from `replay`, which holds at least one, with states as
+    ///    [`Simulate::observe`] computes them;
+    /// 2. compute the target values, with the target networks in evaluation mode;
+    /// 3. step both critics: loss, gradients, clipping, Adam, running statistics;
+    /// 4. with `with_policy`, step the actor on the same states, with the first critic after its step in evaluation
+    ///    mode; then soft-update all targets, parameters and running statistics.
+    ///
+    /// The losses are added to those that [`Inspect::take_losses`] returns. Values that are not finite are no error
+    /// here; they show in the losses.
     ///
     /// # Errors
-    /// The backend failed. The agent's state is then unspecified.
+    /// If the device fails.
     fn update(
         &mut self,
         world: &Self::World,
@@ -156,88 +254,124 @@ pub trait Learn: BackendTypes {
     ) -> Result<(), Self::Error>;
 }
 
-/// Looking at what a device holds, and putting it back. These wait for all work enqueued before; what they give
-/// [`Pending`] need not be waited for.
+/// Reading and writing a device's state. Every method waits for all work that was enqueued before; work that a returned
+/// [`Pending`] waits for may still be under way.
 pub trait Inspect: BackendTypes {
-    /// Counts and sums over the batches, of the last round. Sums are exact ([`ExactSum`](crate::model::ExactSum)), so they
-    /// do not depend on how users are batched.
+    /// The counts and sums of the batches' last round.
+    ///
+    /// The sums are exact ([`ExactSum`](crate::model::ExactSum)), so they do not depend on how users are divided into
+    /// batches.
+    ///
+    /// # Errors
+    /// If the device fails.
     fn tally(&mut self, world: &Self::World, batches: &[Self::Batch]) -> Result<Tally, Self::Error>;
 
-    /// Where the time of the batches' last round went on the device: `policy`, `matching` and `step`. None of a device
-    /// whose stages are done when their calls return, as whoever calls can see the time itself.
+    /// The seconds of the batches' last round by stage, as the device measured them: `policy`, `matching` and `step`.
+    ///
+    /// Returns `None` for a backend whose stages are done when the methods return. Its caller can measure the time.
+    ///
+    /// # Errors
+    /// If the device fails.
     fn stage_seconds(&mut self, _batches: &[Self::Batch]) -> Result<Option<StageSeconds>, Self::Error> {
         Ok(None)
     }
 
-    /// What the updates since the last call reported, summed in their order.
+    /// The losses since the last call, or since the agent was loaded, added in the order of the updates. Sets them to
+    /// 0.
+    ///
+    /// # Errors
+    /// If the device fails.
     fn take_losses(&mut self, agent: &mut Self::Agent) -> Result<Losses, Self::Error>;
 
-    /// The batch's last round, if no other batch was observed or restored since it responded: else only beliefs and rewards
-    /// are sure to be its.
+    /// A copy of the batch's last round.
+    ///
+    /// Users, beliefs and rewards are always the batch's. The other arrays are those of its last round only while their
+    /// values are valid (see [`BackendTypes::Batch`]).
+    ///
+    /// # Errors
+    /// If the device fails.
     fn snapshot(&mut self, batch: &Self::Batch) -> Result<RoundSnapshot, Self::Error>;
 
-    /// The batch's beliefs now, `[users, K]`: what [`Inspect::snapshot`] has of them.
+    /// A copy of the batch's beliefs at the time of the call, `[users, K]`.
+    ///
+    /// The default implementation takes them from [`Inspect::snapshot`].
+    ///
+    /// # Errors
+    /// If the device fails, here or in [`Pending::wait`].
     fn beliefs(&mut self, batch: &Self::Batch) -> Result<Pending<Vec<f32>, Self::Error>, Self::Error> {
         Ok(Pending::ready(self.snapshot(batch)?.belief))
     }
 
-    /// Makes the batch's last round the one in `snapshot`, which has its users, and slates of the world's items.
+    /// Sets the batch's last round to `snapshot`: actions, slates, acceptances, beliefs and rewards.
+    ///
+    /// `snapshot` is of a batch with the same users, and its slates contain items of the world.
+    ///
+    /// # Errors
+    /// If the device fails or lacks the memory.
     ///
     /// # Panics
-    /// It may, where `snapshot` has another batch's sizes, or items that are not there.
+    /// May panic if an array of `snapshot` has another length or a slate contains an index that is not in the world.
     fn restore(&mut self, batch: &mut Self::Batch, snapshot: &RoundSnapshot) -> Result<(), Self::Error>;
 
-    /// The last `count` transitions that the ring was brought, or all it holds if those are fewer.
+    /// A copy of the last `count` transitions that were inserted, the oldest first, or of all that the buffer holds if
+    /// there are fewer. Later insertions do not change the copy.
+    ///
+    /// # Errors
+    /// If the device fails, here or in [`Pending::wait`].
     fn transitions(
         &mut self,
         replay: &Self::Replay,
         count: usize,
     ) -> Result<Pending<Transitions, Self::Error>, Self::Error>;
 
-    /// The agent as it is, with the losses that [`Inspect::take_losses`] would give.
+    /// A copy of the agent at the time of the call, with the losses that [`Inspect::take_losses`] would return. Later
+    /// updates do not change the copy.
+    ///
+    /// # Errors
+    /// If the device fails, here or in [`Pending::wait`].
     fn export_agent(&mut self, agent: &Self::Agent) -> Result<Pending<AgentState, Self::Error>, Self::Error>;
 }
 
-/// Everything a loop needs.
+/// Everything that the training loop needs of a device. Every type with the three traits is a backend.
 pub trait Backend: Simulate + Learn + Inspect {}
 impl<B: Simulate + Learn + Inspect> Backend for B {}
 
-/// A batch's last round on the host; tables are row-major, a row a user.
+/// A batch's last round on the host. Arrays are row-major, one row for each user.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoundSnapshot {
-    /// The users, by index in the world.
+    /// The users, as indices in the world.
     pub users: Range<usize>,
-    /// `[users, D]`
+    /// The actions: `[users, D]`.
     pub action: Vec<f32>,
-    /// `[users, shown]`
+    /// The items on the slates: `[users, N]`.
     pub slate: Vec<u32>,
-    /// `[users, shown]`
+    /// Whether each item was accepted: `[users, N]`.
     pub accepted: Vec<bool>,
-    /// `[users, K]`, before the round
+    /// The beliefs before the round: `[users, K]`.
     pub belief_before: Vec<f32>,
-    /// `[users, K]`, now
+    /// The beliefs now: `[users, K]`.
     pub belief: Vec<f32>,
-    /// `[users]`
+    /// The rewards: `[users]`.
     pub reward: Vec<f32>,
 }
 
 /// Seconds by stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageSeconds {
-    /// Observing and acting.
+    /// Observe, act, re-rank and explore.
     pub policy: f64,
-    /// Filling slates.
+    /// Recommend.
     pub matching: f64,
-    /// Responding, transitions written into the ring, and counting.
+    /// Respond, insert the transitions and count.
     pub step: f64,
-    /// Learning.
+    /// Updates.
     pub training: f64,
-    /// All of it.
+    /// The whole round.
     pub total: f64,
 }
 
 impl StageSeconds {
-    /// The seconds of a stage.
+    /// The seconds of one stage of a round.
     pub(crate) fn of_stage(&mut self, stage: round::RoundStage) -> &mut f64 {
         match stage {
             round::RoundStage::Policy => &mut self.policy,
@@ -247,23 +381,23 @@ impl StageSeconds {
     }
 }
 
-/// An error that can say of which sort it is.
+/// The error of a backend. It can cross threads, and [`BackendError::kind`] classifies it.
 pub trait BackendError: core::error::Error + Send + Sync + 'static {
-    /// The sort.
+    /// The kind of the error.
     fn kind(&self) -> ErrorKind;
 }
 
-/// What sort of thing went wrong, whatever the backend.
+/// The kind of an error, the same for every backend. A caller can decide by it what to suggest to the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The device, or software it needs, is not there.
+    /// The device, or software that it needs, is not available on this machine.
     Unavailable,
-    /// The device has not the memory.
+    /// The device has too little memory.
     OutOfMemory,
-    /// A number that should be finite is not.
+    /// A value that must be finite is NaN or infinite.
     NotFinite,
-    /// The device failed.
+    /// The device failed in another way.
     Failed,
 }
 

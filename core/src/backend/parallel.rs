@@ -1,34 +1,37 @@
-//! Whoever works through a table.
+//! A loop over the rows of an array, on one thread or on many.
 
-/// Does the same for every row of a table, in any order: threads, where there are some.
+/// Runs a function for every row of an array, in any order and possibly in parallel.
 ///
-/// What comes of it must not depend on who does which row, and does not, as a row is all that the work may change.
+/// Core uses it for work that is independent for each user, and a program passes its own thread pool. The result does
+/// not depend on the order or the threads, because the function may change nothing but its row.
 pub trait ParallelFor {
-    /// Calls `work` with each row of `width` numbers and its index. A table of no columns has no rows.
-    fn for_each_row<T: Send>(&self, table: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync);
+    /// Calls `work(index, row)` once for each row of `array`, `[rows, width]`, and returns when all calls are done.
+    ///
+    /// If `width` is 0 there are no rows. Elements behind the last complete row are left out.
+    fn for_each_row<T: Send>(&self, array: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync);
 }
 
-/// One row after the other.
+/// Runs over the rows one after the other, on the calling thread.
 ///
 /// ```
 /// use recsim_core::backend::{Sequential, ParallelFor};
-/// let mut table = [0; 4];
-/// Sequential.for_each_row(&mut table, 2, |n, row| row.fill(n));
-/// assert_eq!(table, [0, 0, 1, 1]);
+/// let mut array = [0; 4];
+/// Sequential.for_each_row(&mut array, 2, |index, row| row.fill(index));
+/// assert_eq!(array, [0, 0, 1, 1]);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sequential;
 
 impl ParallelFor for Sequential {
-    fn for_each_row<T: Send>(&self, table: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+    fn for_each_row<T: Send>(&self, array: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync) {
         if width > 0 {
-            table.chunks_exact_mut(width).enumerate().for_each(|(n, row)| work(n, row));
+            array.chunks_exact_mut(width).enumerate().for_each(|(index, row)| work(index, row));
         }
     }
 }
 
-impl<C: ParallelFor> ParallelFor for &C {
-    fn for_each_row<T: Send>(&self, table: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync) {
-        C::for_each_row(self, table, width, work);
+impl<P: ParallelFor> ParallelFor for &P {
+    fn for_each_row<T: Send>(&self, array: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+        P::for_each_row(self, array, width, work);
     }
 }

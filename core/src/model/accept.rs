@@ -1,4 +1,4 @@
-//! Whether a user takes an item: `spec` section 2, *Acceptance*.
+//! The probability that a user accepts an item (`docs/spec.md`, section 2.2, Acceptance).
 
 use crate::model::math::{Real, sigmoid};
 
@@ -7,38 +7,46 @@ use crate::model::math::{Real, sigmoid};
 pub enum Acceptance<T> {
     /// The same probability for every item, in `[0, 1]`.
     Fixed(T),
-    /// Near items, and clusters the user believes in, are taken more often.
+    /// A probability that rises with the user's belief in the item's cluster and falls with the item's distance from
+    /// the cluster's centre.
     Belief {
-        /// The distance from its cluster's centre at which an item is taken only by the baseline; above 0.
+        /// The distance from which on only `baseline` remains, in units of the item's distance; above 0.
         max_cluster_distance: T,
-        /// What a belief is multiplied by before the sigmoid; at least 0.
+        /// The factor on a belief before the sigmoid, per unit of belief; at least 0.
         sigmoid_scale: T,
-        /// The probability that even the farthest item has, in `[0, 1]`.
+        /// The probability that every item has at any distance, in `[0, 1]`.
         baseline: T,
     },
 }
 
 impl<T: Real> Acceptance<T> {
-    /// The probability in `[0, 1]` that a user whose belief in the item's cluster is `belief` takes an item at
-    /// `distance >= 0` from the cluster's centre:
+    /// The probability in `[0, 1]` that a user accepts an item.
     ///
-    /// `p = clamp(max(0, 1 - distance / max_cluster_distance) * sigmoid(belief * sigmoid_scale) + baseline, 0, 1)`
+    /// `belief` is the user's belief in the item's cluster, in `[0, 1]`. `distance` is the item's distance from the
+    /// cluster's centre, at least 0.
     ///
-    /// It never falls when the belief grows, and never grows with the distance. The order of operations is the one
-    /// written, each rounded by itself: every backend gives the same bits.
+    /// ```text
+    /// p = clamp(max(0, 1 - distance / max_cluster_distance) * sigmoid(belief * sigmoid_scale) + baseline, 0, 1)
+    /// ```
+    ///
+    /// The probability never falls when the belief grows, and never grows with the distance. The operations happen in
+    /// the written order and each one is rounded, so every backend returns the same bits.
     ///
     /// ```
     /// use recsim_core::model::accept::Acceptance;
     /// let acceptance = Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 10_000.0, baseline: 0.1 };
     /// let p: f64 = acceptance.probability(0.0006, 1.0);
     /// assert!((p - 0.8980).abs() < 5e-5);
+    /// assert_eq!(acceptance.probability(0.0006, 5.0), 0.1);
+    /// assert_eq!(Acceptance::Fixed(0.25).probability(0.0006, 1.0), 0.25);
     /// ```
     #[inline]
     pub fn probability(&self, belief: T, distance: T) -> T {
         self.probability_given_response(self.belief_response(belief), distance)
     }
 
-    /// What a belief makes of all items of its cluster alike: `sigmoid(belief * sigmoid_scale)`, in `[0, 1]`.
+    /// The factor `sigmoid(belief * sigmoid_scale)`, in `[1/2, 1]` for a belief of at least 0. All items of a cluster
+    /// share it. Returns 1 for [`Acceptance::Fixed`].
     ///
     /// ```
     /// use recsim_core::model::accept::Acceptance;
@@ -54,14 +62,15 @@ impl<T: Real> Acceptance<T> {
         }
     }
 
-    /// [`Acceptance::probability`], given the [`belief_response`](Acceptance::belief_response) of the item's cluster.
+    /// [`Acceptance::probability`] for a known [`Acceptance::belief_response`] of the item's cluster. It has the same
+    /// bits and saves one exponential an item.
     #[inline]
-    pub fn probability_given_response(&self, appeal: T, distance: T) -> T {
+    pub fn probability_given_response(&self, belief_response: T, distance: T) -> T {
         match *self {
             Self::Fixed(probability) => probability,
             Self::Belief { max_cluster_distance, baseline, .. } => {
                 let nearness = (T::ONE - distance / max_cluster_distance).max(T::ZERO);
-                (nearness * appeal + baseline).clamp(T::ZERO, T::ONE)
+                (nearness * belief_response + baseline).clamp(T::ZERO, T::ONE)
             }
         }
     }

@@ -1,11 +1,17 @@
-//! How acceptances move a user's beliefs: `spec` section 2, *Belief update*.
+//! How acceptances move a user's beliefs (`docs/spec.md`, section 2.3, Belief update).
+//!
+//! A belief is the share of the whole catalogue that a user has taken up in one cluster. The target holds each
+//! cluster's share of the catalogue.
 
 use nalgebra::{Dim, Storage, StorageMut, Vector};
 
 use crate::model::math::Real;
 
-/// What a belief is multiplied by so that networks see the share of its `target` that is reached, 0 to 1: beliefs begin
-/// around `1e-4`, and clusters' targets are as unlike as their sizes. 0 where the target is (as good as) 0.
+/// The factor that turns a belief into its share of `target`, in `[0, 1]`: `1 / target`, and 0 if `target` is below the
+/// smallest normal `f32` (`2^-126`).
+///
+/// Networks see scaled beliefs: beliefs start around `1e-4`, and the clusters' targets differ by their sizes
+/// (`docs/spec.md`, section 3.1, Order of stages).
 ///
 /// ```
 /// assert_eq!(recsim_core::model::belief::scale(0.25), 4.0);
@@ -13,18 +19,21 @@ use crate::model::math::Real;
 /// ```
 #[inline]
 pub fn scale(target: f32) -> f32 {
-    // The inverse of a subnormal number may be none.
+    // The inverse of a subnormal value can overflow.
     if target >= f32::MIN_POSITIVE { 1.0 / target } else { 0.0 }
 }
 
-/// Moves `beliefs` (`[K]`) by what a user accepted on one slate.
+/// Updates `beliefs` (`[K]`, in `[0, target]`) with the items that a user accepted from one slate.
 ///
-/// `accepted[c]` is the number of items of cluster `c` that were taken (a fraction, where an expectation is wanted).
-/// If it is 0 in every cluster the beliefs stay as they are. Otherwise, in this order and without fusing:
+/// `accepted[c]` is the number of accepted items of cluster `c`; an expectation may be fractional. `increment` is the
+/// share of the catalogue that one item counts for, in `[0, 1]`. If every count is 0, the beliefs do not change.
+/// Otherwise, in this order and without fused operations:
 ///
-/// 1. `beliefs[c] += accepted[c] * increment`, and negatives become 0;
-/// 2. if the sum, taken in cluster order, exceeds 1, every belief is divided by it;
+/// 1. `beliefs[c] = max(beliefs[c] + accepted[c] * increment, 0)`;
+/// 2. if the sum of the beliefs, in cluster order, exceeds 1, every belief is divided by it;
 /// 3. `beliefs[c] = min(beliefs[c], target[c])`.
+///
+/// Afterwards the beliefs lie in `[0, target]` and sum to at most 1.
 ///
 /// ```
 /// use nalgebra::SVector;
@@ -44,15 +53,15 @@ pub fn update<T: Real, D: Dim>(
         return;
     }
     let sum = raise(beliefs, accepted, increment);
-    for (belief, &most) in beliefs.iter_mut().zip(target.iter()) {
+    for (belief, &target) in beliefs.iter_mut().zip(target.iter()) {
         if sum > T::ONE {
             *belief /= sum;
         }
-        *belief = belief.min(most);
+        *belief = belief.min(target);
     }
 }
 
-/// The first step of [`update`]: raises the beliefs by what was accepted, and returns their sum, in cluster order.
+/// Step 1 of [`update`]: adds the accepted items to `beliefs` (`[K]`). Returns the sum of the beliefs in cluster order.
 ///
 /// ```
 /// use nalgebra::SVector;
@@ -74,7 +83,10 @@ pub fn raise<T: Real, D: Dim>(
     sum
 }
 
-/// The summed distance `sum_i |target_i - beliefs_i|`, in cluster order; 0 at the target.
+/// The distance of the beliefs from the target, both `[K]`: `sum_c |target[c] - beliefs[c]|`, added in cluster order.
+///
+/// It is 0 at the target. For beliefs in `[0, target]` it is at most the target's sum, hence at most 1 but for
+/// rounding.
 ///
 /// ```
 /// use nalgebra::SVector;
@@ -86,8 +98,8 @@ pub fn distance<T: Real, D: Dim>(
     target: &Vector<T, D, impl Storage<T, D>>,
 ) -> T {
     let mut sum = T::ZERO;
-    for (&belief, &most) in beliefs.iter().zip(target.iter()) {
-        sum += (most - belief).abs();
+    for (&belief, &target) in beliefs.iter().zip(target.iter()) {
+        sum += (target - belief).abs();
     }
     sum
 }

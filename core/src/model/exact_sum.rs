@@ -1,14 +1,17 @@
-//! Sums that do not depend on their order.
+//! Sums that do not depend on their order (`docs/spec.md`, section 6.1, Round).
 
 use core::iter::Sum;
 use core::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-/// A sum of numbers in `[-2, 2]`, each rounded to a multiple of `2^-32` and then added exactly.
+/// A sum of values in `[-2, 2]`, as an integer multiple of `2^-32`.
 ///
-/// Integers add in any order to the same sum, so a total is the same for every batch size, thread count and device.
-/// A mean is off by at most `2^-33`. A thousand million numbers fit.
+/// Each value is rounded once, to the nearest multiple of `2^-32`. The additions are exact, so a sum has the same bits
+/// for every batch size, thread count and device. The mean of the values is off by at most `2^-33`. A sum of up to
+/// 1,000,000,000 values cannot overflow.
+///
+/// The field is the number of units of `2^-32`. It is the form that reports and checkpoints store.
 ///
 /// ```
 /// use recsim_core::model::ExactSum;
@@ -19,13 +22,19 @@ use serde::{Deserialize, Serialize};
 pub struct ExactSum(pub i64);
 
 impl ExactSum {
-    /// The number, to the nearest multiple of `2^-32`, halves to even.
+    /// One value in `[-2, 2]`, rounded to the nearest multiple of `2^-32`, ties to even.
+    ///
+    /// ```
+    /// use recsim_core::model::ExactSum;
+    /// assert_eq!(ExactSum::from_f64(1.0), ExactSum(1 << 32));
+    /// assert_eq!(ExactSum::from_f64(0.5 / 4_294_967_296.0), ExactSum(0));
+    /// ```
     #[inline]
-    pub fn from_f64(number: f64) -> Self {
-        Self(libm::rint(number * SCALE) as i64)
+    pub fn from_f64(value: f64) -> Self {
+        Self(libm::rint(value * SCALE) as i64)
     }
 
-    /// The sum as a floating-point number.
+    /// The sum as an `f64`, rounded to the nearest.
     pub fn value(self) -> f64 {
         self.0 as f64 / SCALE
     }
@@ -52,4 +61,5 @@ impl Sum for ExactSum {
     }
 }
 
+/// Units in 1: `2^32`.
 const SCALE: f64 = 4_294_967_296.0;

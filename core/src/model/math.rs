@@ -1,12 +1,24 @@
-//! The scalar type of the formulas, and the two functions they share.
+//! The scalar type of the formulas and the logistic function.
 //!
-//! Transcendental functions come from `libm` whatever the platform, so that the same input gives the same bits
-//! everywhere; `std` (and `num-traits` with its `std` feature) would pick the platform's own.
+//! Transcendental functions always come from `libm`, so the same input gives the same bits on every platform. The
+//! functions of `std` (and of `num-traits` with its `std` feature) are the platform's own and differ.
 
 use core::fmt::{Debug, Display};
 use core::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-/// A real number the formulas compute with: `f32` in every backend, `f64` where the reference wants more digits.
+/// A real number that the formulas compute with: `f32` in every backend, `f64` in tests and in the reference backend
+/// where more digits are needed.
+///
+/// Every operation of this trait rounds as IEEE 754 says, or as the pinned version of `libm` does. `min`, `max` and
+/// `clamp` return `self` when both values are equal, so they also define the sign of a zero.
+///
+/// ```
+/// use recsim_core::model::math::Real;
+/// fn mean<T: Real>(values: &[T]) -> T {
+///     values.iter().fold(T::ZERO, |sum, &value| sum + value) / T::from_f64(values.len() as f64)
+/// }
+/// assert_eq!((mean(&[1.0_f32, 2.0]), mean(&[1.0_f64, 2.0])), (1.5, 1.5));
+/// ```
 pub trait Real:
     nalgebra::Scalar
     + Copy
@@ -26,43 +38,50 @@ pub trait Real:
     + MulAssign
     + DivAssign
 {
-    /// 0.
+    /// The value 0.
     const ZERO: Self;
-    /// 1.
+    /// The value 1.
     const ONE: Self;
-    /// The nearest value to `x`.
+    /// The value nearest to `x`, ties to even.
     fn from_f64(x: f64) -> Self;
-    /// The same value, in double precision.
+    /// The same value in double precision. It is exact.
     fn to_f64(self) -> f64;
-    /// `e^self`, by libm.
+    /// `e^self`, with the bits of `libm`.
     fn exp(self) -> Self;
-    /// `tanh(self)`, by libm.
+    /// `tanh(self)`, in `[-1, 1]`, with the bits of `libm`.
     fn tanh(self) -> Self;
-    /// The correctly rounded square root.
+    /// The correctly rounded square root; NaN below 0.
     fn sqrt(self) -> Self;
-    /// `self * factor + term`, rounded once.
+    /// `self * factor + term`, rounded once (a fused multiply-add).
     fn mul_add(self, factor: Self, term: Self) -> Self;
-    /// The magnitude.
+    /// The absolute value.
     fn abs(self) -> Self;
 
-    /// The smaller of two numbers; `self` when they are equal.
+    /// The smaller of two values; `self` when they are equal or `other` is NaN.
     #[inline]
     fn min(self, other: Self) -> Self {
         if other < self { other } else { self }
     }
-    /// The larger of two numbers; `self` when they are equal.
+    /// The larger of two values; `self` when they are equal or `other` is NaN.
     #[inline]
     fn max(self, other: Self) -> Self {
         if other > self { other } else { self }
     }
-    /// `self`, or the end of `[low, high]` that it lies beyond.
+    /// `min(max(self, low), high)`: the value of `[low, high]` nearest to `self`. NaN stays NaN.
     #[inline]
     fn clamp(self, low: Self, high: Self) -> Self {
         self.max(low).min(high)
     }
 }
 
-/// The logistic function `1 / (1 + e^-x)`, evaluated so that no finite `x` overflows.
+/// The logistic function, in `[0, 1]` (`docs/spec.md`, section 2.2, Acceptance).
+///
+/// ```text
+/// sigmoid(x) = 1 / (1 + exp(-x))        for x >= 0
+///            = exp(x) / (1 + exp(x))    for x < 0
+/// ```
+///
+/// Neither branch overflows for a finite `x`. For `x >= 0` in `f32`, the value never falls from one number to the next.
 ///
 /// ```
 /// use recsim_core::model::math::sigmoid;
@@ -82,7 +101,7 @@ pub fn sigmoid<T: Real>(x: T) -> T {
 }
 
 macro_rules! real {
-    ($t:ty, $exp:ident, $nothing:literal, $tanh:ident, $sqrt:ident, $fma:ident) => {
+    ($t:ty, $exp:ident, $underflow:literal, $tanh:ident, $sqrt:ident, $fma:ident) => {
         impl Real for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -96,9 +115,9 @@ macro_rules! real {
             }
             #[inline]
             fn exp(self) -> Self {
-                // The same bits sooner: libm divides for the sake of a flag, which takes many times as long where the quotient
-                // is no normal number.
-                if self < $nothing { 0.0 } else { libm::$exp(self) }
+                // The bits are those of `libm`, whose path for these values divides to raise a floating-point flag.
+                // That division is many times slower when the quotient is not a normal number.
+                if self < $underflow { 0.0 } else { libm::$exp(self) }
             }
             #[inline]
             fn tanh(self) -> Self {
@@ -106,7 +125,7 @@ macro_rules! real {
             }
             #[inline]
             fn sqrt(self) -> Self {
-                // Both round correctly, but no compiler sees through that of libm.
+                // Both round correctly. Compilers vectorize only the one of `std`.
                 #[cfg(feature = "std")]
                 return <$t>::sqrt(self);
                 #[cfg(not(feature = "std"))]
@@ -131,7 +150,7 @@ mod tests {
     use super::Real;
 
     #[test]
-    fn what_is_nothing_is_known_sooner_and_is_the_same() {
+    fn exp_has_the_bits_of_libm_where_it_underflows() {
         for power in
             [-1e30_f64, -1e4, -746.1, -746.0, -745.2, -745.0, -104.1, -104.0, -103.9, -88.0, -1.0, 0.0, 90.0]
         {

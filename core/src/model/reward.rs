@@ -1,61 +1,67 @@
-//! What a step is worth: `spec` section 2, *Reward*.
+//! The reward of one step (`docs/spec.md`, section 2.4, Reward).
 
 use nalgebra::{Dim, Storage, Vector};
 
 use crate::model::math::Real;
 
-/// Which of the three rewards is paid.
+/// Which of the three rewards is paid. The table of [`Reward::of`] has the formulas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RewardForm<T> {
-    /// Improvements only, and only where the score rose by at least the threshold.
+    /// Pays the distance that clusters came nearer to the target, if the score rose by the threshold. Otherwise 0.
     Strict,
-    /// Improvements, a bonus where the score rose, a share of the score where a user is kept at it, a loss otherwise.
+    /// If a cluster came nearer, pays that distance, plus a bonus if the score rose by the threshold. Otherwise pays a
+    /// share of the score if it was held, and a negative reward if it fell.
     Hybrid {
-        /// The share of the score paid where nothing improved and the score held.
+        /// The share of the score that is paid if no cluster came nearer and the score held. In units of reward.
         maintenance_factor: T,
-        /// Added where something improved and the score rose by at least the threshold.
+        /// The bonus if a cluster came nearer and the score rose by the threshold. In units of reward.
         exploration_bonus: T,
     },
-    /// `scale * (sum d_before - sum d_after)`: it telescopes over an episode and so cannot be farmed.
+    /// Pays the change of the distance to the target.
+    ///
+    /// It is a potential-based shaping reward (Ng, Harada and Russell, 1999). Its sum over an episode depends only on
+    /// the first and the last beliefs, so a user who is moved away and back earns nothing.
     Potential,
 }
 
-/// What "how good are these beliefs" means to [`RewardForm::Strict`] and [`RewardForm::Hybrid`].
+/// The score of beliefs that [`RewardForm::Strict`] and [`RewardForm::Hybrid`] compare before and after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BeliefScore {
-    /// Engagement times alignment.
+    /// [`engagement`] times [`alignment`], in `[0, 1]`.
     Combined,
-    /// `1 - sum d_i / sum target_i`.
+    /// `1 - sum_c |target[c] - beliefs[c]| / sum_c target[c]`, in `[0, 1]` but for rounding.
     Distance,
 }
 
-/// The reward of one user's step.
+/// The rule that rewards one user's step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reward<T> {
-    /// Which form.
+    /// The form of the reward.
     pub kind: RewardForm<T>,
-    /// Which score.
+    /// The score of beliefs.
     pub score: BeliefScore,
-    /// What a unit of distance is worth; at least 0.
+    /// The reward of one unit of distance or score; at least 0.
     pub scale: T,
     /// The reward is clamped to `[-max, max]`; above 0.
     pub max: T,
-    /// The rise of the score that counts as one; at least 0.
+    /// The rise of the score that counts as an improvement; at least 0.
     pub improvement_threshold: T,
 }
 
 impl<T: Real> Reward<T> {
-    /// The reward, in `[-max, max]`, of moving a user from `before` to `after` (both `[K]`, in `[0, target]`).
+    /// The reward, in `[-max, max]`, of moving a user's beliefs from `before` to `after`.
     ///
-    /// With `d_i = |target_i - b_i|` and sums in cluster order:
+    /// `before`, `after` and `target` are `[K]`, and both beliefs lie in `[0, target]`. With `d[c] = |target[c] -
+    /// b[c]|`, `gain = sum_c max(0, d_before[c] - d_after[c])` and `delta = score(after) - score(before)`, and sums
+    /// in cluster order:
     ///
     /// | form | reward before the clamp |
     /// |---|---|
-    /// | strict | `scale * sum max(0, d_before - d_after)` if `delta >= threshold`, else 0 |
-    /// | hybrid, some `d_i` fell | the same sum, plus the bonus if `delta >= threshold` |
-    /// | hybrid, none fell, `delta > -threshold` | `maintenance_factor * score(after)` |
+    /// | strict | `scale * gain` if `delta >= improvement_threshold`, else 0 |
+    /// | hybrid, some `d[c]` fell | `scale * gain`, plus `exploration_bonus` if `delta >= improvement_threshold` |
+    /// | hybrid, none fell, `delta > -improvement_threshold` | `maintenance_factor * score(after)` |
     /// | hybrid, otherwise | `scale * delta` |
-    /// | potential | `scale * (sum d_before - sum d_after)` |
+    /// | potential | `scale * (sum_c d_before[c] - sum_c d_after[c])` |
     ///
     /// ```
     /// use nalgebra::SVector;
@@ -64,7 +70,7 @@ impl<T: Real> Reward<T> {
     /// let reward =
     ///     Reward { kind, score: BeliefScore::Combined, scale: 100.0, max: 100.0, improvement_threshold: 0.01 };
     /// let target = SVector::from([0.75, 0.25]);
-    /// // Three items of the first cluster, each worth 1; and the score rises from 0 to 0.03 * cos(b, target).
+    /// // Three items of the first cluster gain 1 each. The score rises from 0 to 0.03 * cos(beliefs, target).
     /// let reward = reward.of(&SVector::from([0.0, 0.0]), &SVector::from([0.03, 0.0]), &target);
     /// assert!((reward - (3.0 + 0.2_f64)).abs() < 1e-9);
     /// ```
@@ -74,29 +80,29 @@ impl<T: Real> Reward<T> {
         after: &Vector<T, D, impl Storage<T, D>>,
         target: &Vector<T, D, impl Storage<T, D>>,
     ) -> T {
-        let (mut gained, mut far_before, mut far_after) = (T::ZERO, T::ZERO, T::ZERO);
+        let (mut gain, mut distance_before, mut distance_after) = (T::ZERO, T::ZERO, T::ZERO);
         let mut any_fell = false;
         for ((&b, &a), &t) in before.iter().zip(after.iter()).zip(target.iter()) {
             let (d_before, d_after) = ((t - b).abs(), (t - a).abs());
-            far_before += d_before;
-            far_after += d_after;
+            distance_before += d_before;
+            distance_after += d_after;
             any_fell |= d_after < d_before;
-            gained += (d_before - d_after).max(T::ZERO);
+            gain += (d_before - d_after).max(T::ZERO);
         }
         let reward = match self.kind {
-            RewardForm::Potential => self.scale * (far_before - far_after),
+            RewardForm::Potential => self.scale * (distance_before - distance_after),
             RewardForm::Strict => {
                 let delta = self.score.of(after, target) - self.score.of(before, target);
-                if delta >= self.improvement_threshold { self.scale * gained } else { T::ZERO }
+                if delta >= self.improvement_threshold { self.scale * gain } else { T::ZERO }
             }
             RewardForm::Hybrid { maintenance_factor, exploration_bonus } => {
-                let reached = self.score.of(after, target);
-                let delta = reached - self.score.of(before, target);
+                let score_after = self.score.of(after, target);
+                let delta = score_after - self.score.of(before, target);
                 if any_fell {
                     let bonus = if delta >= self.improvement_threshold { exploration_bonus } else { T::ZERO };
-                    self.scale * gained + bonus
+                    self.scale * gain + bonus
                 } else if delta > -self.improvement_threshold {
-                    maintenance_factor * reached
+                    maintenance_factor * score_after
                 } else {
                     self.scale * delta
                 }
@@ -104,11 +110,27 @@ impl<T: Real> Reward<T> {
         };
         reward.clamp(-self.max, self.max)
     }
-}
 
-impl<T: Real> Reward<T> {
-    /// What no reward's magnitude exceeds but by its roundings; above 0. It is far below `max` where that is so large
-    /// that it clamps nothing: no user's distance to a target can fall or rise by more than 1, nor can the score.
+    /// An upper bound on the absolute value of every reward, but for rounding; above 0.
+    ///
+    /// A user's distance and score change by at most 1 in a step, so the bound is
+    ///
+    /// ```text
+    /// min(scale, max)                                                       strict and potential
+    /// min(max(scale + |exploration_bonus|, |maintenance_factor|), max)      hybrid
+    /// ```
+    ///
+    /// and at least `2^-126`. [`Tally`](crate::model::Tally) sums rewards in units of it, so that a `max` that clamps
+    /// nothing costs no digits.
+    ///
+    /// ```
+    /// use recsim_core::model::reward::{BeliefScore, Reward, RewardForm};
+    /// let reward = Reward {
+    ///     kind: RewardForm::Potential, score: BeliefScore::Distance, scale: 100.0, max: 1e6,
+    ///     improvement_threshold: 0.0,
+    /// };
+    /// assert_eq!(reward.bound(), 100.0_f32);
+    /// ```
     pub fn bound(&self) -> T {
         let reachable = match self.kind {
             RewardForm::Strict | RewardForm::Potential => self.scale,
@@ -121,7 +143,15 @@ impl<T: Real> Reward<T> {
 }
 
 impl BeliefScore {
-    /// How good `beliefs` are, at most 1, which is reached at the target.
+    /// The score of `beliefs` (`[K]`, in `[0, target]`): at most 1, and 1 at the target but for rounding.
+    ///
+    /// ```
+    /// use nalgebra::SVector;
+    /// use recsim_core::model::reward::BeliefScore;
+    /// let (beliefs, target) = (SVector::from([0.5, 0.0]), SVector::from([0.5, 0.5_f64]));
+    /// assert_eq!(BeliefScore::Distance.of(&beliefs, &target), 0.5);
+    /// assert!((BeliefScore::Combined.of(&beliefs, &target) - 0.5 * 0.5_f64.sqrt()).abs() < 1e-15);
+    /// ```
     pub fn of<T: Real, D: Dim>(
         self,
         beliefs: &Vector<T, D, impl Storage<T, D>>,
@@ -134,7 +164,13 @@ impl BeliefScore {
     }
 }
 
-/// How much a user has taken up: `min(sum b / sum target, 1)`, in `[0, 1]`.
+/// How much of the target a user has taken up: `min(sum_c b[c] / sum_c target[c], 1)`, in `[0, 1]` for `b >= 0`.
+///
+/// ```
+/// use nalgebra::SVector;
+/// use recsim_core::model::reward::engagement;
+/// assert_eq!(engagement(&SVector::from([0.25, 0.0]), &SVector::from([0.5, 0.5])), 0.25);
+/// ```
 #[inline]
 pub fn engagement<T: Real, D: Dim>(
     beliefs: &Vector<T, D, impl Storage<T, D>>,
@@ -143,8 +179,18 @@ pub fn engagement<T: Real, D: Dim>(
     (sum(beliefs) / sum(target)).min(T::ONE)
 }
 
-/// How well its shares match the target's: `max(0, cos(b, target))`, and 0 where a length is 0. In `[0, 1]`: what roundings
-/// would add is cut off, which is an ulp, and more than 1 itself where squares are so small that they lose their bits.
+/// How well the proportions of the beliefs match the target's: their cosine, clamped to `[0, 1]`.
+///
+/// `clamp(sum_c b[c] t[c] / (sqrt(sum_c b[c]^2) * sqrt(sum_c t[c]^2)), 0, 1)` with `t = target`; 0 if the divisor is 0.
+/// The clamp also removes rounding errors, which exceed one ulp where squares are subnormal.
+///
+/// ```
+/// use nalgebra::SVector;
+/// use recsim_core::model::reward::alignment;
+/// let target = SVector::from([0.6, 0.3_f64]);
+/// assert!((alignment(&SVector::from([0.2, 0.1]), &target) - 1.0).abs() < 1e-15);
+/// assert_eq!(alignment(&SVector::from([0.0, 0.0]), &target), 0.0);
+/// ```
 #[inline]
 pub fn alignment<T: Real, D: Dim>(
     beliefs: &Vector<T, D, impl Storage<T, D>>,
@@ -156,10 +202,11 @@ pub fn alignment<T: Real, D: Dim>(
         bb += b * b;
         tt += t * t;
     }
-    let lengths = bb.sqrt() * tt.sqrt();
-    if lengths > T::ZERO { (dot / lengths).clamp(T::ZERO, T::ONE) } else { T::ZERO }
+    let norms = bb.sqrt() * tt.sqrt();
+    if norms > T::ZERO { (dot / norms).clamp(T::ZERO, T::ONE) } else { T::ZERO }
 }
 
+/// The sum in index order.
 #[inline]
 fn sum<T: Real, D: Dim>(values: &Vector<T, D, impl Storage<T, D>>) -> T {
     let mut sum = T::ZERO;

@@ -1,8 +1,13 @@
-//! The networks' layout: where each tensor lies in a flat buffer, what it is called, and how it begins.
+//! The layout of a network: where each tensor lies in a flat buffer, its name, and its initial values (`docs/spec.md`,
+//! sections 4.1, Networks, and 4.2, Initialisation).
 //!
-//! Every backend, file and optimizer keeps a network as two flat `f32` buffers: its *parameters* (weight, bias and, in
-//! a normalised layer, scale and shift, layer by layer) and its *statistics* (running mean and variance, layer by
-//! layer). One pass over a buffer is then one pass over a network.
+//! Every backend, file and optimizer stores a network as two flat `f32` buffers, so a step over all of its values is
+//! one loop over a buffer:
+//!
+//! | buffer | contents, layer by layer | updated by |
+//! |---|---|---|
+//! | parameters | weight `[out, in]`, bias `[out]`; with BatchNorm scale `[out]` and shift `[out]` | the optimizer |
+//! | running statistics | with BatchNorm: mean `[out]` and variance `[out]` | training mode |
 
 use alloc::format;
 use alloc::string::String;
@@ -11,84 +16,96 @@ use core::ops::Range;
 
 use crate::model::rng::{Key, uniform};
 
-/// A multi-layer perceptron: hidden layers are Linear, BatchNorm (if `batch_norm`), ReLU, Dropout; the last is Linear.
+/// The layout of a multi-layer perceptron.
+///
+/// A hidden layer is Linear, BatchNorm (with `batch_norm`), ReLU, Dropout. The last layer is Linear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MlpLayout {
     name: &'static str,
     layers: Vec<LayerLayout>,
 }
 
-/// Where one layer's tensors lie.
+/// The layout of one layer. Its output is `x * weight^T + bias`, for an input `x` of `[rows, inputs]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerLayout {
-    /// Length of a row that goes in.
+    /// The input's width.
     pub inputs: usize,
-    /// Length of a row that comes out.
+    /// The output's width.
     pub outputs: usize,
-    /// `[outputs, inputs]` in the parameters, row-major as PyTorch keeps it.
+    /// The weight in the parameters: `[outputs, inputs]`, row-major as in PyTorch.
     pub weight: Range<usize>,
-    /// `[outputs]` in the parameters.
+    /// The bias in the parameters: `[outputs]`.
     pub bias: Range<usize>,
-    /// The normalisation behind it, if any.
+    /// The BatchNorm that follows, if there is one.
     pub batch_norm: Option<BatchNorm>,
 }
 
-/// Where a BatchNorm's tensors lie, each `[outputs]`.
+/// The layout of a BatchNorm (Ioffe and Szegedy, 2015). Each tensor is `[outputs]`.
+///
+/// Its output is `(x - mean) / sqrt(variance + 1e-5) * scale + shift`. Training mode uses the mean and the biased
+/// variance of the minibatch, evaluation mode the running statistics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchNorm {
-    /// In the parameters.
+    /// The scale in the parameters, PyTorch's `weight`.
     pub scale: Range<usize>,
-    /// In the parameters.
+    /// The shift in the parameters, PyTorch's `bias`.
     pub shift: Range<usize>,
-    /// In the statistics.
+    /// The running mean in the running statistics.
     pub mean: Range<usize>,
-    /// In the statistics; unbiased.
+    /// The running variance in the running statistics, a mean of unbiased variances.
     pub variance: Range<usize>,
 }
 
-/// Which of a network's two buffers a tensor lies in.
+/// One of the two buffers of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightBuffer {
-    /// What the optimizer moves.
+    /// The parameters, which the optimizer updates.
     Parameters,
-    /// What training keeps track of.
+    /// The running statistics of BatchNorm, which training mode updates.
     RunningStats,
 }
 
 /// One named tensor of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedTensor {
-    /// As PyTorch's `nn.Sequential` would call it, such as `actor.0.weight`.
+    /// The name that PyTorch's `nn.Sequential` gives it, such as `actor.0.weight`.
     pub name: String,
-    /// Its dimensions.
+    /// The tensor's dimensions.
     pub shape: Vec<usize>,
-    /// The buffer it lies in.
+    /// The buffer that has the tensor.
     pub buffer: WeightBuffer,
-    /// Where it lies there.
+    /// The tensor's range in the buffer.
     pub range: Range<usize>,
 }
 
-/// A network's two buffers.
+/// The two buffers of a network. [`MlpLayout`] has their layout.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights<T = f32> {
-    /// Weights, biases, scales and shifts.
+    /// Weights, biases, scales and shifts: `[parameter_count]`.
     pub parameters: Vec<T>,
-    /// Running means and variances.
+    /// Running means and variances: `[running_stats_count]`.
     pub running_stats: Vec<T>,
 }
 
 impl MlpLayout {
-    /// The layout of a network of these widths, called `name` in files.
+    /// The layout of a network with these widths. `name` is the network's name in files.
     ///
     /// ```
     /// use recsim_core::td3::net::MlpLayout;
-    /// let actor = MlpLayout::new("actor", 69, vec![512, 512, 256], 64, true);
-    /// assert_eq!(actor.parameter_count(), 36_352 - 512 + 262_656 + 131_328 + 16_448 + 2 * (512 + 512 + 256));
-    /// assert_eq!(actor.tensors()[0].name, "actor.0.weight");
+    /// let critic = MlpLayout::new("critic", 3, vec![4], 1, true);
+    /// // Weights and biases of 3 -> 4 -> 1, scales and shifts of 4; a mean and a variance of 4.
+    /// assert_eq!(critic.parameter_count(), (3 * 4 + 4) + (4 * 1 + 1) + 2 * 4);
+    /// assert_eq!(critic.running_stats_count(), 2 * 4);
     /// ```
-    pub fn new(name: &'static str, inputs: usize, hidden: Vec<usize>, outputs: usize, batch_norm: bool) -> Self {
-        let (mut parameters, mut statistics) = (Cursor(0), Cursor(0));
-        let mut widths = hidden;
+    pub fn new(
+        name: &'static str,
+        inputs: usize,
+        hidden_sizes: Vec<usize>,
+        outputs: usize,
+        batch_norm: bool,
+    ) -> Self {
+        let (mut parameters, mut running_stats) = (Cursor(0), Cursor(0));
+        let mut widths = hidden_sizes;
         let hidden_layers = widths.len();
         widths.insert(0, inputs);
         widths.push(outputs);
@@ -100,14 +117,14 @@ impl MlpLayout {
             batch_norm: (batch_norm && depth < hidden_layers).then(|| BatchNorm {
                 scale: parameters.take(pair[1]),
                 shift: parameters.take(pair[1]),
-                mean: statistics.take(pair[1]),
-                variance: statistics.take(pair[1]),
+                mean: running_stats.take(pair[1]),
+                variance: running_stats.take(pair[1]),
             }),
         });
         Self { name, layers: layers.collect() }
     }
 
-    /// What the network is called in files.
+    /// The network's name in files, such as `actor`.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -117,23 +134,23 @@ impl MlpLayout {
         &self.layers
     }
 
-    /// Length of a row that goes in.
+    /// The width of an input row.
     pub fn inputs(&self) -> usize {
         self.layers[0].inputs
     }
 
-    /// Length of a row that comes out.
+    /// The width of an output row.
     pub fn outputs(&self) -> usize {
         self.layers[self.layers.len() - 1].outputs
     }
 
-    /// Length of the parameters.
+    /// The length of the parameters.
     pub fn parameter_count(&self) -> usize {
         let last = &self.layers[self.layers.len() - 1];
         last.bias.end
     }
 
-    /// Length of the statistics.
+    /// The length of the running statistics; 0 without BatchNorm.
     pub fn running_stats_count(&self) -> usize {
         self.layers
             .iter()
@@ -145,7 +162,16 @@ impl MlpLayout {
 
     /// Every tensor, in the order of PyTorch's `state_dict`.
     ///
-    /// The numbers count the modules of an `nn.Sequential` of Linear, BatchNorm1d (if any), ReLU, Dropout, ...
+    /// The number in a name is the index of the module in an `nn.Sequential` of Linear, BatchNorm1d (if any), ReLU,
+    /// Dropout, and so on.
+    ///
+    /// ```
+    /// use recsim_core::td3::net::MlpLayout;
+    /// let names: Vec<_> =
+    ///     MlpLayout::new("actor", 3, vec![4], 2, true).tensors().into_iter().map(|tensor| tensor.name).collect();
+    /// assert_eq!(names[..3], ["actor.0.weight", "actor.0.bias", "actor.1.weight"]);
+    /// assert_eq!(names[4..7], ["actor.1.running_mean", "actor.1.running_var", "actor.4.weight"]);
+    /// ```
     pub fn tensors(&self) -> Vec<NamedTensor> {
         let mut tensors = Vec::new();
         let mut module = 0;
@@ -168,8 +194,10 @@ impl MlpLayout {
         tensors
     }
 
-    /// Initial weights as PyTorch's `nn.Linear` has them, weights and biases uniform in `±1/sqrt(inputs)`; scales and
-    /// variances 1, shifts and means 0.
+    /// The initial weights, with the distribution of PyTorch's `nn.Linear`.
+    ///
+    /// The weight or bias at index `i` of the parameters is `(2 * uniform(key.fold_in(i)) - 1) / sqrt(inputs)`,
+    /// uniform in `[-1 / sqrt(inputs), 1 / sqrt(inputs))`. Scales and variances are 1; shifts and means are 0.
     pub fn initial_weights(&self, key: Key) -> Weights {
         let mut weights = Weights {
             parameters: alloc::vec![0.0; self.parameter_count()],
@@ -177,8 +205,8 @@ impl MlpLayout {
         };
         for layer in &self.layers {
             let bound = 1.0 / libm::sqrtf(layer.inputs as f32);
-            for place in layer.weight.start..layer.bias.end {
-                weights.parameters[place] = (2.0 * uniform(key.fold_in(place as u64)) - 1.0) * bound;
+            for index in layer.weight.start..layer.bias.end {
+                weights.parameters[index] = (2.0 * uniform(key.fold_in(index as u64)) - 1.0) * bound;
             }
             if let Some(norm) = &layer.batch_norm {
                 weights.parameters[norm.scale.clone()].fill(1.0);
@@ -189,17 +217,18 @@ impl MlpLayout {
     }
 }
 
-/// BatchNorm's guard against a division by 0.
+/// The term that BatchNorm adds to the variance, PyTorch's `eps`.
 pub const BATCH_NORM_EPSILON: f64 = 1e-5;
-/// The share by which running statistics follow a batch's.
+/// The weight of a minibatch's statistics in the update of the running statistics, PyTorch's `momentum`.
 pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
 
+/// The end of the part of a buffer that is assigned to tensors.
 struct Cursor(usize);
 
 impl Cursor {
-    fn take(&mut self, length: usize) -> Range<usize> {
+    fn take(&mut self, len: usize) -> Range<usize> {
         let start = self.0;
-        self.0 += length;
+        self.0 += len;
         start..self.0
     }
 }
@@ -211,10 +240,10 @@ mod tests {
     use alloc::vec;
 
     #[test]
-    fn tensors_tile_both_buffers_without_gap_or_overlap() {
+    fn tensors_cover_both_buffers_without_gap_or_overlap() {
         for batch_norm in [false, true] {
             let layout = MlpLayout::new("net", 7, vec![5, 3], 2, batch_norm);
-            for (buffer, length) in [
+            for (buffer, len) in [
                 (WeightBuffer::Parameters, layout.parameter_count()),
                 (WeightBuffer::RunningStats, layout.running_stats_count()),
             ] {
@@ -223,25 +252,25 @@ mod tests {
                 ranges.sort_by_key(|range| range.start);
                 assert_eq!(
                     ranges.iter().fold(0, |end, range| if range.start == end { range.end } else { end }),
-                    length
+                    len
                 );
             }
         }
     }
 
     #[test]
-    fn names_count_pytorchs_modules() {
+    fn tensors_have_pytorchs_names() {
         let names = |batch_norm| -> Vec<String> {
             MlpLayout::new("q", 1, vec![1], 1, batch_norm).tensors().into_iter().map(|t| t.name).collect()
         };
         assert_eq!(names(false), ["q.0.weight", "q.0.bias", "q.3.weight", "q.3.bias"]);
-        let normalised = names(true);
-        assert_eq!(normalised[5], "q.1.running_var");
-        assert_eq!(normalised[6], "q.4.weight");
+        let with_batch_norm = names(true);
+        assert_eq!(with_batch_norm[5], "q.1.running_var");
+        assert_eq!(with_batch_norm[6], "q.4.weight");
     }
 
     #[test]
-    fn initial_weights_fill_their_range_evenly() {
+    fn initial_weights_are_uniform_in_their_range() {
         let layout = MlpLayout::new("net", 100, vec![50], 3, true);
         let weights = layout.initial_weights(Key::new(0, Purpose::InitialWeights));
         let first = &weights.parameters[layout.layers()[0].weight.clone()];

@@ -1,16 +1,20 @@
-//! The replay ring's arithmetic: where transitions go. What holds them is a backend's.
+//! The index arithmetic of the replay buffer (`docs/spec.md`, section 3.3, Replay buffer). The arrays belong to a
+//! backend.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// How much a ring of `capacity` transitions holds, and where the next goes: the `n`-th that is brought to it, counted from
-/// 0, goes to place `n % capacity`.
+/// How many transitions a replay buffer holds, and the index of the next one.
+///
+/// The `n`-th transition that is inserted, counted from 0, is stored at index `n % capacity`, where it replaces an
+/// older one. The buffer thus holds the last `capacity` transitions at the indices `0..len`.
 ///
 /// ```
-/// let mut ring = recsim_core::td3::replay::ReplayIndex::new(5);
-/// let places: Vec<_> = ring.insert(3).offsets().chain(ring.insert(4).offsets()).collect();
-/// assert_eq!(places, [Some(0), Some(1), Some(2), Some(3), Some(4), Some(0), Some(1)]);
-/// assert_eq!((ring.len(), ring.last_ranges(3)), (5, [4..5, 0..2]));
+/// use recsim_core::td3::replay::ReplayIndex;
+/// let mut replay = ReplayIndex::new(5);
+/// let offsets: Vec<_> = replay.insert(3).offsets().chain(replay.insert(4).offsets()).collect();
+/// assert_eq!(offsets, [Some(0), Some(1), Some(2), Some(3), Some(4), Some(0), Some(1)]);
+/// assert_eq!((replay.len(), replay.last_ranges(3)), (5, [4..5, 0..2]));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayIndex {
@@ -19,18 +23,20 @@ pub struct ReplayIndex {
 }
 
 impl ReplayIndex {
-    /// An empty ring; `capacity` is at least 1.
+    /// The index of an empty buffer for `capacity` transitions; at least 1.
     pub fn new(capacity: usize) -> Self {
         Self { capacity, inserted: 0 }
     }
 
-    /// The ring before the first of `transitions` was brought to it. Once they are, [`ReplayIndex::insert`] says to which places,
-    /// it holds them and no others.
+    /// The index of the buffer before the first of `transitions` was inserted.
+    ///
+    /// [Inserting](ReplayIndex::insert) that many transitions restores the buffer that they were read from: each is
+    /// stored at its old index.
     pub fn before_inserting(capacity: usize, transitions: &Transitions) -> Self {
         Self { capacity, inserted: transitions.inserted - transitions.user.len() as u64 }
     }
 
-    /// Makes room for `count` transitions and says where they go.
+    /// Inserts `count` transitions. Returns where to write them.
     pub fn insert(&mut self, count: usize) -> InsertSpan {
         let Self { capacity, .. } = *self;
         let skipped = count.saturating_sub(capacity);
@@ -39,23 +45,24 @@ impl ReplayIndex {
         InsertSpan { skipped, first, count, capacity }
     }
 
-    /// Transitions that have been brought to it.
+    /// The number of transitions that were inserted so far, including those that were replaced.
     pub fn inserted(&self) -> u64 {
         self.inserted
     }
 
-    /// Transitions the ring can hold.
+    /// The number of transitions that the buffer can hold.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Transitions it holds now: the range that updates sample from.
+    /// The number of transitions that the buffer holds. Updates sample from the indices `0..len`.
     pub fn len(&self) -> usize {
         self.inserted.min(self.capacity as u64) as usize
     }
 
-    /// The places of the last `count` transitions, or of all that are held if those are fewer, the oldest first: one range
-    /// and, where they reach around the ring, what follows.
+    /// The indices of the last `count` transitions, or of all if there are fewer, the oldest first.
+    ///
+    /// The second range follows the first. It is empty unless the transitions continue at the start of the buffer.
     pub fn last_ranges(&self, count: usize) -> [Range<usize>; 2] {
         let count = count.min(self.len());
         let first = self.offset(self.inserted - count as u64);
@@ -63,58 +70,74 @@ impl ReplayIndex {
         [first..end.min(self.capacity), 0..end.saturating_sub(self.capacity)]
     }
 
-    /// Those transitions' part of a column of the ring, `[capacity, width]`.
+    /// The rows of the last `count` transitions, or of all if there are fewer, the oldest first: `[count, width]`.
+    ///
+    /// `column` is an array of the buffer, `[len, width]` or longer.
+    ///
+    /// ```
+    /// use recsim_core::td3::replay::ReplayIndex;
+    /// let (mut replay, mut column) = (ReplayIndex::new(3), [0; 3]);
+    /// replay.insert(4).write(&[10, 11, 12, 13], &mut column, 1);
+    /// assert_eq!(column, [13, 11, 12]);
+    /// assert_eq!(replay.last_rows(&column, 1, 2), [12, 13]);
+    /// ```
     pub fn last_rows<T: Clone>(&self, column: &[T], width: usize, count: usize) -> Vec<T> {
-        self.last_ranges(count).map(|places| &column[places.start * width..places.end * width]).concat()
+        self.last_ranges(count).map(|range| &column[range.start * width..range.end * width]).concat()
     }
 
+    /// The index of transition `number`, counted from 0.
     fn offset(&self, number: u64) -> usize {
         (number % self.capacity as u64) as usize
     }
 }
 
-/// Where some transitions go: the first `skipped` nowhere, as the ring holds fewer; the one after them to `first`, the
-/// next to the place behind it, and so on around the ring.
+/// Where the transitions of one [`ReplayIndex::insert`] are stored.
+///
+/// If there are more than the buffer can hold, the first `skipped` are not stored. The next one is stored at `first`,
+/// the others at the indices behind it, modulo the capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InsertSpan {
-    /// Of more transitions than the ring holds, only the last have a place.
+    /// The transitions that are not stored; 0 unless there are more than the capacity.
     pub skipped: usize,
-    /// The first place.
+    /// The index of the first transition that is stored.
     pub first: usize,
     count: usize,
     capacity: usize,
 }
 
 impl InsertSpan {
-    /// The place of each transition, in order.
+    /// The index of each transition, in order; `None` for those that are not stored.
     pub fn offsets(&self) -> impl Iterator<Item = Option<usize>> + use<> {
         let Self { skipped, first, count, capacity } = *self;
         (0..count).map(move |n| n.checked_sub(skipped).map(|n| (first + n) % capacity))
     }
 
-    /// Writes `rows`, one of each transition, to their places in a column of the ring, `[capacity, width]`.
+    /// Writes `rows`, `[count, width]`, to their indices in `column`, an array `[len, width]` or longer of the buffer.
+    ///
+    /// # Panics
+    /// If `column` is shorter than the buffer's length after the insertion, or `rows` than the skipped transitions.
     pub fn write<T: Copy>(&self, rows: &[T], column: &mut [T], width: usize) {
         let rows = &rows[self.skipped * width..];
-        let (sooner, later) = rows.split_at(rows.len().min((self.capacity - self.first) * width));
-        column[self.first * width..][..sooner.len()].copy_from_slice(sooner);
-        column[..later.len()].copy_from_slice(later);
+        let (before_end, wrapped) = rows.split_at(rows.len().min((self.capacity - self.first) * width));
+        column[self.first * width..][..before_end.len()].copy_from_slice(before_end);
+        column[..wrapped.len()].copy_from_slice(wrapped);
     }
 }
 
-/// Transitions on the host, the oldest first; tables are row-major, a row a transition.
+/// Transitions on the host, the oldest first. Arrays are row-major, one row for each transition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Transitions {
-    /// How many had been brought to their ring when the last of these was, it included.
+    /// The number of transitions that their buffer had inserted, up to and including the last of these.
     pub inserted: u64,
-    /// `[count]`: the users, by index in the world
+    /// The users, as indices in the world: `[count]`.
     pub user: Vec<u32>,
-    /// `[count, K]`
+    /// The beliefs before the round: `[count, K]`.
     pub belief_before: Vec<f32>,
-    /// `[count, K]`
+    /// The beliefs after the round: `[count, K]`.
     pub belief: Vec<f32>,
-    /// `[count, D]`
+    /// The actions that chose the slates: `[count, D]`.
     pub action: Vec<f32>,
-    /// `[count]`
+    /// The rewards: `[count]`.
     pub reward: Vec<f32>,
 }
 
@@ -123,24 +146,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_lie_where_they_were_brought_to() {
+    fn replay_index_finds_the_last_rows_after_any_insertions() {
         for capacity in 1..6 {
-            let (mut ring, mut number, mut held) = (ReplayIndex::new(capacity), 0, alloc::vec![0; capacity]);
+            let (mut replay, mut number, mut column) = (ReplayIndex::new(capacity), 0, alloc::vec![0; capacity]);
             for count in [1, 0, 3, 2, 7, 5] {
-                let (span, rows) = (ring.insert(count), Vec::from_iter(number..number + count as i32));
+                let (span, rows) = (replay.insert(count), Vec::from_iter(number..number + count as i32));
                 number += count as i32;
-                for (row, place) in rows.iter().zip(span.offsets()) {
-                    if let Some(place) = place {
-                        held[place] = *row;
+                let before = column.clone();
+                for (row, offset) in rows.iter().zip(span.offsets()) {
+                    if let Some(offset) = offset {
+                        column[offset] = *row;
                     }
                 }
-                let mut written = held.clone();
+                let mut written = before;
                 span.write(&rows, &mut written, 1);
-                assert_eq!(written, held);
+                assert_eq!(written, column);
                 for last in 0..8 {
-                    let shown = ring.last_rows(&held, 1, last);
-                    let count = last.min(ring.len()) as i32;
-                    assert!(shown.into_iter().eq(number - count..number), "{last} of {capacity} after {number}");
+                    let actual = replay.last_rows(&column, 1, last);
+                    let count = last.min(replay.len()) as i32;
+                    assert!(actual.into_iter().eq(number - count..number), "{last} of {capacity} after {number}");
                 }
             }
         }

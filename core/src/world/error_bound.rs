@@ -1,65 +1,87 @@
-//! How far a score computed in half precision can lie from the one that decides: what lets a fast inexact search
-//! propose candidates (`spec` section 5).
+//! Error bounds for scores that are computed in half precision (`docs/spec.md`, section 5.5, Exact search).
 //!
-//! Both tables are first brought to one size: the greatest entry of each action, and of all rows together, to between
-//! 1/2 and 1, by powers of two ([`scale_exponent`]). Then each number is rounded to half precision, and tensor cores multiply.
+//! A search may compute approximate scores as a product of two fp16 matrices, one of actions and one of item rows. An
+//! item cannot be among the best `k` if its approximate score plus its error bound is below the approximate scores minus
+//! error bounds of `k` others. The remaining items are scored by [`score`](crate::model::slate::score), which decides.
+//!
+//! The matrices are scaled first. Each action is multiplied by a power of two that brings its largest magnitude into
+//! `[1/2, 1)`, and all item rows by one that does so for the largest of all rows ([`scale_exponent`]). Then every
+//! value is rounded to fp16, and the products are summed in single precision.
+//!
+//! | function | bounds the difference between |
+//! |---|---|
+//! | [`fp16_error_bound`] | the fp16 score and the reference score |
+//! | [`reference_error_bound`] | the reference score and the exact dot product |
 
-/// The `e` for which `largest * 2^e` lies in `[1/2, 1)`; 0 for 0. `largest` is finite and at least 0.
+/// The exponent `e` for which `largest * 2^e` lies in `[1/2, 1)`; 0 if `largest` is 0. `largest` is finite and at
+/// least 0.
 ///
 /// ```
 /// use recsim_core::world::error_bound::scale_exponent;
-/// assert_eq!([scale_exponent(0.75), scale_exponent(1.0), scale_exponent(1e-45), scale_exponent(0.0)], [0, -1, 148, 0]);
+/// assert_eq!([0.75, 1.0, 1e-45, 0.0].map(scale_exponent), [0, -1, 148, 0]);
 /// ```
 pub fn scale_exponent(largest: f32) -> i32 {
     if largest == 0.0 { 0 } else { -libm::frexpf(largest).1 }
 }
 
-/// The most by which a sum of products of halves differs from the [`score`](crate::model::slate::score) times `2^exponents`,
-/// for a scaled action and a scaled row of at most these lengths. `exponents` is the sum of the action's and the rows'.
+/// An upper bound on `|fp16 score - score * 2^exponents|`.
 ///
-/// With D dimensions, lengths A and X, the unit u = 2^-11 of half precision and v = 2^-24, its least number:
-/// - a number becomes a half within `u |x| + v`, so the action is off by at most `a = uA + v√D` in length, a row by
-///   `x = uX + v√D`, and the exact sum of products, by Cauchy and Schwarz, by `aX + Ax + ax`;
-/// - adding at most 2D numbers, each sum off by at most `2^-22` of all magnitudes added (a tensor core cuts sums off
-///   that single precision would round), takes `2^-21 D (A + a)(X + x)`;
-/// - the defined order rounds too ([`reference_error_bound`]).
+/// The fp16 score is the sum of the products of the scaled values after rounding to fp16. The
+/// [`score`](crate::model::slate::score) is that of the values before scaling, and `exponents` is the sum of the
+/// action's and the rows' [`scale_exponent`]s. `action_length` and `row_length` are upper bounds on the Euclidean
+/// lengths of the scaled action and the scaled row.
+///
+/// With D dimensions, lengths A and X, fp16's relative rounding error `u = 2^-11` and its smallest positive value
+/// `v = 2^-24`:
+///
+/// - Rounding changes a value `x` by at most `u |x| + v`, so an action by at most `a = u A + v sqrt(D)` in length and
+///   a row by at most `x = u X + v sqrt(D)`. By the Cauchy-Schwarz inequality, the exact sum of the products changes
+///   by at most `a X + A x + a x`.
+/// - At most 2 D values are added. The error of each partial sum is at most `2^-22` of all magnitudes added, as a
+///   tensor core truncates where single precision rounds. Together this is at most `2^-21 D (A + a) (X + x)`.
+/// - The reference score has the error of [`reference_error_bound`].
 ///
 /// ```
-/// // Nearly all of it is the rounding of both tables to 11 bits.
-/// let margin = recsim_core::world::error_bound::fp16_error_bound(64, 1.0, 1.0, 0);
-/// assert!((1.0..1.1).contains(&(margin * 1024.0)));
+/// // Most of the bound is the rounding of both matrices to 11 bits: 2 * 2^-11.
+/// let bound = recsim_core::world::error_bound::fp16_error_bound(64, 1.0, 1.0, 0);
+/// assert!((1.0..1.1).contains(&(bound * 1024.0)));
 /// ```
-pub fn fp16_error_bound(dimensions: usize, action: f64, row: f64, exponents: i32) -> f64 {
+pub fn fp16_error_bound(dimensions: usize, action_length: f64, row_length: f64, exponents: i32) -> f64 {
     let terms = dimensions as f64;
-    let tiny = TINY * libm::sqrt(terms);
-    let (action_off, row_off) = (UNIT * action + tiny, UNIT * row + tiny);
-    let rounded = action_off * row + action * row_off + action_off * row_off;
-    let summed = terms * SUM * (action + action_off) * (row + row_off);
-    // Lengths, and this sum itself, are rounded.
-    (rounded + summed + reference_error_bound(dimensions, action, row, exponents)) * (1.0 + 1e-9)
+    let subnormal = FP16_MIN * libm::sqrt(terms);
+    let (action_error, row_error) = (FP16_UNIT * action_length + subnormal, FP16_UNIT * row_length + subnormal);
+    let rounding = action_error * row_length + action_length * row_error + action_error * row_error;
+    let summation = terms * SUM_UNIT * (action_length + action_error) * (row_length + row_error);
+    let reference = reference_error_bound(dimensions, action_length, row_length, exponents);
+    // The last factor covers the rounding of the lengths and of this sum.
+    (rounding + summation + reference) * (1.0 + 1e-9)
 }
 
-/// The most by which the [`score`](crate::model::slate::score) times `2^exponents` differs from the exact one, for a scaled action
-/// and a scaled row of at most these lengths: it is rounded D times, `2^-23 D A X`, and at the end of single precision's
-/// range by `2^-150` each time.
+/// An upper bound on the error of `score * 2^exponents`: its difference from the exact dot product of the scaled action
+/// and the scaled row.
+///
+/// The [`score`](crate::model::slate::score) rounds D times. Each rounding adds at most `2^-23 A X`, for the lengths
+/// A and X of [`fp16_error_bound`], and at the end of single precision's range at most `2^-150 * 2^exponents`.
 ///
 /// ```
-/// // The range's end matters to products that vanish, and to no others.
 /// use recsim_core::world::error_bound::reference_error_bound;
-/// assert_eq!([reference_error_bound(64, 1.0, 1.0, 0), reference_error_bound(1, 1e-30, 1e-30, 0)], [2.0_f64.powi(-17), 2.0_f64.powi(-150)]);
+/// assert_eq!(reference_error_bound(64, 1.0, 1.0, 0), 2.0_f64.powi(-17)); // 64 * 2^-23
+/// assert_eq!(reference_error_bound(1, 1e-30, 1e-30, 0), 2.0_f64.powi(-150)); // the end of the range
 /// ```
-pub fn reference_error_bound(dimensions: usize, action: f64, row: f64, exponents: i32) -> f64 {
-    dimensions as f64 * (SCORE * action * row + libm::ldexp(1.0, exponents - 150))
+pub fn reference_error_bound(dimensions: usize, action_length: f64, row_length: f64, exponents: i32) -> f64 {
+    dimensions as f64 * (SCORE_UNIT * action_length * row_length + libm::ldexp(1.0, exponents - 150))
 }
 
-/// 2^-11, 2^-24, 2^-21 and 2^-23: what is lost to rounding a half, to a half that is tiny, to a step of summing, and to a
-/// step of the defined order.
-const UNIT: f64 = 1.0 / 2048.0;
-const TINY: f64 = 1.0 / 16_777_216.0;
-const SUM: f64 = 1.0 / 2_097_152.0;
-const SCORE: f64 = 1.0 / 8_388_608.0;
+/// 2^-11, the relative error of rounding to fp16.
+const FP16_UNIT: f64 = 1.0 / 2048.0;
+/// 2^-24, the smallest positive fp16 value.
+const FP16_MIN: f64 = 1.0 / 16_777_216.0;
+/// 2^-21, twice the relative error of a partial sum.
+const SUM_UNIT: f64 = 1.0 / 2_097_152.0;
+/// 2^-23, twice the relative error of one rounding of the score.
+const SCORE_UNIT: f64 = 1.0 / 8_388_608.0;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests {
     use super::*;
     use crate::model::rng::{Key, Purpose, normal_pair};
@@ -67,7 +89,7 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn exponents_bring_every_magnitude_into_one_octave() {
+    fn scale_exponent_brings_every_magnitude_into_one_octave() {
         for bits in [1, 2, 3, 0x7f_ffff, 0x80_0000, 0x3f80_0000, 0x3f7f_ffff, 0x7f7f_ffff] {
             let largest = f32::from_bits(bits);
             assert!((0.5..1.0).contains(&libm::ldexp(f64::from(largest), scale_exponent(largest))), "{largest:e}");
@@ -75,58 +97,58 @@ mod tests {
     }
 
     #[test]
-    fn no_score_by_halves_is_farther_off_than_the_margin() {
+    fn error_bound_bounds_fp16_error() {
         for dimensions in [1, 2, 7, 64, 200] {
             for case in 0..2_000 {
-                let (action, row) = (numbers(2 * case, dimensions), numbers(2 * case + 1, dimensions));
-                let (off, margin) = off_and_margin(&action, &row);
-                assert!(off <= margin, "{off:e} of {margin:e}: {action:?} {row:?}");
+                let (action, row) = (random_row(2 * case, dimensions), random_row(2 * case + 1, dimensions));
+                let (error, bound) = error_and_bound(&action, &row);
+                assert!(error <= bound, "{error:e} of {bound:e}: {action:?} {row:?}");
             }
         }
     }
 
     #[test]
-    fn the_margin_is_no_larger_than_it_must_be() {
-        // Just below the middle between two halves: every number loses as much as it can, all in one direction.
+    fn error_bound_is_tight_in_the_worst_cases() {
+        // Just below the middle between two fp16 values: every value loses as much as it can, all in one direction.
         let worst = [f32::from_bits((1.0 + 1.0 / 2048.0_f32).to_bits() - 1) / 2.0; 64];
-        let (off, margin) = off_and_margin(&worst, &worst);
-        assert!(off > 0.95 * margin, "{off:e} of {margin:e}");
-        // Numbers so small that their products vanish in the defined order, though not between halves.
+        let (error, bound) = error_and_bound(&worst, &worst);
+        assert!(error > 0.95 * bound, "{error:e} of {bound:e}");
+        // Values so small that their products underflow in the reference score, but not after scaling.
         let vanishing = [2.6e-23_f32; 3];
-        let (off, margin) = off_and_margin(&vanishing, &vanishing);
-        assert!(off > 0.9 * margin, "{off:e} of {margin:e}");
+        let (error, bound) = error_and_bound(&vanishing, &vanishing);
+        assert!(error > 0.9 * bound, "{error:e} of {bound:e}");
     }
 
-    /// How far the score by halves is off, and the margin.
-    fn off_and_margin(action: &[f32], row: &[f32]) -> (f64, f64) {
-        let largest = |numbers: &[f32]| numbers.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+    /// The error of the fp16 score, and its bound.
+    fn error_and_bound(action: &[f32], row: &[f32]) -> (f64, f64) {
+        let largest = |values: &[f32]| values.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
         let (action_exponent, row_exponent) = (scale_exponent(largest(action)), scale_exponent(largest(row)));
-        let scaled = |numbers: &[f32], exponent| -> Vec<f64> {
-            numbers.iter().map(|&x| libm::ldexp(f64::from(x), exponent)).collect()
+        let scaled = |values: &[f32], exponent| -> Vec<f64> {
+            values.iter().map(|&x| libm::ldexp(f64::from(x), exponent)).collect()
         };
         let (a, x) = (scaled(action, action_exponent), scaled(row, row_exponent));
-        let length = |numbers: &[f64]| libm::sqrt(numbers.iter().map(|x| x * x).sum());
-        let halves: f64 = a.iter().zip(&x).map(|(&a, &x)| half(a) * half(x)).sum();
+        let length = |values: &[f64]| libm::sqrt(values.iter().map(|x| x * x).sum());
+        let fp16_score: f64 = a.iter().zip(&x).map(|(&a, &x)| round_to_fp16(a) * round_to_fp16(x)).sum();
         let exponents = action_exponent + row_exponent;
-        let due = libm::ldexp(f64::from(score(action, row)), exponents);
-        ((halves - due).abs(), fp16_error_bound(action.len(), length(&a), length(&x), exponents))
+        let expected = libm::ldexp(f64::from(score(action, row)), exponents);
+        ((fp16_score - expected).abs(), fp16_error_bound(action.len(), length(&a), length(&x), exponents))
     }
 
-    /// To half precision, ties to even: 11 bits, and no bit below 2^-24.
-    fn half(x: f64) -> f64 {
+    /// Rounds to fp16, ties to even: 11 bits, and no bit below 2^-24.
+    fn round_to_fp16(x: f64) -> f64 {
         let lowest = (libm::frexp(x).1 - 11).max(-24);
         libm::ldexp(libm::rint(libm::ldexp(x, -lowest)), lowest)
     }
 
-    /// Numbers of one size, or of many.
-    fn numbers(case: u64, dimensions: usize) -> Vec<f32> {
+    /// Random values of one magnitude, or of many.
+    fn random_row(case: u64, dimensions: usize) -> Vec<f32> {
         let key = Key::new(case, Purpose::World);
         let size = [1.0, 1e-30, 1e15, f32::MIN_POSITIVE / 64.0][(key.bits() >> 7) as usize % 4];
         let spread = (key.bits() >> 9) % 2 * 20;
-        let number = |d: usize| {
+        let value = |d: usize| {
             let key = key.fold_in(d as u64);
             libm::ldexpf(normal_pair(key)[0] * size, -((key.bits() % (spread + 1)) as i32))
         };
-        (0..dimensions).map(number).collect()
+        (0..dimensions).map(value).collect()
     }
 }

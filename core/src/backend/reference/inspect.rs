@@ -1,4 +1,4 @@
-//! Everything is on the host already.
+//! Reading and writing the state. Everything is on the host, so copies are ready at once.
 
 use nalgebra::DVectorView;
 
@@ -12,18 +12,18 @@ use crate::world::row;
 
 impl<T: Real> Inspect for Reference<T> {
     fn tally(&mut self, world: &World, batches: &[Batch]) -> Result<Tally, Self::Error> {
-        let (clusters, shown) = (world.shape.clusters, world.environment.slate_len);
+        let (clusters, slate_len) = (world.shape.clusters, world.environment.slate_len);
         let rule = &world.environment.user_model.reward;
-        let beliefs = |table, n| row_of(table, n, clusters);
+        let beliefs = |array, n| row_view(array, n, clusters);
         let target = beliefs(&world.target, 0);
         let mut tally = Tally::default();
         for batch in batches {
             tally.components += batch.components;
             tally.saturated += batch.saturated;
             for (n, user) in batch.users.clone().enumerate() {
-                let accepted = batch.accepted[row(n, shown)].iter().filter(|&&taken| taken).count();
+                let accepted = batch.accepted[row(n, slate_len)].iter().filter(|&&is_accepted| is_accepted).count();
                 let (initial, now) = (beliefs(&world.user_belief, user), beliefs(&batch.belief, n));
-                tally += Tally::of_user(shown, accepted, rule, batch.reward[n], &initial, &now, &target);
+                tally += Tally::of_user(slate_len, accepted, rule, batch.reward[n], &initial, &now, &target);
             }
         }
         Ok(tally)
@@ -60,12 +60,12 @@ impl<T: Real> Inspect for Reference<T> {
         replay: &Replay,
         count: usize,
     ) -> Result<Pending<Transitions, Self::Error>, Self::Error> {
-        let Replay { ring, user, belief_before, belief, action, reward } = replay;
-        let count = count.min(ring.len());
-        let floats = |column: &[f32]| ring.last_rows(column, column.len() / ring.len().max(1), count);
+        let Replay { index, user, belief_before, belief, action, reward } = replay;
+        let count = count.min(index.len());
+        let floats = |column: &[f32]| index.last_rows(column, column.len() / index.len().max(1), count);
         Ok(Pending::ready(Transitions {
-            inserted: ring.inserted(),
-            user: ring.last_rows(user, 1, count),
+            inserted: index.inserted(),
+            user: index.last_rows(user, 1, count),
             belief_before: floats(belief_before),
             belief: floats(belief),
             action: floats(action),
@@ -78,6 +78,7 @@ impl<T: Real> Inspect for Reference<T> {
     }
 }
 
-fn row_of(table: &[f32], n: usize, width: usize) -> DVectorView<'_, f32> {
-    DVectorView::from_slice(&table[row(n, width)], width)
+/// Row `n` of an array of `width` columns, as a vector.
+fn row_view(array: &[f32], n: usize, width: usize) -> DVectorView<'_, f32> {
+    DVectorView::from_slice(&array[row(n, width)], width)
 }

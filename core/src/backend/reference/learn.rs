@@ -1,4 +1,4 @@
-//! TD3, a step at a time, in the paper's order.
+//! The agent's side: acting, critic re-ranking, and the update of TD3 in the paper's order.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -17,7 +17,7 @@ use crate::td3::{
 };
 use crate::world::{WorldShape, row};
 
-/// Networks, targets and moments in `T`; the arrays' order is [`Network`]'s.
+/// An agent in `T`. Arrays are in the order of [`Network`].
 #[derive(Clone, Debug)]
 pub struct Agent<T> {
     spec: AgentSpec,
@@ -52,12 +52,12 @@ impl<T: Real> Learn for Reference<T> {
         (batch.components, batch.saturated) = (output.len() as u64, 0);
         for (n, user) in batch.users.clone().enumerate() {
             let noise = exploration.map(|key| key.fold_in(user as u64));
-            for (column, (place, &out)) in
+            for (column, (element, &out)) in
                 batch.action[row(n, width)].iter_mut().zip(&output[row(n, width)]).enumerate()
             {
                 let action = out.tanh().to_f64() as f32 * max_action;
                 batch.saturated += u64::from(is_saturated(action, max_action));
-                *place = match noise {
+                *element = match noise {
                     None => action,
                     Some(key) => perturb(action, normal(key, column) * deviation, max_action),
                 };
@@ -74,18 +74,18 @@ impl<T: Real> Learn for Reference<T> {
         let critic = (agent.layout(Network::Critic1), &agent.networks[Network::Critic1 as usize]);
         for n in 0..batch.users.len() {
             let action = &mut batch.action[row(n, width)];
-            let near = world.best(action, spec.candidates());
+            let candidates = world.best_items(action, spec.candidates());
             let mut actions = action.to_vec();
-            for item in near {
-                let mut aimed = vec![0.0; width];
-                action_toward(world.item_row(item), spec.max_action as f32, &mut aimed);
-                actions.extend(aimed);
+            for item in candidates {
+                let mut candidate = vec![0.0; width];
+                action_toward(world.item_row(item), spec.max_action as f32, &mut candidate);
+                actions.extend(candidate);
             }
             let state = batch.state[row(n, spec.state_dim())].iter().copied().map(convert);
             let states: Vec<T> = state.cycle().take(spec.state_dim() * actions.len() / width).collect();
-            let input = side_by_side(&states, &convert_all(&actions), width);
+            let input = concat_columns(&states, &convert_all(&actions), width);
             let values = forward(critic.0, critic.1, &input, Mode::Evaluate).output;
-            let better = |best, place| if values[place] > values[best] { place } else { best };
+            let better = |best, index| if values[index] > values[best] { index } else { best };
             let best = (0..values.len()).fold(0, better);
             action.copy_from_slice(&actions[row(best, width)]);
         }
@@ -100,7 +100,7 @@ impl<T: Real> Learn for Reference<T> {
         keys: &UpdateKeys,
         with_policy: bool,
     ) -> Result<(), Self::Error> {
-        let minibatch = Minibatch::draw(world, replay, agent.spec.batch_size(), keys);
+        let minibatch = Minibatch::sample(world, replay, agent.spec.batch_size(), keys);
         let targets = agent.target_values(&minibatch, keys);
         agent.step_critics(&minibatch, &targets, keys);
         if with_policy {
@@ -111,61 +111,68 @@ impl<T: Real> Learn for Reference<T> {
     }
 }
 
-/// The transitions of one update; a row each.
+/// The transitions of one update.
 struct Minibatch<T> {
+    /// `[rows, K + D]`
     state: Vec<T>,
+    /// `[rows, D]`
     action: Vec<T>,
+    /// `[rows]`
     reward: Vec<T>,
+    /// `[rows, K + D]`
     next_state: Vec<T>,
 }
 
 impl<T: Real> Minibatch<T> {
-    fn draw(world: &World, replay: &Replay, rows: usize, keys: &UpdateKeys) -> Self {
+    /// Samples `rows` transitions with replacement.
+    fn sample(world: &World, replay: &Replay, rows: usize, keys: &UpdateKeys) -> Self {
         let WorldShape { clusters, dimensions, .. } = world.shape;
-        let mut sample = Self { state: vec![], action: vec![], reward: vec![], next_state: vec![] };
+        let mut minibatch = Self { state: vec![], action: vec![], reward: vec![], next_state: vec![] };
         for n in 0..rows {
-            let place = index(keys.sample.fold_in(n as u64), replay.ring.len() as u64);
-            let (place, Replay { user, belief_before, belief, action, reward, .. }) = (place as usize, replay);
-            let embedding = &world.user_embedding[row(user[place] as usize, dimensions)];
+            let Replay { user, belief_before, belief, action, reward, .. } = replay;
+            let offset = index(keys.sample.fold_in(n as u64), replay.index.len() as u64) as usize;
+            let embedding = &world.user_embedding[row(user[offset] as usize, dimensions)];
             let state = |beliefs: &[f32]| -> Vec<T> {
-                [&world.seen(&beliefs[row(place, clusters)]), embedding].concat().into_iter().map(convert).collect()
+                let beliefs = world.scaled_beliefs(&beliefs[row(offset, clusters)]);
+                [&beliefs, embedding].concat().into_iter().map(convert).collect()
             };
-            sample.state.extend(state(belief_before));
-            sample.next_state.extend(state(belief));
-            sample.action.extend(action[row(place, dimensions)].iter().copied().map(convert::<T>));
-            sample.reward.push(convert(reward[place]));
+            minibatch.state.extend(state(belief_before));
+            minibatch.next_state.extend(state(belief));
+            minibatch.action.extend(action[row(offset, dimensions)].iter().copied().map(convert::<T>));
+            minibatch.reward.push(convert(reward[offset]));
         }
-        sample
+        minibatch
     }
 }
 
 impl<T: Real> Agent<T> {
-    /// What the critics should say: `[rows]`.
-    fn target_values(&self, sample: &Minibatch<T>, keys: &UpdateKeys) -> Vec<T> {
+    /// The critics' target values: `[rows]`.
+    fn target_values(&self, minibatch: &Minibatch<T>, keys: &UpdateKeys) -> Vec<T> {
         let spec = &self.spec;
         let max_action = T::from_f64(spec.max_action);
         let deviation = T::from_f64(spec.td3.policy_noise * spec.max_action);
         let limit = T::from_f64(spec.td3.noise_clip * spec.max_action);
         let width = spec.action_dim();
-        let output = forward(&spec.actor, &self.targets[0], &sample.next_state, Mode::Evaluate).output;
+        let output = forward(&spec.actor, &self.targets[0], &minibatch.next_state, Mode::Evaluate).output;
         let action: Vec<T> = output
             .iter()
             .enumerate()
-            .map(|(place, &out)| {
-                let noise = convert(normal(keys.noise.fold_in((place / width) as u64), place % width));
+            .map(|(index, &out)| {
+                let noise = convert(normal(keys.noise.fold_in((index / width) as u64), index % width));
                 smooth_target_action(out.tanh() * max_action, noise, deviation, limit, max_action)
             })
             .collect();
-        let input = side_by_side(&sample.next_state, &action, width);
+        let input = concat_columns(&minibatch.next_state, &action, width);
         let [value_1, value_2] = [Network::Critic1, Network::Critic2]
             .map(|n| forward(self.layout(n), &self.targets[n as usize], &input, Mode::Evaluate).output);
         let discount = T::from_f64(spec.td3.discount);
-        let values = value_1.iter().zip(&value_2).zip(&sample.reward);
+        let values = value_1.iter().zip(&value_2).zip(&minibatch.reward);
         values.map(|((&v1, &v2), &reward)| target_value(reward, discount, T::ONE, v1, v2)).collect()
     }
 
-    fn step_critics(&mut self, sample: &Minibatch<T>, targets: &[T], keys: &UpdateKeys) {
-        let input = side_by_side(&sample.state, &sample.action, self.spec.action_dim());
+    /// One step of both critics, with gradients clipped together; then their running statistics.
+    fn step_critics(&mut self, minibatch: &Minibatch<T>, targets: &[T], keys: &UpdateKeys) {
+        let input = concat_columns(&minibatch.state, &minibatch.action, self.spec.action_dim());
         let rows = T::from_f64(targets.len() as f64);
         let critics = [Network::Critic1, Network::Critic2];
         let [pass_1, pass_2] = critics.map(|network| {
@@ -179,19 +186,21 @@ impl<T: Real> Agent<T> {
         self.losses.target_value += mean(targets.iter().copied());
         let two = T::ONE + T::ONE;
         let gradients = [(Network::Critic1, &pass_1), (Network::Critic2, &pass_2)].map(|(network, pass)| {
-            let slope: Vec<T> = pass.output.iter().zip(targets).map(|(&q, &y)| two * (q - y) / rows).collect();
-            backward(self.layout(network), &self.networks[network as usize], pass, &slope).0
+            let output_grad: Vec<T> =
+                pass.output.iter().zip(targets).map(|(&q, &y)| two * (q - y) / rows).collect();
+            backward(self.layout(network), &self.networks[network as usize], pass, &output_grad).0
         });
         let norm = norm(gradients.iter().flatten());
         self.losses.critic_gradient_norm += norm;
         self.critic_updates += 1;
         for ((network, pass), gradient) in critics.into_iter().zip([&pass_1, &pass_2]).zip(&gradients) {
-            self.step(network, self.critic_updates, norm, gradient);
+            self.adam_step(network, self.critic_updates, norm, gradient);
             let layout = &self.spec.critics[network as usize - 1];
             update_running_stats(layout, &mut self.networks[network as usize], pass);
         }
     }
 
+    /// One step of the actor, on the first critic's values of its actions; then its running statistics.
     fn step_actor(&mut self, states: &[T], keys: &UpdateKeys) {
         let spec = &self.spec;
         let (max_action, width) = (T::from_f64(spec.max_action), spec.action_dim());
@@ -199,45 +208,45 @@ impl<T: Real> Agent<T> {
         let pass = forward(&spec.actor, &self.networks[0], states, mode);
         let squashed: Vec<T> = pass.output.iter().map(|out| out.tanh()).collect();
         let action: Vec<T> = squashed.iter().map(|&t| t * max_action).collect();
-        let input = side_by_side(states, &action, width);
+        let input = concat_columns(states, &action, width);
         let critic = (self.layout(Network::Critic1), &self.networks[Network::Critic1 as usize]);
-        let valued = forward(critic.0, critic.1, &input, Mode::Evaluate);
+        let critic_pass = forward(critic.0, critic.1, &input, Mode::Evaluate);
         let mean_square = mean(action.iter().map(|&a| a * a));
-        let loss = spec.td3.action_l2 * mean_square - mean(valued.output.iter().copied());
+        let loss = spec.td3.action_l2 * mean_square - mean(critic_pass.output.iter().copied());
 
-        let rows = T::from_f64(valued.output.len() as f64);
-        let slope = vec![-T::ONE / rows; valued.output.len()];
-        let by_input = backward(critic.0, critic.1, &valued, &slope).1;
-        let pull = T::from_f64(2.0 * spec.td3.action_l2 / action.len() as f64);
-        let slope: Vec<T> = (0..action.len())
-            .map(|place| {
-                let by_action =
-                    by_input[place / width * (spec.state_dim() + width) + spec.state_dim() + place % width];
-                (by_action + pull * action[place]) * max_action * (T::ONE - squashed[place] * squashed[place])
+        let rows = T::from_f64(critic_pass.output.len() as f64);
+        let value_grad = vec![-T::ONE / rows; critic_pass.output.len()];
+        let input_grad = backward(critic.0, critic.1, &critic_pass, &value_grad).1;
+        let l2_factor = T::from_f64(2.0 * spec.td3.action_l2 / action.len() as f64);
+        let output_grad: Vec<T> = (0..action.len())
+            .map(|n| {
+                let (row, column) = (n / width, n % width);
+                let action_grad = input_grad[row * (spec.state_dim() + width) + spec.state_dim() + column];
+                (action_grad + l2_factor * action[n]) * max_action * (T::ONE - squashed[n] * squashed[n])
             })
             .collect();
-        let (gradient, _) = backward(&spec.actor, &self.networks[0], &pass, &slope);
+        let (gradient, _) = backward(&spec.actor, &self.networks[0], &pass, &output_grad);
         let norm = norm(&gradient);
         self.losses.policy_updates += 1;
         self.losses.actor_loss += loss;
         self.losses.actor_gradient_norm += norm;
         self.policy_updates += 1;
-        self.step(Network::Actor, self.policy_updates, norm, &gradient);
+        self.adam_step(Network::Actor, self.policy_updates, norm, &gradient);
         update_running_stats(&self.spec.actor, &mut self.networks[0], &pass);
     }
 
-    /// Adam on one network, its gradient part of one of global norm `norm`.
-    fn step(&mut self, network: Network, number: u64, norm: f64, gradient: &[T]) {
+    /// Step number `number` of Adam on one network. `norm` is the global norm that clipping uses.
+    fn adam_step(&mut self, network: Network, number: u64, norm: f64, gradient: &[T]) {
         let clip = clip_coefficient(T::from_f64(norm), T::from_f64(self.spec.td3.max_grad_norm));
         let step = self.spec.adam().step(number, clip);
         let moments = &mut self.moments[network as usize];
         let parameters = &mut self.networks[network as usize].parameters;
-        for (place, parameter) in parameters.iter_mut().enumerate() {
-            step.apply(parameter, &mut moments.first[place], &mut moments.second[place], gradient[place]);
+        for (n, parameter) in parameters.iter_mut().enumerate() {
+            step.apply(parameter, &mut moments.first[n], &mut moments.second[n], gradient[n]);
         }
     }
 
-    /// Every target's parameters and statistics follow.
+    /// The soft update of all targets: parameters and running statistics.
     fn update_targets(&mut self) {
         let tau = T::from_f64(self.spec.td3.tau);
         for (target, online) in self.targets.iter_mut().zip(&self.networks) {
@@ -264,33 +273,36 @@ impl<T: Real> Agent<T> {
     }
 }
 
-/// Component `column` of a row's normal noise.
+/// The normal noise on dimension `column`, for the key of a row.
 fn normal(row: Key, column: usize) -> f32 {
     normal_pair(row.fold_in((column / 2) as u64))[column % 2]
 }
 
-/// `[rows, left + right]` of two tables of as many rows, the right one `width` wide.
-fn side_by_side<T: Real>(left: &[T], right: &[T], width: usize) -> Vec<T> {
+/// Two arrays of the same number of rows, joined by columns: `[rows, left + width]`, for a right one of `width`
+/// columns.
+fn concat_columns<T: Real>(left: &[T], right: &[T], width: usize) -> Vec<T> {
     let rows = right.len() / width;
     let left = left.chunks_exact(left.len() / rows);
     left.zip(right.chunks_exact(width)).flat_map(|(left, right)| left.iter().chain(right)).copied().collect()
 }
 
+/// The mean, added in `f64`.
 fn mean<T: Real>(values: impl ExactSizeIterator<Item = T>) -> f64 {
     let count = values.len() as f64;
     values.map(T::to_f64).sum::<f64>() / count
 }
 
+/// The Euclidean norm, added in `f64`.
 fn norm<'a, T: Real>(gradient: impl IntoIterator<Item = &'a T>) -> f64 {
     libm::sqrt(gradient.into_iter().map(|g| g.to_f64() * g.to_f64()).sum())
 }
 
-fn convert<T: Real>(number: f32) -> T {
-    T::from_f64(f64::from(number))
+fn convert<T: Real>(value: f32) -> T {
+    T::from_f64(f64::from(value))
 }
 
-fn convert_all<A: Real, B: Real>(numbers: &[A]) -> Vec<B> {
-    numbers.iter().map(|&number| B::from_f64(number.to_f64())).collect()
+fn convert_all<A: Real, B: Real>(values: &[A]) -> Vec<B> {
+    values.iter().map(|&value| B::from_f64(value.to_f64())).collect()
 }
 
 fn convert_weights<A: Real, B: Real>(weights: &Weights<A>) -> Weights<B> {

@@ -1,4 +1,4 @@
-//! A multi-layer perceptron, forwards and backwards.
+//! Forward and backward pass of a multi-layer perceptron.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -8,16 +8,16 @@ use crate::td3::net::{BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, LayerLayout, MlpL
 use crate::td3::{Network, UpdateKeys, dropout_scale, dropout_threshold, keep_mask, soft_update};
 use crate::world::row;
 
-/// Whether a pass learns: whether BatchNorm looks at the batch and Dropout drops.
+/// The mode of a forward pass, as PyTorch's `eval()` and `train()`.
 #[derive(Clone, Copy)]
 pub(super) enum Mode {
-    /// Running statistics; every unit.
+    /// BatchNorm uses the running statistics, and dropout is off.
     Evaluate,
-    /// The batch's statistics, and a share of units dropped.
+    /// BatchNorm uses the minibatch's statistics. Dropout drops units with the probability `dropout`.
     Train { dropout: f64, keys: UpdateKeys, network: Network },
 }
 
-/// A pass forwards: the output, and what the way back needs.
+/// A forward pass: the output, and the activations that the backward pass needs.
 pub(super) struct ForwardPass<T> {
     /// `[rows, outputs]`
     pub(super) output: Vec<T>,
@@ -25,23 +25,26 @@ pub(super) struct ForwardPass<T> {
     layers: Vec<LayerActivations<T>>,
 }
 
+/// The activations of one layer.
 struct LayerActivations<T> {
     /// `[rows, inputs]`
     input: Vec<T>,
-    /// `[rows, outputs]`: what the output changes by when the (normalised) sum does; empty for the last layer.
+    /// `[rows, outputs]`: the derivative of the layer's output by the input of ReLU; empty for the last layer.
     gate: Vec<T>,
-    norm: Option<BatchNormActivations<T>>,
+    batch_norm: Option<BatchNormActivations<T>>,
 }
 
+/// The activations of one BatchNorm.
 struct BatchNormActivations<T> {
-    /// `[rows, outputs]`: the sums with mean and deviation taken out.
-    normalised: Vec<T>,
-    /// `[outputs]`: 1 / deviation.
-    inverse: Vec<T>,
-    /// The batch's mean and unbiased variance, each `[outputs]`; none in evaluation.
-    batch: Option<(Vec<T>, Vec<T>)>,
+    /// `[rows, outputs]`: the input, centred and divided by its standard deviation.
+    standardized: Vec<T>,
+    /// `[outputs]`: 1 / standard deviation.
+    inverse_std: Vec<T>,
+    /// The minibatch's mean and unbiased variance, each `[outputs]`; `None` in evaluation mode.
+    batch_stats: Option<(Vec<T>, Vec<T>)>,
 }
 
+/// The forward pass of `input`, `[rows, inputs]`.
 pub(super) fn forward<T: Real>(
     layout: &MlpLayout,
     weights: &Weights<T>,
@@ -54,50 +57,49 @@ pub(super) fn forward<T: Real>(
     let hidden = layout.layers().len() - 1;
     for (depth, layer) in layout.layers().iter().enumerate() {
         let mut z = linear(layer, weights, &x, rows);
-        let norm = normalise(layer, weights, &mut z, rows, mode);
-        let gate = if depth < hidden { rectify_and_drop(&mut z, layer.outputs, depth, mode) } else { Vec::new() };
-        layers.push(LayerActivations { input: core::mem::replace(&mut x, z), gate, norm });
+        let batch_norm = batch_norm_forward(layer, weights, &mut z, rows, mode);
+        let gate = if depth < hidden { relu_dropout(&mut z, layer.outputs, depth, mode) } else { Vec::new() };
+        layers.push(LayerActivations { input: core::mem::replace(&mut x, z), gate, batch_norm });
     }
     ForwardPass { output: x, rows, layers }
 }
 
-/// The gradients of a loss whose gradient by the output is `slope` (`[rows, outputs]`): by the parameters, and by the
-/// input.
+/// The backward pass of a loss whose gradient with respect to the output is `output_grad`, `[rows, outputs]`. Returns
+/// the gradients with respect to the parameters, `[parameters]`, and to the input, `[rows, inputs]`.
 pub(super) fn backward<T: Real>(
     layout: &MlpLayout,
     weights: &Weights<T>,
     pass: &ForwardPass<T>,
-    slope: &[T],
+    output_grad: &[T],
 ) -> (Vec<T>, Vec<T>) {
     let mut gradient = vec![T::ZERO; layout.parameter_count()];
-    let mut slope = slope.to_vec();
-    for (layer, pass_of_layer) in layout.layers().iter().zip(&pass.layers).rev() {
-        for (slope, &gate) in slope.iter_mut().zip(&pass_of_layer.gate) {
-            *slope *= gate;
+    let mut grad = output_grad.to_vec();
+    for (layer, activations) in layout.layers().iter().zip(&pass.layers).rev() {
+        for (grad, &gate) in grad.iter_mut().zip(&activations.gate) {
+            *grad *= gate;
         }
-        if let Some(norm) = &pass_of_layer.norm {
-            back_through_norm(layer, weights, norm, &mut slope, &mut gradient, pass.rows);
+        if let Some(batch_norm) = &activations.batch_norm {
+            batch_norm_backward(layer, weights, batch_norm, &mut grad, &mut gradient, pass.rows);
         }
-        slope = back_through_linear(layer, weights, &pass_of_layer.input, &slope, &mut gradient, pass.rows);
-        if pass_of_layer.norm.as_ref().is_some_and(|norm| norm.batch.is_some()) {
-            // The batch's mean takes every bias out again. What a sum of floats would leave here is rounding noise,
-            // which Adam divides by its own size.
+        grad = linear_backward(layer, weights, &activations.input, &grad, &mut gradient, pass.rows);
+        if activations.batch_norm.as_ref().is_some_and(|batch_norm| batch_norm.batch_stats.is_some()) {
+            // The mean of the minibatch cancels the bias, so its gradient is 0. The sum above leaves rounding errors,
+            // which Adam would scale up to steps of the learning rate.
             gradient[layer.bias.clone()].fill(T::ZERO);
         }
     }
-    (gradient, slope)
+    (gradient, grad)
 }
 
-/// The running statistics follow the batch's, as the pass found them.
+/// Updates the running statistics with those of the minibatch, for a pass in training mode.
 pub(super) fn update_running_stats<T: Real>(layout: &MlpLayout, weights: &mut Weights<T>, pass: &ForwardPass<T>) {
     let momentum = T::from_f64(BATCH_NORM_MOMENTUM);
-    for (layer, pass) in layout.layers().iter().zip(&pass.layers) {
-        let Some((place, (mean, variance))) =
-            layer.batch_norm.as_ref().zip(pass.norm.as_ref().and_then(|norm| norm.batch.as_ref()))
-        else {
+    for (layer, activations) in layout.layers().iter().zip(&pass.layers) {
+        let batch_stats = activations.batch_norm.as_ref().and_then(|batch_norm| batch_norm.batch_stats.as_ref());
+        let Some((ranges, (mean, variance))) = layer.batch_norm.as_ref().zip(batch_stats) else {
             continue;
         };
-        for (range, batch) in [(&place.mean, mean), (&place.variance, variance)] {
+        for (range, batch) in [(&ranges.mean, mean), (&ranges.variance, variance)] {
             for (running, &new) in weights.running_stats[range.clone()].iter_mut().zip(batch) {
                 *running = soft_update(*running, new, momentum);
             }
@@ -105,6 +107,7 @@ pub(super) fn update_running_stats<T: Real>(layout: &MlpLayout, weights: &mut We
     }
 }
 
+/// The output `x * weight^T + bias` of a Linear, `[rows, outputs]`, for an input `x` of `[rows, inputs]`.
 fn linear<T: Real>(layer: &LayerLayout, weights: &Weights<T>, x: &[T], rows: usize) -> Vec<T> {
     let weight = &weights.parameters[layer.weight.clone()];
     let bias = &weights.parameters[layer.bias.clone()];
@@ -121,21 +124,22 @@ fn linear<T: Real>(layer: &LayerLayout, weights: &Weights<T>, x: &[T], rows: usi
     z
 }
 
-fn normalise<T: Real>(
+/// BatchNorm, in place on `z`, `[rows, outputs]`. Returns `None` if the layer has none.
+fn batch_norm_forward<T: Real>(
     layer: &LayerLayout,
     weights: &Weights<T>,
     z: &mut [T],
     rows: usize,
     mode: Mode,
 ) -> Option<BatchNormActivations<T>> {
-    let place = layer.batch_norm.as_ref()?;
+    let ranges = layer.batch_norm.as_ref()?;
     let width = layer.outputs;
-    let (scale, shift) = (&weights.parameters[place.scale.clone()], &weights.parameters[place.shift.clone()]);
+    let (scale, shift) = (&weights.parameters[ranges.scale.clone()], &weights.parameters[ranges.shift.clone()]);
     let count = T::from_f64(rows as f64);
-    let (mean, variance, batch) = match mode {
+    let (mean, variance, batch_stats) = match mode {
         Mode::Evaluate => {
             let running = |range: &core::ops::Range<usize>| weights.running_stats[range.clone()].to_vec();
-            (running(&place.mean), running(&place.variance), None)
+            (running(&ranges.mean), running(&ranges.variance), None)
         }
         Mode::Train { .. } => {
             let (mean, variance) = moments(z, width, count);
@@ -144,18 +148,19 @@ fn normalise<T: Real>(
             (mean.clone(), variance, Some((mean, unbiased)))
         }
     };
-    let inverse: Vec<T> = variance.iter().map(|&v| T::ONE / (v + T::from_f64(BATCH_NORM_EPSILON)).sqrt()).collect();
-    let mut normalised = vec![T::ZERO; z.len()];
-    for (z, normalised) in z.chunks_exact_mut(width).zip(normalised.chunks_exact_mut(width)) {
+    let inverse_std: Vec<T> =
+        variance.iter().map(|&v| T::ONE / (v + T::from_f64(BATCH_NORM_EPSILON)).sqrt()).collect();
+    let mut standardized = vec![T::ZERO; z.len()];
+    for (z, standardized) in z.chunks_exact_mut(width).zip(standardized.chunks_exact_mut(width)) {
         for column in 0..width {
-            normalised[column] = (z[column] - mean[column]) * inverse[column];
-            z[column] = normalised[column] * scale[column] + shift[column];
+            standardized[column] = (z[column] - mean[column]) * inverse_std[column];
+            z[column] = standardized[column] * scale[column] + shift[column];
         }
     }
-    Some(BatchNormActivations { normalised, inverse, batch })
+    Some(BatchNormActivations { standardized, inverse_std, batch_stats })
 }
 
-/// The mean and the biased variance of each column.
+/// The mean and the biased variance of each column, each `[width]`. `count` is the number of rows.
 fn moments<T: Real>(z: &[T], width: usize, count: T) -> (Vec<T>, Vec<T>) {
     let (mut mean, mut variance) = (vec![T::ZERO; width], vec![T::ZERO; width]);
     for z in z.chunks_exact(width) {
@@ -171,8 +176,9 @@ fn moments<T: Real>(z: &[T], width: usize, count: T) -> (Vec<T>, Vec<T>) {
     (mean, variance)
 }
 
-/// ReLU, then Dropout. Returns the slope of each output by its sum: 0, or what kept units are scaled by.
-fn rectify_and_drop<T: Real>(z: &mut [T], width: usize, depth: usize, mode: Mode) -> Vec<T> {
+/// ReLU and then dropout, in place on `z`, `[rows, width]`. Returns the derivative of each output by its input: 0, or
+/// the dropout scale.
+fn relu_dropout<T: Real>(z: &mut [T], width: usize, depth: usize, mode: Mode) -> Vec<T> {
     let (scale, drop) = match mode {
         Mode::Evaluate => (T::ONE, None),
         Mode::Train { dropout, keys, network } => {
@@ -180,131 +186,134 @@ fn rectify_and_drop<T: Real>(z: &mut [T], width: usize, depth: usize, mode: Mode
             (T::from_f64(dropout_scale(threshold)), Some((keys.dropout_key(network, depth), threshold)))
         }
     };
-    let keeps = |place: usize| {
+    let keeps = |index: usize| {
         drop.is_none_or(|(key, threshold)| {
-            let (row, column) = (place / width, place % width);
+            let (row, column) = (index / width, index % width);
             keep_mask(key.fold_in(row as u64), (column / 4) as u64, threshold) >> (column % 4) & 1 == 1
         })
     };
     let gate: Vec<T> =
-        z.iter().enumerate().map(|(place, &z)| if z > T::ZERO && keeps(place) { scale } else { T::ZERO }).collect();
+        z.iter().enumerate().map(|(index, &z)| if z > T::ZERO && keeps(index) { scale } else { T::ZERO }).collect();
     z.iter_mut().zip(&gate).for_each(|(z, &gate)| *z *= gate);
     gate
 }
 
-/// Turns the slope by the normalised, scaled sum into that by the sum.
-fn back_through_norm<T: Real>(
+/// The backward pass of BatchNorm, in place on `grad`, `[rows, outputs]`. Adds to the gradients of scale and shift.
+fn batch_norm_backward<T: Real>(
     layer: &LayerLayout,
     weights: &Weights<T>,
-    pass: &BatchNormActivations<T>,
-    slope: &mut [T],
+    activations: &BatchNormActivations<T>,
+    grad: &mut [T],
     gradient: &mut [T],
     rows: usize,
 ) {
-    let place = layer.batch_norm.as_ref().expect("a pass has a norm only where its layer has one");
+    let ranges = layer.batch_norm.as_ref().expect("only a layer with BatchNorm has its activations");
     let width = layer.outputs;
-    let scale = &weights.parameters[place.scale.clone()];
-    for (n, slope) in slope.chunks_exact(width).enumerate() {
-        let normalised = &pass.normalised[row(n, width)];
+    let scale = &weights.parameters[ranges.scale.clone()];
+    for (n, grad) in grad.chunks_exact(width).enumerate() {
+        let standardized = &activations.standardized[row(n, width)];
         for column in 0..width {
-            gradient[place.scale.start + column] += slope[column] * normalised[column];
-            gradient[place.shift.start + column] += slope[column];
+            gradient[ranges.scale.start + column] += grad[column] * standardized[column];
+            gradient[ranges.shift.start + column] += grad[column];
         }
     }
     let count = T::from_f64(rows as f64);
-    for (n, slope) in slope.chunks_exact_mut(width).enumerate() {
-        let normalised = &pass.normalised[row(n, width)];
+    for (n, grad) in grad.chunks_exact_mut(width).enumerate() {
+        let standardized = &activations.standardized[row(n, width)];
         for column in 0..width {
-            let mut centred = slope[column];
-            if pass.batch.is_some() {
-                let (by_scale, by_shift) =
-                    (gradient[place.scale.start + column], gradient[place.shift.start + column]);
-                centred -= (by_shift + normalised[column] * by_scale) / count;
+            let mut centred = grad[column];
+            if activations.batch_stats.is_some() {
+                let (scale_grad, shift_grad) =
+                    (gradient[ranges.scale.start + column], gradient[ranges.shift.start + column]);
+                centred -= (shift_grad + standardized[column] * scale_grad) / count;
             }
-            slope[column] = centred * scale[column] * pass.inverse[column];
+            grad[column] = centred * scale[column] * activations.inverse_std[column];
         }
     }
 }
 
-fn back_through_linear<T: Real>(
+/// The backward pass of a Linear. Adds to the gradients of weight and bias. Returns the gradient with respect to the
+/// input, `[rows, inputs]`.
+fn linear_backward<T: Real>(
     layer: &LayerLayout,
     weights: &Weights<T>,
     input: &[T],
-    slope: &[T],
+    grad: &[T],
     gradient: &mut [T],
     rows: usize,
 ) -> Vec<T> {
     let (inputs, weight) = (layer.inputs, &weights.parameters[layer.weight.clone()]);
-    let mut back = vec![T::ZERO; rows * inputs];
-    for ((slope, x), back) in
-        slope.chunks_exact(layer.outputs).zip(input.chunks_exact(inputs)).zip(back.chunks_exact_mut(inputs))
+    let mut input_grad = vec![T::ZERO; rows * inputs];
+    for ((grad, x), input_grad) in
+        grad.chunks_exact(layer.outputs).zip(input.chunks_exact(inputs)).zip(input_grad.chunks_exact_mut(inputs))
     {
-        for (output, &slope) in slope.iter().enumerate() {
-            gradient[layer.bias.start + output] += slope;
+        for (output, &grad) in grad.iter().enumerate() {
+            gradient[layer.bias.start + output] += grad;
             let w = &weight[row(output, inputs)];
             let g = &mut gradient[layer.weight.start + output * inputs..][..inputs];
             for column in 0..inputs {
-                g[column] += slope * x[column];
-                back[column] += slope * w[column];
+                g[column] += grad * x[column];
+                input_grad[column] += grad * w[column];
             }
         }
     }
-    back
+    input_grad
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::rng::{Key, normal_pair};
 
     const ROWS: usize = 6;
 
+    /// A network with random weights, its input, and the gradient of a loss with respect to its output.
     fn case(batch_norm: bool) -> (MlpLayout, Weights<f64>, Vec<f64>, Vec<f64>) {
         let layout = MlpLayout::new("net", 3, vec![5, 4], 2, batch_norm);
         let keys = UpdateKeys::new(1, 1);
-        let number = |key: crate::model::rng::Key, n: usize| {
-            f64::from(crate::model::rng::normal_pair(key.fold_in(n as u64))[0])
-        };
+        let normal = |key: Key, n: usize| f64::from(normal_pair(key.fold_in(n as u64))[0]);
         let weights = Weights {
-            parameters: (0..layout.parameter_count()).map(|n| number(keys.sample, n)).collect(),
-            running_stats: (0..layout.running_stats_count()).map(|n| 0.1 + number(keys.noise, n).abs()).collect(),
+            parameters: (0..layout.parameter_count()).map(|n| normal(keys.sample, n)).collect(),
+            running_stats: (0..layout.running_stats_count()).map(|n| 0.1 + normal(keys.noise, n).abs()).collect(),
         };
-        let input = (0..ROWS * 3).map(|n| number(keys.dropout, n)).collect();
-        let slope = (0..ROWS * 2).map(|n| number(keys.dropout, 1000 + n)).collect();
-        (layout, weights, input, slope)
+        let input = (0..ROWS * 3).map(|n| normal(keys.dropout, n)).collect();
+        let output_grad = (0..ROWS * 2).map(|n| normal(keys.dropout, 1000 + n)).collect();
+        (layout, weights, input, output_grad)
     }
 
-    /// Both gradients against central differences: the error is of the order of the step's square, but for units
-    /// within a step of ReLU's corner, which this case has none of.
+    /// Both gradients against central differences. Their error is of the order of the step's square, except for units
+    /// within a step of ReLU's corner, of which this case has none.
     #[test]
-    fn gradients_are_the_slopes_of_the_output() {
+    fn backward_agrees_with_central_differences() {
         let train = Mode::Train { dropout: 0.3, keys: UpdateKeys::new(2, 7), network: Network::Critic1 };
         for (batch_norm, mode) in [(false, train), (true, train), (true, Mode::Evaluate)] {
-            let (layout, weights, input, slope) = case(batch_norm);
-            let value = |weights: &Weights<f64>, input: &[f64]| -> f64 {
-                forward(&layout, weights, input, mode).output.iter().zip(&slope).map(|(y, s)| y * s).sum()
+            let (layout, weights, input, output_grad) = case(batch_norm);
+            let loss = |weights: &Weights<f64>, input: &[f64]| -> f64 {
+                let output = forward(&layout, weights, input, mode).output;
+                output.iter().zip(&output_grad).map(|(y, grad)| y * grad).sum()
             };
-            let (gradient, by_input) =
-                backward(&layout, &weights, &forward(&layout, &weights, &input, mode), &slope);
+            let (gradient, input_grad) =
+                backward(&layout, &weights, &forward(&layout, &weights, &input, mode), &output_grad);
             let step = 1e-6;
-            let close = |found: f64, high: f64, low: f64| {
-                let slope = (high - low) / (2.0 * step);
-                assert!((found - slope).abs() < 1e-7 * (1.0 + slope.abs()), "{found} is not {slope}");
+            let check = |actual: f64, high: f64, low: f64| {
+                let expected = (high - low) / (2.0 * step);
+                assert!((actual - expected).abs() < 1e-7 * (1.0 + expected.abs()), "{actual} is not {expected}");
             };
-            for (place, &found) in gradient.iter().enumerate() {
-                let moved = |by: f64| {
+            for (n, &actual) in gradient.iter().enumerate() {
+                let loss_after = |change: f64| {
                     let mut weights = weights.clone();
-                    weights.parameters[place] += by;
-                    value(&weights, &input)
+                    weights.parameters[n] += change;
+                    loss(&weights, &input)
                 };
-                close(found, moved(step), moved(-step));
+                check(actual, loss_after(step), loss_after(-step));
             }
-            for (place, &found) in by_input.iter().enumerate() {
-                let moved = |by: f64| {
+            for (n, &actual) in input_grad.iter().enumerate() {
+                let loss_after = |change: f64| {
                     let mut input = input.clone();
-                    input[place] += by;
-                    value(&weights, &input)
+                    input[n] += change;
+                    loss(&weights, &input)
                 };
-                close(found, moved(step), moved(-step));
+                check(actual, loss_after(step), loss_after(-step));
             }
         }
     }

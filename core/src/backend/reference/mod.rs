@@ -1,7 +1,14 @@
-//! A plain backend: loops, hand-written gradients, no haste. It is what every other backend is held to.
+//! The reference backend: plain loops and hand-written gradients, on one thread. Other backends are tested against it.
 //!
-//! Users live in `f32`, as everywhere; the networks are computed in `T`, so that `Reference<f64>` says what the `f32`
-//! of a fast backend ought to have been.
+//! The users' side is `f32`, as in every backend. Networks are computed in `T`: `Reference<f32>` has the precision of
+//! the other backends, and `Reference<f64>` gives the values from which their rounding errors are measured.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `simulate` | [`World`], [`Batch`], [`Replay`] and the users' side |
+//! | `learn` | [`Agent`], acting, critic re-ranking and the update of TD3 |
+//! | `mlp` | forward and backward pass of a network |
+//! | `inspect` | reading and writing the state |
 
 mod inspect;
 mod learn;
@@ -17,7 +24,9 @@ use core::marker::PhantomData;
 use crate::backend::{BackendError, BackendTypes, ErrorKind};
 use crate::model::math::Real;
 
-/// The plain backend, its networks in `T`.
+/// The reference backend, with networks in `T`. It has no state of its own.
+///
+/// No method fails and every method is done when it returns. [`round`](crate::backend::round) has an example.
 ///
 /// ```
 /// use recsim_core::backend::reference::Reference;
@@ -34,6 +43,7 @@ impl<T: Real> BackendTypes for Reference<T> {
     type Replay = Replay;
 }
 
+/// The error of a backend that cannot fail.
 impl BackendError for Infallible {
     fn kind(&self) -> ErrorKind {
         match *self {}

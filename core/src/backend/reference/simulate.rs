@@ -1,4 +1,4 @@
-//! Users, one after the other.
+//! The users' side, one user after the other.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -17,12 +17,12 @@ use crate::td3::explore::{ItemExploration, action_toward, explored_item};
 use crate::td3::replay::{ReplayIndex, Transitions};
 use crate::world::{self, WorldShape, row};
 
-/// A world's arrays, copied.
+/// A copy of a world's arrays, with the environment's settings.
 #[derive(Clone, Debug)]
 pub struct World {
     pub(super) shape: WorldShape,
     pub(super) environment: EnvironmentSpec,
-    /// `[I, D]`, normalised for `cosine`
+    /// The items' rows as they are scored: `[I, D]`, normalized for `cosine`.
     item_row: Vec<f32>,
     item_cluster: Vec<u32>,
     item_distance: Vec<f32>,
@@ -30,11 +30,11 @@ pub struct World {
     pub(super) user_embedding: Vec<f32>,
     user_pretrained: Vec<u32>,
     pub(super) target: Vec<f32>,
-    /// `[K]`
+    /// The factors on beliefs in a state: `[K]`.
     belief_scale: Vec<f32>,
 }
 
-/// Some users and their last round.
+/// A range of users, with their beliefs and their last round.
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub(super) users: Range<usize>,
@@ -42,9 +42,9 @@ pub struct Batch {
     pub(super) state: Vec<f32>,
     /// `[users, D]`
     pub(super) action: Vec<f32>,
-    /// `[users, shown]`
+    /// `[users, N]`
     pub(super) slate: Vec<u32>,
-    /// `[users, shown]`
+    /// `[users, N]`
     pub(super) accepted: Vec<bool>,
     /// `[users, K]`
     pub(super) belief_before: Vec<f32>,
@@ -52,6 +52,7 @@ pub struct Batch {
     pub(super) belief: Vec<f32>,
     /// `[users]`
     pub(super) reward: Vec<f32>,
+    /// Components of the policy's actions, and those that are saturated.
     pub(super) components: u64,
     pub(super) saturated: u64,
 }
@@ -62,8 +63,8 @@ impl<T: Real> Simulate for Reference<T> {
         world: &world::World<'_>,
         environment: &EnvironmentSpec,
     ) -> Result<World, Self::Error> {
-        let parts = world.arrays();
-        let mut item_row = parts.item_embedding.to_vec();
+        let arrays = world.arrays();
+        let mut item_row = arrays.item_embedding.to_vec();
         if environment.similarity == Similarity::Cosine {
             item_row.chunks_exact_mut(world.shape().dimensions).for_each(normalize);
         }
@@ -71,26 +72,26 @@ impl<T: Real> Simulate for Reference<T> {
             shape: world.shape(),
             environment: *environment,
             item_row,
-            item_cluster: parts.item_cluster.to_vec(),
-            item_distance: parts.item_distance.to_vec(),
-            user_belief: parts.user_belief.to_vec(),
-            user_embedding: parts.user_embedding.to_vec(),
-            user_pretrained: parts.user_pretrained.to_vec(),
-            target: parts.target.to_vec(),
-            belief_scale: environment.belief_scales(parts.target),
+            item_cluster: arrays.item_cluster.to_vec(),
+            item_distance: arrays.item_distance.to_vec(),
+            user_belief: arrays.user_belief.to_vec(),
+            user_embedding: arrays.user_embedding.to_vec(),
+            user_pretrained: arrays.user_pretrained.to_vec(),
+            target: arrays.target.to_vec(),
+            belief_scale: environment.belief_scales(arrays.target),
         })
     }
 
     fn create_batch(&mut self, world: &World, users: Range<usize>) -> Result<Batch, Self::Error> {
         let WorldShape { clusters, dimensions, .. } = world.shape;
-        let (count, shown) = (users.len(), world.environment.slate_len);
-        let belief = initial(world, &users).to_vec();
+        let (count, slate_len) = (users.len(), world.environment.slate_len);
+        let belief = initial_beliefs(world, &users).to_vec();
         Ok(Batch {
             users,
             state: vec![0.0; count * (clusters + dimensions)],
             action: vec![0.0; count * dimensions],
-            slate: vec![0; count * shown],
-            accepted: vec![false; count * shown],
+            slate: vec![0; count * slate_len],
+            accepted: vec![false; count * slate_len],
             belief_before: belief.clone(),
             belief,
             reward: vec![0.0; count],
@@ -100,7 +101,7 @@ impl<T: Real> Simulate for Reference<T> {
     }
 
     fn reset(&mut self, world: &World, batch: &mut Batch) -> Result<(), Self::Error> {
-        batch.belief.copy_from_slice(initial(world, &batch.users));
+        batch.belief.copy_from_slice(initial_beliefs(world, &batch.users));
         Ok(())
     }
 
@@ -108,40 +109,47 @@ impl<T: Real> Simulate for Reference<T> {
         let WorldShape { clusters, dimensions, .. } = world.shape;
         for (n, user) in batch.users.clone().enumerate() {
             let (beliefs, embedding) = batch.state[row(n, clusters + dimensions)].split_at_mut(clusters);
-            beliefs.copy_from_slice(&world.seen(&batch.belief[row(n, clusters)]));
+            beliefs.copy_from_slice(&world.scaled_beliefs(&batch.belief[row(n, clusters)]));
             embedding.copy_from_slice(&world.user_embedding[row(user, dimensions)]);
         }
         Ok(())
     }
 
-    fn explore(&mut self, world: &World, batch: &mut Batch, trial: &ItemExploration) -> Result<(), Self::Error> {
+    fn explore(
+        &mut self,
+        world: &World,
+        batch: &mut Batch,
+        exploration: &ItemExploration,
+    ) -> Result<(), Self::Error> {
         let WorldShape { items, dimensions, .. } = world.shape;
         for (n, user) in batch.users.clone().enumerate() {
-            if let Some(item) = explored_item(trial.key.fold_in(user as u64), trial.probability, items as u64) {
-                action_toward(world.item_row(item as u32), trial.max_action, &mut batch.action[row(n, dimensions)]);
+            let key = exploration.key.fold_in(user as u64);
+            if let Some(item) = explored_item(key, exploration.probability, items as u64) {
+                let action = &mut batch.action[row(n, dimensions)];
+                action_toward(world.item_row(item as u32), exploration.max_action, action);
             }
         }
         Ok(())
     }
 
     fn recommend(&mut self, world: &World, batch: &mut Batch) -> Result<(), Self::Error> {
-        let WorldShape { dimensions, pretrained_len: list, .. } = world.shape;
-        let EnvironmentSpec { rl_slots: chosen, slate_len: shown, .. } = world.environment;
+        let WorldShape { dimensions, pretrained_len, .. } = world.shape;
+        let EnvironmentSpec { rl_slots, slate_len, .. } = world.environment;
         for (n, user) in batch.users.clone().enumerate() {
-            let slate = &mut batch.slate[row(n, shown)];
-            slate[..chosen].copy_from_slice(&world.best(&batch.action[row(n, dimensions)], chosen));
-            fill_from_pretrained(slate, chosen, &world.user_pretrained[row(user, list)]);
+            let slate = &mut batch.slate[row(n, slate_len)];
+            slate[..rl_slots].copy_from_slice(&world.best_items(&batch.action[row(n, dimensions)], rl_slots));
+            fill_from_pretrained(slate, rl_slots, &world.user_pretrained[row(user, pretrained_len)]);
         }
         Ok(())
     }
 
     fn show(&mut self, world: &World, batch: &mut Batch, items: &[u32]) -> Result<(), Self::Error> {
-        let (list, shown) = (world.shape.pretrained_len, world.environment.slate_len);
+        let (pretrained_len, slate_len) = (world.shape.pretrained_len, world.environment.slate_len);
         let width = items.len() / batch.users.len();
         for (n, user) in batch.users.clone().enumerate() {
-            let slate = &mut batch.slate[row(n, shown)];
+            let slate = &mut batch.slate[row(n, slate_len)];
             slate[..width].copy_from_slice(&items[row(n, width)]);
-            fill_from_pretrained(slate, width, &world.user_pretrained[row(user, list)]);
+            fill_from_pretrained(slate, width, &world.user_pretrained[row(user, pretrained_len)]);
         }
         Ok(())
     }
@@ -154,21 +162,21 @@ impl<T: Real> Simulate for Reference<T> {
         replay: Option<&mut Replay>,
     ) -> Result<(), Self::Error> {
         let clusters = world.shape.clusters;
-        let EnvironmentSpec { slate_len: shown, user_model: rules, .. } = world.environment;
+        let EnvironmentSpec { slate_len, user_model, .. } = world.environment;
         let target = DVectorView::from_slice(&world.target, clusters);
         let items = |item: u32| (world.item_cluster[item as usize] as usize, world.item_distance[item as usize]);
         let mut counts = vec![0.0; clusters];
         for (n, user) in batch.users.clone().enumerate() {
             batch.reward[n] = step(
-                &rules,
+                &user_model,
                 &target,
                 &items,
-                &batch.slate[row(n, shown)],
+                &batch.slate[row(n, slate_len)],
                 &mut round.fold_in(user as u64),
                 &mut DVectorViewMut::from_slice(&mut batch.belief[row(n, clusters)], clusters),
                 &mut DVectorViewMut::from_slice(&mut batch.belief_before[row(n, clusters)], clusters),
                 &mut DVectorViewMut::from_slice(&mut counts, clusters),
-                &mut batch.accepted[row(n, shown)],
+                &mut batch.accepted[row(n, slate_len)],
             );
         }
         if let Some(replay) = replay {
@@ -185,41 +193,41 @@ impl<T: Real> Simulate for Reference<T> {
         capacity: usize,
         transitions: &Transitions,
     ) -> Result<Replay, Self::Error> {
-        let mut replay = Replay::before(capacity, transitions);
+        let mut replay = Replay::before_inserting(capacity, transitions);
         let Transitions { user, belief_before, belief, action, reward, .. } = transitions;
         replay.push(&world.shape, user, [belief_before, belief, action, reward]);
         Ok(replay)
     }
 }
 
-/// Transitions, oldest overwritten first.
+/// A replay buffer. Its arrays grow until it is full.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    pub(super) ring: ReplayIndex,
-    /// `[held]`
+    pub(super) index: ReplayIndex,
+    /// `[len]`
     pub(super) user: Vec<u32>,
-    /// `[held, K]`
+    /// `[len, K]`
     pub(super) belief_before: Vec<f32>,
-    /// `[held, K]`
+    /// `[len, K]`
     pub(super) belief: Vec<f32>,
-    /// `[held, D]`
+    /// `[len, D]`
     pub(super) action: Vec<f32>,
-    /// `[held]`
+    /// `[len]`
     pub(super) reward: Vec<f32>,
 }
 
 impl Replay {
-    /// An empty ring, or the one before `transitions` were brought to it.
-    fn before(capacity: usize, transitions: &Transitions) -> Self {
-        let ring = ReplayIndex::before_inserting(capacity, transitions);
-        Self { ring, user: vec![], belief_before: vec![], belief: vec![], action: vec![], reward: vec![] }
+    /// An empty buffer in which the next insertion restores `transitions` to their old indices.
+    fn before_inserting(capacity: usize, transitions: &Transitions) -> Self {
+        let index = ReplayIndex::before_inserting(capacity, transitions);
+        Self { index, user: vec![], belief_before: vec![], belief: vec![], action: vec![], reward: vec![] }
     }
 
-    /// Appends transitions: their users, beliefs before and after, actions and rewards.
+    /// Inserts transitions: their users, beliefs before and after, actions and rewards.
     fn push(&mut self, shape: &WorldShape, users: &[u32], [belief_before, belief, action, reward]: [&[f32]; 4]) {
-        let span = self.ring.insert(users.len());
-        let held = self.ring.len();
-        self.user.resize(held, 0);
+        let span = self.index.insert(users.len());
+        let len = self.index.len();
+        self.user.resize(len, 0);
         span.write(users, &mut self.user, 1);
         for (column, rows, width) in [
             (&mut self.belief_before, belief_before, shape.clusters),
@@ -227,15 +235,15 @@ impl Replay {
             (&mut self.action, action, shape.dimensions),
             (&mut self.reward, reward, 1),
         ] {
-            column.resize(held * width, 0.0);
+            column.resize(len * width, 0.0);
             span.write(rows, column, width);
         }
     }
 }
 
 impl World {
-    /// The items with the best scores for an action, best first.
-    pub(super) fn best(&self, action: &[f32], count: usize) -> Vec<u32> {
+    /// The `count` items with the highest scores for an action, best first.
+    pub(super) fn best_items(&self, action: &[f32], count: usize) -> Vec<u32> {
         let (mut items, mut scores) = (vec![0; count], vec![0.0; count]);
         if count > 0 {
             let mut best = TopK::new(&mut items, &mut scores);
@@ -246,18 +254,19 @@ impl World {
         items
     }
 
-    /// An item as it is scored.
+    /// An item's row as it is scored: `[D]`.
     pub(super) fn item_row(&self, item: u32) -> &[f32] {
         &self.item_row[row(item as usize, self.shape.dimensions)]
     }
 
-    /// Beliefs as networks see them.
-    pub(super) fn seen(&self, beliefs: &[f32]) -> Vec<f32> {
+    /// Beliefs as networks see them: `[K]`.
+    pub(super) fn scaled_beliefs(&self, beliefs: &[f32]) -> Vec<f32> {
         beliefs.iter().zip(&self.belief_scale).map(|(belief, scale)| belief * scale).collect()
     }
 }
 
-fn initial<'a>(world: &'a World, users: &Range<usize>) -> &'a [f32] {
+/// The beliefs of `users` at the start of an episode: `[users, K]`.
+fn initial_beliefs<'a>(world: &'a World, users: &Range<usize>) -> &'a [f32] {
     let clusters = world.shape.clusters;
     &world.user_belief[users.start * clusters..users.end * clusters]
 }

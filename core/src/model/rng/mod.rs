@@ -1,7 +1,15 @@
-//! Randomness without state: every draw is a pure function of the run's seed and its coordinates.
+//! Random draws as pure functions of a seed, a purpose and coordinates (`docs/spec.md`, section 5, Random draws and
+//! reproducibility).
 //!
-//! A [`Key`] names a stream; [`Key::fold_in`] descends by one coordinate (purpose, episode, round, user, item...). Nothing
-//! is carried from one draw to the next, so results do not depend on batches, threads, order or interruptions.
+//! A [`Key`] names a stream of draws. [`Key::fold_in`] derives the key of a sub-stream from one coordinate, such as
+//! the episode, the round, the user or the item. There is no generator state, so a draw does not depend on batches,
+//! threads, order or interruptions.
+//!
+//! | item | contents |
+//! |---|---|
+//! | [`Key`], [`Purpose`] | the name of a stream, and what its draws are for |
+//! | [`uniform`], [`index`], [`normal_pair`] | a value from a key |
+//! | [`UniformSource`] | the draws of a user's step: a key, or any `rand_core` generator |
 
 mod draw;
 mod uniform_source;
@@ -13,66 +21,74 @@ use rand_core::Rng;
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::SeedableRng;
 
-/// The name of a stream of draws, and at the same time 64 well-mixed bits.
+/// The name of a stream of random draws. It is also 64 uniform bits, from which [`uniform`], [`index`] and
+/// [`normal_pair`] compute a value.
 ///
 /// ```
 /// use recsim_core::model::rng::{Key, Purpose};
-/// let round = Key::new(7, Purpose::Acceptance).fold_in(1).fold_in(20);
-/// assert_eq!(round.fold_in(12_345), round.fold_in(12_345));
-/// assert_ne!(round.fold_in(12_345), round.fold_in(12_346));
+/// let (seed, episode, round, user) = (7, 1, 20, 12_345);
+/// let round = Key::new(seed, Purpose::Acceptance).fold_in(episode).fold_in(round);
+/// assert_eq!(round.fold_in(user), round.fold_in(user));
+/// assert_ne!(round.fold_in(user), round.fold_in(user + 1));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key(u64);
 
-/// What a draw is for. The numbers are part of the results: a new purpose gets a new one, none is used again.
+/// What a draw is for. The coordinates are those that follow in [`Key::fold_in`], in this order.
+///
+/// Results depend on the values, so they never change: a new purpose has a new value, and no value is used again.
+/// Episodes, rounds and updates count from 1, everything else from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u64)]
 pub enum Purpose {
-    /// Does the user take the item? Coordinates: episode, round, user, item.
+    /// Whether a user accepts an item. Coordinates: episode, round, user, item.
     Acceptance = 1,
-    /// Noise on the actor's action. Coordinates: episode, round, user, pair of dimensions.
+    /// Noise on the actor's action while collecting. Coordinates: episode, round, user, pair of dimensions.
     Exploration = 2,
-    /// Initial weights. Coordinates: network, parameter.
+    /// Initial weights. Coordinates: network, index in the parameters.
     InitialWeights = 3,
-    /// Which transitions an update learns from. Coordinates: update, row.
+    /// Which transitions an update samples. Coordinates: update, row of the minibatch.
     ReplaySample = 4,
     /// Noise on the target policy's action. Coordinates: update, row, pair of dimensions.
     TargetNoise = 5,
-    /// Which units an update drops. Coordinates: update, network, layer, row, four columns.
+    /// Which units dropout drops. Coordinates: update, network, hidden layer, row, unit / 4.
     Dropout = 6,
-    /// The generated world. Coordinates: table, row, ...
+    /// A synthetic world. Coordinates: array (0 centres, 1 order of items, 2 items, 3 users), row, ...
     World = 7,
-    /// As [`Purpose::Acceptance`], in evaluations.
+    /// Whether a user accepts an item in an evaluation. Coordinates: as of [`Purpose::Acceptance`].
     EvaluationAcceptance = 8,
-    /// Does the user explore an item, and which? Coordinates: episode, round, user.
+    /// Whether a user explores an item; with one more coordinate, 1, which item. Coordinates: episode, round, user.
     ExplorationItem = 9,
-    /// What a policy under evaluation draws. Coordinates: episode, round, user, draw.
+    /// The draws of a policy under evaluation. Coordinates: episode, round, user, draw.
     EvaluationPolicy = 10,
-    /// Which seeds and users a resample of an evaluation holds. Coordinates: resample, seeds or users, draw.
+    /// Which seeds and users a bootstrap resample contains. Coordinates: resample, 0 for seeds or 1 for users, draw.
     Resample = 11,
 }
 
 impl Key {
-    /// The stream for one purpose in a run.
+    /// The stream of one purpose in the run with this seed: `fold_in(seed, purpose)`.
     pub fn new(seed: u64, purpose: Purpose) -> Self {
         Self(seed).fold_in(purpose as u64)
     }
 
-    /// The sub-stream at `coordinate`: output number `coordinate` of a SplitMix64 generator that starts at this key.
+    /// The sub-stream at `coordinate`, like `jax.random.fold_in`.
+    ///
+    /// It is output number `coordinate`, counted from 0, of the SplitMix64 generator (Steele, Lea and Flood, 2014)
+    /// whose state starts at this key. Distinct coordinates of one key give distinct keys.
     #[inline]
     pub fn fold_in(self, coordinate: u64) -> Self {
         let state = self.0.wrapping_add(coordinate.wrapping_mul(GOLDEN));
         Self(SplitMix64::seed_from_u64(state).next_u64())
     }
 
-    /// The key as 64 uniform bits.
+    /// The key's 64 uniform bits.
     #[inline]
     pub fn bits(self) -> u64 {
         self.0
     }
 }
 
-/// SplitMix64's step: stepping `n` times is adding `n * GOLDEN`.
+/// SplitMix64's increment: after `n` steps its state has grown by `n * GOLDEN`, modulo `2^64`.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
@@ -80,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_coordinate_is_a_position_in_splitmix64s_stream() {
+    fn fold_in_is_an_output_of_splitmix64() {
         let mut stream = SplitMix64::seed_from_u64(42);
         for coordinate in 0..100 {
             assert_eq!(Key(42).fold_in(coordinate).bits(), stream.next_u64());
@@ -88,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_keep_their_values() {
+    fn draws_have_pinned_bits() {
         let draws = PURPOSES.map(|purpose| {
             let key = Key::new(1, purpose).fold_in(2).fold_in(3).fold_in(4);
             let [cos, sin] = normal_pair(key);
@@ -111,7 +127,8 @@ mod tests {
         Purpose::Resample,
     ];
 
-    /// Bits, uniform, index, and the pair of normals, each as bits: what results rest on, and so must not change.
+    /// For each purpose: the key's bits, the uniform value's bits, an index, and the bits of both normal values.
+    /// Results depend on them.
     const PINNED: [(u64, u32, u64, u32, u32); 11] = [
         (0xd7b6_0bfb_cc72_fa6b, 0x3f57_b60b, 16_119, 0x3e34_442c, 0xbf0e_e024),
         (0xbfd1_ace2_79b0_4185, 0x3f3f_d1ac, 14_333, 0xbf40_2c0c, 0x3df0_1307),

@@ -1,13 +1,13 @@
-//! The source of a user's uniform draws.
+//! Where a user's step takes its draws from.
 
 use rand_core::Rng;
 
 use super::{Key, uniform};
 
-/// A source of one uniform draw in `[0, 1)` for each item that a user is shown.
+/// A source of uniform draws in `[0, 1)`, one for each item that a user is shown.
 ///
-/// Every `rand_core` generator is one: its draws come in the order of the slate. A [`Key`] is one too: its draw belongs to
-/// the item, whatever its position on the slate.
+/// Every `rand_core` generator is a source. Its draws follow the order of the slate, so they belong to the slots. A
+/// [`Key`] is a source too. Its draws are functions of the item, so an item's draw does not depend on its slot.
 ///
 /// ```
 /// use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
@@ -18,11 +18,12 @@ use super::{Key, uniform};
 /// assert_eq!(key.next_uniform(7), key.next_uniform(7));
 /// ```
 pub trait UniformSource {
-    /// The draw for `item`, an index in the world.
+    /// The draw for `item`, the item's index in the world. It lies in `[0, 1)`.
     fn next_uniform(&mut self, item: u32) -> f32;
 }
 
-/// The key is already at (purpose, episode, round, user).
+/// The key of a user's acceptances: its coordinates are episode, round and user. The draw is
+/// `uniform(key.fold_in(item))`, and the key stays the same.
 impl UniformSource for Key {
     #[inline]
     fn next_uniform(&mut self, item: u32) -> f32 {
@@ -30,7 +31,7 @@ impl UniformSource for Key {
     }
 }
 
-/// Each draw takes the upper bits of one `next_u64`; `item` is ignored.
+/// Each draw is the upper 24 bits of one `next_u64`, times `2^-24`. `item` is ignored.
 impl<R: Rng + ?Sized> UniformSource for R {
     #[inline]
     fn next_uniform(&mut self, _item: u32) -> f32 {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn the_reference_catalogue_has_the_specifications_shares() {
+fn cluster_sizes_of_the_reference_catalogue() {
     let sizes = cluster_sizes(19_130, 5);
     assert_eq!(sizes, [13_383, 1_355, 1_413, 1_381, 1_598]);
     let expected = [0.69958_f32, 0.07083, 0.07386, 0.07219, 0.08353];
@@ -13,16 +13,16 @@ fn the_reference_catalogue_has_the_specifications_shares() {
 }
 
 #[test]
-fn small_catalogues_take_from_the_largest_cluster() {
+fn cluster_sizes_of_small_catalogues_shrink_the_largest_cluster() {
     assert_eq!(cluster_sizes(5, 5), [1, 1, 1, 1, 1]);
     assert_eq!(cluster_sizes(6, 5), [2, 1, 1, 1, 1]);
     assert_eq!(cluster_sizes(1, 1), [1]);
 }
 
-/// The bands are three standard errors of the mean wide: a lean's share is exponential, of mean m, so that a cluster
-/// which gets a mean of b has a variance of about 2 m b.
+/// The tolerance is three standard errors of the mean. A share is exponential with mean m, so the belief in a cluster
+/// with mean b has a variance of about 2 m b.
 #[test]
-fn beliefs_are_as_sparse_and_tiny_as_the_specifications() {
+fn beliefs_have_the_reference_means_and_are_sparse() {
     let users = 20_000;
     let world = without_lists(&SyntheticWorldConfig {
         users,
@@ -40,13 +40,13 @@ fn beliefs_are_as_sparse_and_tiny_as_the_specifications() {
         assert!(error < 3.0 * deviation / f64::sqrt(users as f64), "cluster {cluster}: {mean}, not {expected}");
     }
     let zeros = world.user_belief.iter().filter(|&&b| b == 0.0).count();
-    assert!(zeros > 5 * users / 2, "most are exactly 0");
+    assert!(zeros > 5 * users / 2, "more than half are exactly 0");
     assert!(world.user_belief.iter().all(|&b| b <= 8e-3));
     assert!(beliefs.iter().all(|b| b.iter().filter(|&&b| b > 0.0).count() <= 2), "one or two leanings");
 }
 
 #[test]
-fn distances_spread_evenly_up_to_the_farthest() {
+fn distances_are_spread_evenly_up_to_the_largest() {
     let world = without_lists(&SyntheticWorldConfig {
         users: 1,
         items: 5_000,
@@ -59,40 +59,41 @@ fn distances_spread_evenly_up_to_the_farthest() {
     for &distance in &world.item_distance {
         histogram[(distance as usize).min(4)] += 1;
     }
-    // Each of five clusters gives pairs at equally spaced radii: a unit holds a fifth of them, give or take a pair.
+    // Each of five clusters gives pairs at equally spaced radii: a unit of distance has a fifth of them, to within a
+    // pair.
     assert!(histogram.iter().all(|&count| count.abs_diff(1_000) <= 4 * 5), "{histogram:?}");
     assert_eq!(world.item_distance.iter().copied().fold(0.0, f32::max), 5.0);
 }
 
 #[test]
-fn a_lone_cluster_is_the_one_leaned_to_at_every_draw() {
-    assert_eq!(leaned_to(0.0, 1), 0);
-    assert_eq!(leaned_to(GREATEST_DRAW, 1), 0);
+fn leaning_cluster_of_a_single_cluster() {
+    assert_eq!(leaning_cluster(0.0, 1), 0);
+    assert_eq!(leaning_cluster(MAX_DRAW, 1), 0);
 }
 
 #[test]
-fn clusters_are_leaned_to_by_their_weights() {
+fn leaning_cluster_follows_the_weights() {
     let counts = |clusters, draws: u16| {
         let mut counts = alloc::vec![0; clusters];
-        (0..draws).for_each(|n| counts[leaned_to((f32::from(n) + 0.5) / f32::from(draws), clusters)] += 1);
+        (0..draws).for_each(|n| counts[leaning_cluster((f32::from(n) + 0.5) / f32::from(draws), clusters)] += 1);
         counts
     };
     assert_eq!(counts(4, 310), [10, 100, 100, 100]);
     assert_eq!(counts(5, 772), [22, 210, 170, 190, 180]);
-    assert_eq!([leaned_to(GREATEST_DRAW, 4), leaned_to(GREATEST_DRAW, 5)], [3, 4]);
+    assert_eq!([leaning_cluster(MAX_DRAW, 4), leaning_cluster(MAX_DRAW, 5)], [3, 4]);
 }
 
 #[test]
-fn a_seed_keeps_its_bytes() {
-    // As many that a rule which changes a little changes somebody.
-    let recipe = SyntheticWorldConfig { users: 300, items: 2_000, ..SMALL };
-    let world = generate(&recipe, brute_force_lists);
+fn generate_has_pinned_bytes() {
+    // Enough users and items that a small change of a rule changes at least one value.
+    let config = SyntheticWorldConfig { users: 300, items: 2_000, ..SMALL };
+    let world = generate(&config, brute_force_lists);
     assert_eq!(fingerprint(&world), PINNED, "worlds made by earlier versions would differ");
-    assert_ne!(fingerprint(&generate(&SyntheticWorldConfig { seed: 1, ..recipe }, brute_force_lists)), PINNED);
+    assert_ne!(fingerprint(&generate(&SyntheticWorldConfig { seed: 1, ..config }, brute_force_lists)), PINNED);
 }
 
 #[test]
-fn lists_hold_the_best_items_first() {
+fn brute_force_lists_are_sorted_by_score() {
     let world = generate(&SMALL, brute_force_lists);
     let view = world.view().unwrap();
     for user in 0..SMALL.users {
@@ -106,20 +107,21 @@ fn lists_hold_the_best_items_first() {
 
 proptest! {
     #[test]
-    fn any_sizes_make_a_sound_world(
+    fn generate_makes_a_valid_world_of_any_size(
         users in 1_usize..20, items in 1_usize..60, clusters in 1_usize..60, dimensions in 1_usize..9,
-        list in 1_usize..60, seed: u64,
+        pretrained_len in 1_usize..60, seed: u64,
     ) {
-        let recipe = SyntheticWorldConfig { users, items, clusters: clusters.min(items), dimensions, pretrained_len: list.min(items), seed };
-        let world = generate(&recipe, brute_force_lists);
+        let (clusters, pretrained_len) = (clusters.min(items), pretrained_len.min(items));
+        let config = SyntheticWorldConfig { users, items, clusters, dimensions, pretrained_len, seed };
+        let world = generate(&config, brute_force_lists);
         world.view().unwrap();
-        prop_assert!((0..recipe.clusters as u32).all(|c| world.item_cluster.contains(&c)), "no cluster is empty");
-        prop_assert!(world.user_belief.iter().all(|&belief| belief <= MOST_TAKEN as f32));
-        distances_are_true(&world)?;
+        prop_assert!((0..config.clusters as u32).all(|c| world.item_cluster.contains(&c)), "no cluster is empty");
+        prop_assert!(world.user_belief.iter().all(|&belief| belief <= MAX_SHARE as f32));
+        check_distances(&world)?;
     }
 
     #[test]
-    fn sizes_add_up_and_none_is_empty(items in 1_usize..5_000, clusters in 1_usize..300) {
+    fn cluster_sizes_add_up_and_none_is_empty(items in 1_usize..5_000, clusters in 1_usize..300) {
         let clusters = clusters.min(items);
         let sizes = cluster_sizes(items, clusters);
         prop_assert_eq!(sizes.iter().sum::<usize>(), items);
@@ -128,17 +130,17 @@ proptest! {
     }
 }
 
-/// The embeddings' own distances to the centres, brought to the world's unit by the factor of the farthest item.
-fn distances_are_true(world: &OwnedWorld) -> Result<(), TestCaseError> {
+/// Checks the distances against those of the embeddings to their means, scaled so that the largest is 5.
+fn check_distances(world: &OwnedWorld) -> Result<(), TestCaseError> {
     let WorldShape { clusters, dimensions, .. } = world.shape;
     let rows: Vec<&[f32]> = world.item_embedding.chunks_exact(dimensions).collect();
     let members = |c: u32| (0..rows.len()).filter(move |&i| world.item_cluster[i] == c);
-    let mut away = alloc::vec![0.0_f64; rows.len()];
+    let mut distances = alloc::vec![0.0_f64; rows.len()];
     for c in 0..clusters as u32 {
         let mean = |d: usize| members(c).map(|i| f64::from(rows[i][d])).sum::<f64>() / members(c).count() as f64;
         let centre: Vec<f64> = (0..dimensions).map(mean).collect();
         for i in members(c) {
-            away[i] = rows[i]
+            distances[i] = rows[i]
                 .iter()
                 .zip(&centre)
                 .map(|(&x, m)| (f64::from(x) - m) * (f64::from(x) - m))
@@ -146,17 +148,18 @@ fn distances_are_true(world: &OwnedWorld) -> Result<(), TestCaseError> {
                 .sqrt();
         }
     }
-    let farthest = away.iter().copied().fold(0.0, f64::max);
-    for (item, (&distance, far)) in world.item_distance.iter().zip(&away).enumerate() {
-        let expected = if farthest > 0.0 { 5.0 * far / farthest } else { 0.0 };
+    let largest = distances.iter().copied().fold(0.0, f64::max);
+    for (item, (&distance, unscaled)) in world.item_distance.iter().zip(&distances).enumerate() {
+        let expected = if largest > 0.0 { 5.0 * unscaled / largest } else { 0.0 };
         prop_assert!((f64::from(distance) - expected).abs() < 1e-6, "item {}: {} for {}", item, distance, expected);
     }
     Ok(())
 }
 
-fn without_lists(recipe: &SyntheticWorldConfig) -> OwnedWorld {
-    generate(recipe, |_, users, dimensions, list| {
-        (0..list as u32).collect::<Vec<_>>().repeat(users.len() / dimensions)
+/// The world with the same list for every user, which saves the search.
+fn without_lists(config: &SyntheticWorldConfig) -> OwnedWorld {
+    generate(config, |_, users, dimensions, pretrained_len| {
+        (0..pretrained_len as u32).collect::<Vec<_>>().repeat(users.len() / dimensions)
     })
 }
 
@@ -170,7 +173,7 @@ fn fingerprint(world: &OwnedWorld) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-const GREATEST_DRAW: f32 = 1.0 - f32::EPSILON / 2.0;
+const MAX_DRAW: f32 = 1.0 - f32::EPSILON / 2.0;
 const SMALL: SyntheticWorldConfig =
     SyntheticWorldConfig { users: 20, items: 101, clusters: 5, dimensions: 7, pretrained_len: 9, seed: 0 };
 const PINNED: u64 = 10_677_132_303_929_670_536;
