@@ -8,7 +8,7 @@ use recsim_core::backend::{Sequential, Simulate};
 use recsim_core::eval::catalogue::{coverage, gini};
 use recsim_core::eval::policy::{Greedy, ItemSelector, Objective, PerUser, Popular, Pretrained, Random};
 use recsim_core::eval::reliability::Reliability;
-use recsim_core::eval::resample::{Interval, RESAMPLES, ResampleWeights};
+use recsim_core::eval::resample::{Interval, RESAMPLE_COUNT, ResampleWeights};
 use recsim_core::eval::slates::{calibration, diversity, entropy};
 use recsim_core::eval::{Comparison, Episode, Evaluator, Measure, PolicyMetrics, RankedValues};
 use recsim_core::model::rng::{Key, Purpose, normal_pair};
@@ -105,7 +105,7 @@ fn an_episode_does_not_depend_on_its_batches() {
 #[test]
 fn policies_lie_where_the_scale_says() {
     let study = study(3);
-    let (seeds, blocks) = study.size();
+    let (seeds, blocks) = study.sample_sizes();
     let findings = study.estimates(&ResampleWeights::uniform(seeds, blocks));
     let [random, greedy, _, pretrained, anti] =
         [0, 1, 2, 3, 4].map(|n| findings.metrics[n].normalized_area.unwrap());
@@ -120,17 +120,17 @@ fn policies_lie_where_the_scale_says() {
 #[test]
 fn metrics_are_sums_over_users_whatever_the_blocks() {
     let (world, plan) = setting();
-    let chooser = Random { items: 120, width: 4 };
+    let chooser = Random { num_items: 120, items_per_user: 4 };
     let episode = episode(&world, &plan, &chooser, 1, 1000);
-    let users = episode.areas.len() as f64;
-    let sum = |column| (0..5).flat_map(|round| episode.sums(round, column).to_vec()).sum::<f64>();
+    let users = episode.user_areas.len() as f64;
+    let sum = |column| (0..5).flat_map(|round| episode.block_sums(round, column).to_vec()).sum::<f64>();
     let (area, acceptance) = (sum(Measure::Distance) / users, sum(Measure::Acceptance) / users / 5.0);
     let accepted: u64 = episode.reliability.bins.iter().map(|bin| bin.accepted).sum();
     assert!((acceptance - accepted as f64 / (users * 5.0 * 8.0)).abs() < 1e-12);
-    assert!((area - episode.areas.iter().sum::<f64>() / users).abs() < 1e-9);
-    assert_eq!(episode.shown.iter().sum::<u64>(), 300 * 5 * 8);
+    assert!((area - episode.user_areas.iter().sum::<f64>() / users).abs() < 1e-9);
+    assert_eq!(episode.shown_counts.iter().sum::<u64>(), 300 * 5 * 8);
     let study = Comparison::new(vec![vec![episode.clone()], vec![episode]], 0, 1);
-    let metrics = study.estimates(&ResampleWeights::uniform(1, study.size().1)).metrics[0];
+    let metrics = study.estimates(&ResampleWeights::uniform(1, study.sample_sizes().1)).metrics[0];
     assert_eq!(metrics.normalized_area, None, "a scale without a length measures nothing");
     assert!(
         (metrics.area.unwrap() - area).abs() < 1e-9 && (metrics.acceptance.unwrap() - acceptance).abs() < 1e-12
@@ -142,28 +142,29 @@ fn users_accept_as_often_as_predicted() {
     let (world, plan) = setting();
     let mut table = Reliability::default();
     for seed in 0..20 {
-        table += &episode(&world, &plan, &Random { items: 120, width: 8 }, seed, 1000).reliability;
+        table += &episode(&world, &plan, &Random { num_items: 120, items_per_user: 8 }, seed, 1000).reliability;
     }
-    assert!(table.worst() < 4.0 && table.error() < 0.01, "{table:?}");
+    assert!(table.max_z_score() < 4.0 && table.expected_calibration_error() < 0.01, "{table:?}");
     assert!(table.bins.iter().filter(|bin| bin.shown > 1000).count() > 3);
 }
 
 #[test]
 fn an_interval_holds_what_was_found_and_shrinks_with_users() {
     let study = study(3);
-    let (seeds, blocks) = study.size();
+    let (seeds, blocks) = study.sample_sizes();
     let found = study.estimates(&ResampleWeights::uniform(seeds, blocks));
-    let resamples: Vec<_> = (0..RESAMPLES as u64)
+    let resamples: Vec<_> = (0..RESAMPLE_COUNT as u64)
         .map(|number| study.estimates(&ResampleWeights::resample(1, number, seeds, blocks)))
         .collect();
     for (policy, metrics) in found.metrics.iter().enumerate() {
         for (n, mean) in metrics.into_array().into_iter().enumerate() {
-            let interval = Interval::of(mean, resamples.iter().map(|found| found.metrics[policy].into_array()[n]));
+            let interval =
+                Interval::from_resamples(mean, resamples.iter().map(|found| found.metrics[policy].into_array()[n]));
             let (Some(mean), Some(low), Some(high)) = (mean, interval.low, interval.high) else { continue };
             assert!(low <= mean && mean <= high, "policy {policy}, measure {n}: {interval:?}");
         }
     }
-    let area = |n: usize| Interval::of(None, resamples.iter().map(move |found| found.metrics[n].area));
+    let area = |n: usize| Interval::from_resamples(None, resamples.iter().map(move |found| found.metrics[n].area));
     assert!(area(0).high.unwrap() - area(0).low.unwrap() > 0.0);
     assert_eq!(PolicyMetrics::from_array(found.metrics[0].into_array()), found.metrics[0]);
 }
@@ -184,7 +185,7 @@ fn setting() -> (OwnedWorld, Plan) {
 fn choosers<'a>(world: &'a OwnedWorld, plan: &Plan) -> [Box<dyn ItemSelector + Sync + 'a>; 5] {
     let (view, environment) = (world.view().unwrap(), &plan.environment);
     [
-        Box::new(Random { items: 120, width: 4 }),
+        Box::new(Random { num_items: 120, items_per_user: 4 }),
         Box::new(Greedy::new(&view, environment, 4, Objective::Nearest)),
         Box::new(Popular::new(&view, 4)),
         Box::new(Pretrained),
@@ -226,7 +227,7 @@ fn an_interval_covers_the_mean_of_normal_numbers_as_often_as_it_says() {
             blocks.iter().zip(weights).map(|(x, &weight)| x * f64::from(weight)).sum::<f64>() / 256.0
         };
         let resamples = (0..400).map(|n| Some(mean(&ResampleWeights::resample(trial, n, 1, 256).blocks)));
-        let interval = Interval::of(None, resamples);
+        let interval = Interval::from_resamples(None, resamples);
         interval.low.unwrap() <= 0.0 && 0.0 <= interval.high.unwrap()
     });
     // 285 of 300 are to be expected, give or take 4.

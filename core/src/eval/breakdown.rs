@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Breakdown {
     /// `[rounds][K]`
-    pub by_round: Counts,
+    pub by_round: ItemCounts,
     /// `[K][10]`: by an item's cluster and the [`distance_decile`] of its distance to the cluster's centre.
-    pub by_distance: Counts,
+    pub by_distance: ItemCounts,
     /// `[rounds][K]`: beliefs after the round, summed over users.
     pub beliefs: Vec<Vec<f64>>,
 }
@@ -20,7 +20,7 @@ pub struct Breakdown {
 /// Items, in a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Counts {
+pub struct ItemCounts {
     /// Items shown.
     pub shown: Vec<Vec<u64>>,
     /// Items accepted.
@@ -31,8 +31,8 @@ impl Breakdown {
     /// Nothing yet.
     pub fn new(rounds: usize, clusters: usize) -> Self {
         Self {
-            by_round: Counts::new(rounds, clusters),
-            by_distance: Counts::new(clusters, DECILES),
+            by_round: ItemCounts::new(rounds, clusters),
+            by_distance: ItemCounts::new(clusters, DECILES),
             beliefs: vec![vec![0.0; clusters]; rounds],
         }
     }
@@ -49,7 +49,7 @@ impl Breakdown {
     }
 }
 
-impl Counts {
+impl ItemCounts {
     fn new(rows: usize, columns: usize) -> Self {
         Self { shown: vec![vec![0; columns]; rows], accepted: vec![vec![0; columns]; rows] }
     }

@@ -54,7 +54,8 @@ impl Comparison {
     /// # Panics
     /// If there is no episode, or episodes differ in their number or size.
     pub fn new(policies: Vec<Vec<Episode>>, random: usize, greedy: usize) -> Self {
-        let alike = |a: &Episode, b: &Episode| (a.rounds(), a.areas.len()) == (b.rounds(), b.areas.len());
+        let alike =
+            |a: &Episode, b: &Episode| (a.num_rounds(), a.user_areas.len()) == (b.num_rounds(), b.user_areas.len());
         let first = &policies[0];
         let sizes = |episodes: &Vec<Episode>| {
             episodes.len() == first.len() && episodes.iter().all(|episode| alike(episode, &first[0]))
@@ -68,9 +69,9 @@ impl Comparison {
     }
 
     /// Seeds, and blocks of users.
-    pub fn size(&self) -> (usize, usize) {
+    pub fn sample_sizes(&self) -> (usize, usize) {
         let episodes = &self.policies[0].episodes;
-        (episodes.len(), episodes[0].blocks())
+        (episodes.len(), episodes[0].num_blocks())
     }
 
     /// Every two policies, by their numbers.
@@ -84,14 +85,14 @@ impl Comparison {
     }
 
     /// The users' mean distance at the start.
-    pub fn start(&self, weights: &ResampleWeights) -> f64 {
+    pub fn initial_distance(&self, weights: &ResampleWeights) -> f64 {
         let episode = &self.policies[0].episodes[0];
         weighted(&episode.start, &weights.blocks) / weighted(&episode.users, &weights.blocks)
     }
 
     /// All values, with weights of this study's [`size`](Comparison::size).
     pub fn estimates(&self, weights: &ResampleWeights) -> Estimates {
-        let start = self.start(weights);
+        let start = self.initial_distance(weights);
         let curves: Vec<RoundCurves<f64>> = self.policies.iter().map(|policy| policy.curves(weights)).collect();
         let [random, greedy] = self.scale.map(|policy| area(&curves[policy].distance));
         let metrics = self.policies.iter().zip(&curves).map(|(policy, curves)| {
@@ -107,12 +108,12 @@ impl Comparison {
 
 impl Variant {
     fn new(episodes: Vec<Episode>) -> Self {
-        let (blocks, of) = (episodes[0].blocks(), |f: fn(&[u64]) -> f64| {
-            episodes.iter().map(|episode| f(&episode.shown)).collect()
+        let (blocks, of) = (episodes[0].num_blocks(), |f: fn(&[u64]) -> f64| {
+            episodes.iter().map(|episode| f(&episode.shown_counts)).collect()
         });
         let areas = episodes.iter().enumerate().flat_map(|(seed, episode)| {
             let place = move |user| (seed * blocks + user % blocks) as u32;
-            episode.areas.iter().enumerate().map(move |(user, &area)| (area, place(user)))
+            episode.user_areas.iter().enumerate().map(move |(user, &area)| (area, place(user)))
         });
         Self { areas: RankedValues::new(areas), coverage: of(coverage), gini: of(gini), episodes }
     }
@@ -133,8 +134,8 @@ impl Variant {
 
     /// The mean of a column in each round.
     fn curve(&self, weights: &ResampleWeights, column: Measure) -> Vec<f64> {
-        let rounds = 0..self.episodes[0].rounds();
-        rounds.map(|round| self.mean(weights, |episode| episode.sums(round, column))).collect()
+        let rounds = 0..self.episodes[0].num_rounds();
+        rounds.map(|round| self.mean(weights, |episode| episode.block_sums(round, column))).collect()
     }
 
     fn curves(&self, weights: &ResampleWeights) -> RoundCurves<f64> {
@@ -177,10 +178,10 @@ impl Variant {
 
 /// `[seeds * blocks]`: how often the first policy's users come off better, summed over blocks.
 fn improvements(first: &[Episode], second: &[Episode]) -> Vec<f64> {
-    let blocks = first[0].blocks();
+    let blocks = first[0].num_blocks();
     let mut sums = alloc::vec![0.0; first.len() * blocks];
     for (seed, (first, second)) in first.iter().zip(second).enumerate() {
-        for (user, (&a, &b)) in first.areas.iter().zip(&second.areas).enumerate() {
+        for (user, (&a, &b)) in first.user_areas.iter().zip(&second.user_areas).enumerate() {
             sums[seed * blocks + user % blocks] += probability_of_improvement(a, b);
         }
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::breakdown::Breakdown;
 use super::reliability::Reliability;
-use super::resample::BLOCKS;
+use super::resample::MAX_BLOCKS;
 
 /// An episode of all users, summed over blocks of them in user order: the same whatever batches and threads there were.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,9 +18,9 @@ pub struct Episode {
     pub(super) improved: Vec<f64>,
     pub(super) start: Vec<f64>,
     /// `[users]`: the sum of each user's distances after the rounds.
-    pub areas: Vec<f64>,
+    pub user_areas: Vec<f64>,
     /// `[I]`: how often each item was shown.
-    pub shown: Vec<u64>,
+    pub shown_counts: Vec<u64>,
     /// Whether users accepted as often as they should.
     pub reliability: Reliability,
     /// What was shown and accepted where, and what users believed.
@@ -53,7 +53,7 @@ impl Measure {
 impl Episode {
     /// Nothing yet, of users who begin at these distances (`[users]`).
     pub(super) fn new(rounds: usize, items: usize, clusters: usize, start: &[f64]) -> Self {
-        let blocks = start.len().min(BLOCKS);
+        let blocks = start.len().min(MAX_BLOCKS);
         let zeros = || vec![0.0; blocks];
         let mut episode = Self {
             rounds,
@@ -61,8 +61,8 @@ impl Episode {
             users: zeros(),
             improved: zeros(),
             start: zeros(),
-            areas: vec![0.0; start.len()],
-            shown: vec![0; items],
+            user_areas: vec![0.0; start.len()],
+            shown_counts: vec![0; items],
             reliability: Reliability::default(),
             breakdown: Breakdown::new(rounds, clusters),
         };
@@ -74,32 +74,32 @@ impl Episode {
     }
 
     /// Rounds that were played.
-    pub fn rounds(&self) -> usize {
+    pub fn num_rounds(&self) -> usize {
         self.rounds
     }
 
     /// Blocks of users.
-    pub fn blocks(&self) -> usize {
+    pub fn num_blocks(&self) -> usize {
         self.users.len()
     }
 
     /// A column's sums over the users of each block, `[blocks]`, in a round, from 0.
-    pub fn sums(&self, round: usize, column: Measure) -> &[f64] {
-        &self.sums[(round * Measure::COUNT + column as usize) * self.blocks()..][..self.blocks()]
+    pub fn block_sums(&self, round: usize, column: Measure) -> &[f64] {
+        &self.sums[(round * Measure::COUNT + column as usize) * self.num_blocks()..][..self.num_blocks()]
     }
 
     /// Adds a user's round.
     pub(super) fn add(&mut self, round: usize, user: usize, columns: &[f64]) {
-        let blocks = self.blocks();
+        let blocks = self.num_blocks();
         for (column, value) in columns.iter().enumerate() {
             self.sums[(round * Measure::COUNT + column) * blocks + user % blocks] += value;
         }
-        self.areas[user] += columns[Measure::Distance as usize];
+        self.user_areas[user] += columns[Measure::Distance as usize];
     }
 
     /// Counts a user who is nearer to the target than at the start.
     pub(super) fn improve(&mut self, user: usize) {
-        let blocks = self.blocks();
+        let blocks = self.num_blocks();
         self.improved[user % blocks] += 1.0;
     }
 }

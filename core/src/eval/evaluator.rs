@@ -34,9 +34,9 @@ use crate::world::{World, row};
 /// let evaluator = Evaluator::new(&generated.view()?, &plan.environment, &plan.schedule);
 /// let mut backend = Reference::<f32>::default();
 /// let on_device = backend.load_world(evaluator.world(), &plan.environment)?;
-/// let mut policy = PerUser { selector: Random { items: 60, width: 10 }, parallel: Sequential };
+/// let mut policy = PerUser { selector: Random { num_items: 60, items_per_user: 10 }, parallel: Sequential };
 /// let episode = evaluator.episode(&mut backend, &on_device, &mut policy, 7, &Sequential, &mut |_| false)?;
-/// assert_eq!(episode.expect("nobody stops it").rounds(), 20);
+/// assert_eq!(episode.expect("nobody stops it").num_rounds(), 20);
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl<'a> Evaluator<'a> {
         rows.chunks_exact_mut(shape.dimensions).for_each(normalize);
         let start = (0..shape.users).map(|user| far(world.beliefs(user), world.target())).collect();
         let farthest = world.arrays().item_distance.iter().copied().fold(0.0, f32::max);
-        let &Schedule { rounds, batch_size, .. } = schedule;
+        let &Schedule { rounds_per_episode: rounds, batch_size, .. } = schedule;
         Self { world, environment: *environment, rounds, batch_size, rows, farthest, start }
     }
 
@@ -73,7 +73,7 @@ impl<'a> Evaluator<'a> {
 
     /// The farthest any item lies from its cluster's centre: what a [`Breakdown`](super::breakdown::Breakdown) has tenths
     /// of.
-    pub fn farthest(&self) -> f32 {
+    pub fn max_item_distance(&self) -> f32 {
         self.farthest
     }
 
@@ -137,8 +137,8 @@ impl<'a> Evaluator<'a> {
             episode.breakdown.add_beliefs(round_at, &snapshot.belief[row(n, clusters)]);
             for (place, &probability) in row(n, shown).zip(probabilities) {
                 let (item, accepted) = (snapshot.slate[place] as usize, snapshot.accepted[place]);
-                episode.shown[item] += 1;
-                episode.reliability.count(probability, accepted);
+                episode.shown_counts[item] += 1;
+                episode.reliability.record(probability, accepted);
                 let (cluster, decile) =
                     (parts.item_cluster[item] as usize, distance_decile(parts.item_distance[item], self.farthest));
                 episode.breakdown.count(round_at, cluster, decile, accepted);

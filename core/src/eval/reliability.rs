@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reliability {
     /// By tenths: `[0, 0.1)`, `[0.1, 0.2)`, ... `[0.9, 1]`.
-    pub bins: [Bin; 10],
+    pub bins: [ReliabilityBin; 10],
 }
 
 /// Items of like probability.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Bin {
+pub struct ReliabilityBin {
     /// Items shown.
     pub shown: u64,
     /// Items accepted.
@@ -29,11 +29,11 @@ impl Reliability {
     ///
     /// ```
     /// let mut table = recsim_core::eval::reliability::Reliability::default();
-    /// table.count(0.25, true);
-    /// table.count(1.0, true);
+    /// table.record(0.25, true);
+    /// table.record(1.0, true);
     /// assert_eq!((table.bins[2].accepted, table.bins[2].variance, table.bins[9].shown), (1, 0.1875, 1));
     /// ```
-    pub fn count(&mut self, probability: f64, accepted: bool) {
+    pub fn record(&mut self, probability: f64, accepted: bool) {
         let bin = &mut self.bins[((probability * 10.0) as usize).min(9)];
         bin.shown += 1;
         bin.accepted += u64::from(accepted);
@@ -43,21 +43,21 @@ impl Reliability {
 
     /// The expected calibration error: by how much a bin's share of acceptances differs from what was predicted, over all
     /// items shown; 0 if none was.
-    pub fn error(&self) -> f64 {
+    pub fn expected_calibration_error(&self) -> f64 {
         let shown: u64 = self.bins.iter().map(|bin| bin.shown).sum();
         let off: f64 = self.bins.iter().map(|bin| (bin.accepted as f64 - bin.expected).abs()).sum();
         off / shown.max(1) as f64
     }
 
     /// By how many standard errors the bin farthest from what was predicted is off.
-    pub fn worst(&self) -> f64 {
-        self.bins.iter().map(|bin| bin.deviation().abs()).fold(0.0, f64::max)
+    pub fn max_z_score(&self) -> f64 {
+        self.bins.iter().map(|bin| bin.z_score().abs()).fold(0.0, f64::max)
     }
 }
 
-impl Bin {
+impl ReliabilityBin {
     /// By how many standard errors the acceptances are more than expected; 0 where nothing was left to chance.
-    pub fn deviation(&self) -> f64 {
+    pub fn z_score(&self) -> f64 {
         if self.variance > 0.0 { (self.accepted as f64 - self.expected) / libm::sqrt(self.variance) } else { 0.0 }
     }
 }

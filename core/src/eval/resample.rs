@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::rng::{Key, Purpose, index};
 
 /// Blocks of users: user `u` is in block `u % BLOCKS`. Fewer users are a block each.
-pub const BLOCKS: usize = 256;
+pub const MAX_BLOCKS: usize = 256;
 
 /// Resamples of an evaluation.
-pub const RESAMPLES: usize = 1000;
+pub const RESAMPLE_COUNT: usize = 1000;
 
 /// How often each seed and each block of users counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,10 +68,10 @@ impl Interval {
     ///
     /// ```
     /// use recsim_core::eval::resample::Interval;
-    /// let interval = Interval::of(Some(50.0), (0..100).map(|n| Some(f64::from(n))));
+    /// let interval = Interval::from_resamples(Some(50.0), (0..100).map(|n| Some(f64::from(n))));
     /// assert_eq!((interval.low, interval.high), (Some(2.0), Some(97.0)));
     /// ```
-    pub fn of(mean: Option<f64>, resamples: impl Iterator<Item = Option<f64>>) -> Self {
+    pub fn from_resamples(mean: Option<f64>, resamples: impl Iterator<Item = Option<f64>>) -> Self {
         let mut sorted: Vec<f64> = resamples.map(|value| value.unwrap_or(f64::INFINITY)).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let at = |share: f64| {
@@ -85,12 +85,12 @@ impl Interval {
     ///
     /// ```
     /// use recsim_core::eval::resample::Interval;
-    /// let interval = Interval::of_known(Some(1.0), [Some(0.0), None, Some(2.0)].into_iter());
+    /// let interval = Interval::from_complete_resamples(Some(1.0), [Some(0.0), None, Some(2.0)].into_iter());
     /// assert_eq!((interval.mean, interval.low, interval.high), (Some(1.0), None, None));
     /// ```
-    pub fn of_known(mean: Option<f64>, resamples: impl Iterator<Item = Option<f64>>) -> Self {
+    pub fn from_complete_resamples(mean: Option<f64>, resamples: impl Iterator<Item = Option<f64>>) -> Self {
         match resamples.collect::<Option<Vec<f64>>>() {
-            Some(values) => Self::of(mean, values.into_iter().map(Some)),
+            Some(values) => Self::from_resamples(mean, values.into_iter().map(Some)),
             None => Self { mean, low: None, high: None },
         }
     }

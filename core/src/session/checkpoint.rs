@@ -53,26 +53,26 @@ pub enum CheckpointError {
     /// It was written in a format this version does not know.
     Format {
         /// The format's version.
-        found: u32,
+        version: u32,
     },
     /// A table is not there.
     Missing {
         /// The table's name.
-        table: String,
+        array: String,
     },
     /// A table has another shape than the configuration's network.
     Shape {
         /// The table's name.
-        table: String,
+        array: String,
         /// What it should have.
         expected: Vec<usize>,
         /// What it has.
-        found: Vec<usize>,
+        actual: Vec<usize>,
     },
     /// A number is NaN or infinite.
     NotFinite {
         /// The table's name.
-        table: String,
+        array: String,
     },
 }
 
@@ -135,7 +135,7 @@ pub fn restore_agent<'a>(
     mut find: impl FnMut(&str) -> Option<NamedArray<'a>>,
 ) -> Result<AgentState, CheckpointError> {
     if header.format_version != FORMAT_VERSION {
-        return Err(CheckpointError::Format { found: header.format_version });
+        return Err(CheckpointError::Format { version: header.format_version });
     }
     let mut agent = spec.initial_agent(0);
     (agent.policy_updates, agent.critic_updates) = (header.policy_updates, header.critic_updates);
@@ -193,14 +193,14 @@ fn copy_array<'a>(
     tensor: &NamedTensor,
     buffer: &mut [f32],
 ) -> Result<(), CheckpointError> {
-    let kept = find(&table).ok_or_else(|| CheckpointError::Missing { table: table.clone() })?;
+    let kept = find(&table).ok_or_else(|| CheckpointError::Missing { array: table.clone() })?;
     let length = kept.values.len();
     if kept.shape != tensor.shape || length != tensor.range.len() {
         let (expected, found) = (tensor.shape.clone(), kept.shape);
-        return Err(CheckpointError::Shape { table, expected, found });
+        return Err(CheckpointError::Shape { array: table, expected, actual: found });
     }
     if !kept.values.iter().all(|x| x.is_finite()) {
-        return Err(CheckpointError::NotFinite { table });
+        return Err(CheckpointError::NotFinite { array: table });
     }
     buffer[tensor.range.clone()].copy_from_slice(kept.values);
     Ok(())
@@ -221,14 +221,14 @@ impl core::error::Error for CheckpointError {}
 impl fmt::Display for CheckpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Format { found } => {
+            Self::Format { version: found } => {
                 write!(f, "format version {found} is not known: this version reads {FORMAT_VERSION}")
             }
-            Self::Missing { table } => write!(f, "`{table}` is missing"),
-            Self::Shape { table, expected, found } => {
+            Self::Missing { array: table } => write!(f, "`{table}` is missing"),
+            Self::Shape { array: table, expected, actual: found } => {
                 write!(f, "`{table}` has shape {found:?} where the configuration asks for {expected:?}")
             }
-            Self::NotFinite { table } => write!(f, "`{table}` holds a number that is not finite"),
+            Self::NotFinite { array: table } => write!(f, "`{table}` holds a number that is not finite"),
         }
     }
 }
@@ -283,7 +283,7 @@ mod tests {
             assert_eq!(restore_model(layout, find).as_ref(), Ok(network));
         }
         let missing = restore_model(&spec.actor, |_| None);
-        assert!(matches!(missing, Err(CheckpointError::Missing { table }) if table.starts_with("actor.")));
+        assert!(matches!(missing, Err(CheckpointError::Missing { array }) if array.starts_with("actor.")));
     }
 
     #[test]
@@ -302,15 +302,18 @@ mod tests {
                 }
             })
         };
-        assert_eq!(outcome(None), Err(CheckpointError::Missing { table: first.name.clone() }));
+        assert_eq!(outcome(None), Err(CheckpointError::Missing { array: first.name.clone() }));
         let (name, expected) = (first.name.clone(), first.shape.clone());
         let flat = NamedArray { name: name.clone(), shape: alloc::vec![1], values: &[1.0] };
         let found = alloc::vec![1];
-        assert_eq!(outcome(Some(flat)), Err(CheckpointError::Shape { table: name.clone(), expected, found }));
+        assert_eq!(
+            outcome(Some(flat)),
+            Err(CheckpointError::Shape { array: name.clone(), expected, actual: found })
+        );
         let values: &'static [f32] = &[f32::NAN; 12];
         let nan = NamedArray { name: name.clone(), shape: first.shape.clone(), values };
-        assert_eq!(outcome(Some(nan)), Err(CheckpointError::NotFinite { table: name }));
+        assert_eq!(outcome(Some(nan)), Err(CheckpointError::NotFinite { array: name }));
         let unknown = CheckpointHeader { format_version: FORMAT_VERSION + 1, ..header };
-        assert_eq!(restore_agent(&unknown, &spec, |_| None), Err(CheckpointError::Format { found: 2 }));
+        assert_eq!(restore_agent(&unknown, &spec, |_| None), Err(CheckpointError::Format { version: 2 }));
     }
 }

@@ -229,7 +229,7 @@ impl<B: Backend> Session<B> {
     /// What the round's updates reported.
     fn take_learning_report(&mut self) -> Result<Option<LearningReport>, SessionError<B::Error>> {
         let losses = self.backend.take_losses(&mut self.agent)?;
-        if losses.is_finite() { Ok(LearningReport::of(&losses)) } else { Err(self.diverged()) }
+        if losses.is_finite() { Ok(LearningReport::from_losses(&losses)) } else { Err(self.diverged()) }
     }
 
     fn diverged(&self) -> SessionError<B::Error> {
@@ -274,7 +274,7 @@ impl<B: Backend> Session<B> {
 
     /// The episode and the round in it, both from 1, that [`Session::round`] serves next, or goes on with.
     pub fn next_round(&self) -> (u32, u32) {
-        let rounds = u64::from(self.plan.schedule.rounds);
+        let rounds = u64::from(self.plan.schedule.rounds_per_episode);
         let done = self.progress.reported_rounds();
         ((done / rounds) as u32 + 1, (done % rounds) as u32 + 1)
     }

@@ -31,18 +31,18 @@ pub enum StateError {
     /// A table has another length than the plan and the progress ask for.
     Length {
         /// Which.
-        table: &'static str,
+        array: &'static str,
         /// How many numbers it should hold.
         expected: usize,
         /// How many it holds.
-        found: usize,
+        actual: usize,
     },
     /// A table holds a number that cannot stand there: not finite, no belief, no user.
     Value {
         /// Which table.
-        table: &'static str,
+        array: &'static str,
         /// Where in it.
-        place: usize,
+        index: usize,
     },
     /// The counts of the progress contradict each other, or the plan.
     Progress,
@@ -121,23 +121,23 @@ fn check_agent(agent: &AgentState, plan: &Plan) -> Result<(), StateError> {
         })
     });
     let sound = agent.is_finite() && squares.chain(variances).all(|&square| square >= 0.0);
-    if sound { Ok(()) } else { Err(StateError::Value { table: "agent", place: 0 }) }
+    if sound { Ok(()) } else { Err(StateError::Value { array: "agent", index: 0 }) }
 }
 
 fn check_beliefs(table: &'static str, beliefs: &[f32], rows: usize, target: &[f32]) -> Result<(), StateError> {
     length(table, beliefs.len(), rows * target.len())?;
     let most = target.iter().cycle();
     let wrong = beliefs.iter().zip(most).position(|(belief, most)| !(0.0..=*most).contains(belief));
-    wrong.map_or(Ok(()), |place| Err(StateError::Value { table, place }))
+    wrong.map_or(Ok(()), |place| Err(StateError::Value { array: table, index: place }))
 }
 
 fn length(table: &'static str, found: usize, expected: usize) -> Result<(), StateError> {
-    if found == expected { Ok(()) } else { Err(StateError::Length { table, expected, found }) }
+    if found == expected { Ok(()) } else { Err(StateError::Length { array: table, expected, actual: found }) }
 }
 
 fn value<T>(table: &'static str, values: &[T], may_be: impl Fn(&T) -> bool) -> Result<(), StateError> {
     let wrong = values.iter().position(|value| !may_be(value));
-    wrong.map_or(Ok(()), |place| Err(StateError::Value { table, place }))
+    wrong.map_or(Ok(()), |place| Err(StateError::Value { array: table, index: place }))
 }
 
 impl core::error::Error for StateError {}
@@ -145,10 +145,12 @@ impl core::error::Error for StateError {}
 impl fmt::Display for StateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Length { table, expected, found } => {
+            Self::Length { array: table, expected, actual: found } => {
                 write!(f, "the {table} are {found} numbers, where the configuration asks for {expected}")
             }
-            Self::Value { table, place } => write!(f, "the {table} hold a number that cannot be, at place {place}"),
+            Self::Value { array: table, index: place } => {
+                write!(f, "the {table} hold a number that cannot be, at place {place}")
+            }
             Self::Progress => f.write_str("its counts contradict each other or the configuration"),
         }
     }
@@ -199,15 +201,15 @@ mod tests {
             |state| state.progress.first_reward = f64::NAN,
         ];
         counts.into_iter().for_each(|spoil| assert_eq!(of(spoil), StateError::Progress));
-        let short = |table, expected, found| StateError::Length { table, expected, found };
+        let short = |table, expected, found| StateError::Length { array: table, expected, actual: found };
         assert_eq!(of(|state| state.beliefs.truncate(5)), short("beliefs", 6, 5));
         assert_eq!(of(|state| state.transitions.user.truncate(4)), short("transitions.user", 5, 4));
         assert_eq!(of(|state| state.transitions.belief.truncate(9)), short("transitions.belief", 10, 9));
         assert_eq!(of(|state| state.transitions.action.truncate(9)), short("transitions.action", 10, 9));
         assert_eq!(of(|state| state.transitions.reward.truncate(4)), short("transitions.reward", 5, 4));
         let agent = of(|state| state.agent.moments[2].second.truncate(1));
-        assert!(matches!(agent, StateError::Length { table: "agent's moments", .. }));
-        let wrong = |table, place| StateError::Value { table, place };
+        assert!(matches!(agent, StateError::Length { array: "agent's moments", .. }));
+        let wrong = |table, place| StateError::Value { array: table, index: place };
         assert_eq!(of(|state| state.beliefs[3] = -0.1), wrong("beliefs", 3));
         assert_eq!(of(|state| state.beliefs[3] = 0.99), wrong("beliefs", 3));
         assert_eq!(of(|state| state.transitions.user[4] = 3), wrong("transitions.user", 4));

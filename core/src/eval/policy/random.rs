@@ -8,7 +8,7 @@ use crate::model::rng::index;
 /// ```
 /// use recsim_core::eval::policy::{ItemSelector, Random, UserView};
 /// use recsim_core::model::rng::{Key, Purpose};
-/// let (random, mut items) = (Random { items: 5, width: 5 }, [0; 5]);
+/// let (random, mut items) = (Random { num_items: 5, items_per_user: 5 }, [0; 5]);
 /// random.select(&UserView { index: 0, beliefs: &[], key: Key::new(0, Purpose::EvaluationPolicy) }, &mut items);
 /// items.sort_unstable();
 /// assert_eq!(items, [0, 1, 2, 3, 4]);
@@ -16,20 +16,20 @@ use crate::model::rng::index;
 #[derive(Clone, Copy, Debug)]
 pub struct Random {
     /// Items that there are.
-    pub items: usize,
+    pub num_items: usize,
     /// Items to choose, at most that many.
-    pub width: usize,
+    pub items_per_user: usize,
 }
 
 impl ItemSelector for Random {
     fn items_per_user(&self) -> usize {
-        self.width
+        self.items_per_user
     }
 
     /// By Floyd's algorithm (Bentley and Floyd, 1987): place `i` takes the draw `user.key.fold_in(i)` among the first
     /// `items - width + i + 1` items, or, if that is taken, the last of them. No draw is made in vain.
     fn select(&self, user: &UserView<'_>, items: &mut [u32]) {
-        for (place, last) in (self.items - self.width..self.items).enumerate() {
+        for (place, last) in (self.num_items - self.items_per_user..self.num_items).enumerate() {
             let drawn = index(user.key.fold_in(place as u64), last as u64 + 1) as u32;
             items[place] = if items[..place].contains(&drawn) { last as u32 } else { drawn };
         }
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn every_item_is_as_likely_as_any_other() {
-        let (random, mut counts, mut items) = (Random { items: 7, width: 3 }, [0_u32; 7], [0; 3]);
+        let (random, mut counts, mut items) = (Random { num_items: 7, items_per_user: 3 }, [0_u32; 7], [0; 3]);
         let users = 70_000;
         for n in 0..users {
             let key = Key::new(1, Purpose::EvaluationPolicy).fold_in(n);

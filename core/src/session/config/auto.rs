@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// ```
 /// use recsim_core::session::config::Auto;
-/// assert_eq!(Auto::Auto.or(69), 69);
-/// assert_eq!(Auto::Given(70).or(69), 70);
+/// assert_eq!(Auto::Auto.unwrap_or(69), 69);
+/// assert_eq!(Auto::Given(70).unwrap_or(69), 70);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Auto {
@@ -23,7 +23,7 @@ pub enum Auto {
 
 impl Auto {
     /// The number given, or else `otherwise`.
-    pub fn or(self, otherwise: u32) -> u32 {
+    pub fn unwrap_or(self, otherwise: u32) -> u32 {
         match self {
             Self::Auto => otherwise,
             Self::Given(number) => number,

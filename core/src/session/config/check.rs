@@ -16,7 +16,7 @@ pub struct InvalidConfig {
     /// What would do, in words that follow "must be".
     pub expected: String,
     /// Another key that has a part in it, if one has: its value may be the one that is wrong.
-    pub other: Option<&'static str>,
+    pub related_key: Option<&'static str>,
 }
 
 impl core::error::Error for InvalidConfig {}
@@ -38,7 +38,7 @@ pub(super) fn require(
         Ok(())
     } else {
         let (key, found, expected) = (key.to_string(), found.to_string(), expected.to_string());
-        Err(InvalidConfig { key, actual: found, expected, other: None })
+        Err(InvalidConfig { key, actual: found, expected, related_key: None })
     }
 }
 
@@ -50,7 +50,7 @@ pub(super) fn require_with(
     expected: impl Display,
     other: &'static str,
 ) -> Result<(), InvalidConfig> {
-    require(possible, key, found, expected).map_err(|invalid| InvalidConfig { other: Some(other), ..invalid })
+    require(possible, key, found, expected).map_err(|invalid| InvalidConfig { related_key: Some(other), ..invalid })
 }
 
 /// Everything that can be said of a configuration without its world.

@@ -33,7 +33,7 @@ pub struct Schedule {
     /// Episodes in the run.
     pub episodes: u32,
     /// Rounds in an episode.
-    pub rounds: u32,
+    pub rounds_per_episode: u32,
     /// Users served in a round: the world's first that many.
     pub users: usize,
     /// Users served at a time.
@@ -75,7 +75,7 @@ impl Config {
             },
             schedule: Schedule {
                 episodes: self.training.episodes,
-                rounds: self.training.rounds_per_episode,
+                rounds_per_episode: self.training.rounds_per_episode,
                 users,
                 batch_size: self.training.batch_size as usize,
                 warmup_transitions: self.training.warmup_transitions,

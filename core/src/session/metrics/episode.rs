@@ -7,7 +7,7 @@ use crate::td3::Losses;
 impl EpisodeReport {
     /// What `rounds`, an episode's in their order, come to. `initial_distance` is the users' mean summed distance to
     /// the target before the first, `discount` is the agent's. None if there are no rounds.
-    pub fn of(rounds: &[RoundReport], initial_distance: f64, discount: f64) -> Option<Self> {
+    pub fn from_rounds(rounds: &[RoundReport], initial_distance: f64, discount: f64) -> Option<Self> {
         let last = rounds.last()?;
         let sum = |value: fn(&RoundReport) -> f64| rounds.iter().map(value).sum::<f64>();
         let mean = |value| sum(value) / rounds.len() as f64;
@@ -37,7 +37,7 @@ impl EpisodeReport {
             action_saturation: mean(|round| round.action_saturation),
             total_interactions: last.total_interactions,
             updates: last.updates,
-            learning: LearningReport::of(&losses),
+            learning: LearningReport::from_losses(&losses),
             seconds,
             user_steps_per_second: sum(|round| round.users as f64) / seconds.total.max(f64::MIN_POSITIVE),
         })
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn rates_are_means_totals_are_sums_and_states_are_the_last() {
-        let report = EpisodeReport::of(&[round(1, 0.25, 4.0), round(2, 0.75, 6.0)], 1.0, 0.5).unwrap();
+        let report = EpisodeReport::from_rounds(&[round(1, 0.25, 4.0), round(2, 0.75, 6.0)], 1.0, 0.5).unwrap();
         assert_eq!((report.episode, report.acceptance_rate, report.average_reward), (3, 0.5, 5.0));
         assert_eq!((report.total_reward, report.reward_trend), (100.0, 2.0));
         assert_eq!((report.improved, report.initial_distance, report.mean_distance), (2, 1.0, 0.5));
@@ -106,9 +106,9 @@ mod tests {
             actor_gradient_norm: (policy_updates > 0).then_some(value),
         };
         let mut rounds = [round(1, 0.0, 4.0), round(2, 0.0, 4.0), round(3, 0.0, 4.0)];
-        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.5).unwrap().learning, None);
+        assert_eq!(EpisodeReport::from_rounds(&rounds, 1.0, 0.5).unwrap().learning, None);
         (rounds[0].learning, rounds[2].learning) = (Some(learned(3, 1, 1.0)), Some(learned(1, 0, 5.0)));
-        let learning = EpisodeReport::of(&rounds, 1.0, 0.5).unwrap().learning.unwrap();
+        let learning = EpisodeReport::from_rounds(&rounds, 1.0, 0.5).unwrap().learning.unwrap();
         assert_eq!((learning.critic_updates, learning.critic_loss, learning.actor_loss), (4, 2.0, Some(1.0)));
     }
 
@@ -116,13 +116,13 @@ mod tests {
     fn a_return_is_what_values_stand_for() {
         // From the second round on: 6 + 6/2 + 6/4 + .. = 12; from the first: 4 + 12/2 = 10.
         let rounds = [round(1, 0.0, 4.0), round(2, 0.0, 6.0)];
-        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.5).unwrap().discounted_return, Some(11.0));
-        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.0).unwrap().discounted_return, Some(5.0));
-        assert_eq!(EpisodeReport::of(&rounds, 1.0, 1.0).unwrap().discounted_return, None);
+        assert_eq!(EpisodeReport::from_rounds(&rounds, 1.0, 0.5).unwrap().discounted_return, Some(11.0));
+        assert_eq!(EpisodeReport::from_rounds(&rounds, 1.0, 0.0).unwrap().discounted_return, Some(5.0));
+        assert_eq!(EpisodeReport::from_rounds(&rounds, 1.0, 1.0).unwrap().discounted_return, None);
     }
 
     #[test]
     fn no_rounds_are_no_episode() {
-        assert_eq!(EpisodeReport::of(&[], 1.0, 0.5), None);
+        assert_eq!(EpisodeReport::from_rounds(&[], 1.0, 0.5), None);
     }
 }

@@ -119,7 +119,7 @@ pub struct EpisodeReport {
 
 impl LearningReport {
     /// The means; none if nothing was learned.
-    pub fn of(losses: &Losses) -> Option<Self> {
+    pub fn from_losses(losses: &Losses) -> Option<Self> {
         let critics = (losses.critic_updates > 0).then_some(losses.critic_updates as f64)?;
         let policy = (losses.policy_updates > 0).then_some(losses.policy_updates as f64);
         Some(Self {
