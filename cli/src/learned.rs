@@ -42,9 +42,9 @@ impl Learned {
         }
         let mut config = Settings::load(&Overrides { file: Some(file), ..Overrides::default() })?.config;
         let shape = world.shape();
-        let dimensions = config.environment.action_dim.or(shape.dimensions as u32) as usize;
+        let dimensions = config.environment.action_dim.unwrap_or(shape.dimensions as u32) as usize;
         let clusters =
-            (config.environment.state_dim.or(shape.state_dim() as u32) as usize).saturating_sub(dimensions);
+            (config.environment.state_dim.unwrap_or(shape.state_dim() as u32) as usize).saturating_sub(dimensions);
         if (dimensions, clusters) != (shape.dimensions, shape.clusters) {
             let problem = format!(
                 "its agent knows worlds of {dimensions} dimensions and {clusters} clusters, and this world has {} and {}",

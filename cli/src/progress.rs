@@ -87,8 +87,8 @@ impl Progress {
             Style::Bar(bar) => bar.set_message(message),
             Style::Lines { last } => {
                 *last = Some(Instant::now());
-                let round = self.rounds % u64::from(self.schedule.rounds) + 1;
-                note(&format!("round {round}/{}: {message}", self.schedule.rounds));
+                let round = self.rounds % u64::from(self.schedule.rounds_per_episode) + 1;
+                note(&format!("round {round}/{}: {message}", self.schedule.rounds_per_episode));
             }
         }
     }
@@ -96,7 +96,7 @@ impl Progress {
     /// Shows a round that was done.
     pub(crate) fn round(&mut self, report: &RoundReport) {
         self.rounds += 1;
-        let total = u64::from(self.schedule.episodes) * u64::from(self.schedule.rounds);
+        let total = u64::from(self.schedule.episodes) * u64::from(self.schedule.rounds_per_episode);
         let pace = self.began.elapsed().as_secs_f64() / (self.rounds - self.before) as f64;
         let left = pace * (total - self.rounds) as f64;
         let left = if total > self.rounds { format!("{} left, ", duration(left)) } else { String::new() };
@@ -112,7 +112,7 @@ impl Progress {
             Style::Lines { last } => {
                 if last.is_none_or(|last| last.elapsed() >= BETWEEN_LINES) {
                     *last = Some(Instant::now());
-                    let (episodes, rounds) = (self.schedule.episodes, self.schedule.rounds);
+                    let (episodes, rounds) = (self.schedule.episodes, self.schedule.rounds_per_episode);
                     let (episode, round) = (report.episode, report.round);
                     note(&format!("episode {episode}/{episodes} round {round}/{rounds}: {state}, {pace}"));
                 }
@@ -161,7 +161,7 @@ fn episode_bar(episode: u32, schedule: Schedule) -> ProgressBar {
     // Two lines: all of it fits into 80 columns.
     let template = "episode {prefix} [{bar:12}] {pos}/{len} {msg}";
     let style = ProgressStyle::with_template(template).expect("the template is valid").progress_chars("=> ");
-    let bar = ProgressBar::new(u64::from(schedule.rounds)).with_style(style);
+    let bar = ProgressBar::new(u64::from(schedule.rounds_per_episode)).with_style(style);
     bar.with_prefix(format!("{episode}/{}", schedule.episodes))
 }
 

@@ -96,7 +96,7 @@ fn recipe(config: &Config) -> SyntheticWorldConfig {
         items: world.items as usize,
         clusters: world.clusters as usize,
         dimensions: world.dimensions as usize,
-        pretrained_len: world.pretrained_len.or(twice) as usize,
+        pretrained_len: world.pretrained_len.unwrap_or(twice) as usize,
         seed: world.seed,
     }
 }

@@ -10,7 +10,7 @@ use recsim_core::backend::{Sequential, Simulate};
 use recsim_core::eval::catalogue::{coverage, gini};
 use recsim_core::eval::policy::{Greedy, ItemSelector, Objective, PerUser, Popular, Pretrained, Random};
 use recsim_core::eval::reliability::Reliability;
-use recsim_core::eval::resample::{Interval, RESAMPLES, ResampleWeights};
+use recsim_core::eval::resample::{Interval, RESAMPLE_COUNT, ResampleWeights};
 use recsim_core::eval::slates::{calibration, diversity, entropy};
 use recsim_core::eval::{Comparison, Episode, Evaluator, Measure, PolicyMetrics, RankedValues};
 use recsim_core::model::rng::{Key, Purpose, normal_pair};
@@ -190,7 +190,7 @@ fn setting() -> (OwnedWorld, Plan) {
 fn selectors<'a>(world: &'a OwnedWorld, plan: &Plan) -> [Box<dyn ItemSelector + Sync + 'a>; 5] {
     let (view, environment) = (world.view().unwrap(), &plan.environment);
     [
-        Box::new(Random { items: 120, width: 4 }),
+        Box::new(Random { num_items: 120, items_per_user: 4 }),
         Box::new(Greedy::new(&view, environment, 4, Objective::Nearest)),
         Box::new(Popular::new(&view, 4)),
         Box::new(Pretrained),

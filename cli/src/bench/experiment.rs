@@ -18,7 +18,7 @@ pub(super) fn run<B: Backend>(
     plan: Plan,
     run_rounds: u32,
 ) -> anyhow::Result<Experiment> {
-    let rounds_total = plan.schedule.episodes as usize * plan.schedule.rounds as usize;
+    let rounds_total = plan.schedule.episodes as usize * plan.schedule.rounds_per_episode as usize;
     let rounds_run = if run_rounds == 0 { rounds_total } else { rounds_total.min(run_rounds as usize) };
     let users = plan.schedule.users;
     let mut session = Session::new(backend, world, plan)?;

@@ -87,7 +87,7 @@ impl Settings {
     /// Says where the value that cannot be was given.
     pub(crate) fn refuse(&self, invalid: &InvalidConfig) -> BadInput {
         // Of two values that do not suit each other the wrong one is likelier to be the one that somebody gave.
-        let key = match invalid.other {
+        let key = match invalid.related_key {
             Some(other) if !self.given(&invalid.key) && self.given(other) => other,
             _ => &invalid.key,
         };

@@ -93,8 +93,8 @@ fn chooser<'a>(name: &Name, world: &World<'a>, environment: &EnvironmentSpec) ->
     let items = world.shape().items;
     let &EnvironmentSpec { rl_slots: chosen, slate_len: shown, .. } = environment;
     match name {
-        Name::Random => Box::new(Random { items, width: chosen }),
-        Name::RandomFull => Box::new(Random { items, width: shown }),
+        Name::Random => Box::new(Random { num_items: items, items_per_user: chosen }),
+        Name::RandomFull => Box::new(Random { num_items: items, items_per_user: shown }),
         Name::Popular => Box::new(Popular::new(world, chosen)),
         Name::Greedy => Box::new(Greedy::new(world, environment, chosen, Objective::Nearest)),
         Name::GreedyFull => Box::new(Greedy::new(world, environment, shown, Objective::Nearest)),

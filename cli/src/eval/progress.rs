@@ -29,7 +29,7 @@ enum Style {
 impl Progress {
     /// Nothing is shown if `quiet`.
     pub(super) fn new(policies: &[Name], seeds: usize, schedule: &Schedule, quiet: bool) -> Self {
-        let all = (policies.len() * seeds) as u64 * u64::from(schedule.rounds);
+        let all = (policies.len() * seeds) as u64 * u64::from(schedule.rounds_per_episode);
         let style = match (quiet, io::stderr().is_terminal()) {
             (true, _) => Style::Quiet,
             (false, false) => Style::Lines { last: Instant::now() },
@@ -39,7 +39,7 @@ impl Progress {
             style,
             policies: policies.iter().map(ToString::to_string).collect(),
             seeds,
-            rounds: schedule.rounds,
+            rounds: schedule.rounds_per_episode,
             users: schedule.users,
             began: Instant::now(),
             done: 0,

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use recsim_core::backend::ParallelFor;
 use recsim_core::eval::breakdown::Breakdown;
 use recsim_core::eval::reliability::Reliability;
-use recsim_core::eval::resample::{Interval, RESAMPLES, ResampleWeights};
+use recsim_core::eval::resample::{Interval, RESAMPLE_COUNT, ResampleWeights};
 use recsim_core::eval::{Comparison, Estimates, PolicyMetrics};
 
 use super::crew::Threads;
@@ -22,9 +22,9 @@ pub(super) fn of(
     crew: &Threads,
 ) -> Evaluation {
     let Circumstances { about, world, evaluator, plan, interrupted } = circumstances;
-    let (seeds, blocks) = study.size();
+    let (seeds, blocks) = study.sample_sizes();
     let seed = options.seeds[0];
-    let mut resamples: Vec<Option<Estimates>> = vec![None; RESAMPLES];
+    let mut resamples: Vec<Option<Estimates>> = vec![None; RESAMPLE_COUNT];
     crew.for_each_row(&mut resamples, 1, |n, row| {
         row[0] = Some(study.estimates(&ResampleWeights::resample(seed, n as u64, seeds, blocks)));
     });
@@ -48,15 +48,15 @@ pub(super) fn of(
         config,
         seeds: options.seeds[..seeds].to_vec(),
         users: plan.schedule.users,
-        rounds: plan.schedule.rounds as usize,
+        rounds: plan.schedule.rounds_per_episode as usize,
         chosen: plan.environment.rl_slots,
         shown: plan.environment.slate_len,
-        resamples: RESAMPLES,
+        resamples: RESAMPLE_COUNT,
         blocks,
-        initial_distance: study.start(&even),
+        initial_distance: study.initial_distance(&even),
         initial_beliefs: evaluator.world().mean_beliefs(),
         target: evaluator.world().target().to_vec(),
-        farthest: evaluator.farthest(),
+        farthest: evaluator.max_item_distance(),
         policies: order.iter().map(|&policy| found.policy(study, policy, clusters, name(policy))).collect(),
         pairs: pairs(&order).map(|(a, b)| found.pair(study, (a, b), (name(a), name(b)))).collect(),
     }
@@ -82,7 +82,7 @@ struct Found {
 
 impl Found {
     fn interval(&self, of: impl Fn(&Estimates) -> Option<f64>) -> Interval {
-        Interval::of(of(&self.all), self.resamples.iter().map(&of))
+        Interval::from_resamples(of(&self.all), self.resamples.iter().map(&of))
     }
 
     fn metrics(
@@ -96,7 +96,10 @@ impl Found {
         }));
         let normalised = |findings: &Estimates| PolicyMetrics::from_array(of(findings)).normalized_area;
         let resamples = self.resamples.iter().map(normalised);
-        PolicyMetrics { normalized_area: Interval::of_known(normalised(&self.all), resamples), ..metrics }
+        PolicyMetrics {
+            normalized_area: Interval::from_complete_resamples(normalised(&self.all), resamples),
+            ..metrics
+        }
     }
 
     fn policy(&self, study: &Comparison, policy: usize, clusters: usize, name: String) -> Policy {
@@ -111,7 +114,7 @@ impl Found {
             reliability += &episode.reliability;
             breakdown += &episode.breakdown;
         }
-        let served = study.episodes(policy).iter().map(|episode| episode.areas.len()).sum::<usize>() as f64;
+        let served = study.episodes(policy).iter().map(|episode| episode.user_areas.len()).sum::<usize>() as f64;
         let Breakdown { by_round, by_distance, mut beliefs } = breakdown;
         beliefs.iter_mut().flatten().for_each(|sum| *sum /= served);
         Policy {

@@ -92,7 +92,7 @@ fn reliability(evaluation: &Evaluation) -> String {
     let rows = bins.map(|(n, bin)| {
         let shown = bin.shown as f64;
         // Policies share their luck, so that errors of all together would be mistaken.
-        let worst = evaluation.policies.iter().map(|policy| policy.reliability.bins[n].deviation());
+        let worst = evaluation.policies.iter().map(|policy| policy.reliability.bins[n].z_score());
         let worst = worst.max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
         vec![
             format!("{:.1} to {:.1}", n as f64 / 10.0, (n + 1) as f64 / 10.0),
@@ -102,7 +102,7 @@ fn reliability(evaluation: &Evaluation) -> String {
             format!("{worst:+.1}"),
         ]
     });
-    let (bins, error, worst) = (table(&header, rows, true), all.error(), worst(evaluation));
+    let (bins, error, worst) = (table(&header, rows, true), all.expected_calibration_error(), worst(evaluation));
     format!(
         "{bins}expected calibration error {error:.5}; no policy is off by more than {worst:.1} standard errors\n"
     )
@@ -130,7 +130,7 @@ pub(super) fn no_scale(evaluation: &Evaluation) -> Option<&'static str> {
 
 /// By how many standard errors the worst of any policy's bins is off.
 fn worst(evaluation: &Evaluation) -> f64 {
-    evaluation.policies.iter().map(|policy| policy.reliability.worst()).fold(0.0, f64::max)
+    evaluation.policies.iter().map(|policy| policy.reliability.max_z_score()).fold(0.0, f64::max)
 }
 
 fn number(value: Option<f64>, digits: usize) -> String {

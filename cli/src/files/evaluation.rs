@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use recsim_core::eval::PolicyMetrics;
-use recsim_core::eval::breakdown::{Counts, DECILES};
+use recsim_core::eval::breakdown::{DECILES, ItemCounts};
 use recsim_core::eval::reliability::Reliability;
 use recsim_core::eval::resample::Interval;
 use recsim_core::session::config::Config;
@@ -77,9 +77,9 @@ pub(crate) struct Policy {
     /// `[rounds][K]`: mean beliefs after the round.
     pub(crate) beliefs: Vec<Vec<f64>>,
     /// `[rounds][K]`: items by round and cluster, of all seeds.
-    pub(crate) by_round: Counts,
+    pub(crate) by_round: ItemCounts,
     /// `[K][10]`: items by cluster and distance, of all seeds.
-    pub(crate) by_distance: Counts,
+    pub(crate) by_distance: ItemCounts,
 }
 
 /// A value for each round, from the first on.
@@ -148,7 +148,7 @@ impl Evaluation {
         if clusters == 0 || self.initial_beliefs.len() != clusters {
             return Some("initial_beliefs".to_owned());
         }
-        let table = |rows: usize, columns: usize, counts: &Counts| {
+        let table = |rows: usize, columns: usize, counts: &ItemCounts| {
             let fits = |table: &[Vec<u64>]| table.len() == rows && table.iter().all(|row| row.len() == columns);
             fits(&counts.shown) && fits(&counts.accepted)
         };

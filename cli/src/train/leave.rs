@@ -77,7 +77,8 @@ impl<'scope, 'a: 'scope> Leavings<'scope, 'a> {
             Start::Resumed(resumed) => (None, Some(&**resumed)),
             _ => (None, None),
         };
-        let every = subject.config.experiment.checkpoint_every.or(session.plan().schedule.rounds);
+        let every =
+            subject.config.experiment.checkpoint_every.unwrap_or(session.plan().schedule.rounds_per_episode);
         let config = config::plain(&subject.config);
         if let Some(resumed) = found {
             let (rounds, changes) = (session.progress().reported_rounds(), resumed.changes.clone());

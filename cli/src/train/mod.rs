@@ -148,10 +148,11 @@ fn follow<B: Backend>(
         if let Some(report) = session.round(&mut Attendant { epoch, interrupt, progress })? {
             progress.round(&report);
             rounds.push(report);
-            let complete = rounds.len() == session.plan().schedule.rounds as usize;
+            let complete = rounds.len() == session.plan().schedule.rounds_per_episode as usize;
             let discount = session.plan().agent.td3.discount;
-            let episode =
-                complete.then(|| EpisodeReport::of(&rounds, session.initial_distance(), discount)).flatten();
+            let episode = complete
+                .then(|| EpisodeReport::from_rounds(&rounds, session.initial_distance(), discount))
+                .flatten();
             leavings.round(&rounds[rounds.len() - 1], episode.as_ref(), session)?;
             if let Some(episode) = episode {
                 progress.episode(&episode);

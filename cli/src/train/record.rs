@@ -93,7 +93,7 @@ impl Run {
             seed: plan.seed,
             device,
             episodes: plan.schedule.episodes,
-            rounds_per_episode: plan.schedule.rounds,
+            rounds_per_episode: plan.schedule.rounds_per_episode,
             users_per_round: plan.schedule.users,
             world: provenance,
             beliefs: Some(Steered {

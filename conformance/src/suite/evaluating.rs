@@ -20,7 +20,7 @@ pub fn an_evaluation_is_the_references<B: Simulate + Inspect>(new: &impl Fn() ->
     let (chosen, shown) = (plan.environment.rl_slots, plan.environment.slate_len);
     let items = view.shape().items;
     let choosers: [Box<dyn ItemSelector + Sync>; 5] = [
-        Box::new(Random { items, width: shown }),
+        Box::new(Random { num_items: items, items_per_user: shown }),
         Box::new(Popular::new(&view, 1)),
         Box::new(Pretrained),
         Box::new(Greedy::new(&view, &plan.environment, chosen, Objective::Nearest)),
@@ -45,7 +45,7 @@ pub fn an_agent_can_be_evaluated<B: Backend>(new: &impl Fn() -> B) {
     assert_eq!(agents_episode(&mut backend, &world, &plan, 1000), found);
     assert_eq!(agents_episode(&mut new(), &world, &plan, 10), found);
     let due = agents_episode(&mut Reference::<f32>::default(), &world, &plan, 1000);
-    let [found, due] = [found, due].map(|episode| episode.sums(0, Measure::Distance).iter().sum::<f64>());
+    let [found, due] = [found, due].map(|episode| episode.block_sums(0, Measure::Distance).iter().sum::<f64>());
     assert!((found - due).abs() < 0.05 * due, "{found} {due}");
 }
 

@@ -1,4 +1,4 @@
-//! What was shown and accepted by cluster, by round and by distance, and what users believed after each round.
+//! Items shown and accepted, by cluster, round and distance, and the users' beliefs after each round.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,21 +6,21 @@ use core::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-/// An episode, or several, broken down.
+/// The counts of one episode, or the sums of several.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Breakdown {
-    /// `[rounds][K]`
-    pub by_round: Counts,
-    /// `[K][10]`: by an item's cluster and the [`distance_decile`] of its distance to the cluster's centre.
-    pub by_distance: Counts,
-    /// `[rounds][K]`: beliefs after the round, summed over users.
+    /// `[rounds][K]`: by round and the item's cluster.
+    pub by_round: ItemCounts,
+    /// `[K][10]`: by the item's cluster and the [`distance_decile`] of its distance to the cluster's centre.
+    pub by_distance: ItemCounts,
+    /// `[rounds][K]`: the beliefs after the round, summed over users.
     pub beliefs: Vec<Vec<f64>>,
 }
 
-/// Items, in a table.
+/// Numbers of items, by row and column.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Counts {
+pub struct ItemCounts {
     /// Items shown.
     pub shown: Vec<Vec<u64>>,
     /// Items accepted.
@@ -28,68 +28,71 @@ pub struct Counts {
 }
 
 impl Breakdown {
-    /// Nothing yet.
+    /// Zeros, for episodes of this many rounds in a world of this many clusters.
     pub fn new(rounds: usize, clusters: usize) -> Self {
         Self {
-            by_round: Counts::new(rounds, clusters),
-            by_distance: Counts::new(clusters, DECILES),
+            by_round: ItemCounts::new(rounds, clusters),
+            by_distance: ItemCounts::new(clusters, DECILES),
             beliefs: vec![vec![0.0; clusters]; rounds],
         }
     }
 
-    /// Counts an item that was shown in a round, from 0.
-    pub(super) fn count(&mut self, round: usize, cluster: usize, decile: usize, accepted: bool) {
-        self.by_round.count(round, cluster, accepted);
-        self.by_distance.count(cluster, decile, accepted);
+    /// Adds an item that was shown in round `round`, counted from 0.
+    pub(super) fn add_item(&mut self, round: usize, cluster: usize, decile: usize, accepted: bool) {
+        self.by_round.add_item(round, cluster, accepted);
+        self.by_distance.add_item(cluster, decile, accepted);
     }
 
-    /// Adds what a user believes after a round, from 0.
+    /// Adds a user's beliefs, `[K]`, after round `round`, counted from 0.
     pub(super) fn add_beliefs(&mut self, round: usize, beliefs: &[f32]) {
         self.beliefs[round].iter_mut().zip(beliefs).for_each(|(sum, &belief)| *sum += f64::from(belief));
     }
 }
 
-impl Counts {
+impl ItemCounts {
     fn new(rows: usize, columns: usize) -> Self {
         Self { shown: vec![vec![0; columns]; rows], accepted: vec![vec![0; columns]; rows] }
     }
 
-    fn count(&mut self, row: usize, column: usize, accepted: bool) {
+    fn add_item(&mut self, row: usize, column: usize, accepted: bool) {
         self.shown[row][column] += 1;
         self.accepted[row][column] += u64::from(accepted);
     }
 }
 
 impl AddAssign<&Self> for Breakdown {
-    /// Adds another of the same size.
+    /// Adds the counts of another one with as many rounds and clusters.
     fn add_assign(&mut self, other: &Self) {
         let counts = [(&mut self.by_round, &other.by_round), (&mut self.by_distance, &other.by_distance)];
         for (counts, other) in counts {
-            add(&mut counts.shown, &other.shown);
-            add(&mut counts.accepted, &other.accepted);
+            add_elements(&mut counts.shown, &other.shown);
+            add_elements(&mut counts.accepted, &other.accepted);
         }
-        add(&mut self.beliefs, &other.beliefs);
+        add_elements(&mut self.beliefs, &other.beliefs);
     }
 }
 
-fn add<T: Copy + AddAssign>(table: &mut [Vec<T>], other: &[Vec<T>]) {
-    let cells = table.iter_mut().flatten().zip(other.iter().flatten());
-    cells.for_each(|(cell, &other)| *cell += other);
+fn add_elements<T: Copy + AddAssign>(sum: &mut [Vec<T>], other: &[Vec<T>]) {
+    let elements = sum.iter_mut().flatten().zip(other.iter().flatten());
+    elements.for_each(|(element, &other)| *element += other);
 }
 
-/// The tenth, from 0, of the way from a centre to the `farthest` item that an item at `distance` is in.
+/// `min(floor(10 distance / max_distance), 9)`: the tenth of `[0, max_distance]` that `distance` is in, from 0 to 9. 0 if both are
+/// 0.
+///
+/// `max_distance` is the largest distance of any item to its cluster's centre, and `distance` is at most that.
 ///
 /// ```
 /// use recsim_core::eval::breakdown::distance_decile;
 /// assert_eq!([0.0, 0.49, 0.5, 5.0].map(|distance| distance_decile(distance, 5.0)), [0, 0, 1, 9]);
 /// assert_eq!(distance_decile(0.0, 0.0), 0);
 /// ```
-pub fn distance_decile(distance: f32, farthest: f32) -> usize {
-    // 0 / 0 is no number, and becomes 0.
-    ((distance / farthest * DECILES as f32) as usize).min(DECILES - 1)
+pub fn distance_decile(distance: f32, max_distance: f32) -> usize {
+    // 0 / 0 is NaN, which the cast turns into 0.
+    ((distance / max_distance * DECILES as f32) as usize).min(DECILES - 1)
 }
 
-/// How finely distances are told apart.
+/// The number of distance ranges.
 pub const DECILES: usize = 10;
 
 #[cfg(test)]
@@ -97,15 +100,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn episodes_add_up() {
+    fn breakdown_adds_episodes() {
         let mut one = Breakdown::new(2, 3);
-        one.count(1, 2, 9, true);
-        one.count(1, 2, 0, false);
+        one.add_item(1, 2, 9, true);
+        one.add_item(1, 2, 0, false);
         one.add_beliefs(0, &[0.5, 0.0, 0.25]);
-        let mut both = one.clone();
-        both += &one;
-        assert_eq!((both.by_round.shown[1][2], both.by_round.accepted[1][2]), (4, 2));
-        assert_eq!((both.by_distance.shown[2][9], both.by_distance.accepted[2][0]), (2, 0));
-        assert_eq!((&both.beliefs[0][..], both.beliefs[1][0]), (&[1.0, 0.0, 0.5][..], 0.0));
+        let mut sum = one.clone();
+        sum += &one;
+        assert_eq!((sum.by_round.shown[1][2], sum.by_round.accepted[1][2]), (4, 2));
+        assert_eq!((sum.by_distance.shown[2][9], sum.by_distance.accepted[2][0]), (2, 0));
+        assert_eq!((&sum.beliefs[0][..], sum.beliefs[1][0]), (&[1.0, 0.0, 0.5][..], 0.0));
     }
 }

@@ -1,41 +1,45 @@
-//! What an episode under a policy came to.
+//! The measurements of an episode under a policy.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::breakdown::Breakdown;
 use super::reliability::Reliability;
-use super::resample::BLOCKS;
+use super::resample::MAX_BLOCKS;
 
-/// An episode of all users, summed over blocks of them in user order: the same whatever batches and threads there were.
+/// The measurements of one episode of all users under one policy and one evaluation seed.
+///
+/// Sums are over blocks of users ([`MAX_BLOCKS`]), added in user order, so they do not depend on batches or threads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Episode {
-    rounds: usize,
-    /// `[rounds, Column::COUNT, blocks]`
+    num_rounds: usize,
+    /// `[rounds, Measure::COUNT, blocks]`: sums over the users of each block.
     sums: Vec<f64>,
-    /// `[blocks]`: users, those that improved, and their distances at the start.
+    /// `[blocks]`: the number of users.
     pub(super) users: Vec<f64>,
+    /// `[blocks]`: users nearer to the target after the last round than at the start.
     pub(super) improved: Vec<f64>,
-    pub(super) start: Vec<f64>,
-    /// `[users]`: the sum of each user's distances after the rounds.
-    pub areas: Vec<f64>,
+    /// `[blocks]`: the sum of the users' initial distances.
+    pub(super) initial_distance: Vec<f64>,
+    /// `[users]`: each user's area, the sum of the distances after all rounds.
+    pub user_areas: Vec<f64>,
     /// `[I]`: how often each item was shown.
-    pub shown: Vec<u64>,
-    /// Whether users accepted as often as they should.
+    pub shown_counts: Vec<u64>,
+    /// Whether users accepted as often as the formula predicts.
     pub reliability: Reliability,
-    /// What was shown and accepted where, and what users believed.
+    /// Items shown and accepted by cluster, round and distance, and the users' beliefs.
     pub breakdown: Breakdown,
 }
 
-/// What is measured of a user in a round.
+/// What is measured of each user in each round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Measure {
-    /// Summed distance to the target after the round.
+    /// `sum_c |target_c - b_c|` after the round, in `[0, sum target]`.
     Distance,
-    /// The reward.
+    /// The reward, in `[-max_reward, max_reward]`.
     Reward,
-    /// Share of the slate that was accepted.
+    /// The share of the slate that was accepted, in `[0, 1]`.
     Acceptance,
     /// [`diversity`](super::slates::diversity) of the slate.
     Diversity,
@@ -46,60 +50,63 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// How many there are.
+    /// The number of measures.
     pub const COUNT: usize = 6;
 }
 
 impl Episode {
-    /// Nothing yet, of users who begin at these distances (`[users]`).
-    pub(super) fn new(rounds: usize, items: usize, clusters: usize, start: &[f64]) -> Self {
-        let blocks = start.len().min(BLOCKS);
+    /// Zeros, for users with these initial distances (`[users]`).
+    pub(super) fn new(num_rounds: usize, items: usize, clusters: usize, initial_distances: &[f64]) -> Self {
+        let blocks = initial_distances.len().min(MAX_BLOCKS);
         let zeros = || vec![0.0; blocks];
         let mut episode = Self {
-            rounds,
-            sums: vec![0.0; rounds * Measure::COUNT * blocks],
+            num_rounds,
+            sums: vec![0.0; num_rounds * Measure::COUNT * blocks],
             users: zeros(),
             improved: zeros(),
-            start: zeros(),
-            areas: vec![0.0; start.len()],
-            shown: vec![0; items],
+            initial_distance: zeros(),
+            user_areas: vec![0.0; initial_distances.len()],
+            shown_counts: vec![0; items],
             reliability: Reliability::default(),
-            breakdown: Breakdown::new(rounds, clusters),
+            breakdown: Breakdown::new(num_rounds, clusters),
         };
-        for (user, start) in start.iter().enumerate() {
+        for (user, distance) in initial_distances.iter().enumerate() {
             episode.users[user % blocks] += 1.0;
-            episode.start[user % blocks] += start;
+            episode.initial_distance[user % blocks] += distance;
         }
         episode
     }
 
-    /// Rounds that were played.
-    pub fn rounds(&self) -> usize {
-        self.rounds
+    /// Rounds of the episode.
+    pub fn num_rounds(&self) -> usize {
+        self.num_rounds
     }
 
-    /// Blocks of users.
-    pub fn blocks(&self) -> usize {
+    /// Blocks of users: `min(users, MAX_BLOCKS)`.
+    pub fn num_blocks(&self) -> usize {
         self.users.len()
     }
 
-    /// A column's sums over the users of each block, `[blocks]`, in a round, from 0.
-    pub fn sums(&self, round: usize, column: Measure) -> &[f64] {
-        &self.sums[(round * Measure::COUNT + column as usize) * self.blocks()..][..self.blocks()]
+    /// The sums of a measure over the users of each block, `[blocks]`, in round `round`, counted from 0.
+    ///
+    /// # Panics
+    /// If there is no such round.
+    pub fn block_sums(&self, round: usize, measure: Measure) -> &[f64] {
+        &self.sums[(round * Measure::COUNT + measure as usize) * self.num_blocks()..][..self.num_blocks()]
     }
 
-    /// Adds a user's round.
-    pub(super) fn add(&mut self, round: usize, user: usize, columns: &[f64]) {
-        let blocks = self.blocks();
-        for (column, value) in columns.iter().enumerate() {
-            self.sums[(round * Measure::COUNT + column) * blocks + user % blocks] += value;
+    /// Adds the measures of a user, `[Measure::COUNT]`, in round `round`, counted from 0.
+    pub(super) fn add(&mut self, round: usize, user: usize, measures: &[f64]) {
+        let blocks = self.num_blocks();
+        for (measure, value) in measures.iter().enumerate() {
+            self.sums[(round * Measure::COUNT + measure) * blocks + user % blocks] += value;
         }
-        self.areas[user] += columns[Measure::Distance as usize];
+        self.user_areas[user] += measures[Measure::Distance as usize];
     }
 
-    /// Counts a user who is nearer to the target than at the start.
-    pub(super) fn improve(&mut self, user: usize) {
-        let blocks = self.blocks();
+    /// Counts a user who is nearer to the target after the last round than at the start.
+    pub(super) fn add_improved(&mut self, user: usize) {
+        let blocks = self.num_blocks();
         self.improved[user % blocks] += 1.0;
     }
 }

@@ -1,14 +1,22 @@
-//! How good a policy is: an episode under it, measured, and what many of them come to (`spec` section 8).
+//! Evaluation: episodes under a policy, their metrics, and confidence intervals (`docs/spec.md`, section 8).
+//!
+//! ```text
+//!   Policy ──► Evaluator::episode ──► Episode ──► Comparison::estimates ──► PolicyMetrics, RoundCurves ──► Interval
+//!              (one evaluation seed)              (policies x seeds)        (one resample)
+//! ```
 //!
 //! | to find | look in |
 //! |---|---|
-//! | an episode under a policy | [`Evaluator`], which gives an [`Episode`] |
-//! | a measure of one slate | [`slates`] |
-//! | a measure of what was shown of the catalogue | [`catalogue`] |
-//! | what was shown and accepted, by cluster, round and distance | [`breakdown`] |
-//! | a measure of how distances fall | [`curve`] |
-//! | whether probabilities are what happens | [`reliability`] |
-//! | all measures of all policies, and how sure they are | [`Comparison`], [`PolicyMetrics`], [`resample`] |
+//! | policies, and the trait that they implement | [`policy`] |
+//! | an episode under a policy | [`Evaluator`], which returns an [`Episode`] |
+//! | metrics of one slate: diversity, entropy, calibration | [`slates`] |
+//! | metrics of what was shown of the catalogue: coverage, Gini | [`catalogue`] |
+//! | items shown and accepted by cluster, round and distance | [`breakdown`] |
+//! | metrics of the distance curve: area, rounds to 10 % | [`curve`] |
+//! | whether users accept as often as the formula predicts | [`reliability`] |
+//! | all metrics of all policies | [`Comparison`], [`PolicyMetrics`] |
+//! | interquartile mean, probability of improvement | [`RankedValues`], [`probability_of_improvement`] |
+//! | bootstrap and confidence intervals | [`resample`] |
 
 pub mod breakdown;
 pub mod catalogue;

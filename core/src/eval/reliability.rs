@@ -1,39 +1,39 @@
-//! Whether users accept as often as the formula says: a reliability table.
+//! Reliability: whether users accept as often as the acceptance formula predicts.
 
 use core::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-/// Items shown, by the probability that they would be accepted.
+/// A reliability diagram as a table: the items shown, grouped by their acceptance probability.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reliability {
-    /// By tenths: `[0, 0.1)`, `[0.1, 0.2)`, ... `[0.9, 1]`.
-    pub bins: [Bin; 10],
+    /// Ten bins of width 0.1: `[0, 0.1)`, `[0.1, 0.2)`, to `[0.9, 1]`.
+    pub bins: [ReliabilityBin; 10],
 }
 
-/// Items of like probability.
+/// The items of one range of acceptance probabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Bin {
+pub struct ReliabilityBin {
     /// Items shown.
     pub shown: u64,
     /// Items accepted.
     pub accepted: u64,
-    /// The sum of their probabilities: acceptances to be expected.
+    /// The expected number of acceptances, `sum p` over the items shown.
     pub expected: f64,
-    /// The variance of the number of acceptances, `sum p (1 - p)`.
+    /// The variance of the number of acceptances, `sum p (1 - p)`, as draws are independent.
     pub variance: f64,
 }
 
 impl Reliability {
-    /// Counts an item that was accepted, or not, with this probability.
+    /// Adds one shown item with this acceptance probability, in `[0, 1]`.
     ///
     /// ```
     /// let mut table = recsim_core::eval::reliability::Reliability::default();
-    /// table.count(0.25, true);
-    /// table.count(1.0, true);
+    /// table.record(0.25, true);
+    /// table.record(1.0, true);
     /// assert_eq!((table.bins[2].accepted, table.bins[2].variance, table.bins[9].shown), (1, 0.1875, 1));
     /// ```
-    pub fn count(&mut self, probability: f64, accepted: bool) {
+    pub fn record(&mut self, probability: f64, accepted: bool) {
         let bin = &mut self.bins[((probability * 10.0) as usize).min(9)];
         bin.shown += 1;
         bin.accepted += u64::from(accepted);
@@ -41,23 +41,34 @@ impl Reliability {
         bin.variance += probability * (1.0 - probability);
     }
 
-    /// The expected calibration error: by how much a bin's share of acceptances differs from what was predicted, over all
-    /// items shown; 0 if none was.
-    pub fn error(&self) -> f64 {
+    /// The expected calibration error (ECE), in `[0, 1]`; 0 if no item was shown. Source: Naeini, Cooper and Hauskrecht, 2015.
+    ///
+    /// ```text
+    /// ECE = sum over bins of |accepted - expected| / sum over bins of shown
+    /// ```
+    ///
+    /// ```
+    /// let mut table = recsim_core::eval::reliability::Reliability::default();
+    /// table.record(0.75, true);
+    /// table.record(0.25, false);
+    /// assert_eq!(table.expected_calibration_error(), 0.25);
+    /// ```
+    pub fn expected_calibration_error(&self) -> f64 {
         let shown: u64 = self.bins.iter().map(|bin| bin.shown).sum();
-        let off: f64 = self.bins.iter().map(|bin| (bin.accepted as f64 - bin.expected).abs()).sum();
-        off / shown.max(1) as f64
+        let error: f64 = self.bins.iter().map(|bin| (bin.accepted as f64 - bin.expected).abs()).sum();
+        error / shown.max(1) as f64
     }
 
-    /// By how many standard errors the bin farthest from what was predicted is off.
-    pub fn worst(&self) -> f64 {
-        self.bins.iter().map(|bin| bin.deviation().abs()).fold(0.0, f64::max)
+    /// The largest magnitude of a bin's [`z_score`](ReliabilityBin::z_score), in standard errors; at least 0.
+    pub fn max_z_score(&self) -> f64 {
+        self.bins.iter().map(|bin| bin.z_score().abs()).fold(0.0, f64::max)
     }
 }
 
-impl Bin {
-    /// By how many standard errors the acceptances are more than expected; 0 where nothing was left to chance.
-    pub fn deviation(&self) -> f64 {
+impl ReliabilityBin {
+    /// `(accepted - expected) / sqrt(variance)`: by how many standard errors the acceptances exceed the expectation. 0 if the
+    /// variance is 0.
+    pub fn z_score(&self) -> f64 {
         if self.variance > 0.0 { (self.accepted as f64 - self.expected) / libm::sqrt(self.variance) } else { 0.0 }
     }
 }

@@ -1,21 +1,22 @@
-//! What outliers do not move: the interquartile mean, and how often one policy beats another (Agarwal et al., 2021).
+//! Metrics that outliers hardly change: the interquartile mean and the probability of improvement (Agarwal and others, 2021, "Deep
+//! Reinforcement Learning at the Edge of the Statistical Precipice").
 
 use alloc::vec::Vec;
 
-/// Numbers in order, each with a place in a table of weights.
+/// Values in ascending order, each with the index of its weight in an array of weights. Sorting once makes each resample cheap.
 #[derive(Clone, Debug)]
 pub struct RankedValues(Vec<(f64, u32)>);
 
 impl RankedValues {
-    /// Sorts numbers; equal ones stay in their order.
-    pub fn new(numbers: impl Iterator<Item = (f64, u32)>) -> Self {
-        let mut numbers: Vec<(f64, u32)> = numbers.collect();
-        numbers.sort_by(|a, b| a.0.total_cmp(&b.0));
-        Self(numbers)
+    /// Sorts pairs of a value and the index of its weight by value. Equal values keep their order.
+    pub fn new(values: impl Iterator<Item = (f64, u32)>) -> Self {
+        let mut values: Vec<(f64, u32)> = values.collect();
+        values.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Self(values)
     }
 
-    /// The interquartile mean: of the weight, a quarter is left out at either end, and a number there counts as far as it
-    /// lies between. None if nothing has a weight.
+    /// The interquartile mean (IQM): the weighted mean without the lowest and the highest quarter of the total weight. A value at
+    /// a border counts with the part of its weight between the quarters. Returns `None` if the weights sum to 0.
     ///
     /// ```
     /// use recsim_core::eval::RankedValues;
@@ -23,32 +24,37 @@ impl RankedValues {
     /// assert_eq!(ranked.interquartile_mean(&[1, 1, 1, 1]), Some(3.0));
     /// assert_eq!(ranked.interquartile_mean(&[0, 2, 0, 0]), Some(1.0));
     /// ```
+    ///
+    /// # Panics
+    /// If `weights` is shorter than an index requires.
     pub fn interquartile_mean(&self, weights: &[u32]) -> Option<f64> {
-        let all: u64 = self.0.iter().map(|(_, place)| u64::from(weights[*place as usize])).sum();
-        // In quarters, so that all are whole numbers.
-        let (low, high) = (all, 3 * all);
+        let total: u64 = self.0.iter().map(|(_, index)| u64::from(weights[*index as usize])).sum();
+        // In units of a quarter of a weight, so that every border is a whole number.
+        let (low, high) = (total, 3 * total);
         let (mut passed, mut sum) = (0, 0.0);
-        for &(number, place) in &self.0 {
-            let next = passed + 4 * u64::from(weights[place as usize]);
-            sum += number * next.min(high).saturating_sub(passed.max(low)) as f64;
+        for &(value, index) in &self.0 {
+            let next = passed + 4 * u64::from(weights[index as usize]);
+            sum += value * next.min(high).saturating_sub(passed.max(low)) as f64;
             passed = next;
             if passed >= high {
                 break;
             }
         }
-        (all > 0).then(|| sum / (2 * all) as f64)
+        (total > 0).then(|| sum / (2 * total) as f64)
     }
 }
 
-/// What one user's episodes under two policies, of these areas, count for the probability that the first is the better one:
-/// 1 if its area is smaller, one half if they are equal, else 0.
+/// What one user contributes to the probability of improvement: 1 if the first policy's area is smaller, 0.5 if both are equal,
+/// else 0. The mean over users and seeds estimates the probability that the first policy is better for a user.
 ///
 /// ```
 /// use recsim_core::eval::probability_of_improvement;
-/// assert_eq!([probability_of_improvement(1.0, 2.0), probability_of_improvement(2.0, 2.0), probability_of_improvement(3.0, 2.0)], [1.0, 0.5, 0.0]);
+/// assert_eq!(probability_of_improvement(1.0, 2.0), 1.0);
+/// assert_eq!(probability_of_improvement(2.0, 2.0), 0.5);
+/// assert_eq!(probability_of_improvement(3.0, 2.0), 0.0);
 /// ```
-pub fn probability_of_improvement(first: f64, second: f64) -> f64 {
-    match first.total_cmp(&second) {
+pub fn probability_of_improvement(first_area: f64, second_area: f64) -> f64 {
+    match first_area.total_cmp(&second_area) {
         core::cmp::Ordering::Less => 1.0,
         core::cmp::Ordering::Equal => 0.5,
         core::cmp::Ordering::Greater => 0.0,

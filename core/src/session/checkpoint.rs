@@ -1,9 +1,15 @@
-//! What must be kept of an agent so that it can go on learning, and what it is called in files.
+//! The serialized form of an agent: named arrays of `f32` and a [`CheckpointHeader`].
 //!
-//! An agent is a list of named tables of `f32` and a [`CheckpointHeader`]. A network's tables bear the names PyTorch's
-//! `nn.Sequential` gives them behind a stem: `actor.0.weight` is the network itself, `actor_target.0.weight` its
-//! target's, `actor_adam_first.0.weight` and `actor_adam_second.0.weight` Adam's moments of it. A model file holds the
-//! tables of one stem.
+//! An array's name is a prefix for the network, then the name that PyTorch's `nn.Sequential` gives the tensor:
+//!
+//! | name | contents |
+//! |---|---|
+//! | `actor.0.weight` | the first layer's weight of the actor |
+//! | `actor_target.0.weight` | the same of the target actor |
+//! | `actor_adam_first.0.weight` | Adam's first moment of it |
+//! | `actor_adam_second.0.weight` | Adam's second moment of it |
+//!
+//! `critic_1` and `critic_2` are the other prefixes. A model file holds the arrays of one network or target.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -16,75 +22,76 @@ use crate::session::RunProgress;
 use crate::td3::net::{MlpLayout, NamedTensor, WeightBuffer, Weights};
 use crate::td3::{AgentSpec, AgentState, Losses};
 
-/// Raised when the tables or the header change their meaning.
+/// The version of the format. It rises when arrays or header fields change their meaning.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// What a checkpoint holds besides tables.
+/// What a checkpoint holds besides arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointHeader {
-    /// [`FORMAT_VERSION`] when it was written.
+    /// The [`FORMAT_VERSION`] that it was written with.
     pub format_version: u32,
-    /// How far the run had come.
+    /// The counters of the run.
     pub progress: RunProgress,
     /// Optimizer steps of the actor.
     pub policy_updates: u64,
     /// Optimizer steps of the critics.
     pub critic_updates: u64,
-    /// What the updates of a suspended round reported.
+    /// The sums of the losses of a paused round's updates; zeros if no round is paused.
     pub losses: Losses,
 }
 
-/// A named table, row-major.
+/// A named array, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedArray<'a> {
-    /// Such as `critic_1_target.4.running_var`.
+    /// The name, such as `critic_1_target.4.running_var`.
     pub name: String,
-    /// Its dimensions.
+    /// The dimensions.
     pub shape: Vec<usize>,
-    /// As many as the shape asks for.
+    /// The values; as many as the product of the dimensions.
     pub values: &'a [f32],
 }
 
-/// Why an agent cannot be made from what was kept.
+/// Why an agent or a model cannot be restored from its arrays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// It was written in a format this version does not know.
+    /// The format's version is not the one that this program reads.
     Format {
-        /// The format's version.
-        found: u32,
+        /// The version in the header.
+        version: u32,
     },
-    /// A table is not there.
+    /// An array is missing.
     Missing {
-        /// The table's name.
-        table: String,
+        /// The array's name.
+        array: String,
     },
-    /// A table has another shape than the configuration's network.
+    /// An array has another shape than the tensor of the configured network.
     Shape {
-        /// The table's name.
-        table: String,
-        /// What it should have.
+        /// The array's name.
+        array: String,
+        /// The shape that the configuration requires.
         expected: Vec<usize>,
-        /// What it has.
-        found: Vec<usize>,
+        /// The shape in the file.
+        actual: Vec<usize>,
     },
-    /// A number is NaN or infinite.
+    /// An array holds a NaN or an infinity.
     NotFinite {
-        /// The table's name.
-        table: String,
+        /// The array's name.
+        array: String,
     },
 }
 
 impl CheckpointHeader {
-    /// The header of an agent at this point of its run.
+    /// The header of a checkpoint of `agent`, at `progress` of its run.
     pub fn new(progress: RunProgress, agent: &AgentState) -> Self {
         let AgentState { policy_updates, critic_updates, losses, .. } = *agent;
         Self { format_version: FORMAT_VERSION, progress, policy_updates, critic_updates, losses }
     }
 }
 
-/// The stems of the networks and their targets: what model files are called.
+/// The layout and the name prefix of each model: `actor`, `critic_1`, `critic_2`, then the same with `_target`. Model files
+/// have these names.
 pub fn model_layouts(spec: &AgentSpec) -> impl Iterator<Item = (String, &MlpLayout)> {
     let suffixes = [ONLINE, TARGET].into_iter();
     suffixes.flat_map(|suffix| {
@@ -92,7 +99,9 @@ pub fn model_layouts(spec: &AgentSpec) -> impl Iterator<Item = (String, &MlpLayo
     })
 }
 
-/// Every table of an agent.
+/// Every array of an agent, in a fixed order. No two have the same name.
+///
+/// `spec` must be the one that the agent was made for.
 pub fn named_arrays<'a>(spec: &AgentSpec, agent: &'a AgentState) -> Vec<NamedArray<'a>> {
     let mut arrays = Vec::new();
     for (n, layout) in spec.layouts().into_iter().enumerate() {
@@ -101,7 +110,7 @@ pub fn named_arrays<'a>(spec: &AgentSpec, agent: &'a AgentState) -> Vec<NamedArr
             let mut add = |suffix, buffer: &'a [f32]| {
                 let values = &buffer[tensor.range.clone()];
                 arrays.push(NamedArray {
-                    name: renamed(layout, &tensor, suffix),
+                    name: prefixed_name(layout, &tensor, suffix),
                     shape: tensor.shape.clone(),
                     values,
                 });
@@ -123,19 +132,20 @@ pub fn named_arrays<'a>(spec: &AgentSpec, agent: &'a AgentState) -> Vec<NamedArr
     arrays
 }
 
-/// The agent that [`named_arrays`] and a header were made from; `find` gives a table by its name. Tables of other names are
-/// not looked at.
+/// Restores the agent that `header` and [`named_arrays`] were made from. `find` returns the array of a name, if there is
+/// one; arrays with other names are ignored.
 ///
 /// # Errors
-/// An unknown format, or a table that is missing, has another shape than `spec`'s networks, or holds a number that
-/// is not finite.
+/// [`CheckpointError::Format`] if the version is not [`FORMAT_VERSION`]. Otherwise the first array that is
+/// [missing](CheckpointError::Missing), has [another shape](CheckpointError::Shape) than in `spec`, or is
+/// [not finite](CheckpointError::NotFinite).
 pub fn restore_agent<'a>(
     header: &CheckpointHeader,
     spec: &AgentSpec,
     mut find: impl FnMut(&str) -> Option<NamedArray<'a>>,
 ) -> Result<AgentState, CheckpointError> {
     if header.format_version != FORMAT_VERSION {
-        return Err(CheckpointError::Format { found: header.format_version });
+        return Err(CheckpointError::Format { version: header.format_version });
     }
     let mut agent = spec.initial_agent(0);
     (agent.policy_updates, agent.critic_updates) = (header.policy_updates, header.critic_updates);
@@ -144,19 +154,19 @@ pub fn restore_agent<'a>(
         let AgentState { networks, targets, moments, .. } = &mut agent;
         let (network, target, moments) = (&mut networks[n], &mut targets[n], &mut moments[n]);
         for tensor in layout.tensors() {
-            let mut fill = |suffix, buffer: &mut [f32]| {
-                copy_array(&mut find, renamed(layout, &tensor, suffix), &tensor, buffer)
+            let mut restore = |suffix, buffer: &mut [f32]| {
+                copy_array(&mut find, prefixed_name(layout, &tensor, suffix), &tensor, buffer)
             };
             match tensor.buffer {
                 WeightBuffer::RunningStats => {
-                    fill(ONLINE, &mut network.running_stats)?;
-                    fill(TARGET, &mut target.running_stats)?;
+                    restore(ONLINE, &mut network.running_stats)?;
+                    restore(TARGET, &mut target.running_stats)?;
                 }
                 WeightBuffer::Parameters => {
-                    fill(ONLINE, &mut network.parameters)?;
-                    fill(TARGET, &mut target.parameters)?;
-                    fill(ADAM_FIRST, &mut moments.first)?;
-                    fill(ADAM_SECOND, &mut moments.second)?;
+                    restore(ONLINE, &mut network.parameters)?;
+                    restore(TARGET, &mut target.parameters)?;
+                    restore(ADAM_FIRST, &mut moments.first)?;
+                    restore(ADAM_SECOND, &mut moments.second)?;
                 }
             }
         }
@@ -164,10 +174,10 @@ pub fn restore_agent<'a>(
     Ok(agent)
 }
 
-/// One network, from the tables of its model file; as [`restore_agent`] else.
+/// Restores one network from the arrays of its model file. `find` returns the array of a name, if there is one.
 ///
 /// # Errors
-/// As [`restore_agent`]'s, of these tables.
+/// As [`restore_agent`], without the format version, which a model file does not have.
 pub fn restore_model<'a>(
     layout: &MlpLayout,
     mut find: impl FnMut(&str) -> Option<NamedArray<'a>>,
@@ -186,28 +196,30 @@ pub fn restore_model<'a>(
     Ok(weights)
 }
 
-/// Copies a table to its place in a buffer.
+/// Copies the array of a name to its range of a buffer.
+///
+/// # Errors
+/// The array is missing, has another shape than `tensor`, or is not finite.
 fn copy_array<'a>(
     find: &mut impl FnMut(&str) -> Option<NamedArray<'a>>,
-    table: String,
+    name: String,
     tensor: &NamedTensor,
     buffer: &mut [f32],
 ) -> Result<(), CheckpointError> {
-    let kept = find(&table).ok_or_else(|| CheckpointError::Missing { table: table.clone() })?;
-    let length = kept.values.len();
-    if kept.shape != tensor.shape || length != tensor.range.len() {
-        let (expected, found) = (tensor.shape.clone(), kept.shape);
-        return Err(CheckpointError::Shape { table, expected, found });
+    let array = find(&name).ok_or_else(|| CheckpointError::Missing { array: name.clone() })?;
+    if array.shape != tensor.shape || array.values.len() != tensor.range.len() {
+        let (expected, actual) = (tensor.shape.clone(), array.shape);
+        return Err(CheckpointError::Shape { array: name, expected, actual });
     }
-    if !kept.values.iter().all(|x| x.is_finite()) {
-        return Err(CheckpointError::NotFinite { table });
+    if !array.values.iter().all(|x| x.is_finite()) {
+        return Err(CheckpointError::NotFinite { array: name });
     }
-    buffer[tensor.range.clone()].copy_from_slice(kept.values);
+    buffer[tensor.range.clone()].copy_from_slice(array.values);
     Ok(())
 }
 
-/// The tensor's name with a suffix to its network's.
-fn renamed(layout: &MlpLayout, tensor: &NamedTensor, suffix: &str) -> String {
+/// The tensor's name, with a suffix added to its network's name.
+fn prefixed_name(layout: &MlpLayout, tensor: &NamedTensor, suffix: &str) -> String {
     tensor.name.replacen(layout.name(), &(layout.name().to_string() + suffix), 1)
 }
 
@@ -221,14 +233,18 @@ impl core::error::Error for CheckpointError {}
 impl fmt::Display for CheckpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Format { found } => {
-                write!(f, "format version {found} is not known: this version reads {FORMAT_VERSION}")
-            }
-            Self::Missing { table } => write!(f, "`{table}` is missing"),
-            Self::Shape { table, expected, found } => {
-                write!(f, "`{table}` has shape {found:?} where the configuration asks for {expected:?}")
-            }
-            Self::NotFinite { table } => write!(f, "`{table}` holds a number that is not finite"),
+            Self::Format { version } => write!(
+                f,
+                "format version {version} cannot be read: this program reads version {FORMAT_VERSION}; use the program \
+                 version that wrote it"
+            ),
+            Self::Missing { array } => write!(f, "the array `{array}` is missing"),
+            Self::Shape { array, expected, actual } => write!(
+                f,
+                "the array `{array}` has shape {actual:?}, and the configuration requires {expected:?}; use the \
+                 configuration that it was saved with"
+            ),
+            Self::NotFinite { array } => write!(f, "the array `{array}` holds a NaN or an infinity"),
         }
     }
 }
@@ -241,23 +257,23 @@ mod tests {
     use alloc::collections::BTreeMap;
 
     fn spec() -> AgentSpec {
-        let recipe =
+        let world_config =
             SyntheticWorldConfig { users: 2, items: 40, clusters: 2, dimensions: 2, pretrained_len: 40, seed: 0 };
         let mut config = Config::default();
         config.td3.hidden_sizes = alloc::vec![3, 2];
-        config.plan(&generate(&recipe, brute_force_lists).view().unwrap()).unwrap().agent
+        config.plan(&generate(&world_config, brute_force_lists).view().unwrap()).unwrap().agent
     }
 
-    /// An agent no two of whose numbers are equal.
+    /// An agent in which no two values are equal.
     fn agent(spec: &AgentSpec) -> AgentState {
         let mut agent = spec.initial_agent(1);
-        let mut number = 0.0;
+        let mut next = 0.0;
         let weights = agent.networks.iter_mut().chain(&mut agent.targets);
         let buffers = weights.flat_map(|weights| [&mut weights.parameters, &mut weights.running_stats]);
         let moments = agent.moments.iter_mut().flat_map(|moments| [&mut moments.first, &mut moments.second]);
         for value in buffers.chain(moments).flatten() {
-            number += 1.0;
-            *value = number;
+            next += 1.0;
+            *value = next;
         }
         (agent.policy_updates, agent.critic_updates) = (3, 7);
         agent.losses = Losses { critic_updates: 2, critic_loss: 0.1, ..Losses::default() };
@@ -265,52 +281,52 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_comes_back_as_it_was() {
+    fn restore_agent_inverts_named_arrays() {
         let spec = spec();
         let agent = agent(&spec);
         let header = CheckpointHeader::new(RunProgress::default(), &agent);
-        let kept: BTreeMap<_, _> = named_arrays(&spec, &agent).into_iter().map(|t| (t.name.clone(), t)).collect();
-        assert_eq!(kept.len(), named_arrays(&spec, &agent).len(), "no name stands for two tables");
-        assert_eq!(restore_agent(&header, &spec, |name| kept.get(name).cloned()), Ok(agent));
+        let arrays: BTreeMap<_, _> = named_arrays(&spec, &agent).into_iter().map(|a| (a.name.clone(), a)).collect();
+        assert_eq!(arrays.len(), named_arrays(&spec, &agent).len(), "names are unique");
+        assert_eq!(restore_agent(&header, &spec, |name| arrays.get(name).cloned()), Ok(agent));
     }
 
     #[test]
-    fn a_model_is_a_network_of_the_agent() {
+    fn restore_model_reads_one_network_of_the_agent() {
         let spec = spec();
         let agent = agent(&spec);
-        let find = |name: &str| named_arrays(&spec, &agent).into_iter().find(|table| table.name == name);
+        let find = |name: &str| named_arrays(&spec, &agent).into_iter().find(|array| array.name == name);
         for (layout, network) in spec.layouts().into_iter().zip(&agent.networks) {
             assert_eq!(restore_model(layout, find).as_ref(), Ok(network));
         }
         let missing = restore_model(&spec.actor, |_| None);
-        assert!(matches!(missing, Err(CheckpointError::Missing { table }) if table.starts_with("actor.")));
+        assert!(matches!(missing, Err(CheckpointError::Missing { array }) if array.starts_with("actor.")));
     }
 
     #[test]
-    fn what_is_missing_misshapen_or_not_a_number_is_refused_by_name() {
+    fn restore_agent_names_the_invalid_array() {
         let spec = spec();
         let agent = agent(&spec);
         let header = CheckpointHeader::new(RunProgress::default(), &agent);
         let first = named_arrays(&spec, &agent).swap_remove(0);
-        let outcome = |table: Option<NamedArray<'static>>| {
+        let restore_with = |replacement: Option<NamedArray<'static>>| {
             let agent = &agent;
             restore_agent(&header, &spec, |name| {
                 if name == first.name {
-                    table.clone()
+                    replacement.clone()
                 } else {
-                    named_arrays(&spec, agent).into_iter().find(|t| t.name == name)
+                    named_arrays(&spec, agent).into_iter().find(|array| array.name == name)
                 }
             })
         };
-        assert_eq!(outcome(None), Err(CheckpointError::Missing { table: first.name.clone() }));
+        assert_eq!(restore_with(None), Err(CheckpointError::Missing { array: first.name.clone() }));
         let (name, expected) = (first.name.clone(), first.shape.clone());
         let flat = NamedArray { name: name.clone(), shape: alloc::vec![1], values: &[1.0] };
-        let found = alloc::vec![1];
-        assert_eq!(outcome(Some(flat)), Err(CheckpointError::Shape { table: name.clone(), expected, found }));
+        let actual = alloc::vec![1];
+        assert_eq!(restore_with(Some(flat)), Err(CheckpointError::Shape { array: name.clone(), expected, actual }));
         let values: &'static [f32] = &[f32::NAN; 12];
         let nan = NamedArray { name: name.clone(), shape: first.shape.clone(), values };
-        assert_eq!(outcome(Some(nan)), Err(CheckpointError::NotFinite { table: name }));
+        assert_eq!(restore_with(Some(nan)), Err(CheckpointError::NotFinite { array: name }));
         let unknown = CheckpointHeader { format_version: FORMAT_VERSION + 1, ..header };
-        assert_eq!(restore_agent(&unknown, &spec, |_| None), Err(CheckpointError::Format { found: 2 }));
+        assert_eq!(restore_agent(&unknown, &spec, |_| None), Err(CheckpointError::Format { version: 2 }));
     }
 }

@@ -1,21 +1,21 @@
-//! Why a session cannot go on.
+//! Errors of a session.
 
 use core::fmt;
 
 use crate::session::state::StateError;
 
-/// Why a round could not be finished.
+/// Why a session could not be created or a round not be finished.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SessionError<E> {
-    /// The device failed.
+    /// The backend failed.
     Backend(E),
-    /// Learning made a number that is not finite, by this update at the latest.
+    /// A loss, a gradient norm or a weight is NaN or infinite.
     Diverged {
-        /// Updates made so far in the run.
+        /// Updates made in the run so far. The value became non-finite in one of them.
         updates: u64,
     },
-    /// What a session is to go on from cannot be.
+    /// [`Session::resume`](crate::session::Session::resume) got a state that no session of its plan can have.
     State(StateError),
 }
 
@@ -28,12 +28,12 @@ impl<E> From<E> for SessionError<E> {
 impl<E: fmt::Display> fmt::Display for SessionError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::State(_) => f.write_str("the session cannot go on from there"),
+            Self::State(_) => f.write_str("the session cannot be resumed from this state"),
             Self::Backend(_) => f.write_str("the backend failed"),
             Self::Diverged { updates } => write!(
                 f,
-                "learning diverged: a loss, a gradient or a weight is not a finite number by update {updates}; \
-                 a smaller `td3.learning_rate` or `td3.max_grad_norm` may help"
+                "learning diverged: a loss, a gradient or a weight is NaN or infinite after update {updates}; try a \
+                 smaller `td3.learning_rate` or `td3.max_grad_norm`"
             ),
         }
     }

@@ -1,4 +1,20 @@
-//! The loop, written once for every backend (`spec` section 3).
+//! The training loop, written once for every backend (`docs/spec.md`, section 3).
+//!
+//! ```text
+//!   Config ──plan(world)──► Plan ──┐
+//!                        Backend ──┼──► Session ──round()──► RoundReport ──► EpisodeReport, TrainingMonitor
+//!                          World ──┘      │  ▲
+//!                                  state()▼  │resume()
+//!                                     SessionState
+//! ```
+//!
+//! | module or type | contents |
+//! |---|---|
+//! | [`config`] | the configuration as written, and the checked [`Plan`] |
+//! | [`Session`] | the loop |
+//! | [`RoundObserver`] | clock, progress and pausing |
+//! | [`state`], [`checkpoint`] | everything needed to resume, and the names of an agent's arrays in files |
+//! | [`metrics`] | what a round, a training session and an episode report, and training warnings |
 
 pub mod checkpoint;
 pub mod config;
@@ -28,15 +44,22 @@ pub use observer::RoundObserver;
 use observer::Stopwatch;
 pub use progress::{PausedRound, RunProgress};
 
-/// An experiment on a device, from its first round to its last.
+/// A training run on a backend, from the first round to the last.
+///
+/// One call of [`Session::round`] serves every user once and, if training is due, makes the updates. A session reads no
+/// clock and writes no file.
+///
+/// If a call returns an error of the backend, the session's state is unspecified: resume from an earlier
+/// [`SessionState`].
 ///
 /// ```
 /// # use recsim_core::session::config::Config;
 /// # use recsim_core::backend::reference::Reference;
 /// # use recsim_core::session::Session;
 /// # use recsim_core::world;
-/// let recipe = world::SyntheticWorldConfig { users: 20, items: 60, clusters: 3, dimensions: 4, pretrained_len: 8, seed: 0 };
-/// let generated = world::generate(&recipe, world::brute_force_lists);
+/// let world_config =
+///     world::SyntheticWorldConfig { users: 20, items: 60, clusters: 3, dimensions: 4, pretrained_len: 8, seed: 0 };
+/// let generated = world::generate(&world_config, world::brute_force_lists);
 /// let world = generated.view()?;
 /// let mut config = Config::default();
 /// config.training.rounds_per_episode = 2;
@@ -44,40 +67,50 @@ pub use progress::{PausedRound, RunProgress};
 /// config.recommendation.total_recommendations = 4;
 /// let plan = config.plan(&world)?;
 /// let mut session = Session::new(Reference::<f32>::default(), &world, plan)?;
-/// let report = session.round(&mut || 0.0)?.expect("nobody puts updates off");
+/// let report = session.round(&mut || 0.0)?.expect("this observer never pauses");
 /// assert_eq!((report.episode, report.round, report.users), (1, 1, 20));
-/// // What it leaves goes on elsewhere, to the same bits.
+/// // A resumed session gives the same bits as the original.
 /// let state = session.state()?;
-/// let again = Session::resume(Reference::<f32>::default(), &world, session.plan().clone(), &state)?;
-/// assert_eq!(again.next_round(), (1, 2));
+/// let resumed = Session::resume(Reference::<f32>::default(), &world, session.plan().clone(), &state)?;
+/// assert_eq!(resumed.next_round(), (1, 2));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 pub struct Session<B: Backend> {
     backend: B,
     plan: Plan,
     world: B::World,
+    /// In user order.
     batches: Vec<B::Batch>,
     agent: B::Agent,
     replay: B::Replay,
     progress: RunProgress,
     initial_distance: f64,
-    /// The first so many users' batches are kept as they leave a round.
+    /// Batches that hold any of the first `recorded_users` users are recorded after each round.
     recorded_users: usize,
     snapshots: Vec<RoundSnapshot>,
 }
 
 impl<B: Backend> Session<B> {
-    /// Brings the world and the agent that `plan.seed` begins with to the device.
+    /// Starts a run: loads the world and the initial agent of `plan.seed` into the backend.
+    ///
+    /// `plan` must come from [`Config::plan`](config::Config::plan) for this world.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`] if the backend fails.
     pub fn new(backend: B, world: &World<'_>, plan: Plan) -> Result<Self, SessionError<B::Error>> {
         let agent = plan.agent.initial_agent(plan.seed);
         Self::begin(backend, world, plan, RunProgress::default(), &agent, &Transitions::default())
     }
 
-    /// A session that goes on from where another one of this world was, and does what that would have done: to the bit on
-    /// the same kind of device, whatever the batches. `plan` is the other's but for what may change.
+    /// Resumes a session from the [`state`](Session::state) of another one in the same world.
+    ///
+    /// The resumed session does what the other would have done. On the same backend and instruction set its results have
+    /// the same bits, whatever the batch size and the number of threads. `plan` must equal the other session's plan except
+    /// for the number of episodes and the batch size; a caller that changes more continues another experiment.
     ///
     /// # Errors
-    /// If the device fails, or `state` is not one of such a session: see [`SessionState::check`].
+    /// [`SessionError::State`] if `state` does not belong to a session of `plan` and `world` (see
+    /// [`SessionState::check`]), and [`SessionError::Backend`] if the backend fails.
     pub fn resume(
         backend: B,
         world: &World<'_>,
@@ -90,7 +123,7 @@ impl<B: Backend> Session<B> {
         for (batch, users) in session.batches.iter_mut().zip(batches(&session.plan.schedule)) {
             let beliefs = &state.beliefs[users.start * shape.clusters..users.end * shape.clusters];
             let count = users.len();
-            // Of a round that is over, only the beliefs go into the next.
+            // The next round reads only the beliefs of the last one.
             let snapshot = RoundSnapshot {
                 users,
                 action: vec![0.0; count * shape.dimensions],
@@ -135,58 +168,61 @@ impl<B: Backend> Session<B> {
         })
     }
 
-    /// Serves every user once, learns if it is time to, and reports. The first round of an episode begins with the
-    /// users' initial beliefs.
+    /// Serves every user once, makes the updates if training is due, and reports. The first round of an episode starts
+    /// from the users' initial beliefs.
     ///
-    /// None if the watcher puts updates off: then the round is suspended, and the next call goes on with it, to the same
-    /// numbers as if it had never been.
+    /// Returns `None` if the observer [pauses](RoundObserver::should_pause) the round. The next call then resumes it, with
+    /// the same results as without the pause.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`] if the backend fails, and [`SessionError::Diverged`] if a loss of the round's updates is not
+    /// finite.
     pub fn round(
         &mut self,
-        watcher: &mut dyn RoundObserver,
+        observer: &mut dyn RoundObserver,
     ) -> Result<Option<RoundReport>, SessionError<B::Error>> {
         let (episode, round) = self.next_round();
-        let mut watch = Stopwatch::start(watcher);
-        let (tally, mut updates) = match self.progress.paused.take() {
-            Some(PausedRound { remaining_updates: updates, tally, seconds }) => {
-                watch.seconds = seconds;
-                (tally, updates)
+        let mut stopwatch = Stopwatch::start(observer);
+        let (tally, mut remaining_updates) = match self.progress.paused.take() {
+            Some(PausedRound { remaining_updates, tally, seconds }) => {
+                stopwatch.seconds = seconds;
+                (tally, remaining_updates)
             }
-            None => self.serve(episode, round, &mut watch)?,
+            None => self.serve_users(episode, round, &mut stopwatch)?,
         };
-        let learns = updates > 0;
-        while updates > 0 {
-            if watch.observer.should_pause(updates) {
-                watch.lap(|seconds| &mut seconds.training);
-                self.progress.paused =
-                    Some(PausedRound { remaining_updates: updates, tally, seconds: watch.seconds() });
+        let learns = remaining_updates > 0;
+        while remaining_updates > 0 {
+            if stopwatch.observer.should_pause(remaining_updates) {
+                stopwatch.lap(|seconds| &mut seconds.training);
+                self.progress.paused = Some(PausedRound { remaining_updates, tally, seconds: stopwatch.seconds() });
                 return Ok(None);
             }
-            updates -= 1;
+            remaining_updates -= 1;
             self.update()?;
         }
         let learning = if learns { self.take_learning_report()? } else { None };
-        watch.lap(|seconds| &mut seconds.training);
-        Ok(Some(self.report(episode, round, &tally, learning, watch.seconds())))
+        stopwatch.lap(|seconds| &mut seconds.training);
+        Ok(Some(self.report(episode, round, &tally, learning, stopwatch.seconds())))
     }
 
-    /// Serves every user once: what it came to, and the updates that are due.
-    fn serve(
+    /// Serves every user once. Returns the round's sums over users and the number of updates to make after it.
+    fn serve_users(
         &mut self,
         episode: u32,
         round: u32,
-        watch: &mut Stopwatch<'_>,
+        stopwatch: &mut Stopwatch<'_>,
     ) -> Result<(Tally, u32), SessionError<B::Error>> {
         if round == 1 {
             for batch in &mut self.batches {
                 self.backend.reset(&self.world, batch)?;
             }
         }
-        self.collect(episode, round, watch)?;
+        self.play_batches(episode, round, stopwatch)?;
         let tally = self.backend.tally(&self.world, &self.batches)?;
-        let on_device = self.backend.stage_seconds(&self.batches)?;
-        watch.lap(|seconds| &mut seconds.step);
-        if let Some(seconds) = on_device {
-            watch.seconds = seconds;
+        let measured = self.backend.stage_seconds(&self.batches)?;
+        stopwatch.lap(|seconds| &mut seconds.step);
+        if let Some(seconds) = measured {
+            stopwatch.seconds = seconds;
         }
         self.progress.rounds += 1;
         self.progress.transitions += tally.users;
@@ -196,29 +232,30 @@ impl<B: Backend> Session<B> {
         Ok((tally, if learns { gradient_steps } else { 0 }))
     }
 
-    /// Plays the round batch by batch.
-    fn collect(
+    /// Plays the round batch by batch, and records the batches of [`Session::record_users`].
+    fn play_batches(
         &mut self,
         episode: u32,
         round: u32,
-        watch: &mut Stopwatch<'_>,
+        stopwatch: &mut Stopwatch<'_>,
     ) -> Result<(), SessionError<B::Error>> {
         let keys = RoundKeys::new(self.plan.seed, episode, round, &self.plan.agent);
         self.snapshots.clear();
         for (batch, users) in self.batches.iter_mut().zip(batches(&self.plan.schedule)) {
             let replay = &mut self.replay;
             play_round(&mut self.backend, &self.world, &self.agent, batch, replay, &keys, &mut |stage| {
-                watch.lap(|seconds| seconds.of_stage(stage));
+                stopwatch.lap(|seconds| seconds.of_stage(stage));
             })?;
             if users.start < self.recorded_users {
                 self.snapshots.push(self.backend.snapshot(batch)?);
-                watch.lap(|seconds| &mut seconds.step);
+                stopwatch.lap(|seconds| &mut seconds.step);
             }
-            watch.observer.users_served(users.end);
+            stopwatch.observer.users_served(users.end);
         }
         Ok(())
     }
 
+    /// Makes the next update.
     fn update(&mut self) -> Result<(), SessionError<B::Error>> {
         self.progress.updates += 1;
         let number = (self.plan.seed, self.progress.updates, self.plan.agent.td3.policy_freq);
@@ -226,10 +263,13 @@ impl<B: Backend> Session<B> {
         Ok(())
     }
 
-    /// What the round's updates reported.
+    /// Means over the losses of the round's updates.
+    ///
+    /// # Errors
+    /// The backend fails, or a loss is not finite.
     fn take_learning_report(&mut self) -> Result<Option<LearningReport>, SessionError<B::Error>> {
         let losses = self.backend.take_losses(&mut self.agent)?;
-        if losses.is_finite() { Ok(LearningReport::of(&losses)) } else { Err(self.diverged()) }
+        if losses.is_finite() { Ok(LearningReport::from_losses(&losses)) } else { Err(self.diverged()) }
     }
 
     fn diverged(&self) -> SessionError<B::Error> {
@@ -272,61 +312,74 @@ impl<B: Backend> Session<B> {
         }
     }
 
-    /// The episode and the round in it, both from 1, that [`Session::round`] serves next, or goes on with.
+    /// The episode, and the round in that episode, that [`Session::round`] serves or resumes next. Both count from 1.
     pub fn next_round(&self) -> (u32, u32) {
-        let rounds = u64::from(self.plan.schedule.rounds);
-        let done = self.progress.reported_rounds();
-        ((done / rounds) as u32 + 1, (done % rounds) as u32 + 1)
+        let rounds = u64::from(self.plan.schedule.rounds_per_episode);
+        let finished = self.progress.reported_rounds();
+        ((finished / rounds) as u32 + 1, (finished % rounds) as u32 + 1)
     }
 
-    /// Whether every round of every episode is done.
+    /// Whether every round of every episode is finished.
     pub fn is_finished(&self) -> bool {
         self.next_round().0 > self.plan.schedule.episodes
     }
 
-    /// How far the run has come.
+    /// The counters of the run.
     pub fn progress(&self) -> RunProgress {
         self.progress
     }
 
-    /// What is being done.
+    /// The plan of the run.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The users' mean summed distance to the target when an episode begins.
+    /// The users' mean summed distance to the target at the start of an episode: the mean of `sum_c |target_c - b_c|` over
+    /// the initial beliefs `b`, in `[0, sum target]`.
     pub fn initial_distance(&self) -> f64 {
         self.initial_distance
     }
 
-    /// Keeps, from the next round on, what happens to the first `users` users, and to those in a batch with them.
+    /// Records the first `users` users from the next round on; 0, the initial value, records none. Whole batches are
+    /// recorded, so users of the last of these batches may be recorded in addition.
     pub fn record_users(&mut self, users: usize) {
         self.recorded_users = users;
     }
 
-    /// The last round of the batches that are [recorded](Session::record_users), in user order; none before a round is served.
+    /// The last round of the [recorded](Session::record_users) batches, in user order. Empty before the first round.
     pub fn snapshots(&self) -> &[RoundSnapshot] {
         &self.snapshots
     }
 
-    /// Every user's beliefs as they are now, `[users, K]`.
+    /// Copies every user's current beliefs, `[users, K]`. Later rounds do not change the copy.
+    ///
+    /// # Errors
+    /// The backend fails, here or in [`Pending::wait`].
     pub fn beliefs(&mut self) -> Result<Pending<Vec<f32>, B::Error>, B::Error> {
-        let parts = self.batches.iter().map(|batch| self.backend.beliefs(batch)).collect::<Result<Vec<_>, _>>()?;
+        let pending =
+            self.batches.iter().map(|batch| self.backend.beliefs(batch)).collect::<Result<Vec<_>, _>>()?;
         Ok(Pending::new(move || {
-            let mut all = Vec::new();
-            for part in parts {
-                all.extend(part.wait()?);
+            let mut beliefs = Vec::new();
+            for batch in pending {
+                beliefs.extend(batch.wait()?);
             }
-            Ok(all)
+            Ok(beliefs)
         }))
     }
 
-    /// The last `count` transitions, or all that the ring holds if those are fewer.
+    /// Copies the last `count` transitions, or all in the replay buffer if it holds fewer. Later rounds do not change the
+    /// copy.
+    ///
+    /// # Errors
+    /// The backend fails, here or in [`Pending::wait`].
     pub fn transitions(&mut self, count: usize) -> Result<Pending<Transitions, B::Error>, B::Error> {
         self.backend.transitions(&self.replay, count)
     }
 
-    /// All that is needed to go on from here: see [`Session::resume`].
+    /// Everything that [`Session::resume`] needs. Waits for the backend.
+    ///
+    /// # Errors
+    /// [`SessionError::Backend`] if the backend fails, and [`SessionError::Diverged`] if the agent is not finite.
     pub fn state(&mut self) -> Result<SessionState, SessionError<B::Error>> {
         Ok(SessionState {
             progress: self.progress,
@@ -336,7 +389,10 @@ impl<B: Backend> Session<B> {
         })
     }
 
-    /// The agent as it is now; whoever waits for an agent with a number that is not finite gets an error.
+    /// Copies the current agent. Later updates do not change the copy.
+    ///
+    /// # Errors
+    /// The backend fails. [`Pending::wait`] returns [`SessionError::Diverged`] if a value of the agent is NaN or infinite.
     pub fn agent(&mut self) -> Result<Pending<AgentState, SessionError<B::Error>>, B::Error> {
         let (agent, diverged) = (self.backend.export_agent(&self.agent)?, self.diverged());
         Ok(Pending::new(|| {
@@ -346,15 +402,17 @@ impl<B: Backend> Session<B> {
     }
 }
 
+/// The user ranges of the batches, in order.
 fn batches(schedule: &Schedule) -> impl Iterator<Item = core::ops::Range<usize>> + use<> {
     let Schedule { users, batch_size, .. } = *schedule;
     (0..users).step_by(batch_size).map(move |first| first..users.min(first + batch_size))
 }
 
+/// See [`Session::initial_distance`].
 fn mean_initial_distance(world: &World<'_>) -> f64 {
     let shape = world.shape();
     let target = DVectorView::from_slice(world.target(), shape.clusters);
-    let far = |user| distance(&DVectorView::from_slice(world.beliefs(user), shape.clusters), &target);
-    let sum: ExactSum = (0..shape.users).map(|user| ExactSum::from_f64(f64::from(far(user)))).sum();
+    let user_distance = |user| distance(&DVectorView::from_slice(world.beliefs(user), shape.clusters), &target);
+    let sum: ExactSum = (0..shape.users).map(|user| ExactSum::from_f64(f64::from(user_distance(user)))).sum();
     sum.value() / shape.users as f64
 }

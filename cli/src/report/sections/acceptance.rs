@@ -1,6 +1,6 @@
 //! Acceptance by cluster and by distance.
 
-use recsim_core::eval::breakdown::{Counts, DECILES};
+use recsim_core::eval::breakdown::{DECILES, ItemCounts};
 
 use super::{Block, Section, inks, numbered, of_each};
 use crate::report::plot::{Dots, Figure, Line, Lines, Point, Unit, dots, lines};
@@ -53,7 +53,7 @@ fn by_distance(named: &Named, n: usize) -> anyhow::Result<Figure> {
 }
 
 /// Of the items shown in these rows and columns, the share that was accepted; none if there are none.
-fn share(counts: &Counts, counted: impl Fn(usize, usize) -> bool) -> Option<f64> {
+fn share(counts: &ItemCounts, counted: impl Fn(usize, usize) -> bool) -> Option<f64> {
     let sum = |table: &[Vec<u64>]| -> u64 {
         let rows = table.iter().enumerate();
         let cells =
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_share_is_of_what_was_shown_there() {
-        let counts = Counts { shown: vec![vec![4, 0], vec![1, 0]], accepted: vec![vec![1, 0], vec![1, 0]] };
+        let counts = ItemCounts { shown: vec![vec![4, 0], vec![1, 0]], accepted: vec![vec![1, 0], vec![1, 0]] };
         assert_eq!(share(&counts, |row, _| row == 0), Some(0.25));
         assert_eq!(share(&counts, |_, column| column == 0), Some(0.4));
         assert_eq!(share(&counts, |_, column| column == 1), None);

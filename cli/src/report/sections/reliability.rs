@@ -12,8 +12,8 @@ pub(super) fn of(evaluations: &[Named]) -> anyhow::Result<Section> {
             let reliability = &policy.reliability;
             vec![
                 policy.policy.clone(),
-                format!("{:.5}", reliability.error()),
-                format!("{:.1}", reliability.worst()),
+                format!("{:.5}", reliability.expected_calibration_error()),
+                format!("{:.1}", reliability.max_z_score()),
             ]
         });
         let header = header(&["policy", "expected calibration error", "most standard errors off"]);

@@ -1,10 +1,11 @@
-//! Who chooses what is shown first on a slate (`spec` section 8); the user's pre-trained list fills the rest.
+//! Policies: what chooses the first items of a slate (`docs/spec.md`, section 8.1). The user's pre-trained list fills the other
+//! slots.
 //!
 //! | to find | look in |
 //! |---|---|
-//! | what a policy is, for any device | [`Policy`] |
-//! | one that chooses items, user by user | [`ItemSelector`], made a policy by [`PerUser`] |
-//! | the policies to compare | [`Random`], [`Popular`], [`Pretrained`], [`Greedy`], [`Actor`] |
+//! | a policy on any backend | [`Policy`] |
+//! | a policy that selects items user by user | [`ItemSelector`], which [`PerUser`] turns into a [`Policy`] |
+//! | the policies that are compared | [`Random`], [`Popular`], [`Pretrained`], [`Greedy`], [`Actor`] |
 
 mod actor;
 mod greedy;
@@ -25,70 +26,77 @@ use core::ops::Range;
 use crate::backend::{BackendTypes, Inspect, ParallelFor, Simulate};
 use crate::model::rng::Key;
 
-/// Puts slates before users.
+/// Builds the slates of one round.
 pub trait Policy<B: BackendTypes> {
-    /// Chooses the slates of a batch: by [`Simulate::show`], or as an agent does, so that [`Simulate::respond`] may follow.
-    fn fill_slates(&mut self, backend: &mut B, serving: PolicyContext<'_, B>) -> Result<(), B::Error>;
+    /// Builds a slate for each user of the batch, so that [`Simulate::respond`] may follow: by [`Simulate::show`], or by the
+    /// stages that end with [`Simulate::recommend`].
+    ///
+    /// # Errors
+    /// The backend fails.
+    fn fill_slates(&mut self, backend: &mut B, context: PolicyContext<'_, B>) -> Result<(), B::Error>;
 }
 
-/// Users to be served.
+/// The users to build slates for.
 pub struct PolicyContext<'a, B: BackendTypes> {
-    /// Their world.
+    /// The users' world.
     pub world: &'a B::World,
-    /// They themselves.
+    /// The users' batch.
     pub batch: &'a mut B::Batch,
-    /// Which they are, by index in the world.
+    /// The users of the batch, by index in the world.
     pub users: Range<usize>,
-    /// User `u` takes the round's draws from `key.fold_in(u)`.
+    /// The round's key. User `u` draws from `key.fold_in(u)`.
     pub key: Key,
 }
 
-/// Chooses items for one user at a time: a plainer policy, which knows no device.
+/// Selects items for one user at a time, without a backend.
 pub trait ItemSelector {
-    /// How many items it chooses for each user, from 0 to as many as are shown.
+    /// The number of items that [`select`](ItemSelector::select) selects, from 0 to the slate's length. It is the same for every
+    /// user and round.
     fn items_per_user(&self) -> usize;
 
-    /// Fills `items`, [`ItemSelector::items_per_user`] of them, with distinct items of the world.
+    /// Fills `items`, of length [`items_per_user`](ItemSelector::items_per_user), with distinct items of the world. They take the
+    /// first slots of the slate, in this order.
     fn select(&self, user: &UserView<'_>, items: &mut [u32]);
 }
 
-impl<C: ItemSelector + ?Sized> ItemSelector for &C {
+impl<S: ItemSelector + ?Sized> ItemSelector for &S {
     fn items_per_user(&self) -> usize {
-        C::items_per_user(self)
+        S::items_per_user(self)
     }
 
     fn select(&self, user: &UserView<'_>, items: &mut [u32]) {
-        C::select(self, user, items);
+        S::select(self, user, items);
     }
 }
 
-impl<C: ItemSelector + ?Sized> ItemSelector for Box<C> {
+impl<S: ItemSelector + ?Sized> ItemSelector for Box<S> {
     fn items_per_user(&self) -> usize {
-        C::items_per_user(self)
+        S::items_per_user(self)
     }
 
     fn select(&self, user: &UserView<'_>, items: &mut [u32]) {
-        C::select(self, user, items);
+        S::select(self, user, items);
     }
 }
 
-/// A user as a policy sees one.
+/// What an [`ItemSelector`] knows of a user.
 #[derive(Clone, Copy, Debug)]
 pub struct UserView<'a> {
-    /// The index in the world.
+    /// The user's index in the world.
     pub index: usize,
-    /// The beliefs now, `[K]`.
+    /// The current beliefs, `[K]`, each in `[0, target]`.
     pub beliefs: &'a [f32],
-    /// Where this round's draws for this user come from.
+    /// The key of this user's draws in this round.
     pub key: Key,
 }
 
-/// Who chooses items, as a policy on any device; a crew asks for the users of a batch.
+/// Turns an [`ItemSelector`] into a [`Policy`] on any backend. `parallel` runs it for the users of a batch; the result does not depend
+/// on it.
 ///
 /// ```
 /// use recsim_core::backend::Sequential;
 /// use recsim_core::eval::policy::{ItemSelector, PerUser, UserView};
-/// /// Shows everybody the first items of the catalogue.
+/// /// Shows every user the first items of the catalogue.
 /// struct First(usize);
 /// impl ItemSelector for First {
 ///     fn items_per_user(&self) -> usize {
@@ -101,16 +109,16 @@ pub struct UserView<'a> {
 /// let policy = PerUser { selector: First(10), parallel: Sequential };
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct PerUser<C, W> {
-    /// Who chooses.
-    pub selector: C,
-    /// Who asks.
-    pub parallel: W,
+pub struct PerUser<S, P> {
+    /// Selects the items.
+    pub selector: S,
+    /// Distributes the users over threads.
+    pub parallel: P,
 }
 
-impl<B: Simulate + Inspect, C: ItemSelector + Sync, W: ParallelFor> Policy<B> for PerUser<C, W> {
-    fn fill_slates(&mut self, backend: &mut B, serving: PolicyContext<'_, B>) -> Result<(), B::Error> {
-        let PolicyContext { world, batch, users, key } = serving;
+impl<B: Simulate + Inspect, S: ItemSelector + Sync, P: ParallelFor> Policy<B> for PerUser<S, P> {
+    fn fill_slates(&mut self, backend: &mut B, context: PolicyContext<'_, B>) -> Result<(), B::Error> {
+        let PolicyContext { world, batch, users, key } = context;
         let beliefs = backend.beliefs(batch)?.wait()?;
         let (width, clusters) = (self.selector.items_per_user(), beliefs.len() / users.len());
         let mut items = vec![0; users.len() * width];

@@ -1,8 +1,8 @@
-//! `pretrained`: nobody interferes.
+//! The `pretrained` policy: the existing recommender alone.
 
 use super::{ItemSelector, UserView};
 
-/// Chooses nothing, so that the user's pre-trained list fills the slate.
+/// Selects no item, so that the user's pre-trained list fills the whole slate.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pretrained;
 

@@ -1,31 +1,33 @@
-//! A whole number that may be left to the program.
+//! A whole number that may be left open.
 
 use core::fmt;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// `auto`, or a number given.
+/// A whole number, or `auto`: the program or the world determines the value.
+///
+/// It is serialized as the string `auto` or as the number.
 ///
 /// ```
 /// use recsim_core::session::config::Auto;
-/// assert_eq!(Auto::Auto.or(69), 69);
-/// assert_eq!(Auto::Given(70).or(69), 70);
+/// assert_eq!(Auto::Auto.unwrap_or(69), 69);
+/// assert_eq!(Auto::Given(70).unwrap_or(69), 70);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Auto {
-    /// As the program finds best, or as the world has it.
+    /// Determined by the program or the world.
     #[default]
     Auto,
-    /// This.
+    /// The given number.
     Given(u32),
 }
 
 impl Auto {
-    /// The number given, or else `otherwise`.
-    pub fn or(self, otherwise: u32) -> u32 {
+    /// The given number, or `default`.
+    pub fn unwrap_or(self, default: u32) -> u32 {
         match self {
-            Self::Auto => otherwise,
+            Self::Auto => default,
             Self::Given(number) => number,
         }
     }
@@ -69,12 +71,12 @@ impl Visitor<'_> for AutoVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Auto, E> {
-        let small = u32::try_from(number);
-        small.map(Auto::Given).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+        u32::try_from(number)
+            .map(Auto::Given)
+            .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Auto, E> {
-        let small = u32::try_from(number);
-        small.map(Auto::Given).map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
+        u32::try_from(number).map(Auto::Given).map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
     }
 }

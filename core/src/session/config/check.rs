@@ -1,4 +1,4 @@
-//! Which values are possible, key by key; and with each other.
+//! The ranges of all values, key by key, and the relations between keys.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -6,17 +6,17 @@ use core::fmt::{self, Display};
 
 use super::{Auto, Config};
 
-/// A value that cannot be: which key holds it, what it is, what it must be.
+/// A value of the configuration that is out of its range. The message reads "`td3.tau` is 2, and must be above 0 and at most 1".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidConfig {
     /// The key's path, such as `td3.tau`.
     pub key: String,
-    /// The value found.
+    /// The value, as text.
     pub actual: String,
-    /// What would do, in words that follow "must be".
+    /// The allowed values, in words that follow "must be".
     pub expected: String,
-    /// Another key that has a part in it, if one has: its value may be the one that is wrong.
-    pub other: Option<&'static str>,
+    /// The key that the value contradicts, if there is one. Its value may be the wrong one.
+    pub related_key: Option<&'static str>,
 }
 
 impl core::error::Error for InvalidConfig {}
@@ -27,33 +27,43 @@ impl Display for InvalidConfig {
     }
 }
 
-/// Errs unless `possible`.
+/// Checks one value. `expected` follows "must be".
+///
+/// # Errors
+/// `is_valid` is false.
 pub(super) fn require(
-    possible: bool,
+    is_valid: bool,
     key: &str,
-    found: impl Display,
+    actual: impl Display,
     expected: impl Display,
 ) -> Result<(), InvalidConfig> {
-    if possible {
+    if is_valid {
         Ok(())
     } else {
-        let (key, found, expected) = (key.to_string(), found.to_string(), expected.to_string());
-        Err(InvalidConfig { key, actual: found, expected, other: None })
+        let (key, actual, expected) = (key.to_string(), actual.to_string(), expected.to_string());
+        Err(InvalidConfig { key, actual, expected, related_key: None })
     }
 }
 
-/// The same where the value must suit another key's.
+/// As [`require`], for a value that must suit the one of `related_key`.
+///
+/// # Errors
+/// `is_valid` is false.
 pub(super) fn require_with(
-    possible: bool,
+    is_valid: bool,
     key: &str,
-    found: impl Display,
+    actual: impl Display,
     expected: impl Display,
-    other: &'static str,
+    related_key: &'static str,
 ) -> Result<(), InvalidConfig> {
-    require(possible, key, found, expected).map_err(|invalid| InvalidConfig { other: Some(other), ..invalid })
+    require(is_valid, key, actual, expected)
+        .map_err(|invalid| InvalidConfig { related_key: Some(related_key), ..invalid })
 }
 
-/// Everything that can be said of a configuration without its world.
+/// Checks everything that does not depend on the world.
+///
+/// # Errors
+/// The first value that is out of its range or contradicts another key.
 pub(super) fn check(config: &Config) -> Result<(), InvalidConfig> {
     td3(config)?;
     training(config)?;
@@ -73,12 +83,12 @@ fn training(config: &Config) -> Result<(), InvalidConfig> {
     if let Auto::Given(users) = training.users_per_round {
         at_least_1("training.users_per_round", users)?;
     }
-    let capacity = config.td3.buffer_size;
+    let buffer_size = config.td3.buffer_size;
     require_with(
-        training.warmup_transitions <= capacity,
+        training.warmup_transitions <= buffer_size,
         "training.warmup_transitions",
         training.warmup_transitions,
-        format!("at most `td3.buffer_size` ({capacity}), or learning would never start"),
+        format!("at most `td3.buffer_size` ({buffer_size}), or training would never start"),
         "td3.buffer_size",
     )
 }
@@ -104,13 +114,13 @@ fn td3(config: &Config) -> Result<(), InvalidConfig> {
         "at least 2 while `td3.batch_norm` is true: one row has no variance",
         "td3.batch_norm",
     )?;
-    let capacity = td3.buffer_size;
-    require((1..=MAX_TRANSITIONS).contains(&capacity), "td3.buffer_size", capacity, "from 1 to 4294967295")?;
-    let widths = format!("{:?}", td3.hidden_sizes);
+    let buffer_size = td3.buffer_size;
+    require((1..=MAX_TRANSITIONS).contains(&buffer_size), "td3.buffer_size", buffer_size, "from 1 to 4294967295")?;
+    let hidden_sizes = format!("{:?}", td3.hidden_sizes);
     require(
         td3.hidden_sizes.len() <= 16 && td3.hidden_sizes.iter().all(|width| (1..=65_536).contains(width)),
         "td3.hidden_sizes",
-        widths,
+        hidden_sizes,
         "at most 16 widths, each from 1 to 65536",
     )?;
     require((0.0..1.0).contains(&td3.dropout), "td3.dropout", Readable(td3.dropout), "at least 0 and below 1")
@@ -126,7 +136,7 @@ fn environment(config: &Config) -> Result<(), InvalidConfig> {
     within("environment.belief_increment", environment.belief_increment, 0.0, 1.0)
 }
 
-/// In the action's own units noise must be finite too: infinity times a draw of 0 is no number.
+/// Noise must also be finite in the action's units: infinity times a draw of 0 would be NaN.
 fn noise(config: &Config) -> Result<(), InvalidConfig> {
     let (td3, max_action) = (&config.td3, config.environment.max_action);
     let expected =
@@ -166,11 +176,11 @@ fn experiment(config: &Config) -> Result<(), InvalidConfig> {
         let expected = format!("auto, or from 1 to {MAX_THREADS}");
         require((1..=MAX_THREADS).contains(&threads), "experiment.threads", threads, expected)?;
     }
-    let isa = &*experiment.instruction_set;
+    let instruction_set = &*experiment.instruction_set;
     require(
-        INSTRUCTION_SETS.contains(&isa),
+        INSTRUCTION_SETS.contains(&instruction_set),
         "experiment.instruction_set",
-        isa,
+        instruction_set,
         "auto, amx, avx512, avx2, neon or portable",
     )?;
     let precision = &*experiment.precision;
@@ -190,13 +200,19 @@ fn world(config: &Config) -> Result<(), InvalidConfig> {
         format!("at most `world.items` ({})", world.items),
         "world.items",
     )?;
-    let Auto::Given(list) = world.pretrained_len else { return Ok(()) };
+    let Auto::Given(pretrained_len) = world.pretrained_len else { return Ok(()) };
     let expected = format!("from 1 to `world.items` ({})", world.items);
-    require_with((1..=world.items).contains(&list), "world.pretrained_len", list, expected, "world.items")?;
-    let shown = config.recommendation.total_recommendations;
-    let expected = format!("at least `recommendation.total_recommendations` ({shown})");
-    let suits = world.path != "auto" || list >= shown;
-    require_with(suits, "world.pretrained_len", list, expected, "recommendation.total_recommendations")
+    require_with(
+        (1..=world.items).contains(&pretrained_len),
+        "world.pretrained_len",
+        pretrained_len,
+        expected,
+        "world.items",
+    )?;
+    let total = config.recommendation.total_recommendations;
+    let expected = format!("at least `recommendation.total_recommendations` ({total})");
+    let is_valid = world.path != "auto" || pretrained_len >= total;
+    require_with(is_valid, "world.pretrained_len", pretrained_len, expected, "recommendation.total_recommendations")
 }
 
 fn at_least_1(key: &str, value: u32) -> Result<(), InvalidConfig> {
@@ -208,9 +224,9 @@ fn within(key: &str, value: f64, low: f64, high: f64) -> Result<(), InvalidConfi
 }
 
 fn positive(key: &str, value: f64) -> Result<(), InvalidConfig> {
-    // Below this a float32 is subnormal: dividing by it overflows.
-    let possible = value >= f64::from(f32::MIN_POSITIVE) && value <= F32_MAX;
-    require(possible, key, Readable(value), format!("from {:e} to {F32_MAX:e}", f32::MIN_POSITIVE))
+    // A smaller float32 is subnormal, and dividing by it can overflow.
+    let is_valid = value >= f64::from(f32::MIN_POSITIVE) && value <= F32_MAX;
+    require(is_valid, key, Readable(value), format!("from {:e} to {F32_MAX:e}", f32::MIN_POSITIVE))
 }
 
 fn not_negative(key: &str, value: f64) -> Result<(), InvalidConfig> {
@@ -221,7 +237,7 @@ fn finite(key: &str, value: f64) -> Result<(), InvalidConfig> {
     require((-F32_MAX..=F32_MAX).contains(&value), key, Readable(value), "a finite float32")
 }
 
-/// A number that nobody has to count the zeros of.
+/// A number in scientific notation if its decimal form would be long.
 pub(super) struct Readable(pub(super) f64);
 
 impl Display for Readable {
@@ -235,5 +251,5 @@ const MAX_THREADS: u32 = 1024;
 const PRECISIONS: [&str; 3] = ["float32", "tf32", "bf16"];
 const INSTRUCTION_SETS: [&str; 6] = ["auto", "amx", "avx512", "avx2", "neon", "portable"];
 const F32_MAX: f64 = f32::MAX as f64;
-/// A transition's number is a `u32` on every device.
+/// Backends store a transition's index as `u32`.
 const MAX_TRANSITIONS: u64 = u32::MAX as u64;

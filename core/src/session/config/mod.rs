@@ -1,7 +1,21 @@
-//! The configuration as written: the seed document's groups and keys, and their defaults (`spec` section 7).
+//! The configuration as written: groups, keys and defaults (`docs/spec.md`, section 7).
 //!
-//! A [`Config`] is what a file says and may be anything; [`Config::plan`] checks it against a world and gives a
-//! [`Plan`], in which every value is known to be possible.
+//! A [`Config`] holds what a file says, so its values may be out of range. [`Config::plan`] checks it against a world and
+//! returns a [`Plan`], in which every value is in its range.
+//!
+//! Names that differ from CleanRL's:
+//!
+//! | key | CleanRL |
+//! |---|---|
+//! | `td3.discount` | `gamma` |
+//! | `td3.policy_freq` | `policy_frequency`; CleanRL counts environment steps, this crate counts updates |
+//! | `training.warmup_transitions` | `learning_starts`; here the actor acts from the first round on, without random actions |
+//! | `training.train_frequency` | `train_frequency` of its DQN, which counts environment steps; here it counts rounds |
+//! | `td3.gradient_steps` | none: CleanRL's TD3 makes one update per environment step |
+//! | `experiment.seed` | `seed` |
+//!
+//! `tau`, `policy_noise`, `noise_clip`, `exploration_noise`, `batch_size`, `learning_rate` and `buffer_size` have CleanRL's
+//! names. `max_grad_norm` is the name in CleanRL's PPO, and `item_epsilon` is the epsilon of epsilon-greedy over items.
 
 mod auto;
 mod check;
@@ -16,7 +30,7 @@ use crate::td3::Td3Config;
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
-/// A whole configuration. Every key has a default, and an unknown one is refused.
+/// A whole configuration. Every key has a default, and deserialization refuses unknown keys.
 ///
 /// ```
 /// let config = recsim_core::session::config::Config::default();
@@ -25,152 +39,161 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The experiment's extent.
+    /// Episodes, rounds, users, and when training is due.
     pub training: TrainingConfig,
-    /// The learner.
+    /// The TD3 agent.
     pub td3: Td3Config,
-    /// The users.
+    /// How users respond.
     pub environment: EnvironmentConfig,
-    /// The slate.
+    /// How slates are built.
     pub recommendation: RecommendationConfig,
-    /// What a step is worth.
+    /// The reward of a user's step.
     pub reward: RewardConfig,
-    /// How this run is carried out.
+    /// Seed, backend, checkpoints and output folder of this run.
     pub experiment: ExperimentConfig,
-    /// The built-in world, where no other is given.
+    /// The world: a folder, or the sizes of the synthetic one.
     pub world: WorldConfig,
 }
 
-/// The experiment's extent.
+/// Episodes, rounds, users, and when training is due.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
-    /// Episodes; beliefs start afresh in each.
+    /// Number of episodes. Each starts from the users' initial beliefs. At least 1; default 10.
     pub episodes: u32,
-    /// Rounds in an episode; every user is served once a round.
+    /// Rounds in an episode. Every user is served once in a round. At least 1; default 20.
     pub rounds_per_episode: u32,
-    /// Users served: the world's first that many, or all.
+    /// Number of users served: the first ones of the world. From 1 to the world's users; `auto`, the default, is all.
     pub users_per_round: Auto,
-    /// Users served at a time. It changes no result.
+    /// Users that the backend serves at a time. It changes no result. At least 1; default 4000. The minibatch of an update is
+    /// [`Td3Config::batch_size`].
     pub batch_size: u32,
-    /// Transitions the replay ring must hold before learning starts.
+    /// Transitions in the replay buffer before training starts. From 0 to [`Td3Config::buffer_size`]; default 100,000.
+    /// CleanRL's `learning_starts`.
     pub warmup_transitions: u64,
-    /// Learn after every that many rounds, counted through the run.
+    /// Rounds from one training session to the next, counted through the run. At least 1; default 3.
     pub train_frequency: u32,
 }
 
-/// The users.
+/// How users respond.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EnvironmentConfig {
-    /// K + D of the world.
+    /// Length of a state. `auto`, the default, or exactly the world's K + D.
     pub state_dim: Auto,
-    /// D of the world.
+    /// Length of an action. `auto`, the default, or exactly the world's D.
     pub action_dim: Auto,
-    /// Actions lie in plus or minus this.
+    /// The bound of each component of an action, which lies in `[-max_action, max_action]`. Above 0; default 1.
     pub max_action: f64,
-    /// The probability of an acceptance where `use_intelligent_acceptance` is false.
+    /// The acceptance probability of every item if `use_intelligent_acceptance` is false. In `[0, 1]`; default 0.25.
     pub user_acceptance_rate: f64,
-    /// Whether an acceptance depends on belief and distance.
+    /// Whether the acceptance probability depends on belief and distance
+    /// ([`Acceptance::Belief`](crate::model::accept::Acceptance::Belief)). Default true.
     pub use_intelligent_acceptance: bool,
-    /// What a belief is multiplied by before the sigmoid.
+    /// Slope of the sigmoid: a belief is multiplied by it first. At least 0, per unit of belief; default 10,000.
     pub sigmoid_scale: f64,
-    /// The probability that even the farthest item is taken.
+    /// Added to the acceptance probability of every item, and the whole of it for items at or beyond
+    /// `max_cluster_distance`. In `[0, 1]`; default 0.1.
     pub baseline_acceptance_rate: f64,
-    /// The distance from its cluster's centre from which an item is taken by the baseline only.
+    /// The distance to its cluster's centre from which an item is accepted at the baseline rate only. Above 0, in the unit of
+    /// the world's `item_distance`; default 5.
     pub max_cluster_distance: f64,
-    /// What one accepted item adds to the belief in its cluster.
+    /// What one accepted item adds to the belief in its cluster. In `[0, 1]`, as a share of the catalogue; default 0.01.
     pub belief_increment: f64,
 }
 
-/// The slate.
+/// How slates are built.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecommendationConfig {
-    /// Items chosen by the action.
+    /// Items of a slate that are chosen by the action. From 1 to `total_recommendations`; default 10.
     pub rl_list_size: u32,
-    /// Items shown; the user's pre-trained list fills the rest.
+    /// Items on a slate; the user's pre-trained list fills those after the first `rl_list_size`. At most the world's items and
+    /// the length of its pre-trained lists; default 20.
     pub total_recommendations: u32,
-    /// What "most similar to the action" means.
+    /// How similar an item is to an action: cosine, the default, or inner product.
     pub similarity_metric: Similarity,
 }
 
-/// What a step is worth.
+/// The reward of a user's step (`docs/spec.md`, section 2.4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RewardConfig {
-    /// Rewards are clamped to plus or minus this.
+    /// The reward is clamped to `[-max_reward, max_reward]`. Above 0; default 100.
     pub max_reward: f64,
-    /// The rise of the score that counts as one.
+    /// The smallest rise of the score that counts as an improvement. At least 0, in units of the score; default 0.01.
     pub improvement_threshold: f64,
-    /// Pay improvements only (strict) rather than also maintenance (hybrid).
+    /// With the shaped reward: true pays improvements only (strict), false also pays for a score that holds (hybrid). Default
+    /// false.
     pub use_progressive_reward: bool,
-    /// The share of the score paid where nothing improved and the score held.
+    /// Hybrid reward: the share of the score that is paid if nothing improved and the score held. Finite; default 0.7.
     pub maintenance_reward_factor: f64,
-    /// Added where something improved and the score rose by at least the threshold.
+    /// Hybrid reward: added if a belief came nearer to its target and the score rose by at least the threshold. Finite, in
+    /// units of reward; default 0.2.
     pub exploration_bonus: f64,
-    /// Score by engagement times alignment rather than by distance.
+    /// The score: true is engagement times alignment, false is `1 - distance / sum target`. Default true.
     pub use_combined_metric: bool,
-    /// The seed document's reward, or one that telescopes.
+    /// The family of rewards. Default [`RewardKind::Shaped`].
     pub kind: RewardKind,
-    /// What a unit of distance is worth.
+    /// Reward per unit of distance. At least 0; default 100.
     pub reward_scale: f64,
 }
 
-/// Which reward is paid.
+/// The family of rewards. [`RewardForm`](crate::model::reward::RewardForm) is what the configuration resolves to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RewardKind {
-    /// The seed document's.
+    /// Pays improvements cluster by cluster, with thresholds and bonuses: strict or hybrid.
     #[serde(alias = "seed")]
     Shaped,
-    /// The fall of the summed distance; ignores threshold, bonus and the hybrid keys.
+    /// Pays the fall of the summed distance. It ignores the threshold, the bonus and the keys of the hybrid reward.
     Potential,
 }
 
-/// How this run is carried out.
+/// Seed, backend, checkpoints and output folder of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExperimentConfig {
-    /// The seed of every draw of the run.
+    /// The seed of all random draws of the run. Default 0.
     pub seed: u64,
-    /// What computes it: `cpu`, `cuda` or `reference`.
+    /// The backend: `cpu`, the default, `cuda` or `reference`.
     pub backend: String,
-    /// Threads, or one per core. It changes no result.
+    /// Number of threads, from 1 to 1024; `auto`, the default, is one per core. It changes no result.
     pub threads: Auto,
-    /// The CPU backend's instruction set: networks act and learn with the same bits on every machine that has it. `auto` is
-    /// the machine's best.
+    /// The CPU backend's instruction set: `amx`, `avx512`, `avx2`, `neon`, `portable`, or `auto`, the default, for the best of
+    /// the machine. Networks act and learn with the same bits on every machine that has the set.
     #[serde(alias = "isa")]
     pub instruction_set: String,
-    /// How the CUDA backend multiplies matrices: `float32`, or, less exactly and faster, `tf32` or `bf16`. Actions, losses and
-    /// weights depend on it, and no response to a given action does.
+    /// Precision of the CUDA backend's matrix products: `float32`, the default, or the faster and less exact `tf32` or `bf16`.
+    /// Actions, losses and weights depend on it; a user's response to a given action does not.
     pub precision: String,
-    /// Rounds from one checkpoint to the next, counted through the run; `auto` is an episode, 0 is none but the one that
-    /// an interruption leaves.
+    /// Rounds from one checkpoint to the next, counted through the run. `auto`, the default, is an episode; with 0 a checkpoint
+    /// is written only when the run is interrupted.
     pub checkpoint_every: Auto,
-    /// The folder for the results; `auto` is `runs/<date>-<seed>`, with a number behind it where that is taken.
+    /// The folder for the results. `auto`, the default, is `runs/<date>-<seed>`, with a number added if that exists.
     pub output: String,
 }
 
-/// The built-in world, where no other is given.
+/// The world: a folder, or the sizes of the synthetic one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorldConfig {
-    /// A world's folder; `auto` is the built-in generated world.
+    /// The folder of a world; `auto`, the default, generates a synthetic one from the keys below.
     pub path: String,
-    /// Users of the generated world.
+    /// Users of the synthetic world. At least 1; default 50,000.
     pub users: u32,
-    /// Items of the generated world.
+    /// Items of the synthetic world. At least 1; default 19,130.
     pub items: u32,
-    /// Clusters of the generated world.
+    /// Clusters of the synthetic world. From 1 to `items`; default 5.
     pub clusters: u32,
-    /// Dimensions of the generated world's embeddings.
+    /// Length of an embedding in the synthetic world. At least 1; default 64.
     #[serde(alias = "dim")]
     pub dimensions: u32,
-    /// Length of its pre-trained lists, or twice `total_recommendations`.
+    /// Length of the synthetic world's pre-trained lists. From `total_recommendations` to `items`; `auto`, the default, is twice
+    /// `total_recommendations`.
     #[serde(alias = "list")]
     pub pretrained_len: Auto,
-    /// The seed of the generated world, apart from the run's.
+    /// The seed of the synthetic world, independent of the run's. Default 0.
     pub seed: u64,
 }
 

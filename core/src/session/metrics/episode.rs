@@ -1,13 +1,13 @@
-//! An episode, from its rounds.
+//! The report of an episode, from those of its rounds.
 
 use super::{EpisodeReport, LearningReport, RoundReport};
 use crate::backend::StageSeconds;
 use crate::td3::Losses;
 
 impl EpisodeReport {
-    /// What `rounds`, an episode's in their order, come to. `initial_distance` is the users' mean summed distance to
-    /// the target before the first, `discount` is the agent's. None if there are no rounds.
-    pub fn of(rounds: &[RoundReport], initial_distance: f64, discount: f64) -> Option<Self> {
+    /// The report of an episode with these rounds, in their order. `initial_distance` is the users' mean summed distance to
+    /// the target before the first round, and `discount` the agent's, in `[0, 1]`. Returns `None` if there are no rounds.
+    pub fn from_rounds(rounds: &[RoundReport], initial_distance: f64, discount: f64) -> Option<Self> {
         let last = rounds.last()?;
         let sum = |value: fn(&RoundReport) -> f64| rounds.iter().map(value).sum::<f64>();
         let mean = |value| sum(value) / rounds.len() as f64;
@@ -37,7 +37,7 @@ impl EpisodeReport {
             action_saturation: mean(|round| round.action_saturation),
             total_interactions: last.total_interactions,
             updates: last.updates,
-            learning: LearningReport::of(&losses),
+            learning: LearningReport::from_losses(&losses),
             seconds,
             user_steps_per_second: sum(|round| round.users as f64) / seconds.total.max(f64::MIN_POSITIVE),
         })
@@ -47,11 +47,11 @@ impl EpisodeReport {
 /// See [`EpisodeReport::discounted_return`].
 fn discounted_return(rounds: &[RoundReport], discount: f64) -> f64 {
     let last = rounds.last().map_or(0.0, |round| round.average_reward);
-    let mut to_come = last / (1.0 - discount);
+    let mut return_to_go = last / (1.0 - discount);
     let mut sum = 0.0;
     for round in rounds.iter().rev() {
-        to_come = round.average_reward + discount * to_come;
-        sum += to_come;
+        return_to_go = round.average_reward + discount * return_to_go;
+        sum += return_to_go;
     }
     sum / rounds.len() as f64
 }
@@ -60,23 +60,23 @@ fn discounted_return(rounds: &[RoundReport], discount: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn round(number: u32, acceptance_rate: f64, average_reward: f64) -> RoundReport {
+    fn round(round: u32, acceptance_rate: f64, average_reward: f64) -> RoundReport {
         RoundReport {
             episode: 3,
-            round: number,
+            round,
             users: 10,
             acceptance_rate,
-            improved: u64::from(number),
-            improved_share: f64::from(number) / 10.0,
+            improved: u64::from(round),
+            improved_share: f64::from(round) / 10.0,
             average_reward,
             reward_trend: average_reward - 4.0,
             total_reward: 10.0 * average_reward,
-            mean_distance: 1.0 - f64::from(number) / 4.0,
+            mean_distance: 1.0 - f64::from(round) / 4.0,
             engagement: 0.0,
             alignment: 0.0,
             combined_score: 0.0,
             action_saturation: 0.0,
-            total_interactions: 200 * u64::from(number),
+            total_interactions: 200 * u64::from(round),
             updates: 0,
             learning: None,
             seconds: StageSeconds { total: 2.0, ..StageSeconds::default() },
@@ -85,8 +85,8 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_means_totals_are_sums_and_states_are_the_last() {
-        let report = EpisodeReport::of(&[round(1, 0.25, 4.0), round(2, 0.75, 6.0)], 1.0, 0.5).unwrap();
+    fn from_rounds_averages_rates_sums_totals_and_takes_the_last_state() {
+        let report = EpisodeReport::from_rounds(&[round(1, 0.25, 4.0), round(2, 0.75, 6.0)], 1.0, 0.5).unwrap();
         assert_eq!((report.episode, report.acceptance_rate, report.average_reward), (3, 0.5, 5.0));
         assert_eq!((report.total_reward, report.reward_trend), (100.0, 2.0));
         assert_eq!((report.improved, report.initial_distance, report.mean_distance), (2, 1.0, 0.5));
@@ -94,8 +94,8 @@ mod tests {
     }
 
     #[test]
-    fn learning_is_the_mean_over_all_updates_of_the_episode() {
-        let learned = |updates, policy_updates, value| LearningReport {
+    fn learning_is_averaged_over_all_updates_of_the_episode() {
+        let learning = |updates, policy_updates, value| LearningReport {
             critic_updates: updates,
             policy_updates,
             critic_loss: value,
@@ -106,23 +106,23 @@ mod tests {
             actor_gradient_norm: (policy_updates > 0).then_some(value),
         };
         let mut rounds = [round(1, 0.0, 4.0), round(2, 0.0, 4.0), round(3, 0.0, 4.0)];
-        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.5).unwrap().learning, None);
-        (rounds[0].learning, rounds[2].learning) = (Some(learned(3, 1, 1.0)), Some(learned(1, 0, 5.0)));
-        let learning = EpisodeReport::of(&rounds, 1.0, 0.5).unwrap().learning.unwrap();
+        assert_eq!(EpisodeReport::from_rounds(&rounds, 1.0, 0.5).unwrap().learning, None);
+        (rounds[0].learning, rounds[2].learning) = (Some(learning(3, 1, 1.0)), Some(learning(1, 0, 5.0)));
+        let learning = EpisodeReport::from_rounds(&rounds, 1.0, 0.5).unwrap().learning.unwrap();
         assert_eq!((learning.critic_updates, learning.critic_loss, learning.actor_loss), (4, 2.0, Some(1.0)));
     }
 
     #[test]
-    fn a_return_is_what_values_stand_for() {
+    fn discounted_return_continues_the_last_reward() {
         // From the second round on: 6 + 6/2 + 6/4 + .. = 12; from the first: 4 + 12/2 = 10.
         let rounds = [round(1, 0.0, 4.0), round(2, 0.0, 6.0)];
-        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.5).unwrap().discounted_return, Some(11.0));
-        assert_eq!(EpisodeReport::of(&rounds, 1.0, 0.0).unwrap().discounted_return, Some(5.0));
-        assert_eq!(EpisodeReport::of(&rounds, 1.0, 1.0).unwrap().discounted_return, None);
+        assert_eq!(EpisodeReport::from_rounds(&rounds, 1.0, 0.5).unwrap().discounted_return, Some(11.0));
+        assert_eq!(EpisodeReport::from_rounds(&rounds, 1.0, 0.0).unwrap().discounted_return, Some(5.0));
+        assert_eq!(EpisodeReport::from_rounds(&rounds, 1.0, 1.0).unwrap().discounted_return, None);
     }
 
     #[test]
-    fn no_rounds_are_no_episode() {
-        assert_eq!(EpisodeReport::of(&[], 1.0, 0.5), None);
+    fn from_rounds_is_none_without_rounds() {
+        assert_eq!(EpisodeReport::from_rounds(&[], 1.0, 0.5), None);
     }
 }

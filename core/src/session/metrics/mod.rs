@@ -1,4 +1,4 @@
-//! What is reported of a run (`spec` section 6).
+//! The reports of a run, and training warnings (`docs/spec.md`, section 6).
 
 mod episode;
 mod pp1_distance;

@@ -1,7 +1,17 @@
-//! A user's beliefs as a point in the plane.
+//! A metric of the belief file.
 
-/// The `pp1_distance` of the belief file: belief `i` is put on the `i`-th of K equally spaced axes (a pentagon for
-/// K = 5); the distance between the centroid of the user's K points and the centroid of the target's.
+/// `pp1_distance`: how far a user's beliefs are from the target when both are drawn as radar charts. In `[0, sum target / K]`
+/// for beliefs in `[0, target]`.
+///
+/// Belief c is a point on the c-th of K equally spaced axes (a pentagon for K = 5), `b_c` from the origin. The value is the
+/// distance between the centroid of the user's K points and the centroid of the target's:
+///
+/// ```text
+/// pp1_distance = sqrt(X^2 + Y^2) / K
+/// X = sum_c (b_c - target_c) cos(2 pi c / K),   Y = sum_c (b_c - target_c) sin(2 pi c / K)
+/// ```
+///
+/// Both slices are `[K]`. Differences on opposite axes cancel, so 0 does not mean that the target is reached.
 ///
 /// ```
 /// use recsim_core::session::metrics::pp1_distance;
@@ -13,11 +23,11 @@
 pub fn pp1_distance(beliefs: &[f32], target: &[f32]) -> f64 {
     let clusters = beliefs.len() as f64;
     let (mut x, mut y) = (0.0, 0.0);
-    for (axis, (&belief, &most)) in beliefs.iter().zip(target).enumerate() {
+    for (axis, (&belief, &target)) in beliefs.iter().zip(target).enumerate() {
         let angle = core::f64::consts::TAU * axis as f64 / clusters;
-        let short = f64::from(belief) - f64::from(most);
-        x += short * libm::cos(angle);
-        y += short * libm::sin(angle);
+        let difference = f64::from(belief) - f64::from(target);
+        x += difference * libm::cos(angle);
+        y += difference * libm::sin(angle);
     }
     libm::sqrt(x * x + y * y) / clusters
 }

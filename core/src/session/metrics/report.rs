@@ -1,4 +1,4 @@
-//! One line a round, one line an episode.
+//! What is reported after a round, a training session and an episode (`docs/spec.md`, sections 6.1 to 6.3).
 
 use serde::{Deserialize, Serialize};
 
@@ -7,119 +7,147 @@ use core::ops::AddAssign;
 use crate::backend::StageSeconds;
 use crate::td3::Losses;
 
-/// What is known after a round: a line of `rounds.jsonl`.
+/// The metrics of one round: a line of `rounds.jsonl`.
+///
+/// `d_c = |target_c - b_c|` is a user's distance to the target in cluster c, with the beliefs `b` after the round. Means and
+/// shares are over the users served, unless another set is named. Sums over users are exact, so no value depends on the
+/// batches or on the number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoundReport {
-    /// Counted from 1.
+    /// The episode, from 1.
     pub episode: u32,
-    /// In the episode, from 1.
+    /// The round in the episode, from 1.
     pub round: u32,
     /// Users served.
     pub users: u64,
-    /// Share of shown items that were accepted.
+    /// Accepted items / shown items, in `[0, 1]`.
     pub acceptance_rate: f64,
-    /// Users nearer to the target than when the episode began.
+    /// Users with a smaller `sum_c d_c` than with their initial beliefs.
     pub improved: u64,
-    /// Their share.
+    /// `improved / users`, in `[0, 1]`.
     pub improved_share: f64,
-    /// Mean over users.
+    /// `total_reward / users`, in `[-max_reward, max_reward]`.
     pub average_reward: f64,
     /// `average_reward` minus that of the episode's first round.
     pub reward_trend: f64,
-    /// Sum over users.
+    /// The sum of the users' [rewards](crate::model::reward::Reward).
     pub total_reward: f64,
-    /// Mean summed distance to the target after the round.
+    /// Mean of `sum_c d_c`, in `[0, sum target]`. 0 means that every user has reached the target.
     pub mean_distance: f64,
-    /// Mean engagement after the round.
+    /// Mean of [`engagement`](crate::model::reward::engagement), `min(sum b / sum target, 1)`, in `[0, 1]`.
     pub engagement: f64,
-    /// Mean alignment after the round.
+    /// Mean of [`alignment`](crate::model::reward::alignment), the cosine of beliefs and target, in `[0, 1]`.
     pub alignment: f64,
-    /// Mean of engagement times alignment.
+    /// Mean of engagement times alignment, user by user, in `[0, 1]`. It does not depend on `reward.use_combined_metric`.
     pub combined_score: f64,
-    /// Share of the policy's action components beyond 0.99 of `max_action`, before noise.
+    /// The share of the policy's action components beyond 0.99 of `max_action`, in `[0, 1]`, before exploration noise
+    /// ([`is_saturated`](crate::td3::is_saturated)).
     pub action_saturation: f64,
-    /// Interactions (items shown) in the run so far.
+    /// Items shown in the run so far.
     pub total_interactions: u64,
     /// Updates made in the run so far.
     pub updates: u64,
-    /// What learning after this round reported; none where none was due.
+    /// The metrics of the training session after this round; `None` if training was not due.
     pub learning: Option<LearningReport>,
-    /// Where the time went.
+    /// Seconds by stage.
     pub seconds: StageSeconds,
-    /// Users served per second of the round.
+    /// `users / seconds.total`.
     pub user_steps_per_second: f64,
 }
 
-/// Means over the updates of a learning session, or of all sessions in an episode.
+/// Means over the updates of a training session, or of all sessions in an episode (`docs/spec.md`, sections 4.7 and 6.2).
+/// Inner means are over the minibatch, y are its target values, and pi is the actor.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearningReport {
-    /// Updates of the critics.
+    /// Updates of the critics; at least 1.
     pub critic_updates: u64,
     /// Updates of the policy.
     pub policy_updates: u64,
-    /// Mean critic loss.
+    /// Mean of `mean((Q1(s, a) - y)^2) + mean((Q2(s, a) - y)^2)`, in squared units of reward; at least 0. CleanRL logs half of
+    /// it as `qf_loss`.
     pub critic_loss: f64,
-    /// Mean actor loss; none if the policy did not move.
+    /// Mean of `-mean(Q1(s, pi(s))) + action_l2 mean(pi(s)^2)`, in units of reward; `None` without an update of the policy.
     pub actor_loss: Option<f64>,
-    /// Mean value of the sampled actions.
+    /// Mean of `Q1(s, a)`, in units of reward.
     pub q_value: f64,
-    /// Mean of what the critics should have said.
+    /// Mean of the target values y, in units of reward.
     pub target_value: f64,
-    /// Mean norm of the critics' gradient, before it is clipped.
+    /// Mean Euclidean norm of the gradient of both critics together, before clipping; at least 0.
     pub critic_gradient_norm: f64,
-    /// Mean norm of the actor's, before it is clipped; none if the policy did not move.
+    /// Mean Euclidean norm of the actor's gradient, before clipping; `None` without an update of the policy.
     pub actor_gradient_norm: Option<f64>,
 }
 
-/// What is known after an episode: a line of `episodes.jsonl`.
+/// The metrics of one episode: a line of `episodes.jsonl`.
+///
+/// Rates are means over rounds, totals are sums, and states are those after the last round. Keys that [`RoundReport`] has too
+/// are defined there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeReport {
-    /// Counted from 1.
+    /// The episode, from 1.
     pub episode: u32,
-    /// Share of shown items that were accepted.
+    /// Mean over rounds, in `[0, 1]`.
     pub acceptance_rate: f64,
-    /// Users nearer to the target than when the episode began.
+    /// Users that ended nearer to the target than they started.
     pub improved: u64,
-    /// Their share.
+    /// `improved / users`, in `[0, 1]`.
     pub improved_share: f64,
-    /// Mean per user and round.
+    /// Mean over rounds, per user.
     pub average_reward: f64,
-    /// Sum over users and rounds.
+    /// Sum over rounds and users.
     pub total_reward: f64,
-    /// Mean reward per user in the last round minus that in the first.
+    /// `average_reward` of the last round minus that of the first.
     pub reward_trend: f64,
-    /// What values stand for, as it came: the mean over rounds of the discounted sum of average rewards from the round on.
-    /// The last round's reward is taken to go on for ever, as an episode's end is a time limit and values run past it. To
-    /// be compared with [`LearningReport::q_value`]. None at a discount of 1, where it has no bound.
+    /// The return that [`LearningReport::q_value`] estimates, in units of reward; `None` at a discount of 1, where it has no
+    /// bound.
+    ///
+    /// It is the mean over rounds of the discounted sum of the average rewards from that round on. An episode ends by
+    /// truncation and values bootstrap past it, so the last round's reward is continued for ever. With the average rewards
+    /// `r[1]` to `r[R]`:
+    ///
+    /// ```text
+    /// G[R + 1] = r[R] / (1 - discount)
+    /// G[n]     = r[n] + discount * G[n + 1]
+    /// discounted_return = (G[1] + ... + G[R]) / R
+    /// ```
     #[serde(alias = "realised_return")]
     pub discounted_return: Option<f64>,
-    /// Mean summed distance to the target before the first round.
+    /// Mean of `sum_c d_c` before the first round.
     pub initial_distance: f64,
-    /// And after the last.
+    /// Mean of `sum_c d_c` after the last round.
     pub mean_distance: f64,
-    /// Mean engagement at the end.
+    /// Mean engagement after the last round, in `[0, 1]`.
     pub engagement: f64,
-    /// Mean alignment at the end.
+    /// Mean alignment after the last round, in `[0, 1]`.
     pub alignment: f64,
-    /// Mean of engagement times alignment at the end.
+    /// Mean of engagement times alignment after the last round, in `[0, 1]`.
     pub combined_score: f64,
-    /// Mean over the rounds.
+    /// Mean over rounds, in `[0, 1]`.
     pub action_saturation: f64,
-    /// Interactions in the run so far.
+    /// Items shown in the run so far.
     pub total_interactions: u64,
-    /// Updates in the run so far.
+    /// Updates made in the run so far.
     pub updates: u64,
-    /// What the episode's learning reported; none where there was none.
+    /// Means over all updates of the episode; `None` if there was none.
     pub learning: Option<LearningReport>,
-    /// Where the time went.
+    /// Seconds by stage, summed over rounds.
     pub seconds: StageSeconds,
-    /// Users served per second of the episode.
+    /// Users served in all rounds / `seconds.total`.
     pub user_steps_per_second: f64,
 }
 
 impl LearningReport {
-    /// The means; none if nothing was learned.
-    pub fn of(losses: &Losses) -> Option<Self> {
+    /// Divides the sums of `losses` by the numbers of updates. Returns `None` if there was no update.
+    ///
+    /// ```
+    /// use recsim_core::session::metrics::LearningReport;
+    /// use recsim_core::td3::Losses;
+    /// let losses = Losses { critic_updates: 4, critic_loss: 2.0, ..Losses::default() };
+    /// let report = LearningReport::from_losses(&losses).expect("there are updates");
+    /// assert_eq!((report.critic_loss, report.actor_loss), (0.5, None));
+    /// assert_eq!(LearningReport::from_losses(&Losses::default()), None);
+    /// ```
+    pub fn from_losses(losses: &Losses) -> Option<Self> {
         let critics = (losses.critic_updates > 0).then_some(losses.critic_updates as f64)?;
         let policy = (losses.policy_updates > 0).then_some(losses.policy_updates as f64);
         Some(Self {
@@ -136,7 +164,7 @@ impl LearningReport {
 }
 
 impl AddAssign<&LearningReport> for Losses {
-    /// The sums that the means were made from.
+    /// Adds the sums that the report's means stand for: each mean times its number of updates.
     fn add_assign(&mut self, report: &LearningReport) {
         let (critics, policy) = (report.critic_updates as f64, report.policy_updates as f64);
         self.critic_updates += report.critic_updates;

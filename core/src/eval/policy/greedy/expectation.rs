@@ -1,4 +1,4 @@
-//! What is to be expected of one user.
+//! The expected effect of a slate on one user.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,35 +10,35 @@ use crate::eval::policy::UserView;
 use crate::model::accept::Acceptance;
 use crate::model::belief::{distance, raise, update};
 
-/// A user's beliefs, and what is expected to be accepted of the slate so far; tables are `[K]`, and K is `D`'s.
-pub(super) struct Prospect<'a, D> {
+/// A user's beliefs and the expected acceptances of the slate so far. Arrays are `[K]`, and K is `D`'s.
+pub(super) struct ExpectedSlate<'a, D> {
     clusters: D,
     acceptance: &'a Acceptance<f32>,
     increment: f64,
     target: &'a [f64],
     beliefs: Vec<f64>,
-    /// Acceptances.
+    /// Expected acceptances by cluster.
     expected: Vec<f64>,
-    /// What the beliefs make of each cluster's items.
+    /// [`Acceptance::belief_response`] of each cluster's belief.
     belief_response: Vec<f32>,
-    /// Where beliefs are tried out.
-    tried: Vec<f64>,
+    /// Scratch for updated beliefs.
+    updated: Vec<f64>,
 }
 
-/// What comes of one more item.
+/// The expected effect of the slate with one more item.
 #[derive(Clone, Copy)]
 pub(super) struct ExpectedOutcome {
-    /// The summed distance to the target.
+    /// `sum_c |target_c - b_c|` after the update.
     pub(super) distance: f64,
-    /// Whether the item's cluster reaches its target.
-    pub(super) reaches: bool,
+    /// Whether the belief in the item's cluster reaches its target.
+    pub(super) reaches_target: bool,
 }
 
-impl<'a, D: Dim> Prospect<'a, D> {
-    /// A user whose slate holds the list's first items alone.
+impl<'a, D: Dim> ExpectedSlate<'a, D> {
+    /// A slate that holds only the first items of the user's pre-trained list, as many as the policy leaves slots for.
     pub(super) fn new(clusters: D, greedy: &'a Greedy<'_>, user: &UserView<'_>) -> Self {
-        let parts = greedy.world.arrays();
-        let mut prospect = Self {
+        let arrays = greedy.world.arrays();
+        let mut slate = Self {
             clusters,
             acceptance: &greedy.acceptance,
             increment: greedy.increment,
@@ -46,65 +46,70 @@ impl<'a, D: Dim> Prospect<'a, D> {
             beliefs: user.beliefs.iter().copied().map(f64::from).collect(),
             expected: vec![0.0; clusters.value()],
             belief_response: user.beliefs.iter().map(|&belief| greedy.acceptance.belief_response(belief)).collect(),
-            tried: vec![0.0; clusters.value()],
+            updated: vec![0.0; clusters.value()],
         };
-        for &item in &greedy.world.pretrained(user.index)[..greedy.listed] {
-            let cluster = parts.item_cluster[item as usize] as usize;
-            prospect.add(cluster, prospect.probability(cluster, parts.item_distance[item as usize]));
+        for &item in &greedy.world.pretrained(user.index)[..greedy.num_list_items] {
+            let cluster = arrays.item_cluster[item as usize] as usize;
+            slate.add(cluster, slate.probability(cluster, arrays.item_distance[item as usize]));
         }
-        prospect
+        slate
     }
 
-    /// The probability that an item of this cluster and distance is accepted.
+    /// The probability, in `[0, 1]`, that the user accepts an item of this cluster and distance.
     #[inline]
     pub(super) fn probability(&self, cluster: usize, distance: f32) -> f32 {
         self.acceptance.probability_given_response(self.belief_response[cluster], distance)
     }
 
-    /// Puts an item on the slate.
+    /// Puts an item of this cluster and acceptance probability on the slate.
     #[inline]
     pub(super) fn add(&mut self, cluster: usize, probability: f32) {
         self.expected[cluster] += f64::from(probability);
     }
 
-    /// What would come of it if it were.
+    /// The outcome if an item of this cluster and acceptance probability were on the slate too.
     #[inline]
-    pub(super) fn with(&mut self, cluster: usize, probability: f32) -> ExpectedOutcome {
-        self.tried(cluster, probability, |beliefs, expected, target, increment| {
+    pub(super) fn outcome_with(&mut self, cluster: usize, probability: f32) -> ExpectedOutcome {
+        self.with_item(cluster, probability, |beliefs, expected, target, increment| {
             update(beliefs, expected, target, increment);
-            ExpectedOutcome { distance: distance(beliefs, target), reaches: beliefs[cluster] >= target[cluster] }
+            ExpectedOutcome {
+                distance: distance(beliefs, target),
+                reaches_target: beliefs[cluster] >= target[cluster],
+            }
         })
     }
 
-    /// The beliefs' sum then, before it is kept to 1.
+    /// The sum of the raised beliefs if that item were on the slate too, before they are divided by a sum above 1.
     #[inline]
-    pub(super) fn sum_with(&mut self, cluster: usize, probability: f32) -> f64 {
-        self.tried(cluster, probability, |beliefs, expected, _, increment| raise(beliefs, expected, increment))
+    pub(super) fn belief_sum_with(&mut self, cluster: usize, probability: f32) -> f64 {
+        self.with_item(cluster, probability, |beliefs, expected, _, increment| raise(beliefs, expected, increment))
     }
 
+    /// Calls `f` with a copy of the beliefs, the expected acceptances including one more item, the target and the increment.
     #[inline]
-    fn tried<T>(
+    fn with_item<T>(
         &mut self,
         cluster: usize,
         probability: f32,
-        of: impl FnOnce(&mut VectorViewMut<'_, f64, D>, &VectorView<'_, f64, D>, &VectorView<'_, f64, D>, f64) -> T,
+        f: impl FnOnce(&mut VectorViewMut<'_, f64, D>, &VectorView<'_, f64, D>, &VectorView<'_, f64, D>, f64) -> T,
     ) -> T {
-        self.tried.copy_from_slice(&self.beliefs);
-        let kept = self.expected[cluster];
+        self.updated.copy_from_slice(&self.beliefs);
+        let without_item = self.expected[cluster];
         self.add(cluster, probability);
         let (clusters, one) = (self.clusters, Const::<1>);
-        let result = of(
-            &mut VectorViewMut::from_slice_generic(&mut self.tried, clusters, one),
+        let result = f(
+            &mut VectorViewMut::from_slice_generic(&mut self.updated, clusters, one),
             &VectorView::from_slice_generic(&self.expected, clusters, one),
             &VectorView::from_slice_generic(self.target, clusters, one),
             self.increment,
         );
-        self.expected[cluster] = kept;
+        self.expected[cluster] = without_item;
         result
     }
 
-    /// By how much two distances that are the same number may differ, as each is rounded some times for every cluster.
-    pub(super) fn rounding(&self) -> f64 {
+    /// A bound on the difference between two computed distances whose exact values are equal. Each is rounded a few times per
+    /// cluster.
+    pub(super) fn rounding_bound(&self) -> f64 {
         64.0 * f64::EPSILON * (self.clusters.value() + 4) as f64
     }
 }

@@ -1,4 +1,4 @@
-//! `greedy` and `anti`: who knows the rules, and looks one round ahead.
+//! The `greedy` and `anti` policies: they know the simulator's formulas and look one round ahead.
 
 mod brute_force;
 mod expectation;
@@ -13,94 +13,103 @@ use super::{ItemSelector, UserView};
 use crate::model::EnvironmentSpec;
 use crate::model::accept::Acceptance;
 use crate::world::World;
-use expectation::Prospect;
+use expectation::ExpectedSlate;
 use order::ClusterOrder;
 
-/// The yardstick (`spec` section 8), or its opposite: item after item, the one that brings the expected beliefs nearest to
-/// the target, or leaves them farthest from it.
+/// The `greedy` policy, 1 on the scale of the normalized area, or its opposite, `anti` (`docs/spec.md`, section 8.1).
 ///
-/// Let `e` be the expected acceptances per cluster of the list items on the slate: the list's first
-/// `shown - width`, with the probability of [`Acceptance`] at the beliefs `b`. Then, `width` times, the item not yet chosen is added that
-/// minimises (or maximises)
+/// Let `e[c]` be the expected acceptances in cluster c of the first `slate_len - items_per_user` items of the user's
+/// pre-trained list, with the probability of [`Acceptance`] at the beliefs `b`. Then, `items_per_user` times, it selects the
+/// item not yet selected that minimizes (`greedy`) or maximizes (`anti`)
 ///
-/// `sum_i |target_i - update(b, e')_i|`, where `e'` is `e` with the item's probability added to its cluster's
+/// ```text
+/// sum_c |target_c - update(b, e')_c|
+/// ```
 ///
-/// and `update` is [`belief::update`](crate::model::belief::update); ties go to the lower index. Probabilities are those that
-/// decide, in `f32`; all else is computed in `f64`. It is myopic, and mistakes the mean for what happens: strong, not a
-/// bound. An item of the list may be chosen, as the definition has it; the list then fills the slate with its next one.
+/// where `e'` is `e` plus the item's acceptance probability in its cluster, and sets `e` to `e'`.
+/// [`update`](crate::model::belief::update) is the belief update, with `e'` as fractional counts. Ties go to the lower index.
+/// Probabilities are computed in `f32`, everything else in `f64`.
 ///
-/// [`Greedy::select_by_brute_force`] is this definition. [`ItemSelector::select`] finds the same items: within a cluster the objective
-/// depends on an item through its probability alone, falls with it until the cluster's target is reached, stays as it is,
-/// and rises where the beliefs' sum exceeds 1. So only the ends of that valley are looked at.
+/// The policy looks one round ahead and replaces outcomes by expectations, so it is a reference and not an upper bound. It may
+/// select an item of the list; the list then fills the slot with its next item.
+///
+/// [`Greedy::select_by_brute_force`] is this definition. [`ItemSelector::select`] finds the same items with fewer evaluations:
+/// within a cluster the objective depends on an item through its probability alone and is unimodal in it.
 #[derive(Clone, Debug)]
 pub struct Greedy<'a> {
     world: World<'a>,
     acceptance: Acceptance<f32>,
     increment: f64,
     target: Vec<f64>,
-    width: usize,
-    /// Items of the list that are counted on.
-    listed: usize,
+    items_per_user: usize,
+    /// Items of the pre-trained list that the slate holds besides.
+    num_list_items: usize,
     objective: Objective,
     order: ClusterOrder,
 }
 
-/// Where the expected beliefs are to go.
+/// What the policy optimizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Objective {
-    /// As near to the target as can be: `greedy`.
+    /// The smallest expected distance to the target: `greedy`.
     Nearest,
-    /// As far from it as can be: `anti`.
+    /// The largest expected distance to the target: `anti`.
     Farthest,
 }
 
 impl<'a> Greedy<'a> {
-    /// Chooses `width` items of slates of `environment.shown`.
+    /// A policy that selects `items_per_user` items of slates with `environment.slate_len` items.
     ///
     /// # Panics
-    /// If `width` is more than are shown.
-    pub fn new(world: &World<'a>, environment: &EnvironmentSpec, width: usize, aim: Objective) -> Self {
-        assert!(width <= environment.slate_len, "a slate has room for what is chosen");
-        let parts = world.arrays();
+    /// If `items_per_user` is greater than `environment.slate_len`.
+    pub fn new(
+        world: &World<'a>,
+        environment: &EnvironmentSpec,
+        items_per_user: usize,
+        objective: Objective,
+    ) -> Self {
+        assert!(items_per_user <= environment.slate_len, "a policy selects at most the items of a slate");
+        let arrays = world.arrays();
         Self {
             world: *world,
             acceptance: environment.user_model.acceptance,
             increment: f64::from(environment.user_model.belief_increment),
-            target: parts.target.iter().copied().map(f64::from).collect(),
-            width,
-            listed: environment.slate_len - width,
-            objective: aim,
-            order: ClusterOrder::new(parts.item_cluster, parts.item_distance, parts.target.len()),
+            target: arrays.target.iter().copied().map(f64::from).collect(),
+            items_per_user,
+            num_list_items: environment.slate_len - items_per_user,
+            objective,
+            order: ClusterOrder::new(arrays.item_cluster, arrays.item_distance, arrays.target.len()),
         }
     }
 
-    /// The definition, word by word: slow, and what [`ItemSelector::select`] is held to.
+    /// The items by the definition: every item is tried for every slot. Slow; it is the reference for
+    /// [`ItemSelector::select`].
     pub fn select_by_brute_force(&self, user: &UserView<'_>) -> Vec<u32> {
-        brute_force::choose(self, Prospect::new(Dyn(self.target.len()), self, user))
+        brute_force::select(self, ExpectedSlate::new(Dyn(self.target.len()), self, user))
     }
 }
 
 impl ItemSelector for Greedy<'_> {
     fn items_per_user(&self) -> usize {
-        self.width
+        self.items_per_user
     }
 
     fn select(&self, user: &UserView<'_>, items: &mut [u32]) {
-        // Few clusters are a number that the compiler knows.
-        macro_rules! of_these {
-            ($($few:literal)*) => {
+        // For up to 8 clusters the number is a constant, so that the compiler can unroll the loops over clusters.
+        macro_rules! select_for {
+            ($($k:literal)*) => {
                 match self.target.len() {
-                    $($few => search::choose(self, Prospect::new(Const::<$few>, self, user), items),)*
-                    many => search::choose(self, Prospect::new(Dyn(many), self, user), items),
+                    $($k => search::select(self, ExpectedSlate::new(Const::<$k>, self, user), items),)*
+                    k => search::select(self, ExpectedSlate::new(Dyn(k), self, user), items),
                 }
             };
         }
-        of_these!(1 2 3 4 5 6 7 8);
+        select_for!(1 2 3 4 5 6 7 8);
     }
 }
 
 impl Objective {
-    /// Whether an objective is strictly better than another.
+    /// Whether distance `value` is strictly better than `other`.
     fn prefers(self, value: f64, other: f64) -> bool {
         match self {
             Self::Nearest => value < other,
@@ -108,7 +117,7 @@ impl Objective {
         }
     }
 
-    /// What every objective is better than.
+    /// A value that every distance is better than.
     fn worst(self) -> f64 {
         match self {
             Self::Nearest => f64::INFINITY,

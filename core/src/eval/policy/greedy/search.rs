@@ -1,11 +1,15 @@
-//! The same items as by brute force, sooner.
+//! A fast search for the items that [`brute_force`](super::brute_force) selects.
 //!
-//! Let `r` be a cluster's belief raised by a candidate's probability `p`, and `s` the sum of all raised beliefs. Both grow
-//! with `p`, and so does `r / max(s, 1)`. As long as that is below the cluster's target, the objective falls with `p`. Where
-//! the target is reached, it stays as it is while `s <= 1`, and then rises, as the others are divided by more. So along a
-//! cluster's items, likeliest first, it is a valley with a flat ground, and the best item stands at the ground's ends, the
-//! worst at the ends of all. From there the search goes on as long as the objective is the same but for rounding: what is
-//! said here is of exact numbers.
+//! Let `r` be a cluster's belief raised by a candidate's acceptance probability `p`, and `s` the sum of all raised beliefs.
+//! Both grow with `p`, and so does the updated belief `r / max(s, 1)`.
+//!
+//! - While the updated belief is below the cluster's target, the distance falls with `p`.
+//! - Once it reaches the target, the distance is constant while `s <= 1`, and then rises, as the other beliefs are divided by
+//!   more.
+//!
+//! So along a cluster's items, most likely first, the distance first falls or is constant and then rises: it is unimodal, with
+//! a plateau at its minimum. The nearest item is at an end of the plateau, and the farthest at an end of the cluster. This
+//! holds for exact arithmetic, so from there the search goes on as long as the distance is the same up to rounding.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -15,26 +19,28 @@ use nalgebra::Dim;
 
 use super::expectation::ExpectedOutcome;
 use super::order::RankedCluster;
-use super::{Greedy, Objective, Prospect};
+use super::{ExpectedSlate, Greedy, Objective};
 
-pub(super) fn choose<D: Dim>(greedy: &Greedy<'_>, mut prospect: Prospect<'_, D>, items: &mut [u32]) {
+/// Fills `items` with the items that [`brute_force::select`](super::brute_force::select) selects.
+pub(super) fn select<D: Dim>(greedy: &Greedy<'_>, mut slate: ExpectedSlate<'_, D>, items: &mut [u32]) {
     let clusters = &greedy.order.clusters;
-    let mut taken: Vec<Vec<usize>> = vec![Vec::new(); clusters.len()];
-    let mut grounds = vec![0; clusters.len()];
-    for chosen in items {
+    let mut selected: Vec<Vec<usize>> = vec![Vec::new(); clusters.len()];
+    let mut plateau_hints = vec![0; clusters.len()];
+    for slot in items {
         let mut best =
             BestCandidate { objective: greedy.objective, distance: greedy.objective.worst(), item: None };
-        for (number, cluster) in clusters.iter().enumerate() {
-            let ground = &mut grounds[number];
-            ClusterSearch { prospect: &mut prospect, number, cluster, taken: &taken[number], ground }
+        for (index, cluster) in clusters.iter().enumerate() {
+            let plateau_hint = &mut plateau_hints[index];
+            ClusterSearch { slate: &mut slate, index, cluster, selected: &selected[index], plateau_hint }
                 .search(&mut best);
         }
-        *chosen = best.item.expect("there are as many items as a slate holds");
-        let cluster = greedy.world.arrays().item_cluster[*chosen as usize] as usize;
-        let place = greedy.order.place[*chosen as usize];
-        prospect.add(cluster, prospect.probability(cluster, clusters[cluster].distance[place]));
-        let behind = taken[cluster].partition_point(|&other| other < place);
-        taken[cluster].insert(behind, place);
+        let item = best.item.expect("a world has at least as many items as a slate");
+        *slot = item;
+        let cluster = greedy.world.arrays().item_cluster[item as usize] as usize;
+        let rank = greedy.order.rank[item as usize];
+        slate.add(cluster, slate.probability(cluster, clusters[cluster].distance[rank]));
+        let position = selected[cluster].partition_point(|&other| other < rank);
+        selected[cluster].insert(position, rank);
     }
 }
 
@@ -46,153 +52,159 @@ struct BestCandidate {
 }
 
 impl BestCandidate {
+    /// Takes an item if its distance is better, or equal with a lower index.
     fn offer(&mut self, distance: f64, item: Option<u32>) {
         let Some(item) = item else { return };
-        let lower = distance == self.distance && self.item.is_none_or(|best| item < best);
-        if self.objective.prefers(distance, self.distance) || lower {
+        let is_lower = distance == self.distance && self.item.is_none_or(|best| item < best);
+        if self.objective.prefers(distance, self.distance) || is_lower {
             (self.distance, self.item) = (distance, Some(item));
         }
     }
 
-    /// Whether an objective is so much worse that rounding cannot be why.
-    fn is_far_from(&self, distance: f64, rounding: f64) -> bool {
+    /// Whether the best item is better than one of this distance by more than rounding explains.
+    fn is_clearly_better_than(&self, distance: f64, rounding_bound: f64) -> bool {
         match self.objective {
-            Objective::Nearest => distance > self.distance + rounding,
-            Objective::Farthest => distance < self.distance - rounding,
+            Objective::Nearest => distance > self.distance + rounding_bound,
+            Objective::Farthest => distance < self.distance - rounding_bound,
         }
     }
 }
 
-/// A cluster's items as candidates.
+/// The search among the items of one cluster. Ranks are those of [`RankedCluster`].
 struct ClusterSearch<'a, 'b, D> {
-    prospect: &'a mut Prospect<'b, D>,
-    number: usize,
+    slate: &'a mut ExpectedSlate<'b, D>,
+    /// The cluster's index.
+    index: usize,
     cluster: &'a RankedCluster,
-    /// Places of those that are chosen, sorted.
-    taken: &'a [usize],
-    /// Where the cluster's target was last seen not to be reached: it moves little from item to item.
-    ground: &'a mut usize,
+    /// The ranks that are selected already, sorted.
+    selected: &'a [usize],
+    /// The end of the ranks whose items reach the target, as of the last search: it moves little from slot to slot.
+    plateau_hint: &'a mut usize,
 }
 
 impl<D: Dim> ClusterSearch<'_, '_, D> {
+    /// Offers the cluster's best items.
     fn search(&mut self, best: &mut BestCandidate) {
-        let all = self.cluster.distance.len();
-        // An item that nobody takes may change nothing at all, where the least likely one has beliefs divided.
-        let likely = match all {
+        let len = self.cluster.distance.len();
+        // Without any expected acceptance the beliefs do not change; with one, however unlikely, they may be divided by their
+        // sum. So items of probability 0 are not part of the unimodal range.
+        let num_likely = match len {
             0 => return,
-            _ if self.probability(all - 1) > 0.0 => all,
-            _ => first(0..all, 0, |place| self.probability(place) == 0.0),
+            _ if self.probability(len - 1) > 0.0 => len,
+            _ => first_rank(0..len, 0, |rank| self.probability(rank) == 0.0),
         };
-        if likely < all {
-            let outcome = self.outcome(likely);
-            best.offer(outcome.distance, self.cluster.lowest(likely..all, self.taken));
+        if num_likely < len {
+            let outcome = self.outcome(num_likely);
+            best.offer(outcome.distance, self.cluster.min_item(num_likely..len, self.selected));
         }
         match best.objective {
             Objective::Nearest => {
-                let hint = *self.ground;
-                let ground = first(0..likely, hint, |place| !self.outcome(place).reaches);
-                *self.ground = ground;
-                self.down(ground..likely, best);
-                self.up(ground, best);
+                let hint = *self.plateau_hint;
+                let plateau_end = first_rank(0..num_likely, hint, |rank| !self.outcome(rank).reaches_target);
+                *self.plateau_hint = plateau_end;
+                self.offer_descending(plateau_end..num_likely, best);
+                self.offer_ascending(plateau_end, best);
             }
             Objective::Farthest => {
-                // The less likely end first: it is the worse one nearly always, and the other then soon given up.
-                self.up(likely, best);
-                self.down(0..likely, best);
+                // The least likely end is nearly always the farther one. With it first, the other end is given up soon.
+                self.offer_ascending(num_likely, best);
+                self.offer_descending(0..num_likely, best);
             }
         }
     }
 
-    /// Offers less and less likely items, as long as it is worth while.
-    fn down(&mut self, mut places: Range<usize>, best: &mut BestCandidate) {
-        while !places.is_empty() {
-            let outcome = self.outcome(places.start);
-            if best.is_far_from(outcome.distance, self.prospect.rounding()) {
+    /// Offers the items from the start of `ranks` on, less and less likely ones, until a distance is clearly worse than the
+    /// best.
+    fn offer_descending(&mut self, mut ranks: Range<usize>, best: &mut BestCandidate) {
+        while !ranks.is_empty() {
+            let outcome = self.outcome(ranks.start);
+            if best.is_clearly_better_than(outcome.distance, self.slate.rounding_bound()) {
                 break;
             }
-            let end = self.end_of(places.clone(), outcome);
-            best.offer(outcome.distance, self.cluster.lowest(places.start..end, self.taken));
-            places.start = end;
+            let end = self.same_outcome_end(ranks.clone(), outcome);
+            best.offer(outcome.distance, self.cluster.min_item(ranks.start..end, self.selected));
+            ranks.start = end;
         }
     }
 
-    /// Offers likelier and likelier items, from the one before `end` on.
-    fn up(&mut self, mut end: usize, best: &mut BestCandidate) {
+    /// Offers the items before `end`, more and more likely ones, until a distance is clearly worse than the best.
+    fn offer_ascending(&mut self, mut end: usize, best: &mut BestCandidate) {
         while end > 0 {
             let outcome = self.outcome(end - 1);
-            if best.is_far_from(outcome.distance, self.prospect.rounding()) {
+            if best.is_clearly_better_than(outcome.distance, self.slate.rounding_bound()) {
                 break;
             }
-            let start = self.start_of(end, outcome);
-            best.offer(outcome.distance, self.cluster.lowest(start..end, self.taken));
+            let start = self.same_outcome_start(end, outcome);
+            best.offer(outcome.distance, self.cluster.min_item(start..end, self.selected));
             end = start;
         }
     }
 
-    /// The end of the items that have the outcome of the first, being as likely, or on flat ground with it.
-    fn end_of(&mut self, places: Range<usize>, outcome: ExpectedOutcome) -> usize {
-        let Range { start, end } = places;
-        if outcome.reaches && self.sum(start) <= 1.0 {
-            return first(start..end, start, |place| !self.outcome(place).reaches);
+    /// The end of the ranks whose outcome is that of the first: they are equally likely, or on the same plateau.
+    fn same_outcome_end(&mut self, ranks: Range<usize>, outcome: ExpectedOutcome) -> usize {
+        let Range { start, end } = ranks;
+        if outcome.reaches_target && self.belief_sum(start) <= 1.0 {
+            return first_rank(start..end, start, |rank| !self.outcome(rank).reaches_target);
         }
         let probability = self.probability(start);
-        first(start..end, start, |place| self.probability(place) != probability)
+        first_rank(start..end, start, |rank| self.probability(rank) != probability)
     }
 
-    /// The start of those that have the outcome of the last one before `end`.
-    fn start_of(&mut self, end: usize, outcome: ExpectedOutcome) -> usize {
-        if outcome.reaches && self.sum(end - 1) <= 1.0 {
-            return first(0..end, end - 1, |place| self.sum(place) <= 1.0);
+    /// The start of the ranks before `end` whose outcome is that of the last.
+    fn same_outcome_start(&mut self, end: usize, outcome: ExpectedOutcome) -> usize {
+        if outcome.reaches_target && self.belief_sum(end - 1) <= 1.0 {
+            return first_rank(0..end, end - 1, |rank| self.belief_sum(rank) <= 1.0);
         }
         let probability = self.probability(end - 1);
-        first(0..end, end - 1, |place| self.probability(place) == probability)
+        first_rank(0..end, end - 1, |rank| self.probability(rank) == probability)
     }
 
-    fn outcome(&mut self, place: usize) -> ExpectedOutcome {
-        let probability = self.probability(place);
-        self.prospect.with(self.number, probability)
+    fn outcome(&mut self, rank: usize) -> ExpectedOutcome {
+        let probability = self.probability(rank);
+        self.slate.outcome_with(self.index, probability)
     }
 
-    fn sum(&mut self, place: usize) -> f64 {
-        let probability = self.probability(place);
-        self.prospect.sum_with(self.number, probability)
+    fn belief_sum(&mut self, rank: usize) -> f64 {
+        let probability = self.probability(rank);
+        self.slate.belief_sum_with(self.index, probability)
     }
 
-    fn probability(&self, place: usize) -> f32 {
-        self.prospect.probability(self.number, self.cluster.distance[place])
+    fn probability(&self, rank: usize) -> f32 {
+        self.slate.probability(self.index, self.cluster.distance[rank])
     }
 }
 
-/// The first of these places that something is true of, as it is of all behind it; their end if of none. The nearer `hint`
-/// is to it, the sooner it is found.
-fn first(places: Range<usize>, hint: usize, mut is_true: impl FnMut(usize) -> bool) -> usize {
-    let Range { mut start, mut end } = places;
-    let (mut step, mut place) = (1, hint.clamp(start, end));
-    // Farther and farther from the hint, until the answer lies between.
-    if place < end && !is_true(place) {
-        start = place + 1;
+/// The first of `ranks` for which `predicate` is true, or their end if there is none. `predicate` must be monotonic: true for
+/// every rank after the first one. A galloping search from `hint`: the nearer the hint is to the answer, the fewer calls it
+/// makes.
+fn first_rank(ranks: Range<usize>, hint: usize, mut predicate: impl FnMut(usize) -> bool) -> usize {
+    let Range { mut start, mut end } = ranks;
+    let (mut step, mut rank) = (1, hint.clamp(start, end));
+    // Doubles the distance from the hint until the answer is in start..=end.
+    if rank < end && !predicate(rank) {
+        start = rank + 1;
         while start < end {
-            place = start + (step - 1).min(end - start - 1);
-            if is_true(place) {
-                end = place;
+            rank = start + (step - 1).min(end - start - 1);
+            if predicate(rank) {
+                end = rank;
                 break;
             }
-            (start, step) = (place + 1, 2 * step);
+            (start, step) = (rank + 1, 2 * step);
         }
     } else {
-        end = place;
+        end = rank;
         while start < end {
-            place = end - step.min(end - start);
-            if !is_true(place) {
-                start = place + 1;
+            rank = end - step.min(end - start);
+            if !predicate(rank) {
+                start = rank + 1;
                 break;
             }
-            (end, step) = (place, 2 * step);
+            (end, step) = (rank, 2 * step);
         }
     }
     while start < end {
         let middle = start + (end - start) / 2;
-        if is_true(middle) {
+        if predicate(middle) {
             end = middle;
         } else {
             start = middle + 1;
@@ -206,20 +218,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_place_is_found_from_wherever_the_search_begins() {
+    fn first_rank_is_found_from_every_hint() {
         for start in 0..20 {
             for end in start..20 {
-                for due in start..=end {
+                for expected in start..=end {
                     for hint in 0..22 {
-                        let mut asked = 0;
-                        let found = first(start..end, hint, |place| {
-                            assert!((start..end).contains(&place));
-                            asked += 1;
-                            place >= due
+                        let mut num_calls = 0;
+                        let actual = first_rank(start..end, hint, |rank| {
+                            assert!((start..end).contains(&rank));
+                            num_calls += 1;
+                            rank >= expected
                         });
                         assert!(
-                            found == due && asked < 12,
-                            "{start}..{end}, {due} from {hint}: {found}, {asked} asked"
+                            actual == expected && num_calls < 12,
+                            "{start}..{end}, hint {hint}: expected {expected}, got {actual} after {num_calls} calls"
                         );
                     }
                 }
