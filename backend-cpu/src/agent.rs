@@ -19,7 +19,7 @@ use crate::mlp::{
 };
 use crate::noise::Noise;
 use crate::optimizer::{adam_step, soft_update_all, squared_norm};
-use crate::replay::{Minibatch, Replay};
+use crate::replay::{MinibatchSample, Replay};
 use crate::{CpuError, World};
 
 /// The networks, their targets and the optimizer's state. Arrays are in the order of [`Network`].
@@ -30,13 +30,13 @@ pub struct Agent {
     networks: [Net; 3],
     targets: [Weights; 3],
     /// The targets' inference weights: built on first use, dropped when the targets change.
-    target_weights: OnceLock<[InferenceWeights; 3]>,
+    target_inference_weights: OnceLock<[InferenceWeights; 3]>,
     moments: [Moments; 3],
     policy_updates: u64,
     critic_updates: u64,
     losses: Losses,
     /// The minibatch of the last critic update. The policy update uses it too.
-    minibatch: Minibatch,
+    minibatch: MinibatchSample,
 }
 
 impl Agent {
@@ -48,12 +48,12 @@ impl Agent {
             // The critics run concurrently; the actor runs alone.
             networks: [0, 1, 2].map(|n| Net::new(processor, n == 0, layouts[n], &state.networks[n])),
             targets: state.targets.clone(),
-            target_weights: OnceLock::new(),
+            target_inference_weights: OnceLock::new(),
             moments: state.moments.clone(),
             policy_updates: state.policy_updates,
             critic_updates: state.critic_updates,
             losses: state.losses,
-            minibatch: Minibatch::default(),
+            minibatch: MinibatchSample::default(),
         }
     }
 
@@ -73,15 +73,15 @@ impl Agent {
     }
 
     fn update_critics(&mut self, world: &World, replay: &Replay, keys: &UpdateKeys) -> Result<(), CpuError> {
-        self.minibatch.draw(world, replay, self.spec.batch_size(), keys)?;
+        self.minibatch.sample(world, replay, self.spec.batch_size(), keys)?;
         let mut targets = crate::error::filled("target values", self.minibatch.rows, 0.0)?;
         let mut values = [const { Ok(Vec::new()) }; 2];
-        let (agent, target_weights) = (&*self, self.target_weights());
+        let (agent, target_inference_weights) = (&*self, self.target_inference_weights());
         // The tasks are independent. The target tiles are spawned first: the critics' work is split further, so idle
         // threads help with it.
         rayon::scope_fifo(|scope| {
             for tile in targets.chunks_mut(UPDATE_TILE).enumerate() {
-                scope.spawn_fifo(move |_| agent.target_values(target_weights, world, replay, keys, tile));
+                scope.spawn_fifo(move |_| agent.target_values(target_inference_weights, world, replay, keys, tile));
             }
             for (values, network) in values.iter_mut().zip([Network::Critic1, Network::Critic2]) {
                 scope.spawn_fifo(move |_| *values = agent.values(network, keys));
@@ -95,7 +95,7 @@ impl Agent {
     fn update_policy(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
         self.step_actor(keys)?;
         let tau = self.spec.td3.tau as f32;
-        self.target_weights.take();
+        self.target_inference_weights.take();
         for (target, online) in self.targets.iter_mut().zip(&self.networks) {
             soft_update_all(self.processor.arch, &mut target.parameters, &online.weights().parameters, tau);
             soft_update_all(self.processor.arch, &mut target.running_stats, &online.weights().running_stats, tau);
@@ -105,8 +105,8 @@ impl Agent {
 
     /// The targets' inference weights. Must be called before tasks are spawned: while a thread waits in `join` it may
     /// run a stolen task, which must not enter the same `OnceLock`.
-    fn target_weights(&self) -> &[InferenceWeights; 3] {
-        self.target_weights.get_or_init(|| {
+    fn target_inference_weights(&self) -> &[InferenceWeights; 3] {
+        self.target_inference_weights.get_or_init(|| {
             let weights =
                 |n: usize| InferenceWeights::new(self.processor, self.spec.layouts()[n], &self.targets[n]);
             let (actor, (critic_1, critic_2)) =

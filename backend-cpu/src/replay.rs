@@ -11,10 +11,10 @@ use recsim_core::world::{WorldShape, row};
 use crate::error::{resize, zeroed};
 use crate::{CpuError, World};
 
-/// A replay buffer: a ring of transitions in which new ones overwrite the oldest. A user's embedding is not stored with
+/// A replay buffer of transitions. New ones overwrite the oldest. A user's embedding is not stored with
 /// a transition: the world has it.
 ///
-/// The whole address space is allocated at once, as zeros, which the operating system provides without memory behind
+/// Its whole address space is reserved at once, as zeros, which the operating system provides without memory behind
 /// them. Memory is used as transitions are written, so a small run stays small whatever the capacity.
 #[derive(Debug)]
 pub struct Replay {
@@ -44,7 +44,7 @@ pub(crate) struct TransitionSlot<'a> {
 
 /// A minibatch: the transitions of one update, as `[features, rows]`.
 #[derive(Debug, Default)]
-pub(crate) struct Minibatch {
+pub(crate) struct MinibatchSample {
     pub(crate) rows: usize,
     /// Index of each row in the replay buffer.
     indices: Vec<usize>,
@@ -119,12 +119,12 @@ impl TransitionSlot<'_> {
     }
 }
 
-impl Minibatch {
+impl MinibatchSample {
     /// Samples the transitions of an update, uniformly with replacement.
     ///
     /// # Errors
     /// [`CpuError::Memory`] if the minibatch does not fit into memory.
-    pub(crate) fn draw(
+    pub(crate) fn sample(
         &mut self,
         world: &World,
         replay: &Replay,
@@ -197,8 +197,8 @@ fn wrapped_rows<T: Send>(
     width: usize,
     first: usize,
 ) -> impl IndexedParallelIterator<Item = &mut [T]> {
-    let (end, start) = column.split_at_mut(first * width);
-    start.par_chunks_exact_mut(width).chain(end.par_chunks_exact_mut(width))
+    let (wrapped, from_first) = column.split_at_mut(first * width);
+    from_first.par_chunks_exact_mut(width).chain(wrapped.par_chunks_exact_mut(width))
 }
 
 /// A column for `capacity` rows, with `rows` written at `span`.

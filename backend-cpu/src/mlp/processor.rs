@@ -28,7 +28,7 @@ impl Processor {
     /// other network is computed concurrently.
     pub(super) fn tile_features(self, layer_features: usize, is_alone: bool) -> usize {
         match self.multiplier {
-            // With few rows the `gemm` crate sums in another order.
+            // Fixed, because the `gemm` crate sums in another order if there are few features.
             None => 128,
             Some(_) if is_alone => layer_features.div_ceil(2).next_multiple_of(BLOCK_LEN).min(256),
             Some(_) => 256,

@@ -31,17 +31,17 @@ pub(crate) struct TrainingPass {
     /// Whether no other network is computed concurrently.
     is_alone: bool,
     rows: usize,
-    /// The factor of units that are not dropped: 1 / (1 - p).
+    /// The factor of units that are not dropped, 1 / (1 - probability).
     dropout_scale: f32,
     /// `[inputs, rows]`
     input: Vec<f32>,
-    layers: Vec<LayerActivations>,
+    layers: Vec<LayerBuffers>,
     /// `[features, rows]`: gradients by one layer's sums, and by the next one's.
     grads: [Vec<f32>; 2],
 }
 
 #[derive(Debug, Default)]
-struct LayerActivations {
+struct LayerBuffers {
     /// `[outputs, rows]`
     output: Vec<f32>,
     /// `[outputs, rows]`: the normalized sums; empty without BatchNorm.
@@ -90,7 +90,7 @@ impl TrainingPass {
     pub(crate) fn allocate(&mut self, layout: &MlpLayout, rows: usize) -> Result<(), CpuError> {
         const ARRAY: &str = "activations of an update";
         resize(ARRAY, &mut self.input, layout.inputs() * rows, 0.0)?;
-        self.layers.resize_with(layout.layers().len(), LayerActivations::default);
+        self.layers.resize_with(layout.layers().len(), LayerBuffers::default);
         for (layer, pass) in layout.layers().iter().zip(&mut self.layers) {
             resize(ARRAY, &mut pass.output, layer.outputs * rows, 0.0)?;
             if layer.batch_norm.is_some() {
@@ -150,7 +150,7 @@ impl TrainingPass {
             let upper = layout.layers().get(depth + 1);
             let (before, after) = layers.split_at_mut(depth);
             let input = MatrixView::new(before.last().map_or(input, |layer| &layer.output), rows);
-            let LayerActivations { output, normalized, batch_stats, feature_grads } = &mut after[0];
+            let LayerBuffers { output, normalized, batch_stats, feature_grads } = &mut after[0];
             let tile_features = processor.tile_features(layer.outputs, is_alone);
             feature_grads.resize(layer.outputs, FeatureGrads::default());
             below[..layer.outputs * rows]
@@ -227,7 +227,7 @@ impl TrainingPass {
     }
 }
 
-impl LayerActivations {
+impl LayerBuffers {
     fn forward(
         &mut self,
         processor: Processor,

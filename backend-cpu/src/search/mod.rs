@@ -5,8 +5,8 @@
 //! gives the same bits as plain loops, on every instruction set.
 //!
 //! Short lists are searched in 8-bit integers where the machine multiplies those fast (`quantized`): quantized scores
-//! with error bounds select candidates, and only these are scored in the defined order, in `fp32` arithmetic. The
-//! result is the same.
+//! with error bounds select candidates, and only these are scored in the defined order. Otherwise `fp32`
+//! scores every item. The result is the same.
 
 mod fp32;
 mod index;

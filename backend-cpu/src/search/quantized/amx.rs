@@ -9,7 +9,7 @@ use super::reference_score::{ROWS_AT_ONCE, reference_scores_avx512};
 use crate::bf16_block::{BLOCK_LEN, TILE_LEN};
 use crate::intrinsics::{AmxTiles, Vnni};
 
-/// Configured tiles, and the vector instructions beside them.
+/// Configured tiles, and the vector instructions for what follows the products.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AmxKernel<'a> {
     pub(super) tiles: &'a AmxTiles,

@@ -76,13 +76,13 @@ impl Int8Vectors for V3 {
         self.avx._mm256_set1_epi32(word.cast_signed())
     }
 
-    /// Adds two products to each 16-bit half of a word. Sums may wrap on the way; two products must fit.
+    /// Adds two products to each 16-bit part of a word. Sums may wrap on the way; two products must fit.
     #[inline(always)]
     fn multiply_add(self, unsigned: __m256i, signed: __m256i, sums: __m256i) -> __m256i {
         self.avx2._mm256_add_epi16(sums, self.avx2._mm256_maddubs_epi16(unsigned, signed))
     }
 
-    /// Adds the two halves of each word, into 16 bits again.
+    /// Adds the two 16-bit parts of each word, into 16 bits again.
     #[inline(always)]
     fn scores(self, sums: [__m256i; 2]) -> __m256i {
         let ones = self.avx._mm256_set1_epi16(1);
@@ -92,7 +92,7 @@ impl Int8Vectors for V3 {
     }
 }
 
-/// The layout for sums in the two 16-bit halves of a word. By Cauchy-Schwarz no final sum exceeds them.
+/// The layout for sums in the two 16-bit parts of a word. By Cauchy-Schwarz no final sum exceeds them.
 pub(super) const fn i16_layout(vector_items: usize) -> Int8Layout {
     Int8Layout {
         vector_items,
@@ -111,7 +111,7 @@ pub(super) const fn i16_layout(vector_items: usize) -> Int8Layout {
             let [low, high] = sums.map(|half| u32::from(half.cast_unsigned()));
             low | high << 16
         },
-        // Two halves whose sum is -2^15.
+        // Two parts whose sum is -2^15.
         empty_sum: 0xc000_c000,
         empty_score: i16::MIN as i32,
     }

@@ -2,7 +2,7 @@
 //!
 //! An item `x` is its cluster's center `c` plus a residual `r`. The residual is rounded to integers `r'` of a step `s`,
 //! and a query `q` to integers `q'` of a step `t`. Items are grouped by cluster and by the norm of the residual, and
-//! each group has its own step: a trained agent's actions lie where many items are near a center, and these must be
+//! each group has its own step: a trained agent's actions are where many items are near a center, and these must be
 //! told apart. By Cauchy-Schwarz
 //!
 //! `|q·x - (q·c + st q'·r')| <= |q - tq'| R + |tq'| E`,

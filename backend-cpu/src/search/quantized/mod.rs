@@ -149,10 +149,10 @@ impl QuantizedSearch {
     }
 }
 
-/// One in so many items: scoring that share of the items one by one costs as much as scoring all of them in panels.
+/// Scoring one in `SERIAL_SHARE` items separately costs as much as scoring all items in panels.
 const SERIAL_SHARE: usize = 16;
 /// Dimensions up to which quantized scores are accurate enough to tell items apart.
 const MAX_DIMENSIONS: usize = 4 * MAX_WORDS;
-/// A list is searched in bytes only if there are at least so many items for each of its entries: many items enter
+/// The number of items for each entry of a list from which the list is searched in bytes: many items enter
 /// longer lists temporarily.
 const MIN_ITEMS_PER_ENTRY: usize = 256;

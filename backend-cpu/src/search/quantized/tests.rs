@@ -130,7 +130,7 @@ fn assert_error_bound_is_tight(layout: Int8Layout, dimensions: usize, items: &[f
 }
 
 /// Rounding may increase a query's norm beyond what its sums allow, by two percent and more: here the query equals an
-/// item, and all its values are in one of the two halves of words.
+/// item, and all its values are in one of the two 16-bit parts of words.
 #[test]
 fn query_norm_stays_in_range_when_rounding_increases_it() {
     let sign = |item: usize, d: usize| {
@@ -297,20 +297,20 @@ impl Int8Vectors for ScalarI16 {
             let (a, b) = (unsigned[item].to_le_bytes(), signed[item].to_le_bytes());
             let product = |n: usize| i32::from(a[n]) * i32::from(b[n].cast_signed());
             let half = |n: usize| i16::try_from(product(2 * n) + product(2 * n + 1)).expect("two products fit");
-            let [low, high] = [0, 1].map(|n| half(n).wrapping_add(halves(sums[item])[n]));
+            let [low, high] = [0, 1].map(|n| half(n).wrapping_add(split_i16(sums[item])[n]));
             u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16
         })
     }
 
     fn scores(self, sums: [[u32; 16]; 2]) -> [i16; 32] {
         std::array::from_fn(|index| {
-            let [low, high] = halves(sums.as_flattened()[Self::LAYOUT.word_index(index)]);
+            let [low, high] = split_i16(sums.as_flattened()[Self::LAYOUT.word_index(index)]);
             low.saturating_add(high)
         })
     }
 }
 
-fn halves(word: u32) -> [i16; 2] {
+fn split_i16(word: u32) -> [i16; 2] {
     [word as u16, (word >> 16) as u16].map(u16::cast_signed)
 }
 
