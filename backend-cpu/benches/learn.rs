@@ -1,5 +1,5 @@
-//! The learning side at the reference experiment's sizes, and beside it the ceiling: an actor so wide that nearly all
-//! its time is matrix products.
+//! The learning side at the reference experiment's sizes, and as an upper bound an actor so wide that nearly all its
+//! time is matrix products.
 
 use std::hint::black_box;
 
@@ -23,16 +23,16 @@ fn benchmarks(criterion: &mut Criterion) {
     let plan = plan(&generated, &[512, 512, 256]);
     let world = cpu.load_world(&generated.view().unwrap(), &plan.environment).expect("a world");
     let mut agent = cpu.load_agent(&plan.agent, &plan.agent.initial_agent(0)).expect("an agent");
-    let (mut batch, replay) = played(&mut cpu, &world, &agent);
+    let (mut batch, replay) = after_one_round(&mut cpu, &world, &agent);
 
     // Throughput is in floating-point operations: "elem/s" reads as FLOP/s.
-    let mut number = 0;
+    let mut update_index = 0;
     group.throughput(Throughput::Elements(2 * update_operations(&plan.agent)));
     group.bench_function("two_td3_updates", |bencher| {
         bencher.iter(|| {
             for with_policy in [false, true] {
-                number += 1;
-                let keys = UpdateKeys::new(0, number);
+                update_index += 1;
+                let keys = UpdateKeys::new(0, update_index);
                 cpu.update(&world, &replay, &mut agent, &keys, with_policy).expect("an update");
             }
         });
@@ -49,34 +49,35 @@ fn benchmarks(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Multiplications and additions that take a row through a network.
+/// Multiplications and additions of one row's forward pass.
 fn operations(layout: &MlpLayout) -> u64 {
     layout.layers().iter().map(|layer| 2 * layer.inputs * layer.outputs).sum::<usize>() as u64
 }
 
-/// Those of an update, the policy moving at every second: three targets forwards, both critics forwards and, at twice
-/// the price, back; half of the actor forwards and back and of one critic forwards and back to its input.
+/// Operations of an update, with a policy update at every second one: three targets' forward passes, both critics'
+/// forward passes and their backward passes at twice the cost; half of the actor's forward and backward pass, and of
+/// one critic's forward pass and backward pass to its input.
 fn update_operations(spec: &AgentSpec) -> u64 {
     let (actor, critic) = (operations(&spec.actor), operations(&spec.critics[0]));
     spec.batch_size() as u64 * ((actor + 2 * critic) + 6 * critic + (3 * actor + 2 * critic) / 2)
 }
 
 fn world() -> OwnedWorld {
-    let recipe =
+    let config =
         SyntheticWorldConfig { users: USERS, items: 500, clusters: 5, dimensions: 64, pretrained_len: 40, seed: 0 };
-    generate(&recipe, |_, _, _, list| (0..USERS).flat_map(|_| 0..list as u32).collect())
+    generate(&config, |_, _, _, list| (0..USERS).flat_map(|_| 0..list as u32).collect())
 }
 
-fn plan(world: &OwnedWorld, hidden: &[u32]) -> Plan {
+fn plan(world: &OwnedWorld, hidden_sizes: &[u32]) -> Plan {
     let mut config = Config::default();
-    config.td3.hidden_sizes = hidden.to_vec();
+    config.td3.hidden_sizes = hidden_sizes.to_vec();
     config.plan(&world.view().unwrap()).expect("the default configuration fits")
 }
 
-/// A round's batch, its states laid out, and a ring that holds the round's transitions.
-fn played(cpu: &mut Cpu, world: &World, agent: &Agent) -> (Batch, Replay) {
+/// A batch with the states of its second round, and a replay buffer with the transitions of its first.
+fn after_one_round(cpu: &mut Cpu, world: &World, agent: &Agent) -> (Batch, Replay) {
     let mut batch = cpu.create_batch(world, 0..USERS).expect("a batch");
-    let mut replay = cpu.create_replay(world, USERS, &Transitions::default()).expect("a ring");
+    let mut replay = cpu.create_replay(world, USERS, &Transitions::default()).expect("a replay buffer");
     cpu.observe(world, &mut batch).expect("states");
     cpu.act(agent, &mut batch, Some(Key::new(0, Purpose::Exploration))).expect("actions");
     cpu.recommend(world, &mut batch).expect("slates");

@@ -1,6 +1,7 @@
-//! A batch of the reference experiment's users, and matrix products of as many operations beside it: the ceiling.
+//! The users' side for a batch of the reference experiment's users, and as an upper bound a matrix product with the
+//! search's number of operations.
 
-/// The backend's own products, which it does not offer to others.
+/// The backend's matrix products, which are not public.
 #[path = "../src/gemm.rs"]
 #[allow(dead_code, unused_imports, reason = "the library uses all of it, and runs its tests")]
 mod gemm_products;
@@ -8,7 +9,7 @@ mod gemm_products;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gemm_products::{Matrix, Onto, multiply};
+use gemm_products::{MatrixView, OutputMode, multiply};
 use pulp::Arch;
 use rayon::prelude::*;
 use recsim_backend_cpu::{Batch, Cpu, World, best_items};
@@ -23,7 +24,7 @@ const ITEMS: usize = 19_130;
 const DIMENSIONS: usize = 64;
 
 fn benchmarks(criterion: &mut Criterion) {
-    let recipe = SyntheticWorldConfig {
+    let config = SyntheticWorldConfig {
         users: USERS,
         items: ITEMS,
         clusters: 5,
@@ -31,23 +32,23 @@ fn benchmarks(criterion: &mut Criterion) {
         pretrained_len: 40,
         seed: 0,
     };
-    let generated = generate(&recipe, |items, users, dimensions, list| {
+    let generated = generate(&config, |items, users, dimensions, list| {
         best_items(items, users, dimensions, list, None).expect("lists")
     });
     let mut cpu = Cpu::new(None).expect("threads");
-    let (world, mut batch) = acted(&mut cpu, &generated);
+    let (world, mut batch) = with_normal_actions(&mut cpu, &generated);
     let mut group = criterion.benchmark_group("simulate");
     group.sample_size(20);
     group.bench_function("recommend_4000", |bencher| {
         bencher.iter(|| cpu.recommend(&world, &mut batch).expect("slates"));
     });
-    let (_, mut near) = trained(&mut cpu, &generated);
+    let (_, mut trained_batch) = with_trained_actions(&mut cpu, &generated);
     group.bench_function("recommend_4000_as_a_trained_agent", |bencher| {
-        bencher.iter(|| cpu.recommend(&world, &mut near).expect("slates"));
+        bencher.iter(|| cpu.recommend(&world, &mut trained_batch).expect("slates"));
     });
     let view = generated.view().unwrap();
     let (items, users) = (view.arrays().item_embedding, view.arrays().user_embedding);
-    let items = Matrix::new(items, DIMENSIONS).transposed();
+    let items = MatrixView::new(items, DIMENSIONS).transposed();
     group.bench_function("gemm_4000", |bencher| {
         bencher.iter(|| {
             let chunks = users.par_chunks_exact(CHUNK * DIMENSIONS);
@@ -57,21 +58,21 @@ fn benchmarks(criterion: &mut Criterion) {
                     multiply(
                         Arch::new(),
                         black_box(scores),
-                        Matrix::new(black_box(users), DIMENSIONS),
+                        MatrixView::new(black_box(users), DIMENSIONS),
                         items,
-                        Onto::Replace,
+                        OutputMode::Overwrite,
                     );
                 },
             );
         });
     });
     let mut round = 0;
-    let mut replay = cpu.create_replay(&world, 1_000_000, &Transitions::default()).expect("a ring");
+    let mut replay = cpu.create_replay(&world, 1_000_000, &Transitions::default()).expect("a replay buffer");
     group.bench_function("respond_4000", |bencher| {
         bencher.iter(|| {
             round += 1;
-            let luck = Key::new(0, Purpose::Acceptance).fold_in(round);
-            cpu.respond(&world, &mut batch, luck, Some(&mut replay)).expect("responses");
+            let key = Key::new(0, Purpose::Acceptance).fold_in(round);
+            cpu.respond(&world, &mut batch, key, Some(&mut replay)).expect("responses");
         });
     });
     group.bench_function("tally_4000", |bencher| {
@@ -81,27 +82,30 @@ fn benchmarks(criterion: &mut Criterion) {
 }
 
 /// A batch with normal actions.
-fn acted(cpu: &mut Cpu, generated: &OwnedWorld) -> (World, Batch) {
-    given(cpu, generated, |_, normal| normal)
+fn with_normal_actions(cpu: &mut Cpu, generated: &OwnedWorld) -> (World, Batch) {
+    with_actions(cpu, generated, |_, normal| normal)
 }
 
-/// A batch whose actions lie about the centre of the largest cluster, as a trained agent's do, and more than they: many items'
-/// scores are nearly the same.
-fn trained(cpu: &mut Cpu, generated: &OwnedWorld) -> (World, Batch) {
+/// A batch whose actions are near the center of the largest cluster, as a trained agent's are, and closer to each
+/// other: many items' scores are nearly equal.
+fn with_trained_actions(cpu: &mut Cpu, generated: &OwnedWorld) -> (World, Batch) {
     let view = generated.view().unwrap();
-    let parts = view.arrays();
-    let mut centre = [0.0; DIMENSIONS];
-    let rows =
-        parts.item_embedding.chunks_exact(DIMENSIONS).zip(parts.item_cluster).filter(|(_, cluster)| **cluster == 0);
+    let arrays = view.arrays();
+    let mut center = [0.0; DIMENSIONS];
+    let rows = arrays
+        .item_embedding
+        .chunks_exact(DIMENSIONS)
+        .zip(arrays.item_cluster)
+        .filter(|(_, cluster)| **cluster == 0);
     let count = rows.clone().count() as f32;
     for (row, _) in rows {
-        centre.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / count);
+        center.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / count);
     }
-    given(cpu, generated, |column, normal| 5.0 * centre[column] + 0.3 * normal)
+    with_actions(cpu, generated, |column, normal| 5.0 * center[column] + 0.3 * normal)
 }
 
-/// A batch with actions made of normal numbers.
-fn given(cpu: &mut Cpu, generated: &OwnedWorld, action: impl Fn(usize, f32) -> f32) -> (World, Batch) {
+/// A batch with actions computed from normal values.
+fn with_actions(cpu: &mut Cpu, generated: &OwnedWorld, action: impl Fn(usize, f32) -> f32) -> (World, Batch) {
     let view = generated.view().unwrap();
     let plan = Config::default().plan(&view).expect("the default configuration fits");
     let world = cpu.load_world(&view, &plan.environment).expect("a world");
@@ -116,7 +120,7 @@ fn given(cpu: &mut Cpu, generated: &OwnedWorld, action: impl Fn(usize, f32) -> f
     (world, batch)
 }
 
-/// Users in one product: so few that their scores stay in the cache.
+/// Users in one product: few enough that their scores stay in the cache.
 const CHUNK: usize = 250;
 
 criterion_group!(simulate, benchmarks);

@@ -1,4 +1,4 @@
-//! The agent on the CPU: TD3's two steps, in the paper's order.
+//! The agent on the CPU: TD3's update, in the paper's order.
 
 use std::sync::OnceLock;
 
@@ -13,28 +13,30 @@ use recsim_core::td3::{
 };
 
 use crate::elementary::tanh;
-use crate::isa::Processor;
-use crate::mlp::{Dropout, Frozen, Host, Net, Room, TILE, Tape, record, squash, table, value};
+use crate::mlp::{
+    DfdxCpu, Dropout, GradTape, InferenceScratch, InferenceWeights, Net, Processor, UPDATE_TILE, critic_value,
+    record_outputs, scaled_tanh, tensor_2d,
+};
 use crate::noise::Noise;
-use crate::optimizer::{descend, follow, square};
-use crate::replay::{Replay, Sample};
+use crate::optimizer::{adam_step, soft_update_all, squared_norm};
+use crate::replay::{MinibatchSample, Replay};
 use crate::{CpuError, World};
 
-/// Networks, targets, optimizer. The arrays' order is that of [`Network`].
+/// The networks, their targets and the optimizer's state. Arrays are in the order of [`Network`].
 #[derive(Debug)]
 pub struct Agent {
     pub(crate) processor: Processor,
     pub(crate) spec: AgentSpec,
     networks: [Net; 3],
     targets: [Weights; 3],
-    /// The targets as evaluation takes them, from when they are asked for until they move.
-    frozen: OnceLock<[Frozen; 3]>,
+    /// The targets' inference weights: built on first use, dropped when the targets change.
+    target_inference_weights: OnceLock<[InferenceWeights; 3]>,
     moments: [Moments; 3],
     policy_updates: u64,
     critic_updates: u64,
     losses: Losses,
-    /// What the critics learned from last.
-    sample: Sample,
+    /// The minibatch of the last critic update. The policy update uses it too.
+    minibatch: MinibatchSample,
 }
 
 impl Agent {
@@ -43,32 +45,43 @@ impl Agent {
         Self {
             processor,
             spec: spec.clone(),
-            // The critics go side by side.
+            // The critics run concurrently; the actor runs alone.
             networks: [0, 1, 2].map(|n| Net::new(processor, n == 0, layouts[n], &state.networks[n])),
             targets: state.targets.clone(),
-            frozen: OnceLock::new(),
+            target_inference_weights: OnceLock::new(),
             moments: state.moments.clone(),
             policy_updates: state.policy_updates,
             critic_updates: state.critic_updates,
             losses: state.losses,
-            sample: Sample::default(),
+            minibatch: MinibatchSample::default(),
         }
     }
 
-    pub(crate) fn update_critics(
+    /// Runs one TD3 update: the critics, then, if `with_policy`, the policy and the targets.
+    ///
+    /// # Errors
+    /// [`CpuError::Memory`] if the buffers of an update do not fit into memory.
+    pub(crate) fn update(
         &mut self,
         world: &World,
         replay: &Replay,
         keys: &UpdateKeys,
+        with_policy: bool,
     ) -> Result<(), CpuError> {
-        self.sample.draw(world, replay, self.spec.batch_size(), keys)?;
-        let mut targets = crate::error::table("target values", self.sample.rows, 0.0)?;
+        self.update_critics(world, replay, keys)?;
+        if with_policy { self.update_policy(keys) } else { Ok(()) }
+    }
+
+    fn update_critics(&mut self, world: &World, replay: &Replay, keys: &UpdateKeys) -> Result<(), CpuError> {
+        self.minibatch.sample(world, replay, self.spec.batch_size(), keys)?;
+        let mut targets = crate::error::filled("target values", self.minibatch.rows, 0.0)?;
         let mut values = [const { Ok(Vec::new()) }; 2];
-        let (agent, frozen) = (&*self, self.frozen_targets());
-        // None needs another one's numbers. In this order: the critics are cut into pieces, so whoever is done first helps.
+        let (agent, target_inference_weights) = (&*self, self.target_inference_weights());
+        // The tasks are independent. The target tiles are spawned first: the critics' work is split further, so idle
+        // threads help with it.
         rayon::scope_fifo(|scope| {
-            for tile in targets.chunks_mut(TILE).enumerate() {
-                scope.spawn_fifo(move |_| agent.target_values(frozen, world, replay, keys, tile));
+            for tile in targets.chunks_mut(UPDATE_TILE).enumerate() {
+                scope.spawn_fifo(move |_| agent.target_values(target_inference_weights, world, replay, keys, tile));
             }
             for (values, network) in values.iter_mut().zip([Network::Critic1, Network::Critic2]) {
                 scope.spawn_fifo(move |_| *values = agent.values(network, keys));
@@ -78,148 +91,161 @@ impl Agent {
         self.step_critics(targets, [values_1?, values_2?])
     }
 
-    pub(crate) fn update_policy(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
+    /// Updates the actor on the minibatch of the last critic update, then all targets.
+    fn update_policy(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
         self.step_actor(keys)?;
         let tau = self.spec.td3.tau as f32;
-        self.frozen.take();
+        self.target_inference_weights.take();
         for (target, online) in self.targets.iter_mut().zip(&self.networks) {
-            follow(self.processor.arch, &mut target.parameters, &online.weights().parameters, tau);
-            follow(self.processor.arch, &mut target.running_stats, &online.weights().running_stats, tau);
+            soft_update_all(self.processor.arch, &mut target.parameters, &online.weights().parameters, tau);
+            soft_update_all(self.processor.arch, &mut target.running_stats, &online.weights().running_stats, tau);
         }
         Ok(())
     }
 
-    /// The targets, in evaluation mode. They are asked for before pieces of work are handed out: whoever makes them takes up
-    /// others meanwhile, and must not find one that asks too.
-    fn frozen_targets(&self) -> &[Frozen; 3] {
-        self.frozen.get_or_init(|| {
-            let frozen = |n: usize| Frozen::new(self.processor, self.spec.layouts()[n], &self.targets[n]);
+    /// The targets' inference weights. Must be called before tasks are spawned: while a thread waits in `join` it may
+    /// run a stolen task, which must not enter the same `OnceLock`.
+    fn target_inference_weights(&self) -> &[InferenceWeights; 3] {
+        self.target_inference_weights.get_or_init(|| {
+            let weights =
+                |n: usize| InferenceWeights::new(self.processor, self.spec.layouts()[n], &self.targets[n]);
             let (actor, (critic_1, critic_2)) =
-                rayon::join(|| frozen(0), || rayon::join(|| frozen(1), || frozen(2)));
+                rayon::join(|| weights(0), || rayon::join(|| weights(1), || weights(2)));
             [actor, critic_1, critic_2]
         })
     }
 
-    /// Fills in what the critics should say of a tile of rows, given its number: they go through all three targets.
+    /// Computes the TD3 target values of one tile of rows, given its index: the target policy, smoothing noise, and
+    /// both target critics.
     fn target_values(
         &self,
-        [actor, critics @ ..]: &[Frozen; 3],
+        [actor, critics @ ..]: &[InferenceWeights; 3],
         world: &World,
         replay: &Replay,
         keys: &UpdateKeys,
         (tile, values): (usize, &mut [f32]),
     ) {
-        let Self { processor, spec, sample, .. } = self;
+        let Self { processor, spec, minibatch, .. } = self;
         let (max_action, discount) = (spec.max_action as f32, spec.td3.discount as f32);
-        let deviation = (spec.td3.policy_noise * spec.max_action) as f32;
+        let std_dev = (spec.td3.policy_noise * spec.max_action) as f32;
         let limit = (spec.td3.noise_clip * spec.max_action) as f32;
-        let disturb =
-            |action, noise| smooth_target_action(tanh(action) * max_action, noise, deviation, limit, max_action);
-        let rows = tile * TILE..tile * TILE + values.len();
-        Room::lend(|[policy, critic]| {
-            sample.next_states(world, replay, rows.clone(), policy.input(actor, rows.len()));
+        let smooth =
+            |action, noise| smooth_target_action(tanh(action) * max_action, noise, std_dev, limit, max_action);
+        let rows = tile * UPDATE_TILE..tile * UPDATE_TILE + values.len();
+        InferenceScratch::with_thread_local(|[policy, critic]| {
+            minibatch.next_states(world, replay, rows.clone(), policy.input(actor, rows.len()));
             let actions = policy.evaluate(actor, rows.len());
-            Noise::default().add(processor.arch, keys.noise, rows.clone(), actions, disturb);
+            Noise::default().add(processor.arch, keys.noise, rows.clone(), actions, smooth);
             let [value_1, value_2] = critics.each_ref().map(|network| {
                 let inputs =
                     critic.input(network, rows.len()).chunks_exact_mut(spec.state_dim() + spec.action_dim());
-                for (input, (state, action)) in inputs.zip(policy.passed(actor)) {
-                    let (to_state, to_action) = input.split_at_mut(state.len());
-                    to_state.copy_from_slice(state);
-                    to_action.copy_from_slice(action);
+                for (input, (state, action)) in inputs.zip(policy.inputs_and_outputs(actor)) {
+                    let (input_state, input_action) = input.split_at_mut(state.len());
+                    input_state.copy_from_slice(state);
+                    input_action.copy_from_slice(action);
                 }
                 critic.evaluate(network, rows.len()).to_vec()
             });
-            let rewards = &sample.reward[rows];
+            let rewards = &minibatch.reward[rows];
             for (((value, &reward), value_1), value_2) in values.iter_mut().zip(rewards).zip(value_1).zip(value_2) {
                 *value = target_value(reward, discount, 1.0, value_1, value_2);
             }
         });
     }
 
-    /// A critic's values of the sample in training mode.
+    /// A critic's values of the minibatch in training mode, `[rows]`.
     fn values(&self, network: Network, keys: &UpdateKeys) -> Result<Vec<f32>, CpuError> {
-        let dropout = Dropout { share: self.spec.td3.dropout, keys: *keys, network };
-        self.networks[network as usize].forward(&self.sample.input, &dropout)
+        let dropout = Dropout { probability: self.spec.td3.dropout, keys: *keys, network };
+        self.networks[network as usize].forward(&self.minibatch.input, &dropout)
     }
 
     fn step_critics(&mut self, targets: Vec<f32>, values: [Vec<f32>; 2]) -> Result<(), CpuError> {
         self.losses.critic_updates += 1;
         self.losses.target_value += mean(&targets);
         self.losses.q_value += mean(&values[0]);
-        let rows = self.sample.rows;
+        let rows = self.minibatch.rows;
         let [_, critic_1, critic_2] = &self.networks;
-        let [values_1, values_2] = record([critic_1, critic_2], values, rows);
-        let targets = table(targets, rows);
+        let [values_1, values_2] = record_outputs([critic_1, critic_2], values, rows);
+        let targets = tensor_2d(targets, rows);
         let loss = mse_loss(values_1, targets.clone()) + mse_loss(values_2, targets);
         self.losses.critic_loss += f64::from(loss.array());
         self.critic_updates += 1;
         self.losses.critic_gradient_norm +=
-            self.descend(&[Network::Critic1, Network::Critic2], loss, self.critic_updates)?;
+            self.minimize(&[Network::Critic1, Network::Critic2], loss, self.critic_updates)?;
         for net in &mut self.networks[1..] {
-            net.track();
+            net.update_running_stats();
         }
         Ok(())
     }
 
     fn step_actor(&mut self, keys: &UpdateKeys) -> Result<(), CpuError> {
-        let Self { processor, spec, networks, sample, .. } = &*self;
-        let dropout = Dropout { share: spec.td3.dropout, keys: *keys, network: Network::Actor };
+        let Self { processor, spec, networks, minibatch, .. } = &*self;
+        let dropout = Dropout { probability: spec.td3.dropout, keys: *keys, network: Network::Actor };
         let critic = self.critic();
-        let states = sample.states(spec.action_dim());
-        let (output, back) =
-            rayon::join(|| networks[0].forward(states, &dropout), || critic.there_and_back(spec.action_dim()));
-        let [output] = record([&networks[0]], [output?], sample.rows);
-        let action = squash(processor.arch, output, spec.max_action as f32);
+        let states = minibatch.states(spec.action_dim());
+        let (output, grad_weights) =
+            rayon::join(|| networks[0].forward(states, &dropout), || critic.input_grad_weights(spec.action_dim()));
+        let [output] = record_outputs([&networks[0]], [output?], minibatch.rows);
+        let action = scaled_tanh(processor.arch, output, spec.max_action as f32);
         let (action, tape) = action.split_tape();
-        let values = value(critic, &back, states, action.clone().put_tape(tape));
-        let size = action.put_tape(Default::default()).square().mean::<Rank0, _>();
-        let loss = size * spec.td3.action_l2 as f32 - values.mean::<Rank0, _>();
+        let values = critic_value(critic, &grad_weights, states, action.clone().put_tape(tape));
+        let squared_action = action.put_tape(Default::default()).square().mean::<Rank0, _>();
+        let loss = squared_action * spec.td3.action_l2 as f32 - values.mean::<Rank0, _>();
         self.losses.policy_updates += 1;
         self.losses.actor_loss += f64::from(loss.array());
         self.policy_updates += 1;
-        self.losses.actor_gradient_norm += self.descend(&[Network::Actor], loss, self.policy_updates)?;
-        self.networks[0].track();
+        self.losses.actor_gradient_norm += self.minimize(&[Network::Actor], loss, self.policy_updates)?;
+        self.networks[0].update_running_stats();
         Ok(())
     }
 
-    /// Adam's step number `step` down a loss on some networks, their gradient clipped by its norm over all of them.
-    /// Returns the norm.
-    fn descend(
+    /// Applies Adam step number `step` on a loss to some networks. Their gradient is clipped by its norm over all of
+    /// them. Returns the norm before clipping.
+    ///
+    /// # Errors
+    /// [`CpuError::Memory`] if the gradients do not fit into memory.
+    fn minimize(
         &mut self,
-        of: &[Network],
-        loss: Tensor<Rank0, f32, Host, Tape>,
+        optimized: &[Network],
+        loss: Tensor<Rank0, f32, DfdxCpu, GradTape>,
         step: u64,
     ) -> Result<f64, CpuError> {
-        let elements = of.iter().map(|&network| self.networks[network as usize].layout.parameter_count()).sum();
-        let no_memory = |_| CpuError::Memory { table: "gradients", elements };
+        let elements =
+            optimized.iter().map(|&network| self.networks[network as usize].layout.parameter_count()).sum();
+        let no_memory = |_| CpuError::Memory { array: "gradients", elements };
         let mut gradients = loss.try_backward().map_err(no_memory)?;
-        let mut norm_square = 0.0;
-        for &network in of {
-            let slot = &self.networks[network as usize].slot;
-            norm_square += square(self.processor.arch, gradients.get_or_alloc_mut(slot).map_err(no_memory)?);
+        let mut norm_squared = 0.0;
+        for &network in optimized {
+            let slot = &self.networks[network as usize].grad_slot;
+            norm_squared += squared_norm(self.processor.arch, gradients.get_or_alloc_mut(slot).map_err(no_memory)?);
         }
-        let norm = norm_square.sqrt();
+        let norm = norm_squared.sqrt();
         let step = self.spec.adam().step(step, clip_coefficient(norm as f32, self.spec.td3.max_grad_norm as f32));
-        for &network in of {
+        for &network in optimized {
             let net = &mut self.networks[network as usize];
-            let gradient = gradients.get_or_alloc_mut(&net.slot).map_err(no_memory)?;
-            descend(self.processor.arch, &step, net.parameters(), &mut self.moments[network as usize], gradient);
+            let gradient = gradients.get_or_alloc_mut(&net.grad_slot).map_err(no_memory)?;
+            adam_step(
+                self.processor.arch,
+                &step,
+                net.parameters_mut(),
+                &mut self.moments[network as usize],
+                gradient,
+            );
         }
         Ok(norm)
     }
 
-    /// The actor's layout and weights.
+    /// The online actor.
     pub(crate) fn actor(&self) -> &Net {
         &self.networks[0]
     }
 
-    /// The critic that the policy climbs.
+    /// The online critic whose value the policy update increases.
     pub(crate) fn critic(&self) -> &Net {
         &self.networks[Network::Critic1 as usize]
     }
 
-    pub(crate) fn losses(&mut self) -> Losses {
+    pub(crate) fn take_losses(&mut self) -> Losses {
         std::mem::take(&mut self.losses)
     }
 

@@ -1,9 +1,9 @@
-//! Tables that begin with a cache line.
+//! Arrays aligned to a cache line.
 
 use std::ops::{Deref, DerefMut};
 
-/// Numbers of four bytes, at first all 0, of which the first lies at the beginning of a cache line: a vector that lies
-/// across two costs two loads.
+/// An array of 4-byte elements, initially zero, whose first element begins a cache line. An unaligned vector load that
+/// crosses two cache lines costs two loads.
 #[derive(Debug)]
 pub(crate) struct Aligned<T> {
     storage: Vec<T>,
@@ -14,9 +14,9 @@ pub(crate) struct Aligned<T> {
 impl<T: Copy + Default> Aligned<T> {
     pub(crate) fn new(len: usize) -> Self {
         const { assert!(size_of::<T>() == 4) };
-        let storage = vec![T::default(); len + LINE];
-        // `align_offset` may decline to answer: the minimum only guards the slices below.
-        let start = storage.as_ptr().align_offset(LINE * size_of::<T>()).min(LINE);
+        let storage = vec![T::default(); len + LINE_LEN];
+        // `align_offset` may return `usize::MAX`: the minimum keeps the slices below in range.
+        let start = storage.as_ptr().align_offset(LINE_LEN * size_of::<T>()).min(LINE_LEN);
         Self { storage, start, len }
     }
 }
@@ -35,5 +35,5 @@ impl<T> DerefMut for Aligned<T> {
     }
 }
 
-/// Numbers in a cache line.
-const LINE: usize = 16;
+/// 4-byte elements in a cache line.
+const LINE_LEN: usize = 16;

@@ -1,51 +1,59 @@
-//! A range of users, as they are served together.
+//! A batch: a range of users that are processed together.
 
 use std::ops::Range;
 
-use crate::error::{CpuError, table};
+use crate::error::{CpuError, filled};
 use crate::world::World;
 
-/// A range of users with their beliefs, and what is counted of their last round. All else of a round is in a room that
-/// batches share: of millions of users it would be most of what there is, and is needed of some thousands at a time.
+/// A range of users with their beliefs, and the counts and rewards of their last round. The other arrays of a round are
+/// in a scratch buffer that batches share: for millions of users they would be most of the memory, and only the batch
+/// in progress needs them.
 #[derive(Debug)]
 pub struct Batch {
-    /// Tells batches apart, and finds their rooms.
-    pub(crate) number: u64,
-    /// The users, by index in the world.
+    /// Identifies the batch, and its scratch buffer.
+    pub(crate) id: u64,
+    /// Indices of the users in the world.
     pub(crate) users: Range<usize>,
-    /// D, and items on a slate.
+    /// Embedding dimensions, D.
     pub(crate) dimensions: usize,
-    pub(crate) shown: usize,
-    /// Components of the policy's actions, and those saturated, before noise: set by `act`.
+    /// Items on a slate.
+    pub(crate) slate_len: usize,
+    /// Components of the policy's actions, and how many of them were saturated before noise. Set by `act`.
     pub(crate) components: u64,
     pub(crate) saturated: u64,
     /// `[users, K]`
     pub(crate) belief: Vec<f32>,
-    /// `[users]`, of the last round
+    /// `[users]`: rewards of the last round.
     pub(crate) reward: Vec<f32>,
-    /// `[users]`: items accepted in the last round
-    pub(crate) taken: Vec<u32>,
+    /// `[users]`: numbers of items accepted in the last round.
+    pub(crate) accepted_counts: Vec<u32>,
 }
 
 impl Batch {
-    /// The `number`th batch: `users`, with their initial beliefs.
-    pub(crate) fn new(world: &World, users: Range<usize>, number: u64) -> Result<Self, CpuError> {
+    /// Creates the batch with this id, for `users` with their initial beliefs.
+    ///
+    /// # Errors
+    /// [`CpuError::Memory`] if its arrays do not fit into memory.
+    pub(crate) fn new(world: &World, users: Range<usize>, id: u64) -> Result<Self, CpuError> {
         Ok(Self {
-            number,
+            id,
             dimensions: world.shape.dimensions,
-            shown: world.environment.slate_len,
+            slate_len: world.environment.slate_len,
             components: 0,
             saturated: 0,
             belief: world.initial_beliefs(&users).to_vec(),
-            reward: table("rewards", users.len(), 0.0)?,
-            taken: table("acceptances", users.len(), 0)?,
+            reward: filled("rewards", users.len(), 0.0)?,
+            accepted_counts: filled("acceptances", users.len(), 0)?,
             users,
         })
     }
 
-    /// Errs unless actions (`[users, D]`) are finite numbers.
-    pub(crate) fn finite(&self, actions: &[f32]) -> Result<(), CpuError> {
-        let spoilt = actions.iter().position(|x| !x.is_finite());
-        spoilt.map_or(Ok(()), |place| Err(CpuError::Action { user: self.users.start + place / self.dimensions }))
+    /// Checks that actions, `[users, D]`, are finite.
+    ///
+    /// # Errors
+    /// [`CpuError::Action`] with the first user whose action is not.
+    pub(crate) fn check_finite(&self, actions: &[f32]) -> Result<(), CpuError> {
+        let first = actions.iter().position(|x| !x.is_finite());
+        first.map_or(Ok(()), |index| Err(CpuError::Action { user: self.users.start + index / self.dimensions }))
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong on the CPU.
+//! Errors of the CPU backend.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use recsim_core::backend::{BackendError, ErrorKind};
 
 use crate::InstructionSet;
 
-/// Why a stage could not be done.
+/// An error of the CPU backend.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CpuError {
-    /// The threads could not be started.
+    /// The threads of the pool could not be started.
     Threads(ThreadPoolBuildError),
-    /// The machine has not this instruction set.
+    /// This machine does not have the instruction set.
     InstructionSet(InstructionSet),
-    /// A table does not fit into memory.
+    /// An array does not fit into memory.
     Memory {
-        /// What it would hold.
-        table: &'static str,
-        /// Its elements.
+        /// What the array holds.
+        array: &'static str,
+        /// Its number of elements.
         elements: usize,
     },
-    /// The policy's action for a user is not a finite number.
+    /// The policy's action for a user has a component that is not finite.
     Action {
         /// The user's index in the world.
         user: usize,
@@ -51,40 +51,49 @@ impl std::error::Error for CpuError {
 impl fmt::Display for CpuError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Threads(_) => f.write_str("the threads could not be started"),
-            Self::InstructionSet(set) => write!(f, "this machine has no {set}"),
-            Self::Memory { table, elements } => {
-                write!(f, "no memory for the {table}: {elements} elements")
+            Self::Threads(_) => f.write_str("cannot start the threads of the CPU backend: request fewer threads"),
+            Self::InstructionSet(set) => write!(f, "this machine does not have the instruction set {set}"),
+            Self::Memory { array, elements } => {
+                write!(f, "out of memory: cannot allocate the {array} ({elements} elements)")
             }
-            Self::Action { user } => write!(f, "the action for user {user} is not a finite number"),
+            Self::Action { user } => write!(f, "the policy's action for user {user} is not finite"),
         }
     }
 }
 
-/// A table of `elements` copies of `value`, or the error that says which table was too large.
-pub(crate) fn table<T: Clone>(name: &'static str, elements: usize, value: T) -> Result<Vec<T>, CpuError> {
-    let mut table = Vec::new();
-    resize(name, &mut table, elements, value)?;
-    Ok(table)
+/// An array of `elements` copies of `value`.
+///
+/// # Errors
+/// [`CpuError::Memory`] with the array's name if it does not fit into memory.
+pub(crate) fn filled<T: Clone>(name: &'static str, elements: usize, value: T) -> Result<Vec<T>, CpuError> {
+    let mut array = Vec::new();
+    resize(name, &mut array, elements, value)?;
+    Ok(array)
 }
 
-/// A table of zeros, of which a system need lend no more memory than is written to.
+/// An array of zeros. The operating system may provide its memory only as it is written to.
+///
+/// # Errors
+/// [`CpuError::Memory`] with the array's name if its address space cannot be reserved.
 pub(crate) fn zeroed<T: Clone + Default>(name: &'static str, elements: usize) -> Result<Vec<T>, CpuError> {
-    // What cannot be had would end the program below.
-    Vec::<T>::new().try_reserve_exact(elements).map_err(|_| CpuError::Memory { table: name, elements })?;
+    // `vec!` aborts the program when it fails, so the allocation is tried here first.
+    Vec::<T>::new().try_reserve_exact(elements).map_err(|_| CpuError::Memory { array: name, elements })?;
     Ok(vec![T::default(); elements])
 }
 
-/// Makes `table` hold `elements` elements: the first it has, and copies of `value`.
+/// Resizes an array to `elements` elements. Existing elements stay; new ones are copies of `value`.
+///
+/// # Errors
+/// [`CpuError::Memory`] with the array's name if it does not fit into memory.
 pub(crate) fn resize<T: Clone>(
     name: &'static str,
-    table: &mut Vec<T>,
+    array: &mut Vec<T>,
     elements: usize,
     value: T,
 ) -> Result<(), CpuError> {
-    let missing = elements.saturating_sub(table.len());
-    table.try_reserve_exact(missing).map_err(|_| CpuError::Memory { table: name, elements })?;
-    table.resize(elements, value);
+    let missing = elements.saturating_sub(array.len());
+    array.try_reserve_exact(missing).map_err(|_| CpuError::Memory { array: name, elements })?;
+    array.resize(elements, value);
     Ok(())
 }
 
@@ -93,8 +102,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_larger_than_memory_is_an_error_that_names_it() {
-        let error = table("transitions", usize::MAX / 8, 0.0_f32).expect_err("no machine has it");
+    fn allocation_larger_than_memory_is_an_error_that_names_the_array() {
+        let error = filled("transitions", usize::MAX / 8, 0.0_f32).expect_err("no machine has that much memory");
         assert_eq!(error.kind(), ErrorKind::OutOfMemory);
         assert!(error.to_string().contains("transitions"));
     }

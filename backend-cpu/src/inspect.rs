@@ -1,4 +1,4 @@
-//! What the CPU holds, shown and put back.
+//! Reads back and restores the state of the CPU backend.
 
 use nalgebra::DVectorView;
 use rayon::prelude::*;
@@ -8,8 +8,8 @@ use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{AgentState, Losses};
 use recsim_core::world::row;
 
-use crate::error::table;
-use crate::simulate::count;
+use crate::error::filled;
+use crate::simulate::count_accepted;
 use crate::{Agent, Batch, Cpu, CpuError, Replay, World};
 
 impl Inspect for Cpu {
@@ -24,23 +24,23 @@ impl Inspect for Cpu {
     }
 
     fn take_losses(&mut self, agent: &mut Agent) -> Result<Losses, CpuError> {
-        Ok(agent.losses())
+        Ok(agent.take_losses())
     }
 
     fn snapshot(&mut self, batch: &Batch) -> Result<RoundSnapshot, CpuError> {
         let users = batch.users.len();
-        let round = match self.rooms.of(batch) {
-            Some(room) => RoundSnapshot {
-                action: room.action.clone(),
-                slate: room.slate.clone(),
-                accepted: room.accepted.clone(),
-                belief_before: room.belief_before.clone(),
+        let round = match self.scratch.get(batch) {
+            Some(scratch) => RoundSnapshot {
+                action: scratch.action.clone(),
+                slate: scratch.slate.clone(),
+                accepted: scratch.accepted.clone(),
+                belief_before: scratch.belief_before.clone(),
                 ..RoundSnapshot::default()
             },
             None => RoundSnapshot {
-                action: table("actions", users * batch.dimensions, 0.0)?,
-                slate: table("slates", users * batch.shown, 0)?,
-                accepted: table("acceptances", users * batch.shown, false)?,
+                action: filled("actions", users * batch.dimensions, 0.0)?,
+                slate: filled("slates", users * batch.slate_len, 0)?,
+                accepted: filled("acceptances", users * batch.slate_len, false)?,
                 belief_before: batch.belief.clone(),
                 ..RoundSnapshot::default()
             },
@@ -54,15 +54,17 @@ impl Inspect for Cpu {
     }
 
     fn restore(&mut self, batch: &mut Batch, snapshot: &RoundSnapshot) -> Result<(), CpuError> {
-        let room = self.rooms.enter(batch)?;
-        room.action.copy_from_slice(&snapshot.action);
-        room.slate.copy_from_slice(&snapshot.slate);
-        room.accepted.copy_from_slice(&snapshot.accepted);
-        room.belief_before.copy_from_slice(&snapshot.belief_before);
+        let scratch = self.scratch.acquire(batch)?;
+        scratch.action.copy_from_slice(&snapshot.action);
+        scratch.slate.copy_from_slice(&snapshot.slate);
+        scratch.accepted.copy_from_slice(&snapshot.accepted);
+        scratch.belief_before.copy_from_slice(&snapshot.belief_before);
         batch.belief.copy_from_slice(&snapshot.belief);
         batch.reward.copy_from_slice(&snapshot.reward);
-        for (taken, accepted) in batch.taken.iter_mut().zip(snapshot.accepted.chunks_exact(batch.shown)) {
-            *taken = count(accepted);
+        for (accepted_count, accepted) in
+            batch.accepted_counts.iter_mut().zip(snapshot.accepted.chunks_exact(batch.slate_len))
+        {
+            *accepted_count = count_accepted(accepted);
         }
         Ok(())
     }
@@ -76,15 +78,15 @@ impl Inspect for Cpu {
     }
 }
 
-/// One batch's part. Tallies add up exactly, so that rayon may add them in any order.
+/// The tally of one batch. Tallies add up exactly, so rayon may add them in any order.
 fn tally(world: &World, batch: &Batch) -> Tally {
-    let (clusters, shown) = (world.shape.clusters, world.environment.slate_len);
+    let (clusters, slate_len) = (world.shape.clusters, world.environment.slate_len);
     let initial = world.initial_beliefs(&batch.users);
     let target = DVectorView::from_slice(&world.target, clusters);
-    let of_user = |user: usize| {
+    let user_tally = |user: usize| {
         Tally::of_user(
-            shown,
-            batch.taken[user] as usize,
+            slate_len,
+            batch.accepted_counts[user] as usize,
             &world.environment.user_model.reward,
             batch.reward[user],
             &DVectorView::from_slice(&initial[row(user, clusters)], clusters),
@@ -92,11 +94,11 @@ fn tally(world: &World, batch: &Batch) -> Tally {
             &target,
         )
     };
-    let add = |mut sum: Tally, part: Tally| {
-        sum += part;
+    let add = |mut sum: Tally, user: Tally| {
+        sum += user;
         sum
     };
-    let users = (0..batch.users.len()).into_par_iter().map(of_user).reduce(Tally::default, add);
+    let users = (0..batch.users.len()).into_par_iter().map(user_tally).reduce(Tally::default, add);
     let actions = Tally { components: batch.components, saturated: batch.saturated, ..Tally::default() };
     add(users, actions)
 }

@@ -1,4 +1,4 @@
-//! The agent's side on the CPU.
+//! The learning side on the CPU: act, re-rank, update.
 
 use std::ops::Range;
 
@@ -9,10 +9,10 @@ use recsim_core::model::rng::Key;
 use recsim_core::td3::{AgentSpec, AgentState, UpdateKeys, is_saturated, perturb};
 
 use crate::elementary::tanh;
-use crate::mlp::{self, Frozen, ROWS, vectorised};
+use crate::mlp::{ACT_TILE, InferenceScratch, InferenceWeights, vectorized};
 use crate::noise::Noise;
-use crate::refine::refine;
-use crate::room::Room;
+use crate::rerank::rerank;
+use crate::scratch::RoundScratch;
 use crate::{Agent, Batch, Cpu, CpuError, Replay, World};
 
 impl Learn for Cpu {
@@ -21,7 +21,7 @@ impl Learn for Cpu {
     }
 
     fn act(&mut self, agent: &Agent, batch: &mut Batch, exploration: Option<Key>) -> Result<(), CpuError> {
-        let Room { state, action, .. } = self.rooms.enter(batch)?;
+        let RoundScratch { state, action, .. } = self.scratch.acquire(batch)?;
         batch.components = action.len() as u64;
         batch.saturated = self.pool.install(|| act(agent, &batch.users, state, action, exploration));
         Ok(())
@@ -31,9 +31,9 @@ impl Learn for Cpu {
         if agent.spec.candidates() == 0 {
             return Ok(());
         }
-        let Room { state, action, .. } = self.rooms.enter(batch)?;
-        batch.finite(action)?;
-        self.pool.install(|| refine(world, agent, state, action));
+        let RoundScratch { state, action, .. } = self.scratch.acquire(batch)?;
+        batch.check_finite(action)?;
+        self.pool.install(|| rerank(world, agent, state, action));
         Ok(())
     }
 
@@ -45,65 +45,65 @@ impl Learn for Cpu {
         keys: &UpdateKeys,
         with_policy: bool,
     ) -> Result<(), CpuError> {
-        self.pool.install(|| {
-            agent.update_critics(world, replay, keys)?;
-            if with_policy { agent.update_policy(keys) } else { Ok(()) }
-        })
+        self.pool.install(|| agent.update(world, replay, keys, with_policy))
     }
 }
 
-/// Fills the actions of `users` and counts the saturated components. Nobody's action depends on who else is in his tile.
+/// Computes the actions of `users` and returns the number of saturated components. A user's action does not depend on
+/// the other users in its tile.
 fn act(agent: &Agent, users: &Range<usize>, state: &[f32], action: &mut [f32], exploration: Option<Key>) -> u64 {
     let (width, dimensions) = (agent.spec.state_dim(), agent.spec.action_dim());
-    // Before the threads part, so that none waits for another.
-    let actor = Actor { arch: agent.processor.arch, spec: &agent.spec, network: agent.actor().frozen() };
-    let tiles = state.par_chunks(ROWS * width).zip(action.par_chunks_mut(ROWS * dimensions)).enumerate();
-    let beyond = tiles.map_init(<(mlp::Room, Noise)>::default, |(room, noise), (tile, (state, action))| {
-        let noise = exploration.map(|key| (key, &mut *noise));
-        actor.act(users.start + tile * ROWS, state, action, room, noise)
-    });
-    beyond.sum()
+    // Built before the parallel loop, so that no thread waits for another to build it.
+    let actor =
+        TileActor { arch: agent.processor.arch, spec: &agent.spec, network: agent.actor().inference_weights() };
+    let tiles = state.par_chunks(ACT_TILE * width).zip(action.par_chunks_mut(ACT_TILE * dimensions)).enumerate();
+    let saturated =
+        tiles.map_init(<(InferenceScratch, Noise)>::default, |(scratch, noise), (tile, (state, action))| {
+            let noise = exploration.map(|key| (key, &mut *noise));
+            actor.act(users.start + tile * ACT_TILE, state, action, scratch, noise)
+        });
+    saturated.sum()
 }
 
-struct Actor<'a> {
+struct TileActor<'a> {
     arch: Arch,
     spec: &'a AgentSpec,
-    network: &'a Frozen,
+    network: &'a InferenceWeights,
 }
 
-impl Actor<'_> {
-    /// Acts for a tile of users of whom the first is `first`, and counts as [`act`] does; tables are row-major, as a batch
-    /// keeps them.
+impl TileActor<'_> {
+    /// Acts for a tile of users, of whom the first is `first_user`; arrays are row-major, `[users, K + D]` and `[users,
+    /// D]`. Returns the number of saturated components.
     fn act(
         &self,
-        first: usize,
+        first_user: usize,
         state: &[f32],
         action: &mut [f32],
-        room: &mut mlp::Room,
+        scratch: &mut InferenceScratch,
         noise: Option<(Key, &mut Noise)>,
     ) -> u64 {
         let Self { arch, spec, network } = *self;
         let max_action = spec.max_action as f32;
         let rows = state.len() / spec.state_dim();
-        room.input(network, rows).copy_from_slice(state);
-        action.copy_from_slice(room.evaluate(network, rows));
-        let beyond = vectorised(
+        scratch.input(network, rows).copy_from_slice(state);
+        action.copy_from_slice(scratch.evaluate(network, rows));
+        let saturated = vectorized(
             arch,
             #[inline(always)]
             || {
-                let mut beyond = 0;
+                let mut saturated = 0;
                 for action in &mut *action {
                     *action = tanh(*action) * max_action;
-                    beyond += u32::from(is_saturated(*action, max_action));
+                    saturated += u32::from(is_saturated(*action, max_action));
                 }
-                beyond
+                saturated
             },
         );
         if let Some((key, noise)) = noise {
-            let deviation = (spec.td3.exploration_noise * spec.max_action) as f32;
-            let disturb = |action, noise: f32| perturb(action, noise * deviation, max_action);
-            noise.add(arch, key, first..first + rows, action, disturb);
+            let std_dev = (spec.td3.exploration_noise * spec.max_action) as f32;
+            let add_noise = |action, noise: f32| perturb(action, noise * std_dev, max_action);
+            noise.add(arch, key, first_user..first_user + rows, action, add_noise);
         }
-        u64::from(beyond)
+        u64::from(saturated)
     }
 }

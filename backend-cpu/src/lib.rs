@@ -1,52 +1,56 @@
-//! The stages of recsim on CPU cores: dfdx autodiff with fused layers, rayon over users, exact search.
+//! The CPU backend of recsim: dfdx autodiff with fused layers, rayon over users, exact item search.
 //!
 //! | to find | look in |
 //! |---|---|
-//! | what is kept of a world and of a batch of users | [`World`], [`Batch`] |
-//! | the users' side | `simulate`, on the [`best_items`] search of `search` |
-//! | the agent's side | `learn`, with [`Agent`] and [`Replay`] |
+//! | the arrays of a world and of a batch of users | [`World`], [`Batch`] |
+//! | the users' side: observe, explore, recommend, respond | `simulate`, on the [`best_items`] search of `search` |
+//! | the learning side: act, re-rank, update | `learn`, with [`Agent`] and [`Replay`] |
+//! | instruction sets | [`InstructionSet`], and `intrinsics` for what `pulp` does not offer |
 //!
-//! Nothing here depends on the number of threads: work is cut into tiles of one fixed size, and tiles share nothing.
+//! No result depends on the number of threads: work is split into tiles of one fixed size, and tiles share no data.
 #![deny(unsafe_code)]
 
 mod agent;
 mod aligned;
 mod batch;
-mod block;
+mod bf16_block;
 mod elementary;
 mod error;
 mod gemm;
 mod inspect;
-#[cfg_attr(not(target_arch = "x86_64"), path = "no_instructions.rs")]
-mod instructions;
-mod isa;
+mod instruction_set;
+mod intrinsics;
 mod learn;
 mod mlp;
 mod noise;
 mod optimizer;
 #[cfg(test)]
 mod properties;
-mod refine;
 mod replay;
-mod room;
+mod rerank;
+mod scratch;
 mod search;
 mod simulate;
+#[cfg(test)]
+mod skip;
+mod thread_pool;
 mod world;
 
 pub use agent::Agent;
 pub use batch::Batch;
 pub use error::CpuError;
-pub use isa::InstructionSet;
+pub use instruction_set::InstructionSet;
 pub use replay::Replay;
 pub use search::best_items;
 pub use world::World;
 
-use isa::Processor;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use mlp::Processor;
+use rayon::ThreadPool;
 use recsim_core::backend::BackendTypes;
-use room::Rooms;
+use scratch::ScratchPool;
+use thread_pool::thread_pool;
 
-/// The machine's cores.
+/// The CPU backend: a thread pool, an instruction set and scratch buffers.
 ///
 /// ```
 /// let cpu = recsim_backend_cpu::Cpu::new(Some(2))?;
@@ -56,34 +60,47 @@ use room::Rooms;
 #[derive(Debug)]
 pub struct Cpu {
     pub(crate) pool: ThreadPool,
-    pub(crate) isa: InstructionSet,
+    pub(crate) instruction_set: InstructionSet,
     pub(crate) processor: Processor,
-    pub(crate) rooms: Rooms,
-    /// Batches there have been.
-    pub(crate) batches: u64,
+    pub(crate) scratch: ScratchPool,
+    /// Batches created so far. A batch's id is the count at its creation, so ids start at 1.
+    pub(crate) batch_count: u64,
 }
 
 impl Cpu {
-    /// A pool of `threads` threads of its own, one for each core if not given, on the machine's best instruction set.
+    /// Creates a backend on the machine's best instruction set, with a pool of `threads` threads of its own, or of one
+    /// thread for each core if `None`.
+    ///
+    /// # Errors
+    /// [`CpuError::Threads`] if the threads cannot be started.
     pub fn new(threads: Option<usize>) -> Result<Self, CpuError> {
         Self::on(InstructionSet::best(), threads)
     }
 
-    /// The same on an instruction set of the caller's choice: learning gives the same bits on every machine that has
-    /// it.
-    pub fn on(isa: InstructionSet, threads: Option<usize>) -> Result<Self, CpuError> {
-        let processor = Processor::of(isa).ok_or(CpuError::InstructionSet(isa))?;
-        Ok(Self { pool: pool(threads)?, isa, processor, rooms: Rooms::default(), batches: 0 })
+    /// Like [`Cpu::new`], on the given instruction set. Learning gives the same bits on every machine that has it.
+    ///
+    /// # Errors
+    /// [`CpuError::InstructionSet`] if this machine does not have it; [`CpuError::Threads`] if the threads cannot be
+    /// started.
+    pub fn on(instruction_set: InstructionSet, threads: Option<usize>) -> Result<Self, CpuError> {
+        let processor = Processor::new(instruction_set).ok_or(CpuError::InstructionSet(instruction_set))?;
+        Ok(Self {
+            pool: thread_pool(threads)?,
+            instruction_set,
+            processor,
+            scratch: ScratchPool::default(),
+            batch_count: 0,
+        })
     }
 
-    /// Threads in use.
+    /// The number of threads in the pool.
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()
     }
 
-    /// The instruction set in use.
+    /// The instruction set that the backend computes with.
     pub fn instruction_set(&self) -> InstructionSet {
-        self.isa
+        self.instruction_set
     }
 }
 
@@ -93,9 +110,4 @@ impl BackendTypes for Cpu {
     type Batch = Batch;
     type Agent = Agent;
     type Replay = Replay;
-}
-
-pub(crate) fn pool(threads: Option<usize>) -> Result<ThreadPool, CpuError> {
-    let builder = ThreadPoolBuilder::new().thread_name(|index| format!("recsim-{index}"));
-    builder.num_threads(threads.unwrap_or(0)).build().map_err(CpuError::Threads)
 }

@@ -1,23 +1,25 @@
-//! Passes over flat buffers, in pieces of one fixed length: the gradient's norm, Adam, the targets' soft update.
+//! Parallel passes over flat buffers, in chunks of one fixed length: the gradient's norm, Adam, and the soft update of
+//! targets.
 
 use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::td3::adam::AdamStep;
 use recsim_core::td3::{Moments, soft_update};
 
-use crate::mlp::vectorised;
+use crate::mlp::vectorized;
 
-/// The squared norm of a gradient. Pieces are summed in their order, whoever computed them.
-pub(crate) fn square(arch: Arch, gradient: &[f32]) -> f64 {
-    let squares = gradient.par_chunks(PIECE).map(|piece| {
-        vectorised(
+/// The squared norm of a gradient. The sums of the chunks are added in index order, so the result does not depend on
+/// threads.
+pub(crate) fn squared_norm(arch: Arch, gradient: &[f32]) -> f64 {
+    let squares = gradient.par_chunks(CHUNK_LEN).map(|chunk| {
+        vectorized(
             arch,
             #[inline(always)]
             || {
                 let mut lanes = [0.0; 16];
-                for chunk in piece.chunks(lanes.len()) {
-                    for (lane, &slope) in lanes.iter_mut().zip(chunk) {
-                        *lane += f64::from(slope) * f64::from(slope);
+                for values in chunk.chunks(lanes.len()) {
+                    for (lane, &value) in lanes.iter_mut().zip(values) {
+                        *lane += f64::from(value) * f64::from(value);
                     }
                 }
                 lanes.iter().sum::<f64>()
@@ -27,8 +29,8 @@ pub(crate) fn square(arch: Arch, gradient: &[f32]) -> f64 {
     squares.collect::<Vec<f64>>().into_iter().sum()
 }
 
-/// Moves all parameters by one step of Adam.
-pub(crate) fn descend(
+/// Applies one Adam step to all parameters.
+pub(crate) fn adam_step(
     arch: Arch,
     step: &AdamStep<f32>,
     parameters: &mut [f32],
@@ -36,12 +38,12 @@ pub(crate) fn descend(
     gradient: &[f32],
 ) {
     parameters
-        .par_chunks_mut(PIECE)
-        .zip(moments.first.par_chunks_mut(PIECE))
-        .zip(moments.second.par_chunks_mut(PIECE))
-        .zip(gradient.par_chunks(PIECE))
+        .par_chunks_mut(CHUNK_LEN)
+        .zip(moments.first.par_chunks_mut(CHUNK_LEN))
+        .zip(moments.second.par_chunks_mut(CHUNK_LEN))
+        .zip(gradient.par_chunks(CHUNK_LEN))
         .for_each(|(((parameters, first), second), gradient)| {
-            vectorised(
+            vectorized(
                 arch,
                 #[inline(always)]
                 || {
@@ -56,10 +58,10 @@ pub(crate) fn descend(
         });
 }
 
-/// Lets a target's buffer follow its online network's.
-pub(crate) fn follow(arch: Arch, target: &mut [f32], online: &[f32], tau: f32) {
-    target.par_chunks_mut(PIECE).zip(online.par_chunks(PIECE)).for_each(|(target, online)| {
-        vectorised(
+/// Applies the soft update to a target's buffer: `target += tau (online - target)`.
+pub(crate) fn soft_update_all(arch: Arch, target: &mut [f32], online: &[f32], tau: f32) {
+    target.par_chunks_mut(CHUNK_LEN).zip(online.par_chunks(CHUNK_LEN)).for_each(|(target, online)| {
+        vectorized(
             arch,
             #[inline(always)]
             || {
@@ -71,5 +73,5 @@ pub(crate) fn follow(arch: Arch, target: &mut [f32], online: &[f32], tau: f32) {
     });
 }
 
-/// Numbers in a piece: its part of parameters, moments and gradient fit a core's cache.
-const PIECE: usize = 16_384;
+/// Elements in a chunk: its parameters, moments and gradient fit a core's cache.
+const CHUNK_LEN: usize = 16_384;

@@ -1,9 +1,9 @@
-//! How the property tests of this crate remember what they found.
+//! Configuration of this crate's property tests.
 
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::FileFailurePersistence;
 
-/// So many cases, with failures kept where all of the workspace's are.
+/// A configuration with this number of cases. Failures are stored with those of the whole workspace.
 pub(crate) fn config(cases: u32) -> ProptestConfig {
     let file = FileFailurePersistence::Direct("../proptest-regressions/backend-cpu.txt");
     ProptestConfig { cases, failure_persistence: Some(Box::new(file)), ..ProptestConfig::default() }

@@ -1,4 +1,4 @@
-//! The ring of transitions on the CPU.
+//! The replay buffer on the CPU.
 
 use std::ops::Range;
 
@@ -11,13 +11,14 @@ use recsim_core::world::{WorldShape, row};
 use crate::error::{resize, zeroed};
 use crate::{CpuError, World};
 
-/// Transitions, oldest overwritten first. A user's embedding is not stored again: the world has it.
+/// A replay buffer of transitions. New ones overwrite the oldest. A user's embedding is not stored with
+/// a transition: the world has it.
 ///
-/// All its addresses are taken at once, as zeros, which systems lend without memory behind them. That is taken as
-/// transitions come, by whoever writes them: a small run stays small whatever the ring could hold.
+/// Its whole address space is reserved at once, as zeros, which the operating system provides without memory behind
+/// them. Memory is used as transitions are written, so a small run stays small whatever the capacity.
 #[derive(Debug)]
 pub struct Replay {
-    ring: ReplayIndex,
+    index: ReplayIndex,
     clusters: usize,
     dimensions: usize,
     /// `[capacity]`
@@ -32,8 +33,8 @@ pub struct Replay {
     reward: Vec<f32>,
 }
 
-/// A place in the ring, for a transition to be written to.
-pub(crate) struct Place<'a> {
+/// A slot of the replay buffer that a transition can be written to.
+pub(crate) struct TransitionSlot<'a> {
     user: &'a mut u32,
     belief_before: &'a mut [f32],
     belief: &'a mut [f32],
@@ -41,12 +42,12 @@ pub(crate) struct Place<'a> {
     reward: &'a mut f32,
 }
 
-/// The transitions of one update, feature by feature.
+/// A minibatch: the transitions of one update, as `[features, rows]`.
 #[derive(Debug, Default)]
-pub(crate) struct Sample {
+pub(crate) struct MinibatchSample {
     pub(crate) rows: usize,
-    /// Where each row lies in the ring.
-    place: Vec<usize>,
+    /// Index of each row in the replay buffer.
+    indices: Vec<usize>,
     /// `[K + D + D, rows]`: states, then actions.
     pub(crate) input: Vec<f32>,
     /// `[rows]`
@@ -54,12 +55,16 @@ pub(crate) struct Sample {
 }
 
 impl Replay {
+    /// Creates a replay buffer of this capacity that holds the given transitions, oldest first.
+    ///
+    /// # Errors
+    /// [`CpuError::Memory`] if the buffer does not fit into memory.
     pub(crate) fn new(world: &World, capacity: usize, transitions: &Transitions) -> Result<Self, CpuError> {
         let WorldShape { clusters, dimensions, .. } = world.shape;
-        let mut ring = ReplayIndex::before_inserting(capacity, transitions);
-        let span = ring.insert(transitions.user.len());
+        let mut index = ReplayIndex::before_inserting(capacity, transitions);
+        let span = index.insert(transitions.user.len());
         Ok(Self {
-            ring,
+            index,
             clusters,
             dimensions,
             user: column(capacity, 1, &span, &transitions.user)?,
@@ -70,38 +75,43 @@ impl Replay {
         })
     }
 
-    /// Makes room for `count` transitions: the place of each, in order, where it has one.
-    pub(crate) fn push(&mut self, count: usize) -> impl IndexedParallelIterator<Item = Option<Place<'_>>> {
-        let InsertSpan { skipped, first, .. } = self.ring.insert(count);
+    /// Inserts `count` transitions: returns a slot for each, in order, or `None` for those that later ones of the same
+    /// call overwrite.
+    pub(crate) fn insert(
+        &mut self,
+        count: usize,
+    ) -> impl IndexedParallelIterator<Item = Option<TransitionSlot<'_>>> {
+        let InsertSpan { skipped, first, .. } = self.index.insert(count);
         let (clusters, dimensions) = (self.clusters, self.dimensions);
-        let places = around(&mut self.user, 1, first)
-            .zip(around(&mut self.belief_before, clusters, first))
-            .zip(around(&mut self.belief, clusters, first))
-            .zip(around(&mut self.action, dimensions, first))
-            .zip(around(&mut self.reward, 1, first))
+        let slots = wrapped_rows(&mut self.user, 1, first)
+            .zip(wrapped_rows(&mut self.belief_before, clusters, first))
+            .zip(wrapped_rows(&mut self.belief, clusters, first))
+            .zip(wrapped_rows(&mut self.action, dimensions, first))
+            .zip(wrapped_rows(&mut self.reward, 1, first))
             .map(|((((user, belief_before), belief), action), reward)| {
-                Some(Place { user: &mut user[0], belief_before, belief, action, reward: &mut reward[0] })
+                Some(TransitionSlot { user: &mut user[0], belief_before, belief, action, reward: &mut reward[0] })
             });
-        (0..skipped).into_par_iter().map(|_| None).chain(places)
+        (0..skipped).into_par_iter().map(|_| None).chain(slots)
     }
 
+    /// The last `count` transitions, oldest first.
     pub(crate) fn transitions(&self, count: usize) -> Transitions {
-        let ring = &self.ring;
+        let index = &self.index;
         Transitions {
-            inserted: ring.inserted(),
-            user: ring.last_rows(&self.user, 1, count),
-            belief_before: ring.last_rows(&self.belief_before, self.clusters, count),
-            belief: ring.last_rows(&self.belief, self.clusters, count),
-            action: ring.last_rows(&self.action, self.dimensions, count),
-            reward: ring.last_rows(&self.reward, 1, count),
+            inserted: index.inserted(),
+            user: index.last_rows(&self.user, 1, count),
+            belief_before: index.last_rows(&self.belief_before, self.clusters, count),
+            belief: index.last_rows(&self.belief, self.clusters, count),
+            action: index.last_rows(&self.action, self.dimensions, count),
+            reward: index.last_rows(&self.reward, 1, count),
         }
     }
 }
 
-impl Place<'_> {
+impl TransitionSlot<'_> {
     /// Writes a transition of the user with this index in the world.
-    pub(crate) fn fill(self, user: usize, belief_before: &[f32], belief: &[f32], action: &[f32], reward: f32) {
-        *self.user = u32::try_from(user).expect("worlds count by u32");
+    pub(crate) fn write(self, user: usize, belief_before: &[f32], belief: &[f32], action: &[f32], reward: f32) {
+        *self.user = u32::try_from(user).expect("a world has at most u32::MAX users");
         self.belief_before.copy_from_slice(belief_before);
         self.belief.copy_from_slice(belief);
         self.action.copy_from_slice(action);
@@ -109,88 +119,99 @@ impl Place<'_> {
     }
 }
 
-impl Sample {
-    /// Draws the transitions of an update.
-    pub(crate) fn draw(
+impl MinibatchSample {
+    /// Samples the transitions of an update, uniformly with replacement.
+    ///
+    /// # Errors
+    /// [`CpuError::Memory`] if the minibatch does not fit into memory.
+    pub(crate) fn sample(
         &mut self,
         world: &World,
         replay: &Replay,
         rows: usize,
         keys: &UpdateKeys,
     ) -> Result<(), CpuError> {
-        let held = replay.ring.len() as u64;
+        let len = replay.index.len() as u64;
         self.rows = rows;
-        resize("sampled places", &mut self.place, rows, 0)?;
+        resize("sampled indices", &mut self.indices, rows, 0)?;
         resize("sampled rewards", &mut self.reward, rows, 0.0)?;
         let features = replay.clusters + 2 * replay.dimensions;
         resize("sampled transitions", &mut self.input, features * rows, 0.0)?;
-        for (n, (sampled, reward)) in self.place.iter_mut().zip(&mut self.reward).enumerate() {
-            *sampled = index(keys.sample.fold_in(n as u64), held) as usize;
-            *reward = replay.reward[*sampled];
+        for (n, (row_index, reward)) in self.indices.iter_mut().zip(&mut self.reward).enumerate() {
+            *row_index = index(keys.sample.fold_in(n as u64), len) as usize;
+            *reward = replay.reward[*row_index];
         }
         let (states, actions) = self.input.split_at_mut((replay.clusters + replay.dimensions) * rows);
-        let place = &self.place;
+        let indices = &self.indices;
         rayon::join(
-            || turn(states, place, |place| state(world, replay, &replay.belief_before, place)),
-            || turn(actions, place, |place| replay.action[row(place, replay.dimensions)].iter().copied()),
+            || transpose(states, indices, |index| state(world, replay, &replay.belief_before, index)),
+            || transpose(actions, indices, |index| replay.action[row(index, replay.dimensions)].iter().copied()),
         );
         Ok(())
     }
 
-    /// Writes the states that these rows led to, `[rows, K + D]`.
+    /// Writes the next states of these rows, `[rows, K + D]`.
     pub(crate) fn next_states(&self, world: &World, replay: &Replay, rows: Range<usize>, states: &mut [f32]) {
         let states = states.chunks_exact_mut(replay.clusters + replay.dimensions);
-        for (states, &place) in states.zip(&self.place[rows]) {
-            let next = state(world, replay, &replay.belief, place);
-            states.iter_mut().zip(next).for_each(|(place, feature)| *place = feature);
+        for (states, &index) in states.zip(&self.indices[rows]) {
+            let next = state(world, replay, &replay.belief, index);
+            states.iter_mut().zip(next).for_each(|(to, feature)| *to = feature);
         }
     }
 
-    /// The sampled states, `[K + D, rows]`.
+    /// The states of the minibatch, `[K + D, rows]`.
     pub(crate) fn states(&self, dimensions: usize) -> &[f32] {
         &self.input[..self.input.len() - dimensions * self.rows]
     }
 }
 
-fn state(world: &World, replay: &Replay, beliefs: &[f32], place: usize) -> impl Iterator<Item = f32> {
-    let user = replay.user[place] as usize;
-    let seen = beliefs[row(place, replay.clusters)].iter().zip(&world.belief_scale);
+/// A state, `[K + D]`: the beliefs at a row of `beliefs`, scaled, then the user's embedding.
+fn state(world: &World, replay: &Replay, beliefs: &[f32], index: usize) -> impl Iterator<Item = f32> {
+    let user = replay.user[index] as usize;
+    let scaled = beliefs[row(index, replay.clusters)].iter().zip(&world.belief_scale);
     let embedding = world.user_embedding[row(user, replay.dimensions)].iter().copied();
-    seen.map(|(belief, scale)| belief * scale).chain(embedding)
+    scaled.map(|(belief, scale)| belief * scale).chain(embedding)
 }
 
-/// Writes rows' features feature by feature: `[features, rows]`.
-fn turn<I: Iterator<Item = f32>>(table: &mut [f32], rows: &[usize], features: impl Fn(usize) -> I) {
-    /// Rows at a time: what lies side by side in the table is a line of the cache.
+/// Writes the transpose of rows of features: `[features, rows]`.
+fn transpose<I: Iterator<Item = f32>>(output: &mut [f32], rows: &[usize], features: impl Fn(usize) -> I) {
+    /// Rows copied at a time: their values of one feature fill a cache line.
     const ROWS: usize = 16;
-    let width = table.len() / rows.len();
-    let mut lying = Vec::with_capacity(ROWS * width);
-    for (block, places) in rows.chunks(ROWS).enumerate() {
-        lying.clear();
-        for &place in places {
-            lying.extend(features(place));
+    let width = output.len() / rows.len();
+    let mut packed = Vec::with_capacity(ROWS * width);
+    for (block, indices) in rows.chunks(ROWS).enumerate() {
+        packed.clear();
+        for &index in indices {
+            packed.extend(features(index));
         }
-        for (feature, table) in table.chunks_exact_mut(rows.len()).enumerate() {
-            let column = lying[feature..].iter().step_by(width);
-            table[block * ROWS..].iter_mut().zip(column).for_each(|(place, &number)| *place = number);
+        for (feature, output) in output.chunks_exact_mut(rows.len()).enumerate() {
+            let column = packed[feature..].iter().step_by(width);
+            output[block * ROWS..].iter_mut().zip(column).for_each(|(to, &value)| *to = value);
         }
     }
 }
 
-/// A column's rows from the one at `first` on, around the ring.
-fn around<T: Send>(column: &mut [T], width: usize, first: usize) -> impl IndexedParallelIterator<Item = &mut [T]> {
-    let (later, sooner) = column.split_at_mut(first * width);
-    sooner.par_chunks_exact_mut(width).chain(later.par_chunks_exact_mut(width))
+/// The rows of a column in insertion order, beginning at `first` and wrapping around.
+fn wrapped_rows<T: Send>(
+    column: &mut [T],
+    width: usize,
+    first: usize,
+) -> impl IndexedParallelIterator<Item = &mut [T]> {
+    let (wrapped, from_first) = column.split_at_mut(first * width);
+    from_first.par_chunks_exact_mut(width).chain(wrapped.par_chunks_exact_mut(width))
 }
 
-/// A column for `capacity` rows, which holds `rows` in their places.
+/// A column for `capacity` rows, with `rows` written at `span`.
+///
+/// # Errors
+/// [`CpuError::Memory`] if the column does not fit into memory.
 fn column<T: Copy + Default>(
     capacity: usize,
     width: usize,
     span: &InsertSpan,
     rows: &[T],
 ) -> Result<Vec<T>, CpuError> {
-    let mut column = zeroed("replay ring", capacity.saturating_mul(width))?;
+    let mut column = zeroed("replay buffer", capacity.saturating_mul(width))?;
     span.write(rows, &mut column, width);
     Ok(column)
 }

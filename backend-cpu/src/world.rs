@@ -1,4 +1,4 @@
-//! The world as the CPU keeps it.
+//! The world in the layout that the CPU backend uses.
 
 use std::ops::Range;
 
@@ -7,9 +7,10 @@ use recsim_core::model::slate::{Similarity, normalize};
 use recsim_core::world::{World as HostWorld, WorldShape};
 
 use crate::InstructionSet;
-use crate::search::Catalogue;
+use crate::search::SearchIndex;
 
-/// Items laid out for the search, users' embeddings, lists and initial beliefs, and the rules they live by.
+/// A world on the CPU: the items in a search index, the users' embeddings, pre-trained lists and initial beliefs, and
+/// the environment's rules.
 #[derive(Debug)]
 pub struct World {
     pub(crate) shape: WorldShape,
@@ -18,58 +19,62 @@ pub struct World {
     pub(crate) user_embedding: Vec<f32>,
     /// `[K]`
     pub(crate) target: Vec<f32>,
-    /// `[K]`: what beliefs are multiplied by in states
+    /// `[K]`: scales that beliefs are multiplied by in states.
     pub(crate) belief_scale: Vec<f32>,
     /// `[U, K]`
     initial_belief: Vec<f32>,
     /// `[U, L]`
     pretrained: Vec<u32>,
-    /// `[I]`: cluster and distance to its centre
+    /// `[I]`: each item's cluster and distance to its center.
     pub(crate) item: Vec<(u32, f32)>,
-    pub(crate) catalogue: Catalogue,
+    pub(crate) search_index: SearchIndex,
 }
 
 impl World {
-    pub(crate) fn new(world: &HostWorld<'_>, environment: &EnvironmentSpec, isa: InstructionSet) -> Self {
-        let (shape, parts) = (world.shape(), world.arrays());
-        let cluster = |item: usize| parts.item_cluster[item];
-        let catalogue = match environment.similarity {
-            Similarity::Dot => Catalogue::new(isa, parts.item_embedding, shape.dimensions, cluster),
+    pub(crate) fn new(
+        world: &HostWorld<'_>,
+        environment: &EnvironmentSpec,
+        instruction_set: InstructionSet,
+    ) -> Self {
+        let (shape, arrays) = (world.shape(), world.arrays());
+        let cluster = |item: usize| arrays.item_cluster[item];
+        let search_index = match environment.similarity {
+            Similarity::Dot => SearchIndex::new(instruction_set, arrays.item_embedding, shape.dimensions, cluster),
             Similarity::Cosine => {
-                let mut rows = parts.item_embedding.to_vec();
+                let mut rows = arrays.item_embedding.to_vec();
                 rows.chunks_exact_mut(shape.dimensions).for_each(normalize);
-                Catalogue::new(isa, &rows, shape.dimensions, cluster)
+                SearchIndex::new(instruction_set, &rows, shape.dimensions, cluster)
             }
         };
         Self {
             shape,
             environment: *environment,
-            user_embedding: parts.user_embedding.to_vec(),
-            target: parts.target.to_vec(),
-            belief_scale: environment.belief_scales(parts.target),
-            initial_belief: parts.user_belief.to_vec(),
-            pretrained: parts.user_pretrained.to_vec(),
-            item: parts.item_cluster.iter().copied().zip(parts.item_distance.iter().copied()).collect(),
-            catalogue,
+            user_embedding: arrays.user_embedding.to_vec(),
+            target: arrays.target.to_vec(),
+            belief_scale: environment.belief_scales(arrays.target),
+            initial_belief: arrays.user_belief.to_vec(),
+            pretrained: arrays.user_pretrained.to_vec(),
+            item: arrays.item_cluster.iter().copied().zip(arrays.item_distance.iter().copied()).collect(),
+            search_index,
         }
     }
 
-    /// `[users, K]`
+    /// Initial beliefs of a range of users, `[users, K]`.
     pub(crate) fn initial_beliefs(&self, users: &Range<usize>) -> &[f32] {
         rows(&self.initial_belief, users, self.shape.clusters)
     }
 
-    /// `[users, D]`
+    /// Embeddings of a range of users, `[users, D]`.
     pub(crate) fn embeddings(&self, users: &Range<usize>) -> &[f32] {
         rows(&self.user_embedding, users, self.shape.dimensions)
     }
 
-    /// `[users, L]`
-    pub(crate) fn lists(&self, users: &Range<usize>) -> &[u32] {
+    /// Pre-trained lists of a range of users, `[users, L]`.
+    pub(crate) fn pretrained_lists(&self, users: &Range<usize>) -> &[u32] {
         rows(&self.pretrained, users, self.shape.pretrained_len)
     }
 }
 
-fn rows<'a, T>(table: &'a [T], rows: &Range<usize>, width: usize) -> &'a [T] {
-    &table[rows.start * width..rows.end * width]
+fn rows<'a, T>(array: &'a [T], rows: &Range<usize>, width: usize) -> &'a [T] {
+    &array[rows.start * width..rows.end * width]
 }

@@ -1,7 +1,9 @@
-//! The networks on dfdx's tape: each a single operation, its gradient ours, everything around it stock dfdx.
+//! The networks on dfdx's tape. Each network is a single operation with its own backward pass; everything around it is
+//! standard dfdx.
 //!
-//! dfdx lends no slice of a tensor's numbers, so parameters lie in a buffer of ours, and a network's tensor in dfdx is
-//! its *slot*: the leaf under whose name the tape collects the gradient of all parameters, flat, in the layout's order.
+//! dfdx does not give access to a slice of a tensor's values, so the parameters are in a buffer of this crate. In dfdx
+//! a network is represented by its *gradient slot*: the leaf tensor under whose id the tape accumulates the gradient of
+//! all parameters, flat, in the layout's order.
 
 use std::array;
 use std::mem::take;
@@ -13,98 +15,112 @@ use pulp::Arch;
 use rayon::prelude::*;
 use recsim_core::td3::net::{MlpLayout, Weights};
 
-use super::{Back, Dropout, Frozen, Pass, Room, TILE, vectorised};
-use crate::isa::Processor;
+use super::inference::InputGradWeights;
+use super::training::TrainingPass;
+use super::{Dropout, InferenceScratch, InferenceWeights, Processor, UPDATE_TILE, vectorized};
 use crate::{CpuError, elementary};
 
-/// dfdx's device.
-pub(crate) type Host = dfdx::tensor::Cpu;
-/// A tape that records.
-pub(crate) type Tape = OwnedTape<f32, Host>;
-/// A table `[features, rows]` of run-time size.
-pub(crate) type Table<T = NoneTape> = Tensor<(usize, usize), f32, Host, T>;
+/// dfdx's CPU device.
+pub(crate) type DfdxCpu = dfdx::tensor::Cpu;
+/// A recording tape.
+pub(crate) type GradTape = OwnedTape<f32, DfdxCpu>;
+/// A tensor `[features, rows]` with run-time sizes.
+pub(crate) type Tensor2d<T = NoneTape> = Tensor<(usize, usize), f32, DfdxCpu, T>;
 
-/// A network that learns.
+/// A trainable network.
 #[derive(Debug)]
 pub(crate) struct Net {
     processor: Processor,
     pub(crate) layout: Arc<MlpLayout>,
     weights: Arc<Weights>,
-    /// The weights as evaluation takes them, once somebody asks.
-    frozen: OnceLock<Frozen>,
-    /// Where dfdx keeps the gradient; its own numbers are never read.
-    pub(crate) slot: Tensor<(usize,), f32, Host>,
-    pass: Arc<Mutex<Pass>>,
+    /// The inference weights: built on first use, dropped when the parameters or running statistics change.
+    inference_weights: OnceLock<InferenceWeights>,
+    /// The leaf under which dfdx accumulates the gradient. Its own values are never read.
+    pub(crate) grad_slot: Tensor<(usize,), f32, DfdxCpu>,
+    training_pass: Arc<Mutex<TrainingPass>>,
 }
 
 impl Net {
-    /// `alone`: whether no other network learns side by side.
-    pub(crate) fn new(processor: Processor, alone: bool, layout: &MlpLayout, weights: &Weights) -> Self {
+    /// Creates a network. `is_alone` tells that no other network is trained concurrently.
+    pub(crate) fn new(processor: Processor, is_alone: bool, layout: &MlpLayout, weights: &Weights) -> Self {
         Self {
             processor,
             layout: Arc::new(layout.clone()),
             weights: Arc::new(weights.clone()),
-            frozen: OnceLock::new(),
-            slot: Host::default().zeros_like(&(layout.parameter_count(),)),
-            pass: Arc::new(Mutex::new(Pass::new(processor, alone))),
+            inference_weights: OnceLock::new(),
+            grad_slot: DfdxCpu::default().zeros_like(&(layout.parameter_count(),)),
+            training_pass: Arc::new(Mutex::new(TrainingPass::new(processor, is_alone))),
         }
     }
 
-    /// The output in training mode, `[outputs, rows]`, for `input`, `[inputs, rows]`; [`record`] puts it on a tape.
+    /// Computes the output in training mode, `[outputs, rows]`, for `input`, `[inputs, rows]`; [`record_outputs`] puts
+    /// it on a tape.
+    ///
+    /// # Errors
+    /// [`CpuError::Memory`] if the activations do not fit into memory.
     pub(crate) fn forward(&self, input: &[f32], dropout: &Dropout) -> Result<Vec<f32>, CpuError> {
-        let mut pass = locked(&self.pass);
-        pass.make_room(&self.layout, input.len() / self.layout.inputs())?;
+        let mut pass = lock(&self.training_pass);
+        pass.allocate(&self.layout, input.len() / self.layout.inputs())?;
         Ok(pass.forward(&self.layout, &self.weights, input, dropout).to_vec())
     }
 
-    /// Lets the running statistics follow those of the last pass.
-    pub(crate) fn track(&mut self) {
-        self.frozen.take();
-        locked(&self.pass).track(&self.layout, &mut Arc::make_mut(&mut self.weights).running_stats);
+    /// Updates the running statistics by those of the last forward pass.
+    pub(crate) fn update_running_stats(&mut self) {
+        self.inference_weights.take();
+        lock(&self.training_pass)
+            .update_running_stats(&self.layout, &mut Arc::make_mut(&mut self.weights).running_stats);
     }
 
+    /// The trainable weights and the running statistics.
     pub(crate) fn weights(&self) -> &Weights {
         &self.weights
     }
 
-    /// The parameters, to be changed.
-    pub(crate) fn parameters(&mut self) -> &mut [f32] {
-        self.frozen.take();
+    /// The parameters, mutably.
+    pub(crate) fn parameters_mut(&mut self) -> &mut [f32] {
+        self.inference_weights.take();
         &mut Arc::make_mut(&mut self.weights).parameters
     }
 
-    /// The network in evaluation mode.
-    pub(crate) fn frozen(&self) -> &Frozen {
-        self.frozen.get_or_init(|| Frozen::new(self.processor, &self.layout, &self.weights))
+    /// The inference weights.
+    pub(crate) fn inference_weights(&self) -> &InferenceWeights {
+        self.inference_weights.get_or_init(|| InferenceWeights::new(self.processor, &self.layout, &self.weights))
     }
 
-    /// The way back through the network in evaluation mode, to so many of its last inputs; and the way forwards is ready.
-    pub(crate) fn there_and_back(&self, inputs: usize) -> Back {
+    /// Builds the weights for the gradient by the last `inputs` of the network's inputs in inference mode, and
+    /// concurrently the inference weights.
+    pub(crate) fn input_grad_weights(&self, inputs: usize) -> InputGradWeights {
         let all = self.layout.inputs();
-        let back = || Back::new(self.processor, &self.layout, &self.weights, &(all - inputs..all));
-        rayon::join(back, || self.frozen()).0
+        let grad_weights =
+            || InputGradWeights::new(self.processor, &self.layout, &self.weights, &(all - inputs..all));
+        rayon::join(grad_weights, || self.inference_weights()).0
     }
 }
 
-/// Puts on a tape what networks gave for so many rows: on that of the first output. They go their ways back side by
-/// side, and add the gradient by their parameters to their slots'; the input gets none.
+/// Puts the outputs of networks, `[outputs, rows]` each, on a tape, owned by the first output's tensor. The backward
+/// passes of the networks run concurrently and add the gradients by their parameters to their slots. The inputs get no
+/// gradient.
 ///
-/// A network keeps one pass: go back before the next one.
-pub(crate) fn record<const N: usize>(nets: [&Net; N], outputs: [Vec<f32>; N], rows: usize) -> [Table<Tape>; N] {
-    let outputs = outputs.map(|output| table(output, rows));
-    let ghosts = array::from_fn::<_, N, _>(|n| (outputs[n].ghost(), nets[n].slot.ghost()));
-    let nets = nets.map(|net| (Arc::clone(&net.layout), Arc::clone(&net.weights), Arc::clone(&net.pass)));
-    let mut tape = Tape::default();
+/// A network stores one forward pass: run the backward pass before the next forward one.
+pub(crate) fn record_outputs<const N: usize>(
+    nets: [&Net; N],
+    outputs: [Vec<f32>; N],
+    rows: usize,
+) -> [Tensor2d<GradTape>; N] {
+    let outputs = outputs.map(|output| tensor_2d(output, rows));
+    let ghosts = array::from_fn::<_, N, _>(|n| (outputs[n].ghost(), nets[n].grad_slot.ghost()));
+    let nets = nets.map(|net| (Arc::clone(&net.layout), Arc::clone(&net.weights), Arc::clone(&net.training_pass)));
+    let mut tape = GradTape::default();
     tape.add_backward_op(move |gradients| {
-        let mut tables = Vec::with_capacity(N);
+        let mut grads = Vec::with_capacity(N);
         for (output, slot) in &ghosts {
-            let slope = gradients.get_or_alloc_mut(output)?.to_vec();
-            tables.push((slope, take(&mut **gradients.get_or_alloc_mut(slot)?)));
+            let output_grad = gradients.get_or_alloc_mut(output)?.to_vec();
+            grads.push((output_grad, take(&mut **gradients.get_or_alloc_mut(slot)?)));
         }
-        nets.par_iter().zip(&mut tables).for_each(|((layout, weights, pass), (slope, gradient))| {
-            locked(pass).backward(layout, weights, slope, gradient);
+        nets.par_iter().zip(&mut grads).for_each(|((layout, weights, pass), (output_grad, gradient))| {
+            lock(pass).backward(layout, weights, output_grad, gradient);
         });
-        for ((_, slot), (_, gradient)) in ghosts.iter().zip(tables) {
+        for ((_, slot), (_, gradient)) in ghosts.iter().zip(grads) {
             **gradients.get_or_alloc_mut(slot)? = gradient;
         }
         Ok(())
@@ -113,65 +129,73 @@ pub(crate) fn record<const N: usize>(nets: [&Net; N], outputs: [Vec<f32>; N], ro
     outputs.map(|output| output.put_tape(tape.take().unwrap_or_default()))
 }
 
-/// `max_action * tanh(output)`.
-pub(crate) fn squash(arch: Arch, output: Table<Tape>, max_action: f32) -> Table<Tape> {
+/// Computes `max_action * tanh(output)`.
+pub(crate) fn scaled_tanh(arch: Arch, output: Tensor2d<GradTape>, max_action: f32) -> Tensor2d<GradTape> {
     let (output, mut tape) = output.split_tape();
     let shape = *output.shape();
-    let mut tanh = numbers(&output, shape);
-    tanh.par_chunks_mut(PIECE).for_each(|piece| {
-        vectorised(
+    let mut tanh = to_vec(&output, shape);
+    tanh.par_chunks_mut(CHUNK_LEN).for_each(|chunk| {
+        vectorized(
             arch,
             #[inline(always)]
-            || piece.iter_mut().for_each(|x| *x = elementary::tanh(*x)),
+            || chunk.iter_mut().for_each(|x| *x = elementary::tanh(*x)),
         );
     });
-    let action = table(tanh.iter().map(|tanh| tanh * max_action).collect(), shape.1);
+    let action = tensor_2d(tanh.iter().map(|tanh| tanh * max_action).collect(), shape.1);
     let (from, to) = (action.ghost(), output.ghost());
     tape.add_backward_op(move |gradients| {
-        let by_action = gradients.get_or_alloc_mut(&from)?.to_vec();
-        let by_output = gradients.get_or_alloc_mut(&to)?;
-        for ((by_output, by_action), tanh) in by_output.iter_mut().zip(by_action).zip(tanh) {
-            *by_output += by_action * max_action * (1.0 - tanh * tanh);
+        let action_grad = gradients.get_or_alloc_mut(&from)?.to_vec();
+        let output_grad = gradients.get_or_alloc_mut(&to)?;
+        for ((output_grad, action_grad), tanh) in output_grad.iter_mut().zip(action_grad).zip(tanh) {
+            *output_grad += action_grad * max_action * (1.0 - tanh * tanh);
         }
         Ok(())
     });
     action.put_tape(tape)
 }
 
-/// A critic's value, `[1, rows]`, in evaluation mode: of `state`, `[S, rows]`, and `action`, `[D, rows]`. The slope
-/// goes back to the action alone, by the way that [`Net::there_and_back`] gives.
+/// Computes a critic's values, `[1, rows]`, in inference mode, of `state`, `[S, rows]`, and `action`, `[D, rows]`. The
+/// gradient flows to the action only, by the weights of [`Net::input_grad_weights`].
 ///
-/// With one output and rows that are independent, that slope is a table as large as the action; it is worked out on
-/// the way forwards, while the activations of a tile of rows are at hand.
-pub(crate) fn value(critic: &Net, back: &Back, state: &[f32], action: Table<Tape>) -> Table<Tape> {
+/// Since there is one output and rows are independent, that gradient has the size of the action. It is computed in the
+/// forward pass, while the activations of a tile of rows are in cache.
+pub(crate) fn critic_value(
+    critic: &Net,
+    grad_weights: &InputGradWeights,
+    state: &[f32],
+    action: Tensor2d<GradTape>,
+) -> Tensor2d<GradTape> {
     let (action, mut tape) = action.split_tape();
     let shape = *action.shape();
     let (dimensions, rows) = shape;
     let width = critic.layout.inputs();
-    let chosen = numbers(&action, shape);
-    let network = critic.frozen();
-    let tile = |[room, _]: &mut [Room; 2], first: usize| {
-        let count = TILE.min(rows - first);
-        let input = room.input(network, count);
-        for (feature, column) in state.chunks_exact(rows).chain(chosen.chunks_exact(rows)).enumerate() {
-            let places = input[feature..].iter_mut().step_by(width);
-            places.zip(&column[first..first + count]).for_each(|(place, &number)| *place = number);
+    let action_values = to_vec(&action, shape);
+    let network = critic.inference_weights();
+    let tile = |[scratch, _]: &mut [InferenceScratch; 2], first: usize| {
+        let count = UPDATE_TILE.min(rows - first);
+        let input = scratch.input(network, count);
+        for (feature, column) in state.chunks_exact(rows).chain(action_values.chunks_exact(rows)).enumerate() {
+            let inputs = input[feature..].iter_mut().step_by(width);
+            inputs.zip(&column[first..first + count]).for_each(|(input, &value)| *input = value);
         }
-        let values = room.evaluate(network, count).to_vec();
-        (values, room.slope_by_input(network, back, count).to_vec())
+        let values = scratch.evaluate(network, count).to_vec();
+        (values, scratch.input_grad(network, grad_weights, count).to_vec())
     };
-    let firsts: Vec<usize> = (0..rows).step_by(TILE).collect();
-    let tiles: Vec<_> = firsts.into_par_iter().map(|first| Room::lend(|rooms| tile(rooms, first))).collect();
+    let firsts: Vec<usize> = (0..rows).step_by(UPDATE_TILE).collect();
+    let tiles: Vec<_> = firsts
+        .into_par_iter()
+        .map(|first| InferenceScratch::with_thread_local(|scratch| tile(scratch, first)))
+        .collect();
 
-    let values = table(tiles.iter().flat_map(|(values, _)| values).copied().collect(), rows);
+    let values = tensor_2d(tiles.iter().flat_map(|(values, _)| values).copied().collect(), rows);
     let (from, to) = (values.ghost(), action.ghost());
     tape.add_backward_op(move |gradients| {
-        let by_value = gradients.get_or_alloc_mut(&from)?.to_vec();
-        let by_action = gradients.get_or_alloc_mut(&to)?;
-        let slopes = tiles.iter().flat_map(|(_, slopes)| slopes.chunks_exact(dimensions));
-        for (row, (slopes, by_value)) in slopes.zip(by_value).enumerate() {
-            for (by_action, slope) in by_action[row..].iter_mut().step_by(rows).zip(slopes) {
-                *by_action += slope * by_value;
+        let value_grads = gradients.get_or_alloc_mut(&from)?.to_vec();
+        let action_grads = gradients.get_or_alloc_mut(&to)?;
+        let local_grads = tiles.iter().flat_map(|(_, grads)| grads.chunks_exact(dimensions));
+        for (row, (local_grads, value_grad)) in local_grads.zip(value_grads).enumerate() {
+            for (action_grad, local_grad) in action_grads[row..].iter_mut().step_by(rows).zip(local_grads) {
+                *action_grad += local_grad * value_grad;
             }
         }
         Ok(())
@@ -179,23 +203,23 @@ pub(crate) fn value(critic: &Net, back: &Back, state: &[f32], action: Table<Tape
     values.put_tape(tape)
 }
 
-/// A tensor `[features, rows]` of these numbers.
-pub(crate) fn table(numbers: Vec<f32>, rows: usize) -> Table {
-    let shape = (numbers.len() / rows, rows);
-    Host::default().tensor_from_vec(numbers, shape)
+/// A tensor `[features, rows]` of these values.
+pub(crate) fn tensor_2d(values: Vec<f32>, rows: usize) -> Tensor2d {
+    let shape = (values.len() / rows, rows);
+    DfdxCpu::default().tensor_from_vec(values, shape)
 }
 
-/// A copy of a tensor's numbers.
-fn numbers(table: &Table, (features, rows): (usize, usize)) -> Vec<f32> {
-    let mut numbers = vec![0.0; features * rows];
-    table.copy_into(&mut numbers);
-    numbers
+/// A copy of a tensor's values.
+fn to_vec(tensor: &Tensor2d, (features, rows): (usize, usize)) -> Vec<f32> {
+    let mut values = vec![0.0; features * rows];
+    tensor.copy_into(&mut values);
+    values
 }
 
-/// A pass is whole at every moment somebody could panic and leave its lock poisoned: it is only a buffer.
-fn locked(pass: &Mutex<Pass>) -> MutexGuard<'_, Pass> {
+/// Locks a pass. Poisoning is ignored: a pass is only a buffer, valid at every moment at which a thread could panic.
+fn lock(pass: &Mutex<TrainingPass>) -> MutexGuard<'_, TrainingPass> {
     pass.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Numbers that one thread takes at a time.
-const PIECE: usize = 4096;
+/// Values that one thread processes at a time.
+const CHUNK_LEN: usize = 4096;

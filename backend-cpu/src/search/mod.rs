@@ -1,51 +1,33 @@
-//! Exact search: of all items, the few with the best scores, at the speed of a matrix product.
+//! Exact item search: for each query the items with the highest scores, at the speed of a matrix product.
 //!
-//! The score's order of operations is defined ([`score`](recsim_core::model::slate::score)): over the dimensions, one after
-//! the other. A vector's lanes are therefore *items*, each adding its own products in that order, and the search gives
-//! the same bits as plain loops, on every instruction set.
+//! The score's order of operations is defined ([`score`](recsim_core::model::slate::score)): one dimension after the
+//! other. The lanes of a vector are therefore *items*, each accumulating its own products in that order, and the search
+//! gives the same bits as plain loops, on every instruction set.
 //!
-//! Short lists are searched for in bytes where the machine multiplies them fast (`in_bytes`): a rough score tells which
-//! items may be among the best, and those alone are scored in the defined order. What is found is the same.
+//! Short lists are searched in 8-bit integers where the machine multiplies those fast (`quantized`): quantized scores
+//! with error bounds select candidates, and only these are scored in the defined order. Otherwise `fp32`
+//! scores every item. The result is the same.
 
+mod fp32;
+mod index;
 #[cfg(target_arch = "x86_64")]
-mod amx;
-#[cfg(target_arch = "x86_64")]
-mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod bytes;
-mod catalogue;
-#[cfg(target_arch = "x86_64")]
-mod defined;
-#[cfg(target_arch = "x86_64")]
-mod eights;
-#[cfg(target_arch = "x86_64")]
-mod greatest;
-#[cfg_attr(not(target_arch = "x86_64"), path = "no_bytes.rs")]
-mod in_bytes;
-mod kernel;
-#[cfg(target_arch = "x86_64")]
-mod panel;
-#[cfg(target_arch = "x86_64")]
-mod queries;
-#[cfg(target_arch = "x86_64")]
-mod rough;
-#[cfg(target_arch = "x86_64")]
-mod scan;
-#[cfg(target_arch = "x86_64")]
-mod vnni;
+mod quantized;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use catalogue::Catalogue;
+pub(crate) use index::SearchIndex;
 
 use rayon::prelude::*;
 
-use crate::error::{CpuError, table};
-use crate::{InstructionSet, pool};
+use crate::InstructionSet;
+use crate::error::{CpuError, filled};
+use crate::thread_pool::thread_pool;
 
-/// For each of `queries` (`[n, D]`) the `list` items (rows of `items`, `[I, D]`) of best
-/// [`score`](recsim_core::model::slate::score), ties to the lower index, best first: `[n, list]`.
+/// Returns, for each of `queries`, `[n, D]`, its `list_len` items (rows of `items`, `[I, D]`) of highest
+/// [`score`](recsim_core::model::slate::score), best first, as `[n, list_len]`. Ties go to the lower index.
 ///
-/// The same as [`brute_force_lists`](recsim_core::world::brute_force_lists), only faster; on `threads` threads,
-/// or one for each core.
+/// The result equals that of [`brute_force_lists`](recsim_core::world::brute_force_lists). The search runs on `threads`
+/// threads, or on one for each core if `None`.
 ///
 /// ```
 /// let (items, queries) = ([1.0, 0.0, 0.0, 1.0, 1.0, 1.0], [2.0, 1.0]);
@@ -53,31 +35,30 @@ use crate::{InstructionSet, pool};
 /// # Ok::<(), recsim_backend_cpu::CpuError>(())
 /// ```
 ///
+/// # Errors
+/// [`CpuError::Memory`] if the lists do not fit into memory; [`CpuError::Threads`] if the threads cannot be started.
+///
 /// # Panics
-/// If `dimensions` is 0, a table is no whole number of rows, or `list` is not from 1 to I.
+/// If `dimensions` is 0, an array is not a whole number of rows, or `list_len` is not in `1..=I`.
 pub fn best_items(
     items: &[f32],
     queries: &[f32],
     dimensions: usize,
-    list: usize,
+    list_len: usize,
     threads: Option<usize>,
 ) -> Result<Vec<u32>, CpuError> {
     assert!(
         items.len().is_multiple_of(dimensions) && queries.len().is_multiple_of(dimensions),
-        "tables of whole rows"
+        "`items` and `queries` are whole rows"
     );
-    assert!((1..=items.len() / dimensions).contains(&list), "a list of 1 to I items");
-    let catalogue = Catalogue::new(InstructionSet::best(), items, dimensions, |_| 0);
-    let mut lists = table("lists", queries.len() / dimensions * list, 0)?;
-    let tiles = lists.par_chunks_mut(TILE * list).zip(queries.par_chunks(TILE * dimensions));
-    pool(threads)?.install(|| tiles.for_each(|(lists, queries)| catalogue.best(queries, lists, list, list)));
+    assert!((1..=items.len() / dimensions).contains(&list_len), "a list has 1 to I items");
+    let index = SearchIndex::new(InstructionSet::best(), items, dimensions, |_| 0);
+    let mut lists = filled("lists", queries.len() / dimensions * list_len, 0)?;
+    let tiles = lists.par_chunks_mut(TILE * list_len).zip(queries.par_chunks(TILE * dimensions));
+    thread_pool(threads)?
+        .install(|| tiles.for_each(|(lists, queries)| index.top_k(queries, lists, list_len, list_len)));
     Ok(lists)
 }
 
-/// Queries searched for by one thread at a time: a multiple of all kernels' heights.
+/// Queries that one thread searches for at a time: a multiple of every kernel's number of queries.
 pub(crate) const TILE: usize = 96;
-
-#[cfg(all(test, target_arch = "x86_64"))]
-mod rough_tests;
-#[cfg(test)]
-mod tests;

@@ -1,19 +1,14 @@
-//! Instructions for which there are no safe words yet: products of bytes in vectors, and products of tiles.
-//!
-//! A value of a type here proves that the machine has what its methods need. The backend's `unsafe` code is here and in
-//! `gemm`.
-#![allow(unsafe_code, reason = "instructions without safe words")]
-
+//! x86-64 instructions: VNNI dot products of bytes, and AMX tiles.
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_dpbusd_epi32};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use crate::block::{Block, SIDE, Sums, TWO};
+use crate::bf16_block::{BLOCK_LEN, Bf16Block, BlockProduct, TILE_LEN};
 
 pulp::simd_type! {
-    /// AVX-512 with products of bytes that are added up in words.
+    /// AVX-512 with VNNI: dot products of bytes accumulated in 32-bit words.
     pub(crate) struct Vnni {
         pub sse: "sse",
         pub sse2: "sse2",
@@ -39,7 +34,7 @@ pulp::simd_type! {
 }
 
 impl Vnni {
-    /// Adds to each of `sums`' words the products of four unsigned by four signed bytes.
+    /// Adds to each 32-bit word of `sums` the dot product of four unsigned and four signed bytes.
     #[inline(always)]
     pub(crate) fn multiply_add(self, unsigned: __m512i, signed: __m512i, sums: __m512i) -> __m512i {
         // SAFETY: `self` proves that the machine has the instruction.
@@ -47,35 +42,26 @@ impl Vnni {
     }
 }
 
-/// Has the first 32 of some numbers brought near.
-#[inline(always)]
-pub(crate) fn fetch(numbers: &[f32]) {
-    for line in 0..2 {
-        // SAFETY: every x86-64 processor has the instruction, and it may be given any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().wrapping_add(16 * line).cast()) };
-    }
-}
-
-/// Proves that there are tiles of bytes and of bfloat16, and that this process may use them.
+/// Proves that the machine has AMX tiles with products of bytes and of bfloat16, and that this process may use them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tiles(());
+pub(crate) struct Amx(());
 
-impl Tiles {
-    /// None where the machine has no such tiles, or the system does not let them be used.
+impl Amx {
+    /// `None` if the machine does not have AMX, or the operating system does not permit its use.
     pub(crate) fn try_new() -> Option<Self> {
-        static MAY: OnceLock<bool> = OnceLock::new();
-        MAY.get_or_init(|| has_tiles() && may_use_tiles()).then_some(Self(()))
+        static IS_AVAILABLE: OnceLock<bool> = OnceLock::new();
+        IS_AVAILABLE.get_or_init(|| has_tiles() && request_tile_permission()).then_some(Self(()))
     }
 
-    /// Sets up this thread's tiles for as long as the value lives.
+    /// Configures this thread's tiles for as long as the returned value lives.
     ///
     /// # Panics
-    /// If they are set up already.
-    pub(crate) fn set_up(self) -> Set {
-        assert!(!IS_SET.replace(true), "a thread's tiles are set up once at a time");
-        /// All eight tiles have 16 rows of 64 bytes.
+    /// If this thread's tiles are configured already.
+    pub(crate) fn configure(self) -> AmxTiles {
+        assert!(!IS_CONFIGURED.replace(true), "this thread's tiles are configured already");
+        /// The configuration of all eight tiles: 16 rows of 64 bytes.
         #[repr(C, align(64))]
-        struct Shapes {
+        struct TileConfig {
             palette: u8,
             start: u8,
             reserved: [u8; 14],
@@ -83,68 +69,71 @@ impl Tiles {
             rows: [u8; 16],
         }
         let (mut bytes, mut rows) = ([0; 16], [0; 16]);
-        bytes[..8].fill(4 * SIDE as u16);
-        rows[..8].fill(SIDE as u8);
-        let shapes = Shapes { palette: 1, start: 0, reserved: [0; 14], bytes, rows };
-        const { assert!(size_of::<Shapes>() == 64) };
-        // SAFETY: `self` proves that the machine has the instruction and the process may use it; it reads 64 bytes, which
-        // are there, and changes this thread's tiles alone, in which the compiler keeps nothing.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, preserves_flags, readonly)) };
-        Set(PhantomData)
+        bytes[..8].fill(4 * TILE_LEN as u16);
+        rows[..8].fill(TILE_LEN as u8);
+        let config = TileConfig { palette: 1, start: 0, reserved: [0; 14], bytes, rows };
+        const { assert!(size_of::<TileConfig>() == 64) };
+        // SAFETY: `self` proves that the machine has the instruction and that the process may use it. It reads 64
+        // bytes, the size of `config`, and changes only this thread's tiles, which the compiler does not use.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, preserves_flags, readonly)) };
+        AmxTiles(PhantomData)
     }
 }
 
 thread_local! {
-    static IS_SET: Cell<bool> = const { Cell::new(false) };
+    static IS_CONFIGURED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// This thread's tiles, set up. It cannot go to another thread.
+/// This thread's tiles, configured. Not `Send`: the configuration belongs to the thread.
 #[derive(Debug)]
-pub(crate) struct Set(PhantomData<*const ()>);
+pub(crate) struct AmxTiles(PhantomData<*const ()>);
 
-impl Drop for Set {
+impl Drop for AmxTiles {
     fn drop(&mut self) {
-        // SAFETY: as there is a `Set`, this thread may use tiles; nothing is kept in them.
+        // SAFETY: an `AmxTiles` exists, so this thread may use tiles; nothing relies on their contents.
         unsafe { asm!("tilerelease", options(nostack, preserves_flags, nomem)) };
-        IS_SET.set(false);
+        IS_CONFIGURED.set(false);
     }
 }
 
-impl Set {
-    /// Products of 32 rows of bytes by 32 columns, `words` words (of four bytes) long, a multiple of 16. A row's words lie one
-    /// after the other, its columns' side by side: `rows` is `[32, W]`, `columns` `[words, 32]`. What they are added to,
-    /// for every row, is `begin`, or 0.
+impl AmxTiles {
+    /// Products of 32 rows of bytes and 32 columns, both `words` 32-bit words long, a multiple of 16: `rows` is `[32,
+    /// W]`, with a row's words adjacent; `columns` is `[words, 32]`. Row `r` of `products` is `initial + rows[r] *
+    /// columns`; without `initial` it starts at 0.
     #[inline(always)]
-    pub(crate) fn products<const W: usize>(
+    pub(crate) fn multiply_bytes<const W: usize>(
         &self,
-        rows: &[[u32; W]; TWO],
-        columns: &[[u32; TWO]],
-        begin: Option<&[u32; TWO]>,
-        products: &mut [[__m512i; 2]; TWO],
+        rows: &[[u32; W]; BLOCK_LEN],
+        columns: &[[u32; BLOCK_LEN]],
+        initial: Option<&[u32; BLOCK_LEN]>,
+        products: &mut [[__m512i; 2]; BLOCK_LEN],
     ) {
         let words = columns.len();
-        assert!(words > 0 && words.is_multiple_of(SIDE) && words <= W, "whole tiles");
-        let begin = begin.map_or(std::ptr::null(), |begin| begin.as_ptr());
-        // What follows, which is probably what comes next, is brought near meanwhile.
-        let next = columns.as_ptr_range().end.cast::<i8>();
+        assert!(
+            words > 0 && words.is_multiple_of(TILE_LEN) && words <= W,
+            "`words` is a positive multiple of the tile's rows, at most W"
+        );
+        let initial = initial.map_or(std::ptr::null(), |initial| initial.as_ptr());
+        // Prefetches what follows `columns`, which is probably the next panel.
+        let following = columns.as_ptr_range().end.cast::<i8>();
         for line in 0..2 * (words + 1) {
-            // SAFETY: every x86-64 processor has the instruction, and it may be given any address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(next.wrapping_byte_add(64 * line)) };
+            // SAFETY: every x86-64 processor has the instruction, which accepts any address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(following.wrapping_byte_add(64 * line)) };
         }
-        // SAFETY: as there is a `Set`, this thread's tiles are set up, 16 rows of 64 bytes, and the compiler keeps nothing in
-        // them. Loads of `begin`, each row 0 bytes from the one before, read the first half of its 128 bytes and the
-        // second; there are none if there is no `begin`. A load of rows reads 64 bytes of each of 16, 4 W from each
-        // other; in the last turn, up to byte 4 words <= 4 W of the last row. One of columns reads 64 bytes of each of 16
-        // rows of 128, `words` rows in all turns. A store writes 64 bytes of each of 16 rows of 128: the four together
-        // all of the 32.
+        // SAFETY: an `AmxTiles` exists, so this thread's tiles are configured as 16 rows of 64 bytes, and the compiler
+        // does not use them. Loads of `initial` have a row stride of 0 bytes and read the first and the second half of
+        // its 128 bytes; they are skipped if there is no `initial`. A load of rows reads 64 bytes of each of 16 rows, 4
+        // W bytes apart; the last iteration ends at byte 4 words <= 4 W of the last row. A load of columns reads 64
+        // bytes of each of 16 rows of 128 bytes, `words` rows over all iterations. A store writes 64 bytes of each of
+        // 16 rows of 128 bytes; the four stores together write all 32 rows.
         unsafe {
             asm!(
-                "test {begin}, {begin}",
+                "test {initial}, {initial}",
                 "jz 2f",
-                "tileloadd tmm0, [{begin} + {none}]",
-                "tileloadd tmm1, [{begin} + {none} + 64]",
-                "tileloadd tmm2, [{begin} + {none}]",
-                "tileloadd tmm3, [{begin} + {none} + 64]",
+                "tileloadd tmm0, [{initial} + {zero}]",
+                "tileloadd tmm1, [{initial} + {zero} + 64]",
+                "tileloadd tmm2, [{initial} + {zero}]",
+                "tileloadd tmm3, [{initial} + {zero} + 64]",
                 "jmp 3f",
                 "2:",
                 "tilezero tmm0",
@@ -163,20 +152,20 @@ impl Set {
                 "add {rows}, 64",
                 "add {lower}, 64",
                 "add {columns}, 2048",
-                "dec {turns}",
+                "dec {iterations}",
                 "jnz 3b",
                 "tilestored [{products} + {line}], tmm0",
                 "tilestored [{products} + {line} + 64], tmm1",
                 "tilestored [{products} + {line} + 2048], tmm2",
                 "tilestored [{products} + {line} + 2112], tmm3",
-                begin = in(reg) begin,
-                none = in(reg) 0_usize,
+                initial = in(reg) initial,
+                zero = in(reg) 0_usize,
                 rows = inout(reg) rows.as_ptr() => _,
-                lower = inout(reg) rows[SIDE..].as_ptr() => _,
+                lower = inout(reg) rows[TILE_LEN..].as_ptr() => _,
                 row = in(reg) 4 * W,
                 columns = inout(reg) columns.as_ptr() => _,
-                line = in(reg) 4 * TWO,
-                turns = inout(reg) words / SIDE => _,
+                line = in(reg) 4 * BLOCK_LEN,
+                iterations = inout(reg) words / TILE_LEN => _,
                 products = in(reg) products,
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
@@ -184,18 +173,20 @@ impl Set {
             );
         }
     }
-}
 
-impl Set {
-    /// The sum of the products of `left`'s blocks with `right`'s. Of the nine products of parts the three smallest are left out; the
-    /// others are added from the smallest on, block by block.
+    /// The sum of the products of `left`'s blocks with `right`'s, pairwise. Of the nine products of parts the three
+    /// smallest are omitted; the others are added from the smallest to the largest, block by block.
     #[inline(always)]
-    pub(crate) fn multiply(&self, left: &[Block], right: &[Block], sums: &mut Sums) {
-        assert!(!left.is_empty() && left.len() == right.len(), "as many blocks on either side");
-        const { assert!(size_of::<Block>() == 6144 && size_of::<Sums>() == 4096) };
-        // SAFETY: as there is a `Set`, this thread's tiles are set up, 16 rows of 64 bytes, and the compiler keeps nothing in
-        // them. A load reads the 1024 bytes of one of the six tiles of a block; both sides have as many blocks as there are
-        // turns. A store writes 64 bytes of each of 16 rows of 128: the four together all of the 32.
+    pub(crate) fn multiply_bf16(&self, left: &[Bf16Block], right: &[Bf16Block], sums: &mut BlockProduct) {
+        assert!(
+            !left.is_empty() && left.len() == right.len(),
+            "both sides have the same positive number of blocks"
+        );
+        const { assert!(size_of::<Bf16Block>() == 6144 && size_of::<BlockProduct>() == 4096) };
+        // SAFETY: an `AmxTiles` exists, so this thread's tiles are configured as 16 rows of 64 bytes, and the compiler
+        // does not use them. A load reads the 1024 bytes of one of the six tiles of a block; both sides have as many
+        // blocks as there are iterations. A store writes 64 bytes of each of 16 rows of 128 bytes; the four stores
+        // together write all 32 rows.
         unsafe {
             asm!(
                 "tilezero tmm0",
@@ -203,7 +194,7 @@ impl Set {
                 "tilezero tmm2",
                 "tilezero tmm3",
                 "2:",
-                // Third part by first.
+                // Third part times first.
                 "tileloadd tmm4, [{left} + {row} + 4096]",
                 "tileloadd tmm6, [{right} + {row}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
@@ -212,35 +203,35 @@ impl Set {
                 "tileloadd tmm5, [{left} + {row} + 5120]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tdpbf16ps tmm3, tmm5, tmm7",
-                // Second by first.
+                // Second times first.
                 "tileloadd tmm4, [{left} + {row} + 2048]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm4, tmm7",
                 "tileloadd tmm5, [{left} + {row} + 3072]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tdpbf16ps tmm3, tmm5, tmm7",
-                // Second by second.
+                // Second times second.
                 "tileloadd tmm6, [{right} + {row} + 2048]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tileloadd tmm7, [{right} + {row} + 3072]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
                 "tdpbf16ps tmm3, tmm5, tmm7",
-                // First by second.
+                // First times second.
                 "tileloadd tmm4, [{left} + {row}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm4, tmm7",
                 "tileloadd tmm5, [{left} + {row} + 1024]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tdpbf16ps tmm3, tmm5, tmm7",
-                // First by third.
+                // First times third.
                 "tileloadd tmm6, [{right} + {row} + 4096]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tileloadd tmm7, [{right} + {row} + 5120]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
                 "tdpbf16ps tmm3, tmm5, tmm7",
-                // First by first.
+                // First times first.
                 "tileloadd tmm6, [{right} + {row}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm2, tmm5, tmm6",
@@ -249,7 +240,7 @@ impl Set {
                 "tdpbf16ps tmm3, tmm5, tmm7",
                 "add {left}, 6144",
                 "add {right}, 6144",
-                "dec {turns}",
+                "dec {iterations}",
                 "jnz 2b",
                 "tilestored [{sums} + {line}], tmm0",
                 "tilestored [{sums} + {line} + 64], tmm1",
@@ -258,9 +249,9 @@ impl Set {
                 left = inout(reg) left.as_ptr() => _,
                 right = inout(reg) right.as_ptr() => _,
                 row = in(reg) 64_usize,
-                turns = inout(reg) left.len() => _,
+                iterations = inout(reg) left.len() => _,
                 sums = in(reg) sums,
-                line = in(reg) 4 * TWO,
+                line = in(reg) 4 * BLOCK_LEN,
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                 options(nostack),
@@ -271,26 +262,26 @@ impl Set {
 
 /// Whether the processor has tiles, and products of them.
 fn has_tiles() -> bool {
-    // There are tiles, and products of them for bytes and for bfloat16.
+    // CPUID leaf 7: AMX-TILE (bit 24), AMX-INT8 (bit 25), AMX-BF16 (bit 22).
     let needed = 1 << 24 | 1 << 25 | 1 << 22;
-    // SAFETY: every processor of 64 bits has the instruction.
+    // SAFETY: every x86-64 processor has the instruction.
     #[allow(unused_unsafe, reason = "safe since Rust 1.94")]
     unsafe {
         __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & needed == needed
     }
 }
 
-/// Asks the system for leave to use tiles: it must make room for them where it keeps what threads have in registers. From then
-/// on a stack for signals must have room for them too (a thread of Rust's own has).
+/// Requests permission to use tile data, since the kernel must enlarge the areas where it saves registers. Afterwards
+/// signal stacks must be large enough for tile data too; those of Rust's threads are.
 #[cfg(target_os = "linux")]
-fn may_use_tiles() -> bool {
+fn request_tile_permission() -> bool {
     const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
     const TILE_DATA: libc::c_long = 18;
-    // SAFETY: the call takes two numbers, and changes no memory of this process.
+    // SAFETY: the call takes two integers and changes no memory of this process.
     unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0 }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn may_use_tiles() -> bool {
+fn request_tile_permission() -> bool {
     false
 }

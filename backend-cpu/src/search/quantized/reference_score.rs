@@ -1,24 +1,24 @@
-//! Scores in the defined order, of many rows side by side: each has a lane.
+//! Scores in the defined order of operations, of many rows at once: each row has a lane.
 
 use pulp::cast;
 use pulp::x86::V3;
 
-use crate::instructions::Vnni;
+use crate::intrinsics::Vnni;
 
-/// Rows whose scores are worked out together: a sum waits for itself alone.
-pub(super) const TOGETHER: usize = 16;
+/// Rows whose scores are computed together: a row's sum waits only for itself.
+pub(super) const ROWS_AT_ONCE: usize = 16;
 
-/// The [`score`](recsim_core::model::slate::score)s of rows.
+/// The [`score`](recsim_core::model::slate::score)s of rows for an action, with AVX2.
 #[inline(always)]
-pub(super) fn with_avx2(simd: V3, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
+pub(super) fn reference_scores_avx2(simd: V3, action: &[f32], rows: [&[f32]; ROWS_AT_ONCE]) -> [f32; ROWS_AT_ONCE] {
     let V3 { avx, fma, .. } = simd;
     let mut sums = [avx._mm256_setzero_ps(); 2];
-    let (parts, rest) = action.as_chunks::<4>();
-    // As many of each, so that none is looked for where there is none.
-    let fours = rows.map(|row| &row.as_chunks::<4>().0[..parts.len()]);
-    for (d, part) in parts.iter().enumerate() {
+    let (chunks, remaining) = action.as_chunks::<4>();
+    // Slices of one length, so that the loop needs no bounds checks.
+    let fours = rows.map(|row| &row.as_chunks::<4>().0[..chunks.len()]);
+    for (d, chunk) in chunks.iter().enumerate() {
         for (half, sum) in sums.iter_mut().enumerate() {
-            // In each half of a vector a row's four numbers: columns, once these are turned about.
+            // Each half of a vector holds four values of one row. The shuffles transpose them into columns.
             let mut quarters = [avx._mm256_setzero_ps(); 4];
             for (n, quarter) in quarters.iter_mut().enumerate() {
                 *quarter = cast([fours[8 * half + n][d], fours[8 * half + n + 4][d]]);
@@ -32,23 +32,28 @@ pub(super) fn with_avx2(simd: V3, action: &[f32], rows: [&[f32]; TOGETHER]) -> [
                 avx._mm256_shuffle_ps::<0x44>(high, high_2),
                 avx._mm256_shuffle_ps::<0xee>(high, high_2),
             ];
-            for (&x, column) in part.iter().zip(columns) {
+            for (&x, column) in chunk.iter().zip(columns) {
                 *sum = fma._mm256_fmadd_ps(avx._mm256_set1_ps(x), column, *sum);
             }
         }
     }
-    go_on(cast(sums), 4 * parts.len(), rest, rows)
+    add_remaining(cast(sums), 4 * chunks.len(), remaining, rows)
 }
 
-/// The same, with one vector where AVX2 has two.
+/// The [`score`](recsim_core::model::slate::score)s of rows for an action, with one AVX-512 vector instead of two AVX2
+/// ones.
 #[inline(always)]
-pub(super) fn with_avx512(simd: Vnni, action: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
+pub(super) fn reference_scores_avx512(
+    simd: Vnni,
+    action: &[f32],
+    rows: [&[f32]; ROWS_AT_ONCE],
+) -> [f32; ROWS_AT_ONCE] {
     let f = simd.avx512f;
     let mut sum = f._mm512_setzero_ps();
-    let (parts, rest) = action.as_chunks::<4>();
-    // As many of each, so that none is looked for where there is none.
-    let fours = rows.map(|row| &row.as_chunks::<4>().0[..parts.len()]);
-    for (d, part) in parts.iter().enumerate() {
+    let (chunks, remaining) = action.as_chunks::<4>();
+    // Slices of one length, so that the loop needs no bounds checks.
+    let fours = rows.map(|row| &row.as_chunks::<4>().0[..chunks.len()]);
+    for (d, chunk) in chunks.iter().enumerate() {
         let mut quarters = [f._mm512_setzero_ps(); 4];
         for (n, quarter) in quarters.iter_mut().enumerate() {
             *quarter = cast([fours[n][d], fours[n + 4][d], fours[n + 8][d], fours[n + 12][d]]);
@@ -62,17 +67,22 @@ pub(super) fn with_avx512(simd: Vnni, action: &[f32], rows: [&[f32]; TOGETHER]) 
             f._mm512_shuffle_ps::<0x44>(high, high_2),
             f._mm512_shuffle_ps::<0xee>(high, high_2),
         ];
-        for (&x, column) in part.iter().zip(columns) {
+        for (&x, column) in chunk.iter().zip(columns) {
             sum = f._mm512_fmadd_ps(f._mm512_set1_ps(x), column, sum);
         }
     }
-    go_on(cast(sum), 4 * parts.len(), rest, rows)
+    add_remaining(cast(sum), 4 * chunks.len(), remaining, rows)
 }
 
-/// Adds what is left from dimension `first` on.
+/// Adds the remaining dimensions, from `first` on.
 #[inline(always)]
-fn go_on(mut sums: [f32; TOGETHER], first: usize, rest: &[f32], rows: [&[f32]; TOGETHER]) -> [f32; TOGETHER] {
-    for (d, &x) in (first..).zip(rest) {
+fn add_remaining(
+    mut sums: [f32; ROWS_AT_ONCE],
+    first: usize,
+    remaining: &[f32],
+    rows: [&[f32]; ROWS_AT_ONCE],
+) -> [f32; ROWS_AT_ONCE] {
+    for (d, &x) in (first..).zip(remaining) {
         for (sum, row) in sums.iter_mut().zip(rows) {
             *sum = x.mul_add(row[d], *sum);
         }

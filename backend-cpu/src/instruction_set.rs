@@ -1,14 +1,12 @@
-//! The instruction sets that the backend has code for.
+//! The instruction sets that the backend has code for, and which of them the machine has.
 
 use std::fmt;
 use std::str::FromStr;
 
 use pulp::Arch;
 
-use crate::mlp::Multiplier;
-
-/// An instruction set. Networks, their actions and their learning, are reproducible on one of them; given the same actions, the
-/// users' side gives the same bits on all.
+/// An instruction set. The results of networks, actions and learning, are reproducible on one instruction set. The
+/// users' side gives the same bits on all of them for the same actions.
 ///
 /// ```
 /// use recsim_backend_cpu::InstructionSet;
@@ -17,37 +15,38 @@ use crate::mlp::Multiplier;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
-    /// x86-64-v4, with tiles of bytes for matching and of bfloat16 for the networks, whose numbers stay in single precision.
+    /// x86-64-v4 with AMX tiles and VNNI: products of bytes in the item search, and of bfloat16 in the networks, whose
+    /// values keep single precision.
     Amx,
-    /// x86-64-v4; products of bytes as well (VNNI), where the machine has them.
+    /// x86-64-v4. The item search uses products of bytes (VNNI) if the machine has them.
     Avx512,
-    /// x86-64-v3: AVX2 with fused multiplication and addition.
+    /// x86-64-v3: AVX2 and fused multiply-add.
     Avx2,
     /// 64-bit Arm.
     Neon,
-    /// What every machine has.
+    /// No vector instructions are assumed; every machine has it.
     Portable,
 }
 
 impl InstructionSet {
-    /// All, the best first.
+    /// All instruction sets, from the best to the least capable.
     pub const ALL: [Self; 5] = [Self::Amx, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 
-    /// Those of this machine, the best first.
+    /// The instruction sets of this machine, the best first.
     pub fn available() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|set| set.arch().is_some())
     }
 
-    /// The best of this machine.
+    /// The best instruction set of this machine.
     pub fn best() -> Self {
         Self::available().next().unwrap_or(Self::Portable)
     }
 
-    /// The key to its vectors, if this machine has it.
+    /// The `pulp` token of its vector instructions; `None` if this machine does not have the instruction set.
     pub fn arch(self) -> Option<Arch> {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Amx => pulp::x86::V4::try_new().filter(|_| has_tiles()).map(Arch::V4),
+            Self::Amx => pulp::x86::V4::try_new().filter(|_| has_amx()).map(Arch::V4),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => pulp::x86::V4::try_new().map(Arch::V4),
             #[cfg(target_arch = "x86_64")]
@@ -55,12 +54,12 @@ impl InstructionSet {
             #[cfg(target_arch = "aarch64")]
             Self::Neon => pulp::aarch64::Neon::try_new().map(Arch::Neon),
             Self::Portable => Some(Arch::Scalar),
-            #[allow(unreachable_patterns, reason = "which are left depends on the machine")]
+            #[allow(unreachable_patterns, reason = "which patterns are left depends on the target")]
             _ => None,
         }
     }
 
-    /// `amx`, `avx512`, `avx2`, `neon` or `portable`.
+    /// Its name: `amx`, `avx512`, `avx2`, `neon` or `portable`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Amx => "amx",
@@ -72,27 +71,11 @@ impl InstructionSet {
     }
 }
 
-/// What networks are computed with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Processor {
-    /// The key to the vectors, which proves that the machine has them.
-    pub(crate) arch: Arch,
-    /// What multiplies tiles, if anything does.
-    pub(crate) multiplier: Option<Multiplier>,
-}
-
-impl Processor {
-    /// What an instruction set has, if this machine has it.
-    pub(crate) fn of(isa: InstructionSet) -> Option<Self> {
-        Some(Self { arch: isa.arch()?, multiplier: Multiplier::of(isa) })
-    }
-}
-
-/// Whether the machine has all that matching and networks need where there are tiles.
+/// Whether the machine has all that the item search and the networks need for [`InstructionSet::Amx`].
 #[cfg(target_arch = "x86_64")]
-fn has_tiles() -> bool {
-    use crate::instructions::{Tiles, Vnni};
-    Tiles::try_new().is_some() && Vnni::try_new().is_some()
+fn has_amx() -> bool {
+    use crate::intrinsics::{Amx, Vnni};
+    Amx::try_new().is_some() && Vnni::try_new().is_some()
 }
 
 impl fmt::Display for InstructionSet {
@@ -109,7 +92,7 @@ impl FromStr for InstructionSet {
     }
 }
 
-/// A name that no [`InstructionSet`] has.
+/// The error of parsing a name that no [`InstructionSet`] has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownInstructionSet;
 
@@ -117,6 +100,6 @@ impl std::error::Error for UnknownInstructionSet {}
 
 impl fmt::Display for UnknownInstructionSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an instruction set is amx, avx512, avx2, neon or portable")
+        f.write_str("an instruction set is one of amx, avx512, avx2, neon, portable")
     }
 }
