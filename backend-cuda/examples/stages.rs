@@ -1,12 +1,14 @@
-//! How long the stages of a round take on a GPU, for the reference experiment's items: JSON lines like the peers'.
+//! Measures the stages of a round on a GPU, with the reference experiment's items. Prints one JSON object for each
+//! stage.
 //!
-//! `stages [USERS...]`: a time is that of ten rounds between two waits for the device, by the host's clock, over ten. Every
-//! repetition begins with the same actions and beliefs. More than 50,000 users are the same ones again and again.
+//! `stages [USERS...]`: a time is a tenth of the time of ten rounds, from one wait for the device to the next, by the
+//! host's clock. Every repetition starts with the same actions and beliefs. Above 50,000 users, the world's users
+//! repeat.
 
 use std::time::Instant;
 
 use recsim_backend_cpu::best_items;
-use recsim_backend_cuda::{Agent, Batch, Cuda, CudaError, Replay, World};
+use recsim_backend_cuda::{Agent, Batch, Cuda, CudaError, Gpu, Replay, World};
 use recsim_core::backend::{Inspect, Learn, RoundSnapshot, Simulate};
 use recsim_core::model::rng::{Key, Purpose};
 use recsim_core::session::config::Config;
@@ -24,11 +26,12 @@ fn main() {
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let mut counts: Vec<usize> = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
-    if counts.is_empty() {
-        counts.push(50_000);
+    let mut user_counts: Vec<usize> =
+        std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
+    if user_counts.is_empty() {
+        user_counts.push(50_000);
     }
-    let recipe = SyntheticWorldConfig {
+    let config = SyntheticWorldConfig {
         users: 50_000,
         items: 19_130,
         clusters: 5,
@@ -36,65 +39,67 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         pretrained_len: 40,
         seed: 0,
     };
-    let arrays = generate(&recipe, |items, users, dimensions, list| {
-        best_items(items, users, dimensions, list, None).expect("there is memory for lists")
+    let world = generate(&config, |items, users, dimensions, len| {
+        best_items(items, users, dimensions, len, None).expect("enough memory for the lists")
     });
-    counts.into_iter().try_for_each(|users| measure(&repeated(&arrays, users)))
+    user_counts.into_iter().try_for_each(|users| measure(&with_users(&world, users)))
 }
 
-fn measure(arrays: &OwnedWorld) -> Result<(), Box<dyn std::error::Error>> {
-    let world = HostWorld::new(arrays.shape, arrays.arrays())?;
-    let users = arrays.shape.users;
+fn measure(owned: &OwnedWorld) -> Result<(), Box<dyn std::error::Error>> {
+    let world = HostWorld::new(owned.shape, owned.arrays())?;
+    let users = owned.shape.users;
     let plan = Config::default().plan(&world)?;
     let mut gpu = Cuda::new()?;
-    let on_gpu = gpu.load_world(&world, &plan.environment)?;
-    let batch = gpu.create_batch(&on_gpu, 0..users)?;
+    let gpu_world = gpu.load_world(&world, &plan.environment)?;
+    let batch = gpu.create_batch(&gpu_world, 0..users)?;
     let mut snapshot = gpu.snapshot(&batch)?;
     snapshot.action.copy_from_slice(world.arrays().user_embedding);
-    let replay = gpu.create_replay(&on_gpu, users.max(1_000_000), &Transitions::default())?;
+    let replay = gpu.create_replay(&gpu_world, users.max(1_000_000), &Transitions::default())?;
     let agent = gpu.load_agent(&plan.agent, &plan.agent.initial_agent(0))?;
-    let mut stages = Stages { gpu, world: on_gpu, batch, replay, agent, snapshot };
+    let mut round = GpuRound { gpu, world: gpu_world, batch, replay, agent, snapshot };
     for (phase, stage) in [
-        ("observe", Stages::observe as Stage),
-        ("act", Stages::act),
-        ("topk", Stages::recommend),
-        ("respond", Stages::respond),
-        ("round", Stages::round),
+        ("observe", GpuRound::observe as StageFn),
+        ("act", GpuRound::act),
+        ("topk", GpuRound::recommend),
+        ("respond", GpuRound::respond),
+        ("round", GpuRound::round),
     ] {
         let mut milliseconds = Vec::new();
         for repetition in 0..=REPETITIONS {
-            stages.begin()?;
-            let began = Instant::now();
-            (0..ROUNDS).try_for_each(|round| stage(&mut stages, round))?;
-            stages.wait()?;
+            round.restart()?;
+            let start = Instant::now();
+            (0..ROUNDS).try_for_each(|number| stage(&mut round, number))?;
+            round.wait()?;
             if repetition > 0 {
-                milliseconds.push(began.elapsed().as_secs_f64() * 1e3 / ROUNDS as f64);
+                milliseconds.push(start.elapsed().as_secs_f64() * 1e3 / ROUNDS as f64);
             }
         }
         milliseconds.sort_by(f64::total_cmp);
-        let (median, least) = (milliseconds[REPETITIONS / 2], milliseconds[0]);
+        let (median, min) = (milliseconds[REPETITIONS / 2], milliseconds[0]);
         println!(
-            r#"{{"phase":"{phase}","median_ms":{median:.4},"min_ms":{least:.4},"n":{REPETITIONS},"users":{users},"ns_per_user":{:.3}}}"#,
-            median * 1e6 / users as f64,
+            r#"{{"phase":"{phase}","median_ms":{median:.4},"min_ms":{min:.4},"n":{REPETITIONS},"users":{users},{}}}"#,
+            format_args!(r#""ns_per_user":{:.3}"#, median * 1e6 / users as f64),
         );
     }
     Ok(())
 }
 
-type Stage = fn(&mut Stages, u64) -> Result<(), CudaError>;
+type StageFn = fn(&mut GpuRound, u64) -> Result<(), CudaError>;
 
-struct Stages {
+/// Everything that a round needs, and the state that every repetition starts from.
+struct GpuRound {
     gpu: Cuda,
-    world: World<recsim_backend_cuda::Gpu>,
-    batch: Batch<recsim_backend_cuda::Gpu>,
-    replay: Replay<recsim_backend_cuda::Gpu>,
-    agent: Agent<recsim_backend_cuda::Gpu>,
+    world: World<Gpu>,
+    batch: Batch<Gpu>,
+    replay: Replay<Gpu>,
+    agent: Agent<Gpu>,
     snapshot: RoundSnapshot,
 }
 
-impl Stages {
-    /// The beginning of every repetition: the users' tastes as actions, initial beliefs, and states and slates of them.
-    fn begin(&mut self) -> Result<(), CudaError> {
+impl GpuRound {
+    /// Starts a repetition: the users' embeddings as actions, initial beliefs, and the states and slates that follow
+    /// from them.
+    fn restart(&mut self) -> Result<(), CudaError> {
         self.gpu.restore(&mut self.batch, &self.snapshot)?;
         self.gpu.reset(&self.world, &mut self.batch)?;
         self.observe(0)?;
@@ -116,11 +121,11 @@ impl Stages {
     }
 
     fn respond(&mut self, round: u64) -> Result<(), CudaError> {
-        let luck = Key::new(0, Purpose::Acceptance).fold_in(round);
-        self.gpu.respond(&self.world, &mut self.batch, luck, Some(&mut self.replay))
+        let key = Key::new(0, Purpose::Acceptance).fold_in(round);
+        self.gpu.respond(&self.world, &mut self.batch, key, Some(&mut self.replay))
     }
 
-    /// All of it, without learning.
+    /// A whole round without learning.
     fn round(&mut self, round: u64) -> Result<(), CudaError> {
         self.observe(round)?;
         self.act(round)?;
@@ -134,15 +139,15 @@ impl Stages {
     }
 }
 
-/// The same world with its users again and again, until there are `users`.
-fn repeated(arrays: &OwnedWorld, users: usize) -> OwnedWorld {
-    let rows = |table: &[f32], width: usize| table.iter().copied().cycle().take(users * width).collect();
-    let WorldShape { clusters, dimensions, pretrained_len: list, .. } = arrays.shape;
+/// The world with its users repeated up to `users`.
+fn with_users(world: &OwnedWorld, users: usize) -> OwnedWorld {
+    let rows = |matrix: &[f32], width: usize| matrix.iter().copied().cycle().take(users * width).collect();
+    let WorldShape { clusters, dimensions, pretrained_len, .. } = world.shape;
     OwnedWorld {
-        shape: WorldShape { users, ..arrays.shape },
-        user_belief: rows(&arrays.user_belief, clusters),
-        user_embedding: rows(&arrays.user_embedding, dimensions),
-        user_pretrained: arrays.user_pretrained.iter().copied().cycle().take(users * list).collect(),
-        ..arrays.clone()
+        shape: WorldShape { users, ..world.shape },
+        user_belief: rows(&world.user_belief, clusters),
+        user_embedding: rows(&world.user_embedding, dimensions),
+        user_pretrained: world.user_pretrained.iter().copied().cycle().take(users * pretrained_len).collect(),
+        ..world.clone()
     }
 }

@@ -1,10 +1,11 @@
-// CUDA's words for a C++ compiler: the kernels run on the host, a block after the other, its threads in lockstep.
+// The parts of CUDA C++ that the kernels use, for a C++ compiler: the kernels run on the host, one block after
+// another, with its threads in lockstep.
 //
-// A thread is a fiber. It runs until it ends or waits at a barrier, a shuffle or a ballot, and then another of its warp
-// does; who waits goes on once all have come that are waited for. A warp runs as far as it can before the next one does:
-// to its end, or to a barrier of the whole block. If nobody can go on, a barrier was missed, and the program ends with a
-// message. The order of warps and threads can be turned round, which must change no result. Shared memory holds garbage
-// when a block begins.
+// A thread is a fiber. It runs until it ends or waits at a barrier, a shuffle or a ballot. Then another thread of its
+// warp runs. Waiting threads resume when all threads that they wait for have arrived. A warp runs as far as it can
+// before the next warp runs: to its end, or to a barrier of the whole block. If no thread can run, a barrier was
+// missed, and the program aborts with a message. The order of blocks, warps and threads can be reversed, which must
+// not change any result. Shared memory contains garbage when a block starts.
 #pragma once
 
 #include <setjmp.h>
@@ -24,12 +25,12 @@
 #include <vector>
 
 #define __device__
-// A static variable of an inline function lies elsewhere than that of another: all of them are inline.
+// Kernels are inline too: static variables of inline and of other functions cannot share a section.
 #define __global__ inline
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
-// Blocks run one after the other in one thread of the host.
+// Static storage suffices: blocks run one after another on one thread of the host.
 #define __shared__ static __attribute__((section("shared_memory")))
 extern char __start_shared_memory[] __attribute__((weak)), __stop_shared_memory[] __attribute__((weak));
 #define __restrict__
@@ -43,19 +44,20 @@ struct Coordinates {
 enum class Wait { No, Warp, Block };
 
 struct Fiber {
-    ucontext_t context;  // to begin with; then `jmp_buf`s, which unlike contexts cost no call of the system
-    jmp_buf here;
-    bool begun = false;
+    ucontext_t context;  // for the start; later switches use `resume_point`, which needs no system call
+    jmp_buf resume_point;
+    bool has_started = false;
     static std::size_t constexpr STACK = 128 * 1024;
     std::unique_ptr<char[]> stack{new char[STACK]};  // untouched until used
     Coordinates thread;
     Wait wait = Wait::No;
     unsigned mask = 0;
-    bool released = false;
-    bool ended = true;
-    // What the other lanes of the warp may see, in turn: who writes the second has seen everybody come for the first.
+    bool is_released = false;
+    bool has_ended = true;
+    // The values that the other lanes of the warp read, in two alternating slots: when a lane writes one slot, all
+    // lanes have arrived at the exchange of the other.
     alignas(16) unsigned char exchanged[2][24] = {};
-    unsigned turn = 0;
+    unsigned slot = 0;
 };
 
 inline jmp_buf scheduler;
@@ -64,66 +66,66 @@ inline Fiber* current = nullptr;
 inline Coordinates block, block_size, grid_size;
 inline void (*body)(void**) = nullptr;
 inline void** arguments = nullptr;
-inline bool backwards = false;
+inline bool is_reversed = false;
 
-[[noreturn]] inline void fail(char const* why) {
-    std::fprintf(stderr, "%s\n", why);
+[[noreturn]] inline void fail(char const* message) {
+    std::fprintf(stderr, "%s\n", message);
     std::abort();
 }
 
-// A fiber's life: a thread of a kernel, and then one of another, as a context is dear to make.
+// The function of a fiber: it runs one thread of a kernel after another, because a context is expensive to create.
 inline void run_bodies() {
     for (;;) {
         body(arguments);
-        current->ended = true;
-        if (_setjmp(current->here) == 0) _longjmp(scheduler, 1);
+        current->has_ended = true;
+        if (_setjmp(current->resume_point) == 0) _longjmp(scheduler, 1);
     }
 }
 
-// Lets a fiber run until it waits or ends.
+// Runs a fiber until it waits or ends.
 inline void resume(Fiber& fiber) {
     current = &fiber;
     if (_setjmp(scheduler) != 0) return;
-    if (fiber.begun) _longjmp(fiber.here, 1);
-    fiber.begun = true;
+    if (fiber.has_started) _longjmp(fiber.resume_point, 1);
+    fiber.has_started = true;
     setcontext(&fiber.context);
 }
 
-inline void wait(Wait what, unsigned mask = 0) {
-    current->wait = what;
+inline void wait(Wait reason, unsigned mask = 0) {
+    current->wait = reason;
     current->mask = mask;
-    if (_setjmp(current->here) == 0) _longjmp(scheduler, 1);
+    if (_setjmp(current->resume_point) == 0) _longjmp(scheduler, 1);
 }
 
 // Runs a warp until each of its threads ends or waits for the block.
 inline void run_warp(std::size_t first, std::size_t last) {
-    for (bool going = true; going;) {
-        going = false;
-        bool all_wait = true;
-        unsigned come = 0;
+    for (bool has_progress = true; has_progress;) {
+        has_progress = false;
+        bool all_wait_for_block = true;
+        unsigned arrived = 0;
         for (std::size_t n = first; n < last; ++n) {
-            Fiber& fiber = *fibers[backwards ? last - 1 - (n - first) : n];
-            if (!fiber.ended && fiber.wait == Wait::No) {
+            Fiber& fiber = *fibers[is_reversed ? last - 1 - (n - first) : n];
+            if (!fiber.has_ended && fiber.wait == Wait::No) {
                 resume(fiber);
-                going = true;
+                has_progress = true;
             }
         }
         for (std::size_t n = first; n < last; ++n) {
-            all_wait = all_wait && (fibers[n]->ended || fibers[n]->wait == Wait::Block);
-            if (fibers[n]->ended || fibers[n]->wait == Wait::Warp) come |= 1u << (n - first);
+            all_wait_for_block = all_wait_for_block && (fibers[n]->has_ended || fibers[n]->wait == Wait::Block);
+            if (fibers[n]->has_ended || fibers[n]->wait == Wait::Warp) arrived |= 1u << (n - first);
         }
-        if (all_wait) return;
-        unsigned const there = last - first == 32 ? ~0u : (1u << (last - first)) - 1;
+        if (all_wait_for_block) return;
+        unsigned const lanes = last - first == 32 ? ~0u : (1u << (last - first)) - 1;
         for (std::size_t n = first; n < last; ++n) {
             Fiber& fiber = *fibers[n];
-            if (fiber.ended || fiber.wait != Wait::Warp || (fiber.mask & there & ~come) != 0) continue;
-            fiber.released = going = true;
+            if (fiber.has_ended || fiber.wait != Wait::Warp || (fiber.mask & lanes & ~arrived) != 0) continue;
+            fiber.is_released = has_progress = true;
         }
         for (std::size_t n = first; n < last; ++n) {
-            if (std::exchange(fibers[n]->released, false)) fibers[n]->wait = Wait::No;
+            if (std::exchange(fibers[n]->is_released, false)) fibers[n]->wait = Wait::No;
         }
     }
-    fail("a warp's threads wait for each other for ever");
+    fail("deadlock: the threads of a warp wait for each other");
 }
 
 inline void run_block(std::size_t threads) {
@@ -132,9 +134,9 @@ inline void run_block(std::size_t threads) {
         Fiber& fiber = *fibers[n];
         fiber.thread.x = static_cast<unsigned>(n);
         fiber.wait = Wait::No;
-        fiber.ended = false;
-        fiber.turn = 0;
-        if (fiber.begun) continue;
+        fiber.has_ended = false;
+        fiber.slot = 0;
+        if (fiber.has_started) continue;
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.get();
         fiber.context.uc_stack.ss_size = Fiber::STACK;
@@ -144,25 +146,25 @@ inline void run_block(std::size_t threads) {
     std::memset(__start_shared_memory, 0xa5, static_cast<std::size_t>(__stop_shared_memory - __start_shared_memory));
     std::size_t const warps = (threads + 31) / 32;
     for (;;) {
-        bool left = false;
+        bool has_unfinished = false;
         for (std::size_t n = 0; n < warps; ++n) {
-            std::size_t const first = (backwards ? warps - 1 - n : n) * 32;
+            std::size_t const first = (is_reversed ? warps - 1 - n : n) * 32;
             run_warp(first, std::min(first + 32, threads));
         }
-        // Whoever has not ended waits at the barrier.
+        // All threads that have not ended wait at the barrier.
         for (std::size_t n = 0; n < threads; ++n) {
-            left = left || !fibers[n]->ended;
+            has_unfinished = has_unfinished || !fibers[n]->has_ended;
             fibers[n]->wait = Wait::No;
         }
-        if (!left) return;
+        if (!has_unfinished) return;
     }
 }
 
-// A kernel by its name, its arguments still pointers to them.
+// Calls a kernel with pointers to its arguments.
 using Kernel = void (*)(void**);
 inline std::map<std::string, Kernel>& kernels() {
-    static std::map<std::string, Kernel> all;
-    return all;
+    static std::map<std::string, Kernel> by_name;
+    return by_name;
 }
 
 template <auto function, class... A, std::size_t... N>
@@ -184,35 +186,37 @@ struct Registration {
     Registration(char const* name, Kernel kernel) { kernels()[name] = kernel; }
 };
 
-// Lets the other lanes of the warp see `value`, and calls `look` with a function that shows theirs, all having come.
-template <class T, class Look>
-auto exchange(unsigned mask, T value, Look look) {
+// Publishes `value` to the other lanes of the warp and waits for them. Then calls `read` with a function from a lane
+// to that lane's value.
+template <class T, class Read>
+auto exchange(unsigned mask, T value, Read read) {
     static_assert(sizeof(T) <= sizeof(current->exchanged[0]));
-    // Of a lane that stays away nobody would know whose turn it is.
-    if (mask != 0xffffffffu) fail("a shuffle or a ballot of a part of a warp is not supported here");
+    // The slots of lanes that do not take part would get out of step.
+    if (mask != 0xffffffffu) fail("shuffles and ballots of a part of a warp are not supported on the host");
     Fiber* const self = current;
-    unsigned const warp = self->thread.x / 32 * 32, turn = self->turn;
-    self->turn = 1 - turn;
-    std::memcpy(self->exchanged[turn], &value, sizeof(T));
+    unsigned const first = self->thread.x / 32 * 32, slot = self->slot;
+    self->slot = 1 - slot;
+    std::memcpy(self->exchanged[slot], &value, sizeof(T));
     wait(Wait::Warp, mask);
-    return look([&](unsigned lane) {
-        bool const there = warp + lane < block_size.x && (mask >> lane & 1);
+    return read([&](unsigned lane) {
+        bool const exists = first + lane < block_size.x && (mask >> lane & 1);
         T other = value;
-        if (there) std::memcpy(&other, fibers[warp + lane]->exchanged[turn], sizeof(T));
+        if (exists) std::memcpy(&other, fibers[first + lane]->exchanged[slot], sizeof(T));
         return other;
     });
 }
 
-inline bool launch(char const* name, unsigned grid, unsigned threads, void** given, bool turned_round) {
-    auto const found = kernels().find(name);
-    if (found == kernels().end()) return false;
-    body = found->second;
-    arguments = given;
-    backwards = turned_round;
+// Runs a kernel. Returns false if no kernel has this name.
+inline bool launch(char const* name, unsigned grid, unsigned threads, void** kernel_arguments, bool reversed) {
+    auto const kernel = kernels().find(name);
+    if (kernel == kernels().end()) return false;
+    body = kernel->second;
+    arguments = kernel_arguments;
+    is_reversed = reversed;
     grid_size = {grid, 1, 1};
     block_size = {threads, 1, 1};
     for (unsigned n = 0; n < grid; ++n) {
-        block = {turned_round ? grid - 1 - n : n, 0, 0};
+        block = {reversed ? grid - 1 - n : n, 0, 0};
         run_block(threads);
     }
     return true;
@@ -228,12 +232,12 @@ inline bool launch(char const* name, unsigned grid, unsigned threads, void** giv
 inline void __syncthreads() { host::wait(host::Wait::Block); }
 inline void __syncwarp(unsigned mask = 0xffffffffu) { host::wait(host::Wait::Warp, mask); }
 template <class T>
-T __shfl_sync(unsigned mask, T value, unsigned from) {
-    return host::exchange(mask, value, [=](auto of) { return of(from % 32); });
+T __shfl_sync(unsigned mask, T value, unsigned source) {
+    return host::exchange(mask, value, [=](auto of) { return of(source % 32); });
 }
 template <class T>
-T __shfl_xor_sync(unsigned mask, T value, unsigned by) {
-    return __shfl_sync(mask, value, (threadIdx.x % 32) ^ by);
+T __shfl_xor_sync(unsigned mask, T value, unsigned lane_mask) {
+    return __shfl_sync(mask, value, (threadIdx.x % 32) ^ lane_mask);
 }
 inline unsigned __ballot_sync(unsigned mask, bool predicate) {
     return host::exchange(mask, predicate, [=](auto of) {
@@ -251,16 +255,16 @@ inline bool __syncthreads_or(bool predicate) {
     __syncthreads();
     any = any || predicate;
     __syncthreads();
-    bool const seen = any;
+    bool const result = any;
     __syncthreads();
-    return seen;
+    return result;
 }
 
-// Threads run one at a time, so what they do between two waits is whole.
+// Threads run one at a time, so that all work between two waits is atomic.
 template <class T>
-T atomicAdd(T* place, T value) {
-    T const old = *place;
-    *place = static_cast<T>(old + value);
+T atomicAdd(T* target, T value) {
+    T const old = *target;
+    *target = static_cast<T>(old + value);
     return old;
 }
 
@@ -275,7 +279,8 @@ inline float __uint_as_float(unsigned bits) {
     return x;
 }
 inline double __hiloint2double(int high, int low) {
-    std::uint64_t const bits = static_cast<std::uint64_t>(static_cast<unsigned>(high)) << 32 | static_cast<unsigned>(low);
+    std::uint64_t const high_bits = static_cast<unsigned>(high);
+    std::uint64_t const bits = high_bits << 32 | static_cast<unsigned>(low);
     double x;
     std::memcpy(&x, &bits, sizeof x);
     return x;
@@ -294,43 +299,45 @@ inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
 inline long long __double2ll_rn(double x) { return std::llrint(x); }
 inline float __fmaf_rn(float a, float b, float c) { return std::fmaf(a, b, c); }
 
-// kernels/tensor.cuh's words.
+// The functions of kernels/tensor.cuh.
 #define HOST_RUN
 namespace recsim {
 
-inline unsigned half_of(float x) {
+inline unsigned fp16_bits(float x) {
     unsigned const sign = __float_as_uint(x) >> 31 << 15;
     if (x == 0.0f) return sign;
     if (!std::isfinite(x)) return std::isnan(x) ? 0x7fffu : sign | 0x7c00u;
-    // A half has 11 bits, and none below 2^-24.
+    // fp16 has 11 significant bits, and none below 2^-24.
     int const lowest = std::max(std::ilogb(x) - 10, -24);
     unsigned const digits = static_cast<unsigned>(std::rint(std::ldexp(std::fabs(x), -lowest)));
-    // The digits' leading bit, where there is one, counts the exponent on.
+    // The leading bit of a normal value's digits adds 1 to the exponent.
     return sign | ((static_cast<unsigned>(lowest + 24) << 10) + digits);
 }
 
-// Every half's number.
-inline std::vector<float> const numbers_of_halves = [] {
-    std::vector<float> numbers(1 << 16);
-    for (unsigned half = 0; half < numbers.size(); ++half) {
-        int const exponent = static_cast<int>(half >> 10 & 31), digits = static_cast<int>(half & 1023);
-        float size = static_cast<float>(exponent == 0 ? std::ldexp(digits, -24) : std::ldexp(1024 + digits, exponent - 25));
-        if (exponent == 31) size = digits == 0 ? INFINITY : NAN;
-        numbers[half] = half >> 15 ? -size : size;
+// The value of each fp16 bit pattern.
+inline std::vector<float> const fp16_values = [] {
+    std::vector<float> values(1 << 16);
+    for (unsigned bits = 0; bits < values.size(); ++bits) {
+        int const exponent = static_cast<int>(bits >> 10 & 31), digits = static_cast<int>(bits & 1023);
+        double const finite = exponent == 0 ? std::ldexp(digits, -24) : std::ldexp(1024 + digits, exponent - 25);
+        float magnitude = static_cast<float>(finite);
+        if (exponent == 31) magnitude = digits == 0 ? INFINITY : NAN;
+        values[bits] = bits >> 15 ? -magnitude : magnitude;
     }
-    return numbers;
+    return values;
 }();
 
-// A sum as carelessly made as by the worst tensor core: what lies more than 23 bits below the largest number is cut off.
-inline float cut_sum(double const (&numbers)[17]) {
-    double largest = 0.0, sum = 0.0;
-    for (double number : numbers) largest = std::max(largest, std::fabs(number));
-    if (largest == 0.0 || !std::isfinite(largest)) {
-        for (double number : numbers) sum += number;
+// A sum as inexact as that of the worst tensor core: bits more than 23 below the largest value's leading bit are
+// truncated.
+inline float truncated_sum(double const (&values)[17]) {
+    double max_abs = 0.0, sum = 0.0;
+    for (double value : values) max_abs = std::max(max_abs, std::fabs(value));
+    if (max_abs == 0.0 || !std::isfinite(max_abs)) {
+        for (double value : values) sum += value;
         return static_cast<float>(sum);
     }
-    double const least = std::ldexp(1.0, std::ilogb(largest) - 23);
-    for (double number : numbers) sum += std::trunc(number / least) * least;
+    double const unit = std::ldexp(1.0, std::ilogb(max_abs) - 23);
+    for (double value : values) sum += std::trunc(value / unit) * unit;
     float const nearest = static_cast<float>(sum);
     return std::fabs(nearest) > std::fabs(sum) ? std::nextafterf(nearest, 0.0f) : nearest;
 }
@@ -341,22 +348,22 @@ inline void multiply_add(float (&sum)[4], unsigned const (&a)[4], unsigned const
     };
     unsigned const lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     host::exchange(0xffffffffu, Lane{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}}, [&](auto of) {
-        auto const number = [](unsigned word, unsigned high) { return numbers_of_halves[high ? word >> 16 : word & 0xffffu]; };
-        double added[4][17];
-        for (unsigned n = 0; n < 4; ++n) added[n][16] = sum[n];
-        for (unsigned there = 0; there < 4; ++there) {
-            Lane const row = of(g * 4 + there), left = of(2 * t * 4 + there), right = of((2 * t + 1) * 4 + there);
+        auto const value = [](unsigned word, unsigned high) { return fp16_values[high ? word >> 16 : word & 0xffffu]; };
+        double terms[4][17];
+        for (unsigned n = 0; n < 4; ++n) terms[n][16] = sum[n];
+        for (unsigned other = 0; other < 4; ++other) {
+            Lane const row = of(g * 4 + other), left = of(2 * t * 4 + other), right = of((2 * t + 1) * 4 + other);
             for (unsigned k = 0; k < 4; ++k) {
                 unsigned const part = k / 2, high = k % 2;
-                double const upper = number(row.a[2 * part], high), lower = number(row.a[2 * part + 1], high);
-                double const first = number(left.b[part], high), second = number(right.b[part], high);
-                added[0][4 * there + k] = upper * first;
-                added[1][4 * there + k] = upper * second;
-                added[2][4 * there + k] = lower * first;
-                added[3][4 * there + k] = lower * second;
+                double const upper = value(row.a[2 * part], high), lower = value(row.a[2 * part + 1], high);
+                double const first = value(left.b[part], high), second = value(right.b[part], high);
+                terms[0][4 * other + k] = upper * first;
+                terms[1][4 * other + k] = upper * second;
+                terms[2][4 * other + k] = lower * first;
+                terms[3][4 * other + k] = lower * second;
             }
         }
-        for (unsigned n = 0; n < 4; ++n) sum[n] = cut_sum(added[n]);
+        for (unsigned n = 0; n < 4; ++n) sum[n] = truncated_sum(terms[n]);
         return true;
     });
 }
@@ -365,7 +372,9 @@ inline void multiply_add(float (&sum)[4], unsigned const (&a)[4], unsigned const
 
 #define HOST_KERNEL(name) static host::Registration const registered_##name(#name, host::call<name>);
 
-// All else is hidden, or libraries of other constants would take it for their own.
-extern "C" __attribute__((visibility("default"))) int recsim_launch(char const* name, unsigned grid, unsigned threads, void** arguments, int turned_round) {
-    return host::launch(name, grid, threads, arguments, turned_round != 0);
+// The only visible symbol: otherwise libraries compiled with other constants would use the symbols of this one.
+extern "C" __attribute__((visibility("default"))) int recsim_launch(
+    char const* name, unsigned grid, unsigned threads, void** arguments, int reversed
+) {
+    return host::launch(name, grid, threads, arguments, reversed != 0);
 }

@@ -1,24 +1,27 @@
-// core/src/adam.rs: the optimizer.
+// Twin of core/src/td3/adam.rs: Adam and gradient clipping.
 #pragma once
 #include "math.cuh"
 
 namespace recsim {
 
-// What one step does to every parameter.
-struct Step {
-    float beta_1, beta_2, rest_1, rest_2, epsilon;
+// The constants of an Adam step.
+struct AdamStep {
+    float beta1, beta2, one_minus_beta1, one_minus_beta2, epsilon;
 
-    // Moves one parameter and its two moments along its gradient, clipped.
+    // Updates one parameter and its two moments by its clipped gradient.
     __device__ void apply(
-        float size, float root_of_correction_2, float& parameter, float& first, float& second, float gradient
+        float step_size, float sqrt_bias_correction2, float& parameter, float& first_moment, float& second_moment,
+        float grad
     ) const {
-        first = beta_1 * first + rest_1 * gradient;
-        second = beta_2 * second + rest_2 * gradient * gradient;
-        parameter -= size * first / (sqrtf(second) / root_of_correction_2 + epsilon);
+        first_moment = beta1 * first_moment + one_minus_beta1 * grad;
+        second_moment = beta2 * second_moment + one_minus_beta2 * grad * grad;
+        parameter -= step_size * first_moment / (sqrtf(second_moment) / sqrt_bias_correction2 + epsilon);
     }
 };
 
-// What gradients of global norm `norm` are multiplied by so that it is at most about `most`.
-__device__ inline float clip(float norm, float most) { return minimum(most / (norm + 1e-6f), 1.0f); }
+// The factor that clips gradients of global norm `norm` to about `max_norm`: min(1, max_norm / (norm + 1e-6)).
+__device__ inline float clip_coefficient(float norm, float max_norm) {
+    return minimum(max_norm / (norm + 1e-6f), 1.0f);
+}
 
 }  // namespace recsim

@@ -1,14 +1,14 @@
-// core/src/belief.rs: how acceptances move a user's beliefs. K is the number of clusters.
+// Twin of core/src/model/belief.rs: how acceptances move a user's beliefs. K is the number of clusters.
 #pragma once
 #include "math.cuh"
 
 namespace recsim {
 
-// Moves `beliefs` by `accepted` items per cluster.
+// Updates `beliefs`, [K], by the number of accepted items in each cluster.
 __device__ inline void update(float* beliefs, unsigned const* accepted, float const* target, float increment) {
-    bool none = true;
-    for (int c = 0; c < K; ++c) none = none && accepted[c] == 0;
-    if (none) return;
+    bool is_unchanged = true;
+    for (int c = 0; c < K; ++c) is_unchanged = is_unchanged && accepted[c] == 0;
+    if (is_unchanged) return;
     float sum = 0.0f;
     for (int c = 0; c < K; ++c) {
         beliefs[c] = maximum(beliefs[c] + static_cast<float>(accepted[c]) * increment, 0.0f);

@@ -1,4 +1,4 @@
-// core/src/explore.rs: exploration by items.
+// Twin of core/src/td3/explore.rs: item exploration.
 #pragma once
 #include "math.cuh"
 #include "rng.cuh"
@@ -6,17 +6,20 @@
 
 namespace recsim {
 
-// Whether a user is to explore an item, and which.
-__device__ inline bool item(Key user, float share, unsigned long long items, unsigned long long& item) {
-    item = index(user.with(1), items);
-    return uniform(user) < share;
+// Whether a user explores an item, with probability `probability`. Sets `item` to a uniform index below `num_items`.
+__device__ inline bool explored_item(
+    Key user, float probability, unsigned long long num_items, unsigned long long& item
+) {
+    item = index(user.fold_in(1), num_items);
+    return uniform(user) < probability;
 }
 
-// The action that points where an item's row does, of a root mean square of half of `max_action` before it is clipped.
-__device__ inline void aim(float const* row, float max_action, float* action) {
-    float const length = sqrtf(score(row, row));
-    float const reach = max_action * 0.5f * sqrtf(static_cast<float>(D));
-    float const factor = length > 0.0f ? reach / length : 0.0f;
+// Writes the action, [D], in the direction of an item's row. Its root mean square is max_action / 2 before it is
+// clipped.
+__device__ inline void action_toward(float const* row, float max_action, float* action) {
+    float const norm = sqrtf(score(row, row));
+    float const action_norm = max_action * 0.5f * sqrtf(static_cast<float>(D));
+    float const factor = norm > 0.0f ? action_norm / norm : 0.0f;
     for (unsigned d = 0; d < D; ++d) action[d] = clamp(row[d] * factor, -max_action, max_action);
 }
 

@@ -1,4 +1,4 @@
-// The scalar functions of core/src/math.rs in float32, bit for bit: IEEE operations in the order written, none fused.
+// Twin of core/src/model/math.rs in float32, with the same bits: IEEE operations in the order written, none fused.
 #pragma once
 
 namespace recsim {
@@ -7,7 +7,7 @@ __device__ inline float minimum(float a, float b) { return b < a ? b : a; }
 __device__ inline float maximum(float a, float b) { return b > a ? b : a; }
 __device__ inline float clamp(float x, float low, float high) { return minimum(maximum(x, low), high); }
 
-// x * 2^k, rounded once, for a finite x in [0.5, 4) and k from -150 to 128: beyond the normal numbers in two steps.
+// x * 2^k, rounded once, for a finite x in [0.5, 4) and k from -150 to 128. Takes two steps where 2^k is not normal.
 __device__ inline float scale_by_power(float x, int k) {
     if (k < -126) {
         // The first factor leaves x normal, so that only the second multiplication rounds.
@@ -20,25 +20,28 @@ __device__ inline float scale_by_power(float x, int k) {
     return x * __uint_as_float(static_cast<unsigned>(127 + k) << 23);
 }
 
-// e^x as libm's expf has it (the method is FreeBSD's e_expf.c, by Sun Microsystems): x = k ln 2 + r with |r| at most
-// half of ln 2, and e^r by a rational function of r.
+// e^x with the bits of libm's expf (the method is that of FreeBSD's e_expf.c, by Sun Microsystems): x = k ln 2 + r
+// with
+// |r| <= ln 2 / 2, and a rational function of r for e^r.
 __device__ inline float exp(float x) {
     unsigned const bits = __float_as_uint(x);
-    bool const negative = bits >> 31;
-    unsigned const size = bits & 0x7fffffffu;
-    if (size > 0x7f800000u) return x;
-    if (!negative && size >= 0x42b17218u) return x * __uint_as_float(0x7f000000u);  // above 88.72
-    if (negative && size >= 0x42cff1b5u) return 0.0f;                               // below -103.97
+    bool const is_negative = bits >> 31;
+    unsigned const magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) return x;
+    if (!is_negative && magnitude >= 0x42b17218u) return x * __uint_as_float(0x7f000000u);  // x > 88.72
+    if (is_negative && magnitude >= 0x42cff1b5u) return 0.0f;                               // x < -103.97
     int k = 0;
     float high = x, low = 0.0f;
-    if (size > 0x3eb17218u) {  // beyond half of ln 2
+    if (magnitude > 0x3eb17218u) {  // |x| > ln 2 / 2
         float const inverse = 1.4426950216e+00f;
-        k = size > 0x3f851592u ? static_cast<int>(inverse * x + (negative ? -0.5f : 0.5f)) : negative ? -1 : 1;
-        float const count = static_cast<float>(k);
-        high = x - count * 6.9314575195e-01f;
-        low = count * 1.4286067653e-06f;
+        k = magnitude > 0x3f851592u ? static_cast<int>(inverse * x + (is_negative ? -0.5f : 0.5f))
+            : is_negative           ? -1
+                                    : 1;
+        float const multiple = static_cast<float>(k);
+        high = x - multiple * 6.9314575195e-01f;
+        low = multiple * 1.4286067653e-06f;
         x = high - low;
-    } else if (size <= 0x39000000u) {  // within 2^-13
+    } else if (magnitude <= 0x39000000u) {  // |x| <= 2^-13
         return 1.0f + x;
     }
     float const square = x * x;
@@ -47,7 +50,7 @@ __device__ inline float exp(float x) {
     return k == 0 ? y : scale_by_power(y, k);
 }
 
-// 1 / (1 + e^-x), evaluated so that no finite x overflows.
+// 1 / (1 + e^-x), without overflow for any finite x.
 __device__ inline float sigmoid(float x) {
     if (x >= 0.0f) return 1.0f / (1.0f + exp(-x));
     float const e = exp(x);

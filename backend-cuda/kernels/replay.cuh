@@ -1,25 +1,25 @@
-// core/src/replay.rs: where transitions go.
+// Twin of core/src/td3/replay.rs: where transitions are inserted.
 #pragma once
 
 namespace recsim {
 
-// Where a batch's transitions go: those of the first `skipped` users nowhere, the next to `first`, and so on
-// around the ring.
-struct Span {
+// The replay buffer and where a batch's transitions go: those of the first `skipped` users nowhere, the next one to
+// `first`, the others behind it, wrapping around at `capacity`.
+struct InsertSpan {
     unsigned long long capacity;
     unsigned long long skipped;
     unsigned long long first;
-    unsigned* user;          // [capacity]
-    float* belief_before;    // [capacity, K]
-    float* belief;           // [capacity, K]
-    float* action;           // [capacity, D]
-    float* reward;           // [capacity]
+    unsigned* user;        // [capacity]
+    float* belief_before;  // [capacity, K]
+    float* belief;         // [capacity, K]
+    float* action;         // [capacity, D]
+    float* reward;         // [capacity]
 
-    // The place of user `n` of the batch, if it has one.
-    __device__ bool finds(unsigned n, size_t& place) const {
+    // Whether the transition of user `n` of the batch is stored. Sets `offset` to its row if so.
+    __device__ bool has_offset(unsigned n, size_t& offset) const {
         if (n < skipped) return false;
-        place = first + (n - skipped);
-        if (place >= capacity) place -= capacity;
+        offset = first + (n - skipped);
+        if (offset >= capacity) offset -= capacity;
         return true;
     }
 };

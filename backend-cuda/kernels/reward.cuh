@@ -1,4 +1,4 @@
-// core/src/reward.rs: what a step is worth.
+// Twin of core/src/model/reward.rs: the reward of a step.
 #pragma once
 #include "belief.cuh"
 #include "math.cuh"
@@ -11,12 +11,12 @@ __device__ inline float sum(float const* values) {
     return sum;
 }
 
-// How much a user has taken up, in [0, 1].
+// The sum of the beliefs relative to the target's, in [0, 1].
 __device__ inline float engagement(float const* beliefs, float const* target) {
     return minimum(sum(beliefs) / sum(target), 1.0f);
 }
 
-// How well its shares match the target's, in [0, 1], and 0 where a length is 0.
+// The cosine of beliefs and target, in [0, 1]; 0 if one of them is 0.
 __device__ inline float alignment(float const* beliefs, float const* target) {
     float dot = 0.0f, bb = 0.0f, tt = 0.0f;
     for (int c = 0; c < K; ++c) {
@@ -24,13 +24,13 @@ __device__ inline float alignment(float const* beliefs, float const* target) {
         bb += beliefs[c] * beliefs[c];
         tt += target[c] * target[c];
     }
-    float const lengths = sqrtf(bb) * sqrtf(tt);
-    return lengths > 0.0f ? clamp(dot / lengths, 0.0f, 1.0f) : 0.0f;
+    float const norms = sqrtf(bb) * sqrtf(tt);
+    return norms > 0.0f ? clamp(dot / norms, 0.0f, 1.0f) : 0.0f;
 }
 
 struct Reward {
-    enum Kind : int { Strict, Hybrid, Potential };
-    enum Score : int { Combined, Distance };
+    enum RewardForm : int { Strict, Hybrid, Potential };
+    enum BeliefScore : int { Combined, Distance };
 
     int kind;
     int score;
@@ -40,7 +40,7 @@ struct Reward {
     float maintenance_factor;
     float exploration_bonus;
 
-    // How good `beliefs` are.
+    // The score of `beliefs`, at most 1: core's `BeliefScore::of`.
     __device__ float score_of(float const* beliefs, float const* target) const {
         if (score == Combined) return engagement(beliefs, target) * alignment(beliefs, target);
         return 1.0f - distance(beliefs, target) / sum(target);
@@ -48,28 +48,28 @@ struct Reward {
 
     // The reward of moving a user from `before` to `after`.
     __device__ float of(float const* before, float const* after, float const* target) const {
-        float gained = 0.0f, far_before = 0.0f, far_after = 0.0f;
+        float gained = 0.0f, distance_before = 0.0f, distance_after = 0.0f;
         bool any_fell = false;
         for (int c = 0; c < K; ++c) {
             float const d_before = fabsf(target[c] - before[c]), d_after = fabsf(target[c] - after[c]);
-            far_before += d_before;
-            far_after += d_after;
+            distance_before += d_before;
+            distance_after += d_after;
             any_fell = any_fell || d_after < d_before;
             gained += maximum(d_before - d_after, 0.0f);
         }
         float reward;
         if (kind == Potential) {
-            reward = scale * (far_before - far_after);
+            reward = scale * (distance_before - distance_after);
         } else {
-            float const reached = score_of(after, target);
-            float const delta = reached - score_of(before, target);
-            bool const rose = delta >= improvement_threshold;
+            float const score_after = score_of(after, target);
+            float const delta = score_after - score_of(before, target);
+            bool const is_rise = delta >= improvement_threshold;
             if (kind == Strict) {
-                reward = rose ? scale * gained : 0.0f;
+                reward = is_rise ? scale * gained : 0.0f;
             } else if (any_fell) {
-                reward = scale * gained + (rose ? exploration_bonus : 0.0f);
+                reward = scale * gained + (is_rise ? exploration_bonus : 0.0f);
             } else if (delta > -improvement_threshold) {
-                reward = maintenance_factor * reached;
+                reward = maintenance_factor * score_after;
             } else {
                 reward = scale * delta;
             }

@@ -1,5 +1,5 @@
-// TD3's steps between the networks' passes: core/src/reference/learn.rs. A row of a critic's input is a state and an
-// action, K + D + D numbers; `raw` is what a network's last Linear layer gives without its bias.
+// TD3's steps between the networks' passes, as in core/src/backend/reference/learn.rs. A row of a critic's input is a
+// state and an action, K + D + D elements. `pre_bias` is a network's last product without the bias.
 #include "reduce.cuh"
 #include "td3.cuh"
 #include "update.cuh"
@@ -8,8 +8,8 @@ namespace recsim {
 
 size_t constexpr STATE = K + D, INPUT = K + D + D, PAIRS = (D + 1) / 2;
 
-// The ring's columns, row-major.
-struct Transitions {
+// The columns of the replay buffer, row-major.
+struct ReplayColumns {
     unsigned const* user;        // [capacity]
     float const* belief_before;  // [capacity, K]
     float const* belief;         // [capacity, K]
@@ -17,127 +17,127 @@ struct Transitions {
     float const* reward;         // [capacity]
 };
 
-// What two networks say of each row, `[2, rows]`.
-struct Values {
-    float const* raw;
-    float const* bias;         // of the first
-    unsigned long long apart;  // from its bias to the second's
+// The two critics' values.
+struct CriticValues {
+    float const* pre_bias;           // [2, rows]
+    float const* bias;               // of the first critic
+    unsigned long long bias_stride;  // from the first critic's bias to the second's
 
     __device__ float of(unsigned critic, size_t row, size_t rows) const {
-        return raw[critic * rows + row] + bias[critic * apart];
+        return pre_bias[critic * rows + row] + bias[critic * bias_stride];
     }
 };
 
-// How a batch's users act in a round, kept on the device, so that the actor's way can be recorded once and repeated.
-struct Acting {
+// How a batch acts in a round, in device memory, so that the launches of inference can be captured as a graph.
+struct ActionRound {
     Key exploration;
-    float deviation;  // of the noise on actions; below 0: none
+    float noise_std;  // of the noise on actions; below 0: no noise
     unsigned unused;
-    // Components of the policy's actions that are saturated, and those that are no numbers.
-    unsigned long long saturated, spoilt;
+    // Components of the policy's actions that are saturated, and those that are not finite.
+    unsigned long long saturated, non_finite;
 };
 
 }  // namespace recsim
 
-// What a round says of its actions.
+// Sets a round's action noise, and its counts to 0.
 extern "C" __global__ void __launch_bounds__(32)
-explore(recsim::Key exploration, float deviation, recsim::Acting* acting) {
-    if (threadIdx.x == 0) *acting = {exploration, deviation, 0, 0, 0};
+set_action_noise(recsim::Key exploration, float noise_std, recsim::ActionRound* round) {
+    if (threadIdx.x == 0) *round = {exploration, noise_std, 0, 0, 0};
 }
 
-// The actions of a batch's users from the actor's raw output, [count, D], with their noise; counts the components before
-// it. A thread a pair of dimensions.
+// The actions of a batch's users from the actor's `pre_bias`, [count, D], with noise. Counts the saturated components
+// before the noise. One thread for each pair of dimensions.
 extern "C" __global__ void __launch_bounds__(256)
 act(
-    unsigned long long first, unsigned long long count, float const* raw, float const* bias, float max_action,
-    float* action, recsim::Acting* acting
+    unsigned long long first, unsigned long long count, float const* pre_bias, float const* bias, float max_action,
+    float* action, recsim::ActionRound* round
 ) {
     using namespace recsim;
-    Key const exploration = acting->exploration;
-    float const deviation = acting->deviation;
-    unsigned beyond = 0, spoilt = 0;
-    for (size_t place = thread_of_all(); place < count * PAIRS; place += threads_of_all()) {
-        size_t const n = place / PAIRS, pair = place % PAIRS;
+    Key const exploration = round->exploration;
+    float const noise_std = round->noise_std;
+    unsigned saturated = 0, non_finite = 0;
+    for (size_t index = grid_thread(); index < count * PAIRS; index += grid_threads()) {
+        size_t const n = index / PAIRS, pair = index % PAIRS;
         float normal[2] = {0.0f, 0.0f};
-        if (deviation >= 0.0f) normal_pair(exploration.with(first + n).with(pair), normal);
+        if (noise_std >= 0.0f) normal_pair(exploration.fold_in(first + n).fold_in(pair), normal);
         for (size_t column = 2 * pair; column < 2 * pair + 2 && column < D; ++column) {
-            float component = tanhf(raw[n * D + column] + bias[column]) * max_action;
-            beyond += saturated(component, max_action);
-            if (deviation >= 0.0f) component = perturb(component, normal[column - 2 * pair] * deviation, max_action);
-            // What is not a number would lead the search for items astray.
-            bool const finite = fabsf(component) <= max_action;
-            spoilt += !finite;
-            action[n * D + column] = finite ? component : 0.0f;
+            float component = tanhf(pre_bias[n * D + column] + bias[column]) * max_action;
+            saturated += is_saturated(component, max_action);
+            if (noise_std >= 0.0f) component = perturb(component, normal[column - 2 * pair] * noise_std, max_action);
+            // A component that is not finite becomes 0: the search for items assumes finite actions.
+            bool const is_finite = fabsf(component) <= max_action;
+            non_finite += !is_finite;
+            action[n * D + column] = is_finite ? component : 0.0f;
         }
     }
-    beyond = block_sum(beyond);
-    spoilt = block_sum(spoilt);
+    saturated = block_sum(saturated);
+    non_finite = block_sum(non_finite);
     if (threadIdx.x != 0) return;
-    atomicAdd(&acting->saturated, static_cast<unsigned long long>(beyond));
-    atomicAdd(&acting->spoilt, static_cast<unsigned long long>(spoilt));
+    atomicAdd(&round->saturated, static_cast<unsigned long long>(saturated));
+    atomicAdd(&round->non_finite, static_cast<unsigned long long>(non_finite));
 }
 
-// The transitions of an update: states and actions, the states they led to, and rewards.
+// Samples the minibatch of an update: states and actions into `input`, next states into `next`, and rewards.
 extern "C" __global__ void __launch_bounds__(256)
-sample(
-    unsigned long long rows, recsim::Transitions held, float const* scale, float const* embedding,
-    recsim::Update const* update, float* input, float* next, float* reward
+sample_minibatch(
+    unsigned long long rows, recsim::ReplayColumns replay, float const* scale, float const* embedding,
+    recsim::UpdateParams const* params, float* input, float* next, float* reward
 ) {
     using namespace recsim;
     for (size_t row = blockIdx.x; row < rows; row += gridDim.x) {
-        size_t const place = index(Key{update->sample}.with(row), update->held);
-        size_t const user = held.user[place];
+        size_t const offset = index(Key{params->sample}.fold_in(row), params->replay_len);
+        size_t const user = replay.user[offset];
         for (size_t feature = threadIdx.x; feature < INPUT; feature += blockDim.x) {
-            float& is = input[row * INPUT + feature];
-            float& becomes = next[row * INPUT + feature];
+            float& now = input[row * INPUT + feature];
+            float& then = next[row * INPUT + feature];
             if (feature < K) {
-                is = held.belief_before[place * K + feature] * scale[feature];
-                becomes = held.belief[place * K + feature] * scale[feature];
+                now = replay.belief_before[offset * K + feature] * scale[feature];
+                then = replay.belief[offset * K + feature] * scale[feature];
             } else if (feature < STATE) {
-                is = becomes = embedding[user * D + feature - K];
+                now = then = embedding[user * D + feature - K];
             } else {
-                is = held.action[place * D + feature - STATE];
+                now = replay.action[offset * D + feature - STATE];
             }
         }
-        if (threadIdx.x == 0) reward[row] = held.reward[place];
+        if (threadIdx.x == 0) reward[row] = replay.reward[offset];
     }
 }
 
-// The target policy's actions under clipped noise, into `next`. A thread a pair of dimensions.
+// The target policy's actions with clipped noise, into `next`. One thread for each pair of dimensions.
 extern "C" __global__ void __launch_bounds__(256)
-smooth_targets(
-    unsigned long long rows, float const* raw, float const* bias, float max_action, float deviation, float limit,
-    recsim::Update const* update, float* next
+smooth_target_actions(
+    unsigned long long rows, float const* pre_bias, float const* bias, float max_action, float noise_std,
+    float noise_clip, recsim::UpdateParams const* params, float* next
 ) {
     using namespace recsim;
-    for (size_t place = thread_of_all(); place < rows * PAIRS; place += threads_of_all()) {
-        size_t const row = place / PAIRS, pair = place % PAIRS;
+    for (size_t index = grid_thread(); index < rows * PAIRS; index += grid_threads()) {
+        size_t const row = index / PAIRS, pair = index % PAIRS;
         float normal[2];
-        normal_pair(Key{update->noise}.with(row).with(pair), normal);
+        normal_pair(Key{params->noise}.fold_in(row).fold_in(pair), normal);
         for (size_t column = 2 * pair; column < 2 * pair + 2 && column < D; ++column) {
-            float const action = tanhf(raw[row * D + column] + bias[column]) * max_action;
+            float const action = tanhf(pre_bias[row * D + column] + bias[column]) * max_action;
             next[row * INPUT + STATE + column] =
-                smooth(action, normal[column - 2 * pair], deviation, limit, max_action);
+                smooth_target_action(action, normal[column - 2 * pair], noise_std, noise_clip, max_action);
         }
     }
 }
 
-// The critics' loss, and its slope by each of their values, `[2, rows]`. One block.
+// Adds the critics' loss to the report, and computes its gradient by each of their values, [2, rows]. One block.
 extern "C" __global__ void __launch_bounds__(1024)
-criticise(
-    unsigned long long rows, recsim::Values target, recsim::Values value, float const* reward, float discount,
-    float* slope, recsim::Report* report
+critic_loss(
+    unsigned long long rows, recsim::CriticValues target, recsim::CriticValues value, float const* reward,
+    float discount, float* value_grad, recsim::UpdateReport* report
 ) {
     using namespace recsim;
     double loss = 0.0, values = 0.0, targets = 0.0;
     for (size_t row = threadIdx.x; row < rows; row += blockDim.x) {
-        float const due = target_value(reward[row], discount, 1.0f, target.of(0, row, rows), target.of(1, row, rows));
-        targets += due;
+        float const y = target_value(reward[row], discount, 1.0f, target.of(0, row, rows), target.of(1, row, rows));
+        targets += y;
         values += value.of(0, row, rows);
         for (unsigned critic = 0; critic < 2; ++critic) {
-            float const off = value.of(critic, row, rows) - due;
-            loss += off * off;
-            slope[critic * rows + row] = 2.0f * off / static_cast<float>(rows);
+            float const td_error = value.of(critic, row, rows) - y;
+            loss += td_error * td_error;
+            value_grad[critic * rows + row] = 2.0f * td_error / static_cast<float>(rows);
         }
     }
     loss = block_sum(loss);
@@ -149,20 +149,21 @@ criticise(
     report->target_value += targets / static_cast<double>(rows);
 }
 
-// The policy's actions in the sampled states, in place of those that were sampled.
+// Replaces the sampled actions in `input` by the policy's actions.
 extern "C" __global__ void __launch_bounds__(256)
-propose(unsigned long long rows, float const* raw, float const* bias, float max_action, float* input) {
+policy_forward(unsigned long long rows, float const* pre_bias, float const* bias, float max_action, float* input) {
     using namespace recsim;
-    for (size_t place = thread_of_all(); place < rows * D; place += threads_of_all()) {
-        input[place / D * INPUT + STATE + place % D] = tanhf(raw[place] + bias[place % D]) * max_action;
+    for (size_t index = grid_thread(); index < rows * D; index += grid_threads()) {
+        input[index / D * INPUT + STATE + index % D] = tanhf(pre_bias[index] + bias[index % D]) * max_action;
     }
 }
 
-// The actor's loss, and its slope by the first critic's values, `[rows]`. `partial` has room for two numbers a block.
+// Adds the actor's loss to the report, and computes its gradient by the first critic's values, [rows]. `partial` has
+// two elements for each block.
 extern "C" __global__ void __launch_bounds__(256)
-appraise(
-    unsigned long long rows, float const* raw, float const* bias, float const* input, double action_l2, float* slope,
-    double* partial, unsigned* done, recsim::Report* report
+policy_value(
+    unsigned long long rows, float const* pre_bias, float const* bias, float const* input, double action_l2,
+    float* value_grad, double* partial, unsigned* blocks_done, recsim::UpdateReport* report
 ) {
     using namespace recsim;
     double values = 0.0, squares = 0.0;
@@ -172,8 +173,8 @@ appraise(
             squares += action * action;
         }
         if (threadIdx.x != 0) continue;
-        values += raw[row] + bias[0];
-        slope[row] = -1.0f / static_cast<float>(rows);
+        values += pre_bias[row] + bias[0];
+        value_grad[row] = -1.0f / static_cast<float>(rows);
     }
     values = block_sum(values);
     squares = block_sum(squares);
@@ -181,7 +182,7 @@ appraise(
         partial[2 * blockIdx.x] = values;
         partial[2 * blockIdx.x + 1] = squares;
     }
-    if (!last_block(done, gridDim.x)) return;
+    if (!is_last_block(blocks_done, gridDim.x)) return;
     values = squares = 0.0;
     for (unsigned block = threadIdx.x; block < gridDim.x; block += blockDim.x) {
         values += partial[2 * block];
@@ -193,26 +194,27 @@ appraise(
     report->actor_loss += action_l2 * squares / static_cast<double>(rows * D) - values / static_cast<double>(rows);
 }
 
-// The slope of the actor's loss by its raw output, `[rows, D]`, from that by the critic's input and the pull on the
-// action's size.
+// The gradient of the actor's loss by the actor's `pre_bias`, [rows, D], from the gradient by the critic's input,
+// [rows, K + D + D]. `l2_grad_scale` times an action is the gradient of the penalty on actions.
 extern "C" __global__ void __launch_bounds__(256)
-back_to_policy(
-    unsigned long long rows, float const* raw, float const* bias, float max_action, float pull, float const* by_input,
-    float* slope
+policy_backward(
+    unsigned long long rows, float const* pre_bias, float const* bias, float max_action, float l2_grad_scale,
+    float const* input_grad, float* output_grad
 ) {
     using namespace recsim;
-    for (size_t place = thread_of_all(); place < rows * D; place += threads_of_all()) {
-        float const squashed = tanhf(raw[place] + bias[place % D]);
-        float const by_action = by_input[place / D * INPUT + STATE + place % D];
-        slope[place] = (by_action + pull * (squashed * max_action)) * max_action * (1.0f - squashed * squashed);
+    for (size_t index = grid_thread(); index < rows * D; index += grid_threads()) {
+        float const squashed = tanhf(pre_bias[index] + bias[index % D]);
+        float const action_grad = input_grad[index / D * INPUT + STATE + index % D];
+        output_grad[index] =
+            (action_grad + l2_grad_scale * (squashed * max_action)) * max_action * (1.0f - squashed * squashed);
     }
 }
 
-HOST_KERNEL(explore)
+HOST_KERNEL(set_action_noise)
 HOST_KERNEL(act)
-HOST_KERNEL(sample)
-HOST_KERNEL(smooth_targets)
-HOST_KERNEL(criticise)
-HOST_KERNEL(propose)
-HOST_KERNEL(appraise)
-HOST_KERNEL(back_to_policy)
+HOST_KERNEL(sample_minibatch)
+HOST_KERNEL(smooth_target_actions)
+HOST_KERNEL(critic_loss)
+HOST_KERNEL(policy_forward)
+HOST_KERNEL(policy_value)
+HOST_KERNEL(policy_backward)

@@ -1,4 +1,5 @@
-// core/src/user.rs: one user's step, in two: a warp shows the slate, and then a thread settles what was accepted.
+// Twin of core/src/model/user.rs: one user's step, in two parts. A warp shows the slate and counts what is accepted;
+// then a thread updates the beliefs and computes the reward.
 #pragma once
 #include "accept.cuh"
 #include "belief.cuh"
@@ -10,104 +11,107 @@
 
 namespace recsim {
 
-// The rules every user lives by.
-struct Rules {
+// The rules that all users follow.
+struct UserModel {
     Acceptance acceptance;
     float belief_increment;
     Reward reward;
-    // What no reward's magnitude exceeds: the tally's unit.
-    float reward_bound;
+    float reward_bound;  // maximum magnitude of a reward: the unit of the tally's rewards
 };
 
-// What a user needs to know of an item.
-struct Item {
+// An item as users see it.
+struct ClusterAndDistance {
     unsigned cluster;
     float distance;
 };
 
-// A world, and a batch of its users from `first` on; tables are row-major.
-struct Users {
+// A world, and a batch of its users from `first` on. Matrices are row-major.
+struct UserBatch {
     unsigned first;
     unsigned count;
-    unsigned given;               // items of each slate that are there; the rest is filled in
-    unsigned unused;              // the tables begin at a multiple of 8
-    float const* target;          // [K]
-    Item const* item;             // [I]
-    unsigned const* pretrained;   // [U, LIST]
-    float const* initial;         // [U, K]
-    unsigned* slate;              // [count, SHOWN], the first `given` of each row given
-    unsigned char* accepted;      // [count, SHOWN]
-    float* belief_before;         // [count, K]
-    float* belief;                // [count, K]
-    float* reward;                // [count]
-    unsigned long long* tally;    // [Tally::SUMS]
-    float const* action;          // [count, D]
+    unsigned given;                 // items of each slate that are given; the rest is filled from the pre-trained list
+    unsigned unused;                // aligns the pointers to 8 bytes
+    float const* target;            // [K]
+    ClusterAndDistance const* item; // [I]
+    unsigned const* pretrained;     // [U, PRETRAINED_LEN]
+    float const* initial;           // [U, K]
+    unsigned* slate;                // [count, SLATE_LEN], the first `given` of each row given
+    unsigned char* accepted;        // [count, SLATE_LEN]
+    float* belief_before;           // [count, K]
+    float* belief;                  // [count, K]
+    float* reward;                  // [count]
+    unsigned long long* tally;      // [Tally::SUMS]
+    float const* action;            // [count, D]
 };
 
-// Clusters for which a thread has its beliefs in registers.
-int constexpr FEW = 32;
+// Up to this number of clusters, a thread keeps its beliefs in registers.
+int constexpr MAX_REGISTER_CLUSTERS = 32;
 
-// Shows the slate to user `n` of the batch and counts what is accepted in each cluster. A warp does it.
-__device__ inline void show(Rules const& rules, Users const& users, Key round, unsigned n, unsigned* counts) {
+// Shows the slate to user `n` of the batch and counts the accepted items of each cluster. All lanes of a warp call
+// it.
+__device__ inline void show_slate(
+    UserModel const& model, UserBatch const& users, Key round, unsigned n, unsigned* counts
+) {
     unsigned const lane = threadIdx.x % 32;
     unsigned const user = users.first + n;
-    unsigned* slate = users.slate + static_cast<size_t>(n) * SHOWN;
-    unsigned const* list = users.pretrained + static_cast<size_t>(user) * LIST;
-    // The number that nearly always is given, the compiler knows.
-    if (users.given == CHOSEN) {
-        fill(slate, CHOSEN, list);
+    unsigned* slate = users.slate + static_cast<size_t>(n) * SLATE_LEN;
+    unsigned const* pretrained = users.pretrained + static_cast<size_t>(user) * PRETRAINED_LEN;
+    // The usual length is a compile-time constant.
+    if (users.given == RL_SLOTS) {
+        fill_from_pretrained(slate, RL_SLOTS, pretrained);
     } else {
-        fill(slate, users.given, list);
+        fill_from_pretrained(slate, users.given, pretrained);
     }
-    Key const luck = round.with(user);
-    for (unsigned i = lane; i < SHOWN; i += 32) {
+    Key const draws = round.fold_in(user);
+    for (unsigned i = lane; i < SLATE_LEN; i += 32) {
         unsigned const item = slate[i];
-        Item const shown = users.item[item];
+        ClusterAndDistance const shown = users.item[item];
         float const belief = users.belief[static_cast<size_t>(n) * K + shown.cluster];
-        bool const taken = uniform(luck.with(item)) < rules.acceptance.probability(belief, shown.distance);
-        users.accepted[static_cast<size_t>(n) * SHOWN + i] = taken;
-        if (taken) atomicAdd(counts + shown.cluster, 1u);
+        bool const is_accepted =
+            uniform(draws.fold_in(item)) < model.acceptance.probability(belief, shown.distance);
+        users.accepted[static_cast<size_t>(n) * SLATE_LEN + i] = is_accepted;
+        if (is_accepted) atomicAdd(counts + shown.cluster, 1u);
     }
 }
 
-// Moves the beliefs of user `n`, given as they were and as they are to be moved, by what was accepted; pays the reward,
-// remembers, and tallies.
-__device__ inline Tally settle(
-    Rules const& rules, Users const& users, Span const& replay, unsigned n, unsigned const* counts,
+// Updates `beliefs` of user `n`, computes the reward, stores the transition, and returns the user's tally. `before`
+// has the same beliefs as `beliefs` at the start.
+__device__ inline Tally update_user(
+    UserModel const& model, UserBatch const& users, InsertSpan const& replay, unsigned n, unsigned const* counts,
     float const* initial, float const* before, float* beliefs
 ) {
-    unsigned taken = 0;
-    for (int c = 0; c < K; ++c) taken += counts[c];
-    update(beliefs, counts, users.target, rules.belief_increment);
-    float const reward = rules.reward.of(before, beliefs, users.target);
+    unsigned accepted = 0;
+    for (int c = 0; c < K; ++c) accepted += counts[c];
+    update(beliefs, counts, users.target, model.belief_increment);
+    float const reward = model.reward.of(before, beliefs, users.target);
     users.reward[n] = reward;
-    size_t place;
-    if (replay.finds(n, place)) {
+    size_t offset;
+    if (replay.has_offset(n, offset)) {
         for (int c = 0; c < K; ++c) {
-            replay.belief_before[place * K + c] = before[c];
-            replay.belief[place * K + c] = beliefs[c];
+            replay.belief_before[offset * K + c] = before[c];
+            replay.belief[offset * K + c] = beliefs[c];
         }
-        replay.user[place] = users.first + n;
-        replay.reward[place] = reward;
+        replay.user[offset] = users.first + n;
+        replay.reward[offset] = reward;
     }
-    return Tally::of_user(taken, rules.reward_bound, reward, initial, beliefs, users.target);
+    return Tally::of_user(accepted, model.reward_bound, reward, initial, beliefs, users.target);
 }
 
-// The same with the beliefs where they lie, or, if they are few, in registers. A thread does it.
-__device__ inline Tally move(
-    Rules const& rules, Users const& users, Span const& replay, unsigned n, unsigned const* counts
+// The second part of user `n`'s step, with the beliefs in registers if K allows. One thread calls it.
+__device__ inline Tally finish_step(
+    UserModel const& model, UserBatch const& users, InsertSpan const& replay, unsigned n, unsigned const* counts
 ) {
     float const* initial = users.initial + static_cast<size_t>(users.first + n) * K;
     float* before = users.belief_before + static_cast<size_t>(n) * K;
     float* beliefs = users.belief + static_cast<size_t>(n) * K;
-    if constexpr (K > FEW) {
+    if constexpr (K > MAX_REGISTER_CLUSTERS) {
         for (int c = 0; c < K; ++c) before[c] = beliefs[c];
-        return settle(rules, users, replay, n, counts, initial, before, beliefs);
+        return update_user(model, users, replay, n, counts, initial, before, beliefs);
     } else {
-        float was[K], is[K];
-        for (int c = 0; c < K; ++c) before[c] = was[c] = is[c] = beliefs[c];
-        Tally const tally = settle(rules, users, replay, n, counts, initial, was, is);
-        for (int c = 0; c < K; ++c) beliefs[c] = is[c];
+        float old_beliefs[K], new_beliefs[K];
+        for (int c = 0; c < K; ++c) before[c] = old_beliefs[c] = new_beliefs[c] = beliefs[c];
+        Tally const tally = update_user(model, users, replay, n, counts, initial, old_beliefs, new_beliefs);
+        for (int c = 0; c < K; ++c) beliefs[c] = new_beliefs[c];
         return tally;
     }
 }

@@ -1,84 +1,87 @@
-//! A range of users, as they are served together.
+//! A batch of users on the device.
 
 use std::ops::Range;
 
-use crate::ffi::Machine;
-use crate::ffi::kernels::{LONG, SUMS, WORD};
-use crate::ffi::learning::ACTING;
-use crate::recording::Recording;
+use crate::ffi::Device;
+use crate::ffi::learning::ACTION_ROUND_BYTES;
+use crate::ffi::simulation::{LONG_BYTES, TALLY_SUMS, WORD_BYTES};
+use crate::launch_graph::LaunchGraph;
 use crate::{CudaError, World};
 
-/// A range of users with their beliefs and their last round, on the device; tables are row-major, a row a user.
-pub struct Batch<M: Machine> {
-    /// Items that there are.
-    pub(crate) items: usize,
+/// A range of users with their beliefs and their last round, on the device. Matrices are row-major, one row for each
+/// user.
+pub struct Batch<D: Device> {
+    /// Number of items of the world.
+    pub(crate) num_items: usize,
     /// The users, by index in the world.
     pub(crate) users: Range<usize>,
-    /// `[users, K + D]`, and rows for the agent's last tile
-    pub(crate) state: M::Memory,
+    /// `[users, K + D]`, padded to whole tiles of the agent's inference
+    pub(crate) state: D::DeviceBuffer,
     /// `[users, D]`
-    pub(crate) action: M::Memory,
-    /// `[parts, users, chosen]`: ranks, while items are searched for
-    pub(crate) lists: M::Memory,
-    /// Into how many parts the catalogue is divided for them.
-    pub(crate) parts: usize,
-    /// `[users, shown]`; behind the first `given` it is filled in when users respond
-    pub(crate) slate: M::Memory,
+    pub(crate) action: D::DeviceBuffer,
+    /// `[num_parts, users, rl_slots]`: ranks, scratch of the search
+    pub(crate) lists: D::DeviceBuffer,
+    /// Parts of the catalogue that are searched concurrently.
+    pub(crate) num_parts: usize,
+    /// `[users, slate_len]`; the items after the first `given` are filled in when users respond
+    pub(crate) slate: D::DeviceBuffer,
     pub(crate) given: usize,
-    /// `[users, shown]`
-    pub(crate) accepted: M::Memory,
+    /// `[users, slate_len]`
+    pub(crate) accepted: D::DeviceBuffer,
     /// `[users, K]`, before the last round
-    pub(crate) belief_before: M::Memory,
+    pub(crate) belief_before: D::DeviceBuffer,
     /// `[users, K]`
-    pub(crate) belief: M::Memory,
+    pub(crate) belief: D::DeviceBuffer,
     /// `[users]`
-    pub(crate) reward: M::Memory,
-    /// Sums over the users of the last round.
-    pub(crate) tally: M::Memory,
-    /// `td3.cu`'s `Acting`.
-    pub(crate) acting: M::Memory,
+    pub(crate) reward: D::DeviceBuffer,
+    /// Sums over the users of the last round: `tally.cuh`, `Tally`.
+    pub(crate) tally: D::DeviceBuffer,
+    /// `td3.cu`, `ActionRound`.
+    pub(crate) action_round: D::DeviceBuffer,
     /// Components of the policy's actions.
-    pub(crate) components: u64,
-    /// An agent's way to them.
-    pub(crate) inference: Recording<M>,
-    /// When the last round began, and when its policy, matching and step were done.
-    pub(crate) marks: [Option<M::Mark>; 4],
+    pub(crate) num_components: u64,
+    /// The launches of the agent's inference.
+    pub(crate) inference: LaunchGraph<D>,
+    /// The start of the last round, and the ends of its stages policy, matching and step.
+    pub(crate) events: [Option<D::Event>; 4],
 }
 
-impl<M: Machine> Batch<M> {
-    /// Room for `users`, with their initial beliefs.
-    pub(crate) fn new(machine: &M, world: &World<M>, users: Range<usize>) -> Result<Self, CudaError> {
-        let (count, shown) = (users.len(), world.environment.slate_len);
+impl<D: Device> Batch<D> {
+    /// Allocates a batch of `users` with their initial beliefs.
+    pub(crate) fn new(device: &D, world: &World<D>, users: Range<usize>) -> Result<Self, CudaError> {
+        let (count, slate_len) = (users.len(), world.environment.slate_len);
         let (clusters, dimensions) = (world.shape.clusters, world.shape.dimensions);
-        let parts = world.parts(machine, count);
+        let num_parts = world.num_parts(device, count);
+        let padded_count = count.next_multiple_of(device.tile_rows());
         let mut batch = Self {
-            state: machine
-                .zeros("states", count.next_multiple_of(machine.tile()) * (clusters + dimensions) * WORD)?,
-            action: machine.zeros("actions", count * dimensions * WORD)?,
-            lists: machine.zeros("lists", parts * count * world.environment.rl_slots * LONG)?,
-            parts,
-            slate: machine.zeros("slates", count * shown * WORD)?,
-            given: shown,
-            accepted: machine.zeros("acceptances", count * shown)?,
-            belief_before: machine.zeros("beliefs", count * clusters * WORD)?,
-            belief: machine.zeros("beliefs", count * clusters * WORD)?,
-            reward: machine.zeros("rewards", count * WORD)?,
-            tally: machine.zeros("tally", SUMS * LONG)?,
-            acting: machine.zeros("tally", ACTING)?,
-            components: 0,
-            inference: Recording::default(),
-            marks: [const { None }; 4],
-            items: world.shape.items,
+            state: device.alloc_zeros("states", padded_count * (clusters + dimensions) * WORD_BYTES)?,
+            action: device.alloc_zeros("actions", count * dimensions * WORD_BYTES)?,
+            lists: device
+                .alloc_zeros("search lists", num_parts * count * world.environment.rl_slots * LONG_BYTES)?,
+            num_parts,
+            slate: device.alloc_zeros("slates", count * slate_len * WORD_BYTES)?,
+            given: slate_len,
+            accepted: device.alloc_zeros("acceptances", count * slate_len)?,
+            belief_before: device.alloc_zeros("beliefs", count * clusters * WORD_BYTES)?,
+            belief: device.alloc_zeros("beliefs", count * clusters * WORD_BYTES)?,
+            reward: device.alloc_zeros("rewards", count * WORD_BYTES)?,
+            tally: device.alloc_zeros("tally", TALLY_SUMS * LONG_BYTES)?,
+            action_round: device.alloc_zeros("action counts", ACTION_ROUND_BYTES)?,
+            num_components: 0,
+            inference: LaunchGraph::default(),
+            events: [const { None }; 4],
+            num_items: world.shape.items,
             users,
         };
-        batch.reset(machine, world)?;
-        machine.copy(&batch.belief, 0, &mut batch.belief_before, 0, count * clusters * WORD)?;
+        batch.reset(device, world)?;
+        device.copy(&batch.belief, 0, &mut batch.belief_before, 0, count * clusters * WORD_BYTES)?;
         Ok(batch)
     }
 
     /// Sets the beliefs to their initial values.
-    pub(crate) fn reset(&mut self, machine: &M, world: &World<M>) -> Result<(), CudaError> {
-        let row = world.shape.clusters * WORD;
-        machine.copy(&world.initial, self.users.start * row, &mut self.belief, 0, self.users.len() * row)
+    pub(crate) fn reset(&mut self, device: &D, world: &World<D>) -> Result<(), CudaError> {
+        let row_bytes = world.shape.clusters * WORD_BYTES;
+        let bytes = self.users.len() * row_bytes;
+        device.copy(&world.initial_belief, self.users.start * row_bytes, &mut self.belief, 0, bytes)
     }
 }

@@ -1,63 +1,63 @@
-//! What can go wrong on a GPU.
+//! The errors of the CUDA backend.
 
 use std::fmt;
 use std::ops::Range;
 
 use recsim_core::backend::{BackendError, ErrorKind};
 
-/// Why a stage could not be done.
+/// Why the CUDA backend failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CudaError {
-    /// Something that the backend needs is not on this machine.
-    Missing {
-        /// What it is, and what would bring it.
-        what: String,
+    /// The driver, a library or a GPU is missing or cannot be used.
+    Unavailable {
+        /// What is missing, and how to get it.
+        reason: String,
     },
-    /// A table does not fit into the device's memory.
-    Memory {
-        /// What it would hold.
-        table: &'static str,
-        /// Its bytes.
+    /// A buffer does not fit into the device's memory.
+    OutOfMemory {
+        /// What the buffer would contain.
+        buffer: &'static str,
+        /// Its length in bytes.
         bytes: usize,
     },
-    /// The kernels could not be compiled.
+    /// A unit of kernels could not be compiled.
     Compile {
-        /// Which unit.
+        /// The unit's file name.
         unit: &'static str,
-        /// What the compiler said.
+        /// The compiler's log.
         log: String,
     },
-    /// A size is beyond what the kernels can do.
-    Size {
-        /// Which.
+    /// A size is beyond the kernels' limit.
+    SizeLimit {
+        /// What there are too many of.
         what: &'static str,
-        /// What it is.
-        found: usize,
-        /// The most that will do.
-        most: usize,
+        /// How many there are.
+        actual: usize,
+        /// The limit.
+        max: usize,
     },
     /// An action has a component that is not a finite number.
-    Action {
-        /// One of these users', by index in the world.
+    NonFiniteAction {
+        /// The batch with the action: its users, by index in the world.
         users: Range<usize>,
     },
-    /// The driver failed.
+    /// A call of the driver or of a CUDA library failed.
     Driver {
-        /// What was being done.
-        doing: &'static str,
-        /// What it said.
-        said: String,
+        /// What the call was to do.
+        operation: &'static str,
+        /// The library's message.
+        message: String,
     },
 }
 
 impl BackendError for CudaError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Missing { .. } => ErrorKind::Unavailable,
-            Self::Memory { .. } => ErrorKind::OutOfMemory,
-            Self::Action { .. } => ErrorKind::NotFinite,
-            Self::Compile { .. } | Self::Size { .. } | Self::Driver { .. } => ErrorKind::Failed,
+            Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            Self::NonFiniteAction { .. } => ErrorKind::NotFinite,
+            Self::Compile { .. } | Self::SizeLimit { .. } | Self::Driver { .. } => ErrorKind::Failed,
         }
     }
 }
@@ -67,12 +67,20 @@ impl std::error::Error for CudaError {}
 impl fmt::Display for CudaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { what } => f.write_str(what),
-            Self::Memory { table, bytes } => write!(f, "the device has no memory for the {table}: {bytes} bytes"),
-            Self::Compile { unit, log } => write!(f, "the kernels of {unit} could not be compiled: {log}"),
-            Self::Size { what, found, most } => write!(f, "{found} {what} are too many for a GPU: at most {most}"),
-            Self::Action { users } => write!(f, "an action of a user in {users:?} is not a finite number"),
-            Self::Driver { doing, said } => write!(f, "the GPU failed while {doing}: {said}"),
+            Self::Unavailable { reason } => f.write_str(reason),
+            Self::OutOfMemory { buffer, bytes } => write!(
+                f,
+                "the GPU's memory has no space for the {buffer} ({bytes} bytes): use fewer users or a smaller replay \
+                 buffer"
+            ),
+            Self::Compile { unit, log } => write!(f, "the kernels of {unit} cannot be compiled: {log}"),
+            Self::SizeLimit { what, actual, max } => {
+                write!(f, "{actual} {what} are too many for the GPU's kernels: the limit is {max}")
+            }
+            Self::NonFiniteAction { users } => {
+                write!(f, "the action of a user in {users:?} is not a finite number")
+            }
+            Self::Driver { operation, message } => write!(f, "CUDA failed while {operation}: {message}"),
         }
     }
 }

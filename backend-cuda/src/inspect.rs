@@ -1,50 +1,61 @@
-//! What the device holds, shown and put back.
+//! Reading the device's state, and restoring it.
 
 use recsim_core::backend::{Inspect, Pending, RoundSnapshot, StageSeconds};
 use recsim_core::model::{ExactSum, Tally};
 use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{AgentState, Losses};
 
-use crate::ffi::Machine;
-use crate::ffi::kernels::{LONG, SUMS, WORD};
-use crate::ffi::learning::ACTING;
-use crate::table::{later, numbers};
+use crate::ffi::Device;
+use crate::ffi::learning::ACTION_ROUND_BYTES;
+use crate::ffi::simulation::{LONG_BYTES, TALLY_SUMS, WORD_BYTES};
+use crate::transfer::{download, download_pending};
 use crate::{Agent, Batch, Cuda, CudaError, Replay, World};
 
-impl<M: Machine> Cuda<M> {
-    /// The states that [`Simulate::observe`](recsim_core::backend::Simulate::observe) laid out, `[users, K + D]`.
-    pub fn states(&mut self, world: &World<M>, batch: &Batch<M>) -> Result<Vec<f32>, CudaError> {
-        numbers(&self.machine, &batch.state, batch.users.len() * world.shape.state_dim())
+impl<D: Device> Cuda<D> {
+    /// The states that [`Simulate::observe`](recsim_core::backend::Simulate::observe) computed, `[users, K + D]`.
+    ///
+    /// # Errors
+    /// The copy, or work launched before, fails.
+    pub fn states(&mut self, world: &World<D>, batch: &Batch<D>) -> Result<Vec<f32>, CudaError> {
+        download(&self.device, &batch.state, batch.users.len() * world.shape.state_dim())
     }
 }
 
-impl<M: Machine> Inspect for Cuda<M> {
-    fn tally(&mut self, world: &World<M>, batches: &[Batch<M>]) -> Result<Tally, CudaError> {
-        // The batches' sums are brought together on the device, so that the host waits for one copy.
-        const NUMBERS: usize = SUMS + 2;
-        let Self { machine, tallies, .. } = self;
-        if tallies.as_ref().is_none_or(|tallies| machine.length(tallies) < batches.len() * NUMBERS * LONG) {
-            *tallies = Some(machine.zeros("tallies", batches.len() * NUMBERS * LONG)?);
+impl<D: Device> Inspect for Cuda<D> {
+    fn tally(&mut self, world: &World<D>, batches: &[Batch<D>]) -> Result<Tally, CudaError> {
+        // The batches' sums are gathered on the device, so that the host waits for one copy.
+        const BATCH_SUMS: usize = TALLY_SUMS + 2;
+        let Self { device, tallies, .. } = self;
+        let bytes = batches.len() * BATCH_SUMS * LONG_BYTES;
+        if tallies.as_ref().is_none_or(|tallies| device.buffer_len(tallies) < bytes) {
+            *tallies = Some(device.alloc_zeros("tallies", bytes)?);
         }
-        let tallies = tallies.as_mut().expect("it was just made, if it was not there");
+        let tallies = tallies.as_mut().expect("it was just allocated, if it was missing");
         for (n, batch) in batches.iter().enumerate() {
-            machine.copy(&batch.tally, 0, tallies, n * NUMBERS * LONG, SUMS * LONG)?;
-            machine.copy(&batch.acting, ACTING - 2 * LONG, tallies, (n * NUMBERS + SUMS) * LONG, 2 * LONG)?;
+            let offset = n * BATCH_SUMS * LONG_BYTES;
+            device.copy(&batch.tally, 0, tallies, offset, TALLY_SUMS * LONG_BYTES)?;
+            device.copy(
+                &batch.action_round,
+                ACTION_ROUND_BYTES - 2 * LONG_BYTES,
+                tallies,
+                offset + TALLY_SUMS * LONG_BYTES,
+                2 * LONG_BYTES,
+            )?;
         }
-        let sums = numbers::<M, i64>(machine, tallies, batches.len() * NUMBERS)?;
+        let sums = download::<D, i64>(device, tallies, batches.len() * BATCH_SUMS)?;
         let mut sum = Tally::default();
-        for (batch, sums) in batches.iter().zip(sums.as_chunks::<NUMBERS>().0) {
+        for (batch, sums) in batches.iter().zip(sums.as_chunks::<BATCH_SUMS>().0) {
             let users = batch.users.len() as u64;
-            let &[accepted, improved, reward, distance, engagement, alignment, score, saturated, spoilt] = sums;
-            if spoilt > 0 {
-                return Err(CudaError::Action { users: batch.users.clone() });
+            let &[accepted, improved, reward, distance, engagement, alignment, score, saturated, non_finite] = sums;
+            if non_finite > 0 {
+                return Err(CudaError::NonFiniteAction { users: batch.users.clone() });
             }
             sum += Tally {
                 users,
                 shown: users * world.environment.slate_len as u64,
                 accepted: accepted as u64,
                 improved: improved as u64,
-                components: batch.components,
+                components: batch.num_components,
                 saturated: saturated as u64,
                 reward: ExactSum(reward),
                 distance: ExactSum(distance),
@@ -56,65 +67,68 @@ impl<M: Machine> Inspect for Cuda<M> {
         Ok(sum)
     }
 
-    fn stage_seconds(&mut self, batches: &[Batch<M>]) -> Result<Option<StageSeconds>, CudaError> {
+    fn stage_seconds(&mut self, batches: &[Batch<D>]) -> Result<Option<StageSeconds>, CudaError> {
         let mut sum = StageSeconds::default();
         for batch in batches {
-            if let [Some(begun), Some(acted), Some(matched), Some(done)] = &batch.marks {
-                sum.policy += self.machine.between(begun, acted)?;
-                sum.matching += self.machine.between(acted, matched)?;
-                sum.step += self.machine.between(matched, done)?;
+            if let [Some(start), Some(policy_end), Some(matching_end), Some(step_end)] = &batch.events {
+                sum.policy += self.device.elapsed_seconds(start, policy_end)?;
+                sum.matching += self.device.elapsed_seconds(policy_end, matching_end)?;
+                sum.step += self.device.elapsed_seconds(matching_end, step_end)?;
             }
         }
         Ok(Some(sum))
     }
 
-    fn take_losses(&mut self, agent: &mut Agent<M>) -> Result<Losses, CudaError> {
-        agent.losses(&self.machine)
+    fn take_losses(&mut self, agent: &mut Agent<D>) -> Result<Losses, CudaError> {
+        agent.take_losses(&self.device)
     }
 
-    fn snapshot(&mut self, batch: &Batch<M>) -> Result<RoundSnapshot, CudaError> {
-        let machine = &self.machine;
-        let count = |table: &M::Memory, size: usize| machine.length(table) / size;
-        let floats = |table: &M::Memory| numbers::<M, f32>(machine, table, count(table, 4));
-        let accepted = numbers::<M, u8>(machine, &batch.accepted, count(&batch.accepted, 1))?;
+    fn snapshot(&mut self, batch: &Batch<D>) -> Result<RoundSnapshot, CudaError> {
+        let device = &self.device;
+        let len = |buffer: &D::DeviceBuffer, element_bytes: usize| device.buffer_len(buffer) / element_bytes;
+        let floats = |buffer: &D::DeviceBuffer| download::<D, f32>(device, buffer, len(buffer, WORD_BYTES));
+        let accepted = download::<D, u8>(device, &batch.accepted, len(&batch.accepted, 1))?;
         Ok(RoundSnapshot {
             users: batch.users.clone(),
             action: floats(&batch.action)?,
-            slate: numbers(machine, &batch.slate, count(&batch.slate, 4))?,
-            accepted: accepted.iter().map(|&taken| taken != 0).collect(),
+            slate: download(device, &batch.slate, len(&batch.slate, WORD_BYTES))?,
+            accepted: accepted.iter().map(|&byte| byte != 0).collect(),
             belief_before: floats(&batch.belief_before)?,
             belief: floats(&batch.belief)?,
             reward: floats(&batch.reward)?,
         })
     }
 
-    fn beliefs(&mut self, batch: &Batch<M>) -> Result<Pending<Vec<f32>, CudaError>, CudaError> {
-        later(&self.machine, &batch.belief, 0..self.machine.length(&batch.belief) / WORD)
+    fn beliefs(&mut self, batch: &Batch<D>) -> Result<Pending<Vec<f32>, CudaError>, CudaError> {
+        download_pending(&self.device, &batch.belief, 0..self.device.buffer_len(&batch.belief) / WORD_BYTES)
     }
 
-    fn restore(&mut self, batch: &mut Batch<M>, snapshot: &RoundSnapshot) -> Result<(), CudaError> {
-        // The kernels look items up without asking.
-        assert!(snapshot.slate.iter().all(|&item| (item as usize) < batch.items), "slates hold items of the world");
+    fn restore(&mut self, batch: &mut Batch<D>, snapshot: &RoundSnapshot) -> Result<(), CudaError> {
+        // The kernels do not check items.
+        assert!(
+            snapshot.slate.iter().all(|&item| (item as usize) < batch.num_items),
+            "a snapshot's slates contain items of the world"
+        );
         batch.given = snapshot.slate.len() / batch.users.len();
-        let machine = &self.machine;
-        let accepted: Vec<u8> = snapshot.accepted.iter().map(|&taken| u8::from(taken)).collect();
-        machine.write(&mut batch.action, bytemuck::cast_slice(&snapshot.action))?;
-        machine.write(&mut batch.slate, bytemuck::cast_slice(&snapshot.slate))?;
-        machine.write(&mut batch.accepted, &accepted)?;
-        machine.write(&mut batch.belief_before, bytemuck::cast_slice(&snapshot.belief_before))?;
-        machine.write(&mut batch.belief, bytemuck::cast_slice(&snapshot.belief))?;
-        machine.write(&mut batch.reward, bytemuck::cast_slice(&snapshot.reward))
+        let device = &self.device;
+        let accepted: Vec<u8> = snapshot.accepted.iter().map(|&is_accepted| u8::from(is_accepted)).collect();
+        device.write(&mut batch.action, bytemuck::cast_slice(&snapshot.action))?;
+        device.write(&mut batch.slate, bytemuck::cast_slice(&snapshot.slate))?;
+        device.write(&mut batch.accepted, &accepted)?;
+        device.write(&mut batch.belief_before, bytemuck::cast_slice(&snapshot.belief_before))?;
+        device.write(&mut batch.belief, bytemuck::cast_slice(&snapshot.belief))?;
+        device.write(&mut batch.reward, bytemuck::cast_slice(&snapshot.reward))
     }
 
     fn transitions(
         &mut self,
-        replay: &Replay<M>,
+        replay: &Replay<D>,
         count: usize,
     ) -> Result<Pending<Transitions, CudaError>, CudaError> {
-        replay.transitions(&self.machine, count)
+        replay.transitions(&self.device, count)
     }
 
-    fn export_agent(&mut self, agent: &Agent<M>) -> Result<Pending<AgentState, CudaError>, CudaError> {
-        agent.export(&self.machine)
+    fn export_agent(&mut self, agent: &Agent<D>) -> Result<Pending<AgentState, CudaError>, CudaError> {
+        agent.export(&self.device)
     }
 }

@@ -1,52 +1,51 @@
-//! The agent's side on the device: TD3's two steps, in the paper's order.
+//! The agent's side on the device: TD3's update in the paper's order.
 
 use std::mem::take;
 use std::ops::Range;
 
 use recsim_core::backend::Learn;
 use recsim_core::model::rng::Key;
-use recsim_core::td3::{AgentSpec, AgentState, Network, UpdateKeys, dropout_scale, dropout_threshold};
+use recsim_core::td3::{AgentSpec, AgentState, UpdateKeys, dropout_scale, dropout_threshold};
 
-use crate::agent::{actor, critics};
-use crate::ffi::Machine;
-use crate::ffi::learning::{Kernels, Output, Values};
-use crate::flat::Group;
-use crate::pass::Input;
+use crate::ffi::Device;
+use crate::ffi::learning::{ActorOutput, CriticValues, LearningKernels};
+use crate::packed::NetworkGroup;
+use crate::pass::InputRows;
 use crate::{Agent, Batch, Cuda, CudaError, Replay, World};
 
-impl<M: Machine> Learn for Cuda<M> {
-    fn load_agent(&mut self, spec: &AgentSpec, state: &AgentState) -> Result<Agent<M>, CudaError> {
-        self.agents += 1;
-        Agent::new(&self.machine, self.agents, spec, state)
+impl<D: Device> Learn for Cuda<D> {
+    fn load_agent(&mut self, spec: &AgentSpec, state: &AgentState) -> Result<Agent<D>, CudaError> {
+        self.num_agents += 1;
+        Agent::new(&self.device, self.num_agents, spec, state)
     }
 
-    fn act(&mut self, agent: &Agent<M>, batch: &mut Batch<M>, exploration: Option<Key>) -> Result<(), CudaError> {
-        let machine = &self.machine;
-        let Batch { users, state, action, acting, inference, .. } = batch;
-        let kernels = agent.kernels(machine);
-        kernels.explore(&agent.spec, exploration, acting)?;
-        let mut infer = || agent.infer(machine, users, state, (action, acting));
-        if users.len() <= RECORDED_TILES * machine.tile() {
-            inference.repeat(machine, vec![agent.number], &mut infer)?;
+    fn act(&mut self, agent: &Agent<D>, batch: &mut Batch<D>, exploration: Option<Key>) -> Result<(), CudaError> {
+        let device = &self.device;
+        let Batch { users, state, action, action_round, inference, .. } = batch;
+        let kernels = agent.kernels(device);
+        kernels.set_action_noise(&agent.spec, exploration, action_round)?;
+        let mut infer = || agent.infer(device, users, state, (action, action_round));
+        if users.len() <= MAX_CAPTURED_TILES * device.tile_rows() {
+            inference.launch(device, vec![agent.number], &mut infer)?;
         } else {
             infer()?;
         }
-        batch.components = (users.len() * agent.spec.action_dim()) as u64;
-        machine.mark(&mut batch.marks[1])
+        batch.num_components = (users.len() * agent.spec.action_dim()) as u64;
+        device.record_event(&mut batch.events[1])
     }
 
-    fn rerank(&mut self, world: &World<M>, agent: &Agent<M>, batch: &mut Batch<M>) -> Result<(), CudaError> {
-        let machine = &self.machine;
-        let Some(refine) = &agent.refine else { return Ok(()) };
-        refine.refine(&agent.kernels(machine), (&agent.spec, &agent.flat, &agent.networks), world, batch)?;
-        machine.mark(&mut batch.marks[1])
+    fn rerank(&mut self, world: &World<D>, agent: &Agent<D>, batch: &mut Batch<D>) -> Result<(), CudaError> {
+        let device = &self.device;
+        let Some(reranker) = &agent.reranker else { return Ok(()) };
+        reranker.rerank(&agent.kernels(device), (&agent.spec, &agent.packed, &agent.networks), world, batch)?;
+        device.record_event(&mut batch.events[1])
     }
 
     fn update(
         &mut self,
-        world: &World<M>,
-        replay: &Replay<M>,
-        agent: &mut Agent<M>,
+        world: &World<D>,
+        replay: &Replay<D>,
+        agent: &mut Agent<D>,
         keys: &UpdateKeys,
         with_policy: bool,
     ) -> Result<(), CudaError> {
@@ -55,145 +54,171 @@ impl<M: Machine> Learn for Cuda<M> {
     }
 }
 
-impl<M: Machine> Cuda<M> {
+impl<D: Device> Cuda<D> {
     fn update_critics(
         &self,
-        world: &World<M>,
-        replay: &Replay<M>,
-        agent: &mut Agent<M>,
+        world: &World<D>,
+        replay: &Replay<D>,
+        agent: &mut Agent<D>,
         keys: &UpdateKeys,
     ) -> Result<(), CudaError> {
-        replay.suits(&world.shape);
-        let (state, action) = (agent.spec.state_dim(), agent.spec.action_dim());
+        replay.assert_world(&world.shape);
+        let (state_dim, action_dim) = (agent.spec.state_dim(), agent.spec.action_dim());
         assert!(
-            (state, action) == (world.shape.state_dim(), world.shape.dimensions),
-            "an agent of this world's sizes"
+            (state_dim, action_dim) == (world.shape.state_dim(), world.shape.dimensions),
+            "the agent has this world's sizes"
         );
         agent.critic_updates += 1;
         agent.reported[0] += 1;
         let step = agent.spec.adam().step(agent.critic_updates, 1.0);
-        agent.kernels(&self.machine).tell(keys, replay.held(), &step, &agent.update)?;
-        let tables =
-            [&world.embedding, &replay.user, &replay.belief_before, &replay.belief, &replay.action, &replay.reward];
-        let tables = tables.into_iter().chain([&world.belief_scale]);
-        let addresses = tables.map(|table| self.machine.address(table)).collect();
-        let mut step = take(&mut agent.steps[0]);
-        let done = step.repeat(&self.machine, addresses, &mut || agent.step_critics(&self.machine, world, replay));
-        agent.steps[0] = step;
-        done
+        agent.kernels(&self.device).set_update_params(keys, replay.len(), &step, &agent.update_params)?;
+        let buffers = [
+            &world.user_embedding,
+            &replay.user,
+            &replay.belief_before,
+            &replay.belief,
+            &replay.action,
+            &replay.reward,
+        ];
+        let buffers = buffers.into_iter().chain([&world.belief_scale]);
+        let addresses = buffers.map(|buffer| self.device.address(buffer)).collect();
+        let mut graph = take(&mut agent.steps[0]);
+        let result = graph.launch(&self.device, addresses, &mut || agent.step_critics(&self.device, world, replay));
+        agent.steps[0] = graph;
+        result
     }
 
-    fn update_policy(&self, agent: &mut Agent<M>, keys: &UpdateKeys) -> Result<(), CudaError> {
+    fn update_policy(&self, agent: &mut Agent<D>, keys: &UpdateKeys) -> Result<(), CudaError> {
         agent.policy_updates += 1;
         agent.reported[1] += 1;
         let step = agent.spec.adam().step(agent.policy_updates, 1.0);
-        agent.kernels(&self.machine).tell(keys, 0, &step, &agent.update)?;
-        let mut step = take(&mut agent.steps[1]);
-        let done = step.repeat(&self.machine, Vec::new(), &mut || agent.step_actor(&self.machine));
-        agent.steps[1] = step;
-        done
+        agent.kernels(&self.device).set_update_params(keys, 0, &step, &agent.update_params)?;
+        let mut graph = take(&mut agent.steps[1]);
+        let result = graph.launch(&self.device, Vec::new(), &mut || agent.step_actor(&self.device));
+        agent.steps[1] = graph;
+        result
     }
 }
 
-impl<M: Machine> Agent<M> {
-    fn kernels<'a>(&'a self, machine: &'a M) -> Kernels<'a, M> {
-        Kernels { machine, mlp: &self.mlp, td3: &self.td3, adam: &self.adam }
+impl<D: Device> Agent<D> {
+    fn kernels<'a>(&'a self, device: &'a D) -> LearningKernels<'a, D> {
+        LearningKernels { device, mlp: &self.mlp, td3: &self.td3, adam: &self.adam }
     }
 
     /// The actions of a batch's users, tile by tile.
     fn infer(
         &self,
-        machine: &M,
+        device: &D,
         users: &Range<usize>,
-        state: &M::Memory,
-        (action, acting): (&M::Memory, &M::Memory),
+        state: &D::DeviceBuffer,
+        (action, action_round): (&D::DeviceBuffer, &D::DeviceBuffer),
     ) -> Result<(), CudaError> {
-        let (kernels, spec, tile) = (self.kernels(machine), &self.spec, machine.tile());
-        let actor = actor(spec, &self.flat);
-        for row in (0..users.len()).step_by(tile) {
-            // Always as many rows: what lies behind the last user is room of the batch's.
-            let input = Input { table: state, first: row * spec.state_dim(), apart: spec.state_dim() };
-            self.inference.evaluate(&kernels, &actor, &self.networks, &input)?;
-            let output = Output { raw: self.inference.raw(), weights: &self.networks };
-            let users = (users.start + row, tile.min(users.len() - row), row);
-            kernels.act(spec, &actor, &output, users, (action, acting))?;
+        let (kernels, spec, tile_rows) = (self.kernels(device), &self.spec, device.tile_rows());
+        let actor = NetworkGroup::actor(spec, &self.packed);
+        for row in (0..users.len()).step_by(tile_rows) {
+            // Every tile has the same number of rows: the batch's states are padded.
+            let input = InputRows { buffer: state, offset: row * spec.state_dim(), row_stride: spec.state_dim() };
+            self.inference.forward_eval(&kernels, &actor, &self.networks, &input)?;
+            let output = ActorOutput { pre_bias: self.inference.pre_bias(), weights: &self.networks };
+            let users = (users.start + row, tile_rows.min(users.len() - row), row);
+            kernels.act(spec, &actor, &output, users, (action, action_round))?;
         }
         Ok(())
     }
 
-    fn step_critics(&self, machine: &M, world: &World<M>, replay: &Replay<M>) -> Result<(), CudaError> {
-        let kernels = Kernels { machine, mlp: &self.mlp, td3: &self.td3, adam: &self.adam };
-        let Self { spec, flat, networks, targets, update, report, gradient, room, .. } = self;
-        let (actor, critics) = (actor(spec, flat), critics(spec, flat));
-        let (rows, width) = (spec.batch_size(), spec.state_dim() + spec.action_dim());
+    fn step_critics(&self, device: &D, world: &World<D>, replay: &Replay<D>) -> Result<(), CudaError> {
+        let kernels = self.kernels(device);
+        let Self { spec, packed, networks, targets, update_params, report, grad, workspace, .. } = self;
+        let (actor, critics) = (NetworkGroup::actor(spec, packed), NetworkGroup::critics(spec, packed));
+        let (rows, input_dim) = (spec.batch_size(), spec.state_dim() + spec.action_dim());
         let threshold = dropout_threshold(spec.td3.dropout);
-        let rows_of = |table| Input { table, first: 0, apart: width };
+        let rows_of = |buffer| InputRows { buffer, offset: 0, row_stride: input_dim };
+        let scratch = &workspace.scratch;
 
-        kernels.sample(
+        kernels.sample_minibatch(
             rows,
             &world.shape,
             replay,
-            (&world.belief_scale, &world.embedding, update),
-            (&room.input, &room.next, &room.reward),
+            (&world.belief_scale, &world.user_embedding, update_params),
+            (&workspace.input, &workspace.next, &workspace.reward),
         )?;
-        room.actor.evaluate(&kernels, &actor, targets, &rows_of(&room.next))?;
-        let output = Output { raw: room.actor.raw(), weights: targets };
-        kernels.smooth_targets(rows, spec, &actor, &output, update, &room.next)?;
-        room.target_critics.evaluate(&kernels, &critics, targets, &rows_of(&room.next))?;
+        workspace.actor.forward_eval(&kernels, &actor, targets, &rows_of(&workspace.next))?;
+        let output = ActorOutput { pre_bias: workspace.actor.pre_bias(), weights: targets };
+        kernels.smooth_target_actions(rows, spec, &actor, &output, update_params, &workspace.next)?;
+        workspace.target_critics.forward_eval(&kernels, &critics, targets, &rows_of(&workspace.next))?;
 
-        let input = rows_of(&room.input);
-        room.critics.learn(&kernels, &critics, networks, &input, &room.scratch, (update, threshold))?;
-        let due = Values { raw: room.target_critics.raw(), weights: targets };
-        let values = Values { raw: room.critics.raw(), weights: networks };
-        let slopes = room.scratch.slopes.each_ref();
-        kernels.criticise(rows, spec, &critics, [&due, &values], (&room.reward, slopes[0], report))?;
-        let boost = Some(dropout_scale(threshold) as f32);
-        let scratch = &room.scratch;
-        room.critics.back(&kernels, &critics, networks, &input, scratch, slopes, boost, Some(gradient), false)?;
-        self.descend(machine, Network::Critic1)
+        let input = rows_of(&workspace.input);
+        workspace.critics.forward_train(
+            &kernels,
+            &critics,
+            networks,
+            &input,
+            scratch,
+            (update_params, threshold),
+        )?;
+        let target_values = CriticValues { pre_bias: workspace.target_critics.pre_bias(), weights: targets };
+        let values = CriticValues { pre_bias: workspace.critics.pre_bias(), weights: networks };
+        let grads = scratch.grads.each_ref();
+        kernels.critic_loss(
+            rows,
+            spec,
+            &critics,
+            [&target_values, &values],
+            (&workspace.reward, grads[0], report),
+        )?;
+        let scale = Some(dropout_scale(threshold) as f32);
+        workspace.critics.backward(
+            &kernels,
+            &critics,
+            networks,
+            &input,
+            scratch,
+            grads,
+            scale,
+            Some(grad),
+            false,
+        )?;
+        self.adam_step(&kernels, &critics)
     }
 
-    fn step_actor(&self, machine: &M) -> Result<(), CudaError> {
-        let kernels = Kernels { machine, mlp: &self.mlp, td3: &self.td3, adam: &self.adam };
-        let Self { spec, flat, networks, update, report, gradient, room, .. } = self;
-        let (actor, critics) = (actor(spec, flat), critics(spec, flat));
-        let critic = Group { nets: 1, ..critics };
-        let (rows, width) = (spec.batch_size(), spec.state_dim() + spec.action_dim());
+    fn step_actor(&self, device: &D) -> Result<(), CudaError> {
+        let kernels = self.kernels(device);
+        let Self { spec, packed, networks, targets, update_params, report, grad, workspace, .. } = self;
+        let actor = NetworkGroup::actor(spec, packed);
+        let critic = NetworkGroup::first_critic(spec, packed);
+        let (rows, input_dim) = (spec.batch_size(), spec.state_dim() + spec.action_dim());
         let threshold = dropout_threshold(spec.td3.dropout);
-        let input = Input { table: &room.input, first: 0, apart: width };
+        let input = InputRows { buffer: &workspace.input, offset: 0, row_stride: input_dim };
+        let scratch = &workspace.scratch;
 
-        room.actor.learn(&kernels, &actor, networks, &input, &room.scratch, (update, threshold))?;
-        let output = Output { raw: room.actor.raw(), weights: networks };
-        kernels.propose(rows, spec, &actor, &output, &room.input)?;
-        room.critics.evaluate(&kernels, &critic, networks, &input)?;
-        let values = Values { raw: room.critics.raw(), weights: networks };
-        let slopes = room.scratch.slopes.each_ref();
-        let seen = (&room.input, slopes[0], report);
-        let sums = (&room.scratch.partial, &room.scratch.done);
-        kernels.appraise(rows, spec, &critic, &values, seen, sums)?;
-        let scratch = &room.scratch;
-        let [by_input, slope] =
-            room.critics.back(&kernels, &critic, networks, &input, scratch, slopes, None, None, true)?;
-        kernels.back_to_policy(rows, spec, &actor, &output, (by_input, slope))?;
-        let boost = Some(dropout_scale(threshold) as f32);
-        let slopes = [slope, by_input];
-        room.actor.back(&kernels, &actor, networks, &input, scratch, slopes, boost, Some(gradient), false)?;
-        self.descend(machine, Network::Actor)?;
-        self.kernels(machine).follow(self.flat.len(), self.spec.td3.tau, &self.networks, &self.targets)
+        workspace.actor.forward_train(&kernels, &actor, networks, &input, scratch, (update_params, threshold))?;
+        let output = ActorOutput { pre_bias: workspace.actor.pre_bias(), weights: networks };
+        kernels.policy_forward(rows, spec, &actor, &output, &workspace.input)?;
+        workspace.critics.forward_eval(&kernels, &critic, networks, &input)?;
+        let values = CriticValues { pre_bias: workspace.critics.pre_bias(), weights: networks };
+        let grads = scratch.grads.each_ref();
+        let sums = (&scratch.partial, &scratch.blocks_done);
+        kernels.policy_value(rows, spec, &critic, &values, (&workspace.input, grads[0], report), sums)?;
+        let [input_grad, output_grad] =
+            workspace.critics.backward(&kernels, &critic, networks, &input, scratch, grads, None, None, true)?;
+        kernels.policy_backward(rows, spec, &actor, &output, (input_grad, output_grad))?;
+        let scale = Some(dropout_scale(threshold) as f32);
+        let grads = [output_grad, input_grad];
+        workspace.actor.backward(&kernels, &actor, networks, &input, scratch, grads, scale, Some(grad), false)?;
+        self.adam_step(&kernels, &actor)?;
+        kernels.soft_update_targets(packed.len(), spec.td3.tau, networks, targets)
     }
 
-    /// Adam's step on the actor, or on both critics, their gradient clipped by its norm over all of them.
-    fn descend(&self, machine: &M, of: Network) -> Result<(), CudaError> {
-        let Self { spec, flat, networks, moments: [first, second], gradient, update, report, room, .. } = self;
-        let kernels = self.kernels(machine);
-        let group = if of == Network::Actor { actor(spec, flat) } else { critics(spec, flat) };
-        let sums = (&room.scratch.partial, &room.scratch.done);
-        kernels.measure(spec, &group, (gradient, report), sums)?;
-        // The numbers that change with the step are the device's.
+    /// Adam's step on the actor or on both critics, with the gradient clipped by its norm over the whole group.
+    fn adam_step(&self, kernels: &LearningKernels<'_, D>, group: &NetworkGroup<'_>) -> Result<(), CudaError> {
+        let Self { spec, networks, moments: [first, second], grad, update_params, report, workspace, .. } = self;
+        let sums = (&workspace.scratch.partial, &workspace.scratch.blocks_done);
+        kernels.grad_norm(spec, group, (grad, report), sums)?;
+        // The step's number does not matter here: the values that depend on it are in `update_params`.
         let step = spec.adam().step(1, 1.0);
-        kernels.descend(&step, &group, (update, report), [gradient, networks, first, second])
+        kernels.adam_step(&step, group, (update_params, report), [grad, networks, first, second])
     }
 }
 
-/// A batch of more tiles than these keeps the device busy while they are handed over one by one.
-const RECORDED_TILES: usize = 64;
+/// Above this number of tiles, inference is not captured as a graph: single launches keep the device busy.
+const MAX_CAPTURED_TILES: usize = 64;

@@ -1,213 +1,268 @@
-//! A pass through networks, forwards and backwards: products of matrices by the machine's library, and kernels between them.
+//! Forward and backward passes through a group of networks: matrix products by the device's library, and kernels
+//! between them.
 
 use crate::CudaError;
-use crate::ffi::kernels::WORD;
-use crate::ffi::learning::{Behind, Kernels, Stage};
-use crate::ffi::{Machine, Matrix, Product};
-use crate::flat::Group;
+use crate::ffi::learning::{LayerCall, LearningKernels, SavedForward};
+use crate::ffi::simulation::WORD_BYTES;
+use crate::ffi::{Device, DeviceMatrix, MatmulShape};
+use crate::packed::NetworkGroup;
 
-/// What a pass keeps of each layer, for rows of one number; tables are `[nets, rows, width]`.
-pub(crate) struct Pass<M: Machine> {
+/// The activations of a pass over a fixed number of rows. Buffers are `[num_nets, rows, width]`.
+pub(crate) struct MlpPass<D: Device> {
     rows: usize,
-    /// What each Linear layer gives without its bias; in evaluation a hidden layer's output takes its place.
-    sums: Vec<M::Memory>,
-    /// While learning, each hidden layer's output.
-    outputs: Vec<M::Memory>,
-    /// `[nets, 2, width]`: while learning, each hidden layer's means and inverse deviations.
-    batch: Vec<M::Memory>,
+    /// Each Linear layer's product without its bias. In evaluation mode the output of a hidden layer replaces it.
+    pre_bias: Vec<D::DeviceBuffer>,
+    /// In training mode, each hidden layer's output.
+    outputs: Vec<D::DeviceBuffer>,
+    /// `[num_nets, 2, width]`: in training mode, each hidden layer's means and inverse standard deviations.
+    batch_stats: Vec<D::DeviceBuffer>,
 }
 
-/// What goes into the first layer: rows of a table, the same for all networks.
-pub(crate) struct Input<'a, M: Machine> {
-    pub(crate) table: &'a M::Memory,
-    /// Numbers before the first row.
-    pub(crate) first: usize,
-    /// Numbers from a row to the next.
-    pub(crate) apart: usize,
+/// The first layer's input: rows of a buffer, the same for all networks.
+pub(crate) struct InputRows<'a, D: Device> {
+    pub(crate) buffer: &'a D::DeviceBuffer,
+    /// Elements before the first row.
+    pub(crate) offset: usize,
+    /// Elements from one row to the next.
+    pub(crate) row_stride: usize,
 }
 
-/// Room for what a pass forgets.
-pub(crate) struct Scratch<M: Machine> {
-    /// Slopes by a layer's output and by its input, in turn.
-    pub(crate) slopes: [M::Memory; 2],
-    /// Where chunks of rows are brought together.
-    pub(crate) partial: M::Memory,
-    /// Blocks that are done: all 0 between kernels.
-    pub(crate) done: M::Memory,
+/// Buffers that a pass needs temporarily.
+pub(crate) struct BackwardScratch<D: Device> {
+    /// The gradients by a layer's output and by its input, alternating.
+    pub(crate) grads: [D::DeviceBuffer; 2],
+    /// Partial sums over chunks of rows.
+    pub(crate) partial: D::DeviceBuffer,
+    /// Counters of finished blocks: all 0 between kernels.
+    pub(crate) blocks_done: D::DeviceBuffer,
 }
 
-impl<M: Machine> Pass<M> {
-    /// Room for a pass of `rows` rows through a group, and for a way back if it is to `learn`.
-    pub(crate) fn new(machine: &M, group: &Group<'_>, rows: usize, learn: bool) -> Result<Self, CudaError> {
+impl<D: Device> MlpPass<D> {
+    /// Allocates a pass of `rows` rows through a group; with `is_trainable` also the buffers of `forward_train` and
+    /// `backward`.
+    ///
+    /// # Errors
+    /// The device has no memory.
+    pub(crate) fn new(
+        device: &D,
+        group: &NetworkGroup<'_>,
+        rows: usize,
+        is_trainable: bool,
+    ) -> Result<Self, CudaError> {
         let layers = group.layout.layers();
-        let hidden = if learn { &layers[..layers.len() - 1] } else { &[] };
-        let table = |numbers: usize| machine.zeros("networks' layers", group.nets * numbers * WORD);
+        let hidden = if is_trainable { &layers[..layers.len() - 1] } else { &[] };
+        let floats = |len: usize| device.alloc_zeros("activations", group.num_nets * len * WORD_BYTES);
         Ok(Self {
             rows,
-            sums: layers.iter().map(|layer| table(rows * layer.outputs)).collect::<Result<_, _>>()?,
-            outputs: hidden.iter().map(|layer| table(rows * layer.outputs)).collect::<Result<_, _>>()?,
-            batch: hidden.iter().map(|layer| table(2 * layer.outputs)).collect::<Result<_, _>>()?,
+            pre_bias: layers.iter().map(|layer| floats(rows * layer.outputs)).collect::<Result<_, _>>()?,
+            outputs: hidden.iter().map(|layer| floats(rows * layer.outputs)).collect::<Result<_, _>>()?,
+            batch_stats: hidden.iter().map(|layer| floats(2 * layer.outputs)).collect::<Result<_, _>>()?,
         })
     }
 
-    /// The last layer's sums.
-    pub(crate) fn raw(&self) -> &M::Memory {
-        &self.sums[self.sums.len() - 1]
+    /// The last layer's product without its bias, `[num_nets, rows, width]`.
+    pub(crate) fn pre_bias(&self) -> &D::DeviceBuffer {
+        &self.pre_bias[self.pre_bias.len() - 1]
     }
 
-    /// In evaluation.
-    pub(crate) fn evaluate(
+    /// The forward pass in evaluation mode.
+    ///
+    /// # Errors
+    /// A launch fails.
+    pub(crate) fn forward_eval(
         &self,
-        kernels: &Kernels<'_, M>,
-        group: &Group<'_>,
-        weights: &M::Memory,
-        input: &Input<'_, M>,
+        kernels: &LearningKernels<'_, D>,
+        group: &NetworkGroup<'_>,
+        weights: &D::DeviceBuffer,
+        input: &InputRows<'_, D>,
     ) -> Result<(), CudaError> {
-        for depth in 0..self.sums.len() {
-            self.multiply(kernels.machine, group, weights, input, depth, false)?;
-            if depth + 1 < self.sums.len() {
-                let stage = Stage { group, depth, rows: self.rows, weights };
-                kernels.evaluate(&stage, &self.sums[depth])?;
+        for depth in 0..self.pre_bias.len() {
+            self.linear(kernels.device, group, weights, input, depth, false)?;
+            if depth + 1 < self.pre_bias.len() {
+                let layer = LayerCall { group, depth, rows: self.rows, weights };
+                kernels.batch_norm_relu(&layer, &self.pre_bias[depth])?;
             }
         }
         Ok(())
     }
 
-    /// While learning: running statistics follow.
-    pub(crate) fn learn(
+    /// The forward pass in training mode. Updates the running statistics.
+    ///
+    /// # Errors
+    /// A launch fails.
+    pub(crate) fn forward_train(
         &self,
-        kernels: &Kernels<'_, M>,
-        group: &Group<'_>,
-        weights: &M::Memory,
-        input: &Input<'_, M>,
-        scratch: &Scratch<M>,
-        (update, threshold): (&M::Memory, u16),
+        kernels: &LearningKernels<'_, D>,
+        group: &NetworkGroup<'_>,
+        weights: &D::DeviceBuffer,
+        input: &InputRows<'_, D>,
+        scratch: &BackwardScratch<D>,
+        (update_params, threshold): (&D::DeviceBuffer, u16),
     ) -> Result<(), CudaError> {
-        for depth in 0..self.sums.len() {
-            self.multiply(kernels.machine, group, weights, input, depth, true)?;
-            if depth + 1 < self.sums.len() {
-                let stage = Stage { group, depth, rows: self.rows, weights };
-                let (sums, batch) = (&self.sums[depth], &self.batch[depth]);
+        for depth in 0..self.pre_bias.len() {
+            self.linear(kernels.device, group, weights, input, depth, true)?;
+            if depth + 1 < self.pre_bias.len() {
+                let layer = LayerCall { group, depth, rows: self.rows, weights };
+                let (pre_bias, batch_stats) = (&self.pre_bias[depth], &self.batch_stats[depth]);
                 if group.layout.layers()[depth].batch_norm.is_some() {
-                    kernels.moments(&stage, sums, (&scratch.partial, &scratch.done), batch)?;
+                    let sums = (&scratch.partial, &scratch.blocks_done);
+                    kernels.batch_statistics(&layer, pre_bias, sums, batch_stats)?;
                 }
-                kernels.activate(&stage, (update, threshold), batch, sums, &self.outputs[depth])?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The way back from the slope by the last layer's sums, which lies in the first of `slopes`, to the gradient of the
-    /// parameters, if one is given, and to the slope by the input, if it is asked for: the first table of those returned,
-    /// which are the same two, then has it. `boost` is what kept units were multiplied by; none after an evaluation.
-    #[expect(clippy::too_many_arguments, reason = "everything that a way back touches")]
-    pub(crate) fn back<'a>(
-        &self,
-        kernels: &Kernels<'_, M>,
-        group: &Group<'_>,
-        weights: &M::Memory,
-        input: &Input<'_, M>,
-        scratch: &Scratch<M>,
-        [mut slope, mut other]: [&'a M::Memory; 2],
-        boost: Option<f32>,
-        gradient: Option<&M::Memory>,
-        to_input: bool,
-    ) -> Result<[&'a M::Memory; 2], CudaError> {
-        let sums = (&scratch.partial, &scratch.done);
-        for (depth, layer) in group.layout.layers().iter().enumerate().rev() {
-            let stage = Stage { group, depth, rows: self.rows, weights };
-            let output = if boost.is_some() { self.outputs.get(depth) } else { Some(&self.sums[depth]) };
-            let behind = Behind {
-                boost: boost.unwrap_or(1.0),
-                batch: if boost.is_some() { self.batch.get(depth) } else { None },
-                sums: &self.sums[depth],
-                output: output.unwrap_or(&self.sums[depth]),
-            };
-            if let Some(gradient) = gradient {
-                kernels.back_to_column(&stage, &behind, slope, sums, gradient)?;
-            }
-            if depth + 1 < self.sums.len() {
-                kernels.back_to_sums(&stage, &behind, gradient, slope)?;
-            }
-            let by_output = |turned| Matrix {
-                table: slope,
-                first: 0,
-                row: layer.outputs,
-                apart: self.rows * layer.outputs,
-                turned,
-            };
-            let apart = group.parameters_apart();
-            let weight = group.parameters().start + layer.weight.start;
-            if let Some(gradient) = gradient {
-                let product =
-                    Product { rows: layer.outputs, columns: layer.inputs, terms: self.rows, count: group.nets };
-                let out = Matrix { table: gradient, first: weight, row: layer.inputs, apart, turned: false };
-                kernels.machine.multiply(
-                    &product,
-                    &by_output(true),
-                    &self.input(input, layer.inputs, depth, boost.is_some()),
-                    &out,
+                let output = &self.outputs[depth];
+                kernels.batch_norm_relu_dropout(
+                    &layer,
+                    (update_params, threshold),
+                    batch_stats,
+                    pre_bias,
+                    output,
                 )?;
             }
-            if depth > 0 || to_input {
-                let product =
-                    Product { rows: self.rows, columns: layer.inputs, terms: layer.outputs, count: group.nets };
-                let right = Matrix { table: weights, first: weight, row: layer.inputs, apart, turned: false };
-                let out = Matrix {
-                    table: other,
-                    first: 0,
-                    row: layer.inputs,
-                    apart: self.rows * layer.inputs,
-                    turned: false,
+        }
+        Ok(())
+    }
+
+    /// The backward pass. The first buffer of `grads` contains the gradient by the last layer's output.
+    ///
+    /// Writes the gradient by the parameters to `parameter_grad`, if given. With `with_input_grad` it also computes
+    /// the gradient by the input. Returns the two buffers of `grads`, the one with the last computed gradient first.
+    /// `dropout_scale` is that of the forward pass; `None` after `forward_eval`.
+    ///
+    /// # Errors
+    /// A launch fails.
+    #[expect(clippy::too_many_arguments, reason = "everything that a backward pass reads and writes")]
+    pub(crate) fn backward<'a>(
+        &self,
+        kernels: &LearningKernels<'_, D>,
+        group: &NetworkGroup<'_>,
+        weights: &D::DeviceBuffer,
+        input: &InputRows<'_, D>,
+        scratch: &BackwardScratch<D>,
+        [mut grad, mut next_grad]: [&'a D::DeviceBuffer; 2],
+        dropout_scale: Option<f32>,
+        parameter_grad: Option<&D::DeviceBuffer>,
+        with_input_grad: bool,
+    ) -> Result<[&'a D::DeviceBuffer; 2], CudaError> {
+        let sums = (&scratch.partial, &scratch.blocks_done);
+        let is_training = dropout_scale.is_some();
+        for (depth, layout) in group.layout.layers().iter().enumerate().rev() {
+            let layer = LayerCall { group, depth, rows: self.rows, weights };
+            let output = if is_training { self.outputs.get(depth) } else { Some(&self.pre_bias[depth]) };
+            let saved = SavedForward {
+                dropout_scale: dropout_scale.unwrap_or(1.0),
+                batch_stats: if is_training { self.batch_stats.get(depth) } else { None },
+                pre_bias: &self.pre_bias[depth],
+                output: output.unwrap_or(&self.pre_bias[depth]),
+            };
+            if let Some(parameter_grad) = parameter_grad {
+                kernels.bias_scale_shift_grad(&layer, &saved, grad, sums, parameter_grad)?;
+            }
+            if depth + 1 < self.pre_bias.len() {
+                kernels.pre_bias_grad(&layer, &saved, parameter_grad, grad)?;
+            }
+            let pre_bias_grad = |is_transposed| DeviceMatrix {
+                buffer: grad,
+                offset: 0,
+                row_stride: layout.outputs,
+                matrix_stride: self.rows * layout.outputs,
+                is_transposed,
+            };
+            let matrix_stride = group.parameters_stride();
+            let offset = group.parameters().start + layout.weight.start;
+            let weight_matrix = |buffer| DeviceMatrix {
+                buffer,
+                offset,
+                row_stride: layout.inputs,
+                matrix_stride,
+                is_transposed: false,
+            };
+            if let Some(parameter_grad) = parameter_grad {
+                let shape = MatmulShape {
+                    rows: layout.outputs,
+                    columns: layout.inputs,
+                    inner: self.rows,
+                    count: group.num_nets,
                 };
-                kernels.machine.multiply(&product, &by_output(false), &right, &out)?;
-                (slope, other) = (other, slope);
+                kernels.device.matmul(
+                    &shape,
+                    &pre_bias_grad(true),
+                    &self.layer_input(input, layout.inputs, depth, is_training),
+                    &weight_matrix(parameter_grad),
+                )?;
+            }
+            if depth > 0 || with_input_grad {
+                let shape = MatmulShape {
+                    rows: self.rows,
+                    columns: layout.inputs,
+                    inner: layout.outputs,
+                    count: group.num_nets,
+                };
+                let out = DeviceMatrix {
+                    buffer: next_grad,
+                    offset: 0,
+                    row_stride: layout.inputs,
+                    matrix_stride: self.rows * layout.inputs,
+                    is_transposed: false,
+                };
+                kernels.device.matmul(&shape, &pre_bias_grad(false), &weight_matrix(weights), &out)?;
+                (grad, next_grad) = (next_grad, grad);
             }
         }
-        Ok([slope, other])
+        Ok([grad, next_grad])
     }
 
     /// A Linear layer without its bias.
-    fn multiply(
+    fn linear(
         &self,
-        machine: &M,
-        group: &Group<'_>,
-        weights: &M::Memory,
-        input: &Input<'_, M>,
+        device: &D,
+        group: &NetworkGroup<'_>,
+        weights: &D::DeviceBuffer,
+        input: &InputRows<'_, D>,
         depth: usize,
-        learns: bool,
+        is_training: bool,
     ) -> Result<(), CudaError> {
-        let layer = &group.layout.layers()[depth];
-        let product = Product { rows: self.rows, columns: layer.outputs, terms: layer.inputs, count: group.nets };
-        let weight = Matrix {
-            table: weights,
-            first: group.parameters().start + layer.weight.start,
-            row: layer.inputs,
-            apart: group.parameters_apart(),
-            turned: true,
+        let layout = &group.layout.layers()[depth];
+        let shape =
+            MatmulShape { rows: self.rows, columns: layout.outputs, inner: layout.inputs, count: group.num_nets };
+        let weight = DeviceMatrix {
+            buffer: weights,
+            offset: group.parameters().start + layout.weight.start,
+            row_stride: layout.inputs,
+            matrix_stride: group.parameters_stride(),
+            is_transposed: true,
         };
-        let out = Matrix {
-            table: &self.sums[depth],
-            first: 0,
-            row: layer.outputs,
-            apart: self.rows * layer.outputs,
-            turned: false,
+        let out = DeviceMatrix {
+            buffer: &self.pre_bias[depth],
+            offset: 0,
+            row_stride: layout.outputs,
+            matrix_stride: self.rows * layout.outputs,
+            is_transposed: false,
         };
-        machine.multiply(&product, &self.input(input, layer.inputs, depth, learns), &weight, &out)
+        device.matmul(&shape, &self.layer_input(input, layout.inputs, depth, is_training), &weight, &out)
     }
 
-    /// What goes into a layer.
-    fn input<'a>(
+    /// The input of the layer at `depth`.
+    fn layer_input<'a>(
         &'a self,
-        input: &Input<'a, M>,
+        input: &InputRows<'a, D>,
         width: usize,
         depth: usize,
-        learns: bool,
-    ) -> Matrix<'a, M::Memory> {
-        let Some(before) = depth.checked_sub(1) else {
-            return Matrix { table: input.table, first: input.first, row: input.apart, apart: 0, turned: false };
+        is_training: bool,
+    ) -> DeviceMatrix<'a, D::DeviceBuffer> {
+        let Some(previous) = depth.checked_sub(1) else {
+            return DeviceMatrix {
+                buffer: input.buffer,
+                offset: input.offset,
+                row_stride: input.row_stride,
+                matrix_stride: 0,
+                is_transposed: false,
+            };
         };
-        let table = if learns { &self.outputs[before] } else { &self.sums[before] };
-        Matrix { table, first: 0, row: width, apart: self.rows * width, turned: false }
+        DeviceMatrix {
+            buffer: if is_training { &self.outputs[previous] } else { &self.pre_bias[previous] },
+            offset: 0,
+            row_stride: width,
+            matrix_stride: self.rows * width,
+            is_transposed: false,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The ring of transitions on the device.
+//! The replay buffer on the device.
 
 use std::ops::Range;
 
@@ -7,113 +7,124 @@ use recsim_core::backend::Pending;
 use recsim_core::td3::replay::{InsertSpan, ReplayIndex, Transitions};
 use recsim_core::world::WorldShape;
 
-use crate::ffi::Machine;
-use crate::ffi::kernels::WORD;
-use crate::table::later;
+use crate::ffi::Device;
+use crate::ffi::simulation::WORD_BYTES;
+use crate::transfer::download_pending;
 use crate::{CudaError, World};
 
-/// Transitions, oldest overwritten first. A user's embedding is not stored again: the world has it.
-pub struct Replay<M: Machine> {
+/// The replay buffer: the oldest transitions are overwritten first. Users' embeddings are not stored, because the
+/// world has them.
+pub struct Replay<D: Device> {
     /// The world's.
     shape: WorldShape,
-    ring: ReplayIndex,
+    index: ReplayIndex,
     /// `[capacity]`
-    pub(crate) user: M::Memory,
+    pub(crate) user: D::DeviceBuffer,
     /// `[capacity, K]`
-    pub(crate) belief_before: M::Memory,
+    pub(crate) belief_before: D::DeviceBuffer,
     /// `[capacity, K]`
-    pub(crate) belief: M::Memory,
+    pub(crate) belief: D::DeviceBuffer,
     /// `[capacity, D]`
-    pub(crate) action: M::Memory,
+    pub(crate) action: D::DeviceBuffer,
     /// `[capacity]`
-    pub(crate) reward: M::Memory,
+    pub(crate) reward: D::DeviceBuffer,
 }
 
-impl<M: Machine> Replay<M> {
-    /// A ring with room for all it can hold, as a device's memory is not taken bit by bit.
+impl<D: Device> Replay<D> {
+    /// Allocates a replay buffer of its full capacity, with `transitions` in it.
+    ///
+    /// # Errors
+    /// The device has no memory, or a copy fails.
+    ///
+    /// # Panics
+    /// If a transition is of a user outside the world.
     pub(crate) fn new(
-        machine: &M,
-        world: &World<M>,
+        device: &D,
+        world: &World<D>,
         capacity: usize,
         transitions: &Transitions,
     ) -> Result<Self, CudaError> {
-        fn column<M: Machine, T: Pod>(
-            machine: &M,
+        fn column<D: Device, T: Pod>(
+            device: &D,
             rows: usize,
             width: usize,
             span: &InsertSpan,
             transitions: &[T],
-        ) -> Result<M::Memory, CudaError> {
-            let mut column = machine.zeros("replay ring", rows * width * WORD)?;
-            let mut held = vec![T::zeroed(); transitions.len().min(rows * width)];
-            span.write(transitions, &mut held, width);
-            machine.write(&mut column, bytemuck::cast_slice(&held))?;
+        ) -> Result<D::DeviceBuffer, CudaError> {
+            let mut column = device.alloc_zeros("replay buffer", rows * width * WORD_BYTES)?;
+            let mut values = vec![T::zeroed(); transitions.len().min(rows * width)];
+            span.write(transitions, &mut values, width);
+            device.write(&mut column, bytemuck::cast_slice(&values))?;
             Ok(column)
         }
         let (clusters, dimensions) = (world.shape.clusters, world.shape.dimensions);
-        // The kernels look users up without asking.
-        let users = transitions.user.iter().all(|&user| (user as usize) < world.shape.users);
-        assert!(users, "transitions are of users of the world");
-        let mut ring = ReplayIndex::before_inserting(capacity, transitions);
-        let span = ring.insert(transitions.user.len());
+        // The kernels do not check users.
+        let are_users_valid = transitions.user.iter().all(|&user| (user as usize) < world.shape.users);
+        assert!(are_users_valid, "transitions are of users of the world");
+        let mut index = ReplayIndex::before_inserting(capacity, transitions);
+        let span = index.insert(transitions.user.len());
         Ok(Self {
             shape: world.shape,
-            ring,
-            user: column(machine, capacity, 1, &span, &transitions.user)?,
-            belief_before: column(machine, capacity, clusters, &span, &transitions.belief_before)?,
-            belief: column(machine, capacity, clusters, &span, &transitions.belief)?,
-            action: column(machine, capacity, dimensions, &span, &transitions.action)?,
-            reward: column(machine, capacity, 1, &span, &transitions.reward)?,
+            index,
+            user: column(device, capacity, 1, &span, &transitions.user)?,
+            belief_before: column(device, capacity, clusters, &span, &transitions.belief_before)?,
+            belief: column(device, capacity, clusters, &span, &transitions.belief)?,
+            action: column(device, capacity, dimensions, &span, &transitions.action)?,
+            reward: column(device, capacity, 1, &span, &transitions.reward)?,
         })
     }
 
-    /// Errs, loudly, if it is a ring of another world's transitions.
-    pub(crate) fn suits(&self, shape: &WorldShape) {
-        assert!(self.shape == *shape, "a ring of this world's transitions");
+    /// Panics if the transitions are of another world.
+    pub(crate) fn assert_world(&self, shape: &WorldShape) {
+        assert!(self.shape == *shape, "the replay buffer contains this world's transitions");
     }
 
-    /// Transitions that it can hold.
+    /// Maximum number of transitions.
     pub(crate) fn capacity(&self) -> usize {
-        self.ring.capacity()
+        self.index.capacity()
     }
 
-    /// Transitions that it holds.
-    pub(crate) fn held(&self) -> usize {
-        self.ring.len()
+    /// Number of transitions.
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
     }
 
-    /// Makes room for `count` transitions and says where they go.
-    pub(crate) fn push(&mut self, count: usize) -> InsertSpan {
-        self.ring.insert(count)
+    /// Reserves rows for `count` transitions, and returns which.
+    pub(crate) fn insert(&mut self, count: usize) -> InsertSpan {
+        self.index.insert(count)
     }
 
-    /// The last `count` of them, on their way.
+    /// The last `count` transitions. Does not wait for the copy.
+    ///
+    /// # Errors
+    /// The device has no memory for the copy, or the copy cannot be started.
     pub(crate) fn transitions(
         &self,
-        machine: &M,
+        device: &D,
         count: usize,
     ) -> Result<Pending<Transitions, CudaError>, CudaError> {
-        fn column<M: Machine, T: Pod + Send>(
-            machine: &M,
-            column: &M::Memory,
-            places: &[Range<usize>; 2],
+        fn column<D: Device, T: Pod + Send>(
+            device: &D,
+            column: &D::DeviceBuffer,
+            ranges: &[Range<usize>; 2],
             capacity: usize,
         ) -> Result<Pending<Vec<T>, CudaError>, CudaError> {
-            let width = machine.length(column) / WORD / capacity;
-            let range = |places: &Range<usize>| places.start * width..places.end * width;
-            let [sooner, after] = places;
-            let (sooner, after) = (later(machine, column, range(sooner))?, later(machine, column, range(after))?);
-            Ok(Pending::new(|| Ok([sooner.wait()?, after.wait()?].concat())))
+            let width = device.buffer_len(column) / WORD_BYTES / capacity;
+            let elements = |rows: &Range<usize>| rows.start * width..rows.end * width;
+            let [older, newer] = ranges;
+            let older = download_pending(device, column, elements(older))?;
+            let newer = download_pending(device, column, elements(newer))?;
+            Ok(Pending::new(|| Ok([older.wait()?, newer.wait()?].concat())))
         }
-        let (places, capacity, brought) =
-            (self.ring.last_ranges(count), self.ring.capacity(), self.ring.inserted());
-        let floats = |table: &M::Memory| column::<M, f32>(machine, table, &places, capacity);
-        let user = column::<M, u32>(machine, &self.user, &places, capacity)?;
+        let (ranges, capacity) = (self.index.last_ranges(count), self.index.capacity());
+        let inserted = self.index.inserted();
+        let floats = |buffer: &D::DeviceBuffer| column::<D, f32>(device, buffer, &ranges, capacity);
+        let user = column::<D, u32>(device, &self.user, &ranges, capacity)?;
         let (belief_before, belief) = (floats(&self.belief_before)?, floats(&self.belief)?);
         let (action, reward) = (floats(&self.action)?, floats(&self.reward)?);
         Ok(Pending::new(move || {
             Ok(Transitions {
-                inserted: brought,
+                inserted,
                 user: user.wait()?,
                 belief_before: belief_before.wait()?,
                 belief: belief.wait()?,

@@ -1,25 +1,25 @@
-//! The kernels' sources, each unit made into one text: the same for NVRTC and for a C++ compiler.
+//! The kernels' sources. A unit becomes one text, the same for NVRTC and for a C++ compiler.
 
-/// A unit of kernels with everything it includes, every file once, and lines that say where they are from.
-pub(crate) fn unit(name: &str) -> String {
+/// The source of a unit with the files that it includes, each file once, and `#line` directives.
+pub(crate) fn unit_source(unit: &str) -> String {
     let mut text = String::new();
-    append(name, &mut Vec::new(), &mut text);
+    append(unit, &mut Vec::new(), &mut text);
     text
 }
 
-fn append<'a>(name: &'a str, seen: &mut Vec<&'a str>, text: &mut String) {
-    if seen.contains(&name) {
+fn append<'a>(name: &'a str, included: &mut Vec<&'a str>, text: &mut String) {
+    if included.contains(&name) {
         return;
     }
-    seen.push(name);
-    let (_, source) = FILES.iter().find(|(file, _)| *file == name).expect("kernels include files that are there");
+    included.push(name);
+    let (_, source) = FILES.iter().find(|(file, _)| *file == name).expect("every included file is in `FILES`");
     text.push_str(&format!("#line 1 \"{name}\"\n"));
     for (number, line) in (1..).zip(source.lines()) {
         match line.strip_prefix("#include \"").and_then(|rest| rest.strip_suffix('"')) {
-            Some(included) => {
+            Some(header) => {
                 append(
-                    FILES.iter().find(|(file, _)| *file == included).map_or(included, |(file, _)| file),
-                    seen,
+                    FILES.iter().find(|(file, _)| *file == header).map_or(header, |(file, _)| file),
+                    included,
                     text,
                 );
                 text.push_str(&format!("#line {} \"{name}\"\n", number + 1));
@@ -33,17 +33,35 @@ fn append<'a>(name: &'a str, seen: &mut Vec<&'a str>, text: &mut String) {
     }
 }
 
-/// The units there are, each with its kernels.
+/// All units, each with its kernels.
 pub(crate) const UNITS: [(&str, &[&str]); 7] = [
-    ("adam.cu", &["tell", "measure", "descend", "follow"]),
-    ("mlp.cu", &["evaluate", "moments", "activate", "back_to_column", "back_to_sums"]),
+    ("adam.cu", &["set_update_params", "grad_norm", "adam_step", "soft_update_targets"]),
+    (
+        "mlp.cu",
+        &[
+            "batch_norm_relu",
+            "batch_statistics",
+            "batch_norm_relu_dropout",
+            "bias_scale_shift_grad",
+            "pre_bias_grad",
+        ],
+    ),
     ("observe.cu", &["observe", "explore_items"]),
-    ("recommend.cu", &["halve", "scan", "merge"]),
-    ("refine.cu", &["consider", "prefer"]),
+    ("recommend.cu", &["convert_to_fp16", "search_top_k", "merge_top_k"]),
+    ("rerank.cu", &["gather_candidates", "select_candidate"]),
     ("respond.cu", &["respond"]),
     (
         "td3.cu",
-        &["explore", "act", "sample", "smooth_targets", "criticise", "propose", "appraise", "back_to_policy"],
+        &[
+            "set_action_noise",
+            "act",
+            "sample_minibatch",
+            "smooth_target_actions",
+            "critic_loss",
+            "policy_forward",
+            "policy_value",
+            "policy_backward",
+        ],
     ),
 ];
 
@@ -61,15 +79,15 @@ const FILES: &[(&str, &str)] = files!(
     "adam.cu",
     "adam.cuh",
     "belief.cuh",
+    "error_bound.cuh",
     "explore.cuh",
-    "margin.cuh",
     "math.cuh",
     "mlp.cu",
     "observe.cu",
     "recommend.cu",
     "reduce.cuh",
-    "refine.cu",
     "replay.cuh",
+    "rerank.cu",
     "respond.cu",
     "reward.cuh",
     "rng.cuh",
@@ -87,8 +105,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unit_holds_every_file_once_and_says_where_lines_are_from() {
-        let respond = unit("respond.cu");
+    fn unit_source_contains_every_file_once_with_line_directives() {
+        let respond = unit_source("respond.cu");
         assert_eq!(respond.matches("struct Key {").count(), 1);
         assert!(!respond.contains("#include") && respond.contains("#line 1 \"math.cuh\""));
     }

@@ -1,4 +1,4 @@
-//! The world as a GPU keeps it.
+//! The world on the device.
 
 use recsim_core::model::EnvironmentSpec;
 use recsim_core::model::accept::Acceptance;
@@ -8,121 +8,133 @@ use recsim_core::model::user::UserModel;
 use recsim_core::world::error_bound::scale_exponent;
 use recsim_core::world::{World as HostWorld, WorldShape};
 
-use crate::ffi::Machine;
-use crate::ffi::kernels::{Catalogue, MOST_COUNTS, Site, TILE, bytes_of_halves};
-use crate::table::table;
+use crate::ffi::Device;
+use crate::ffi::simulation::{ItemMatrix, MAX_CLUSTER_COUNTS, SEARCH_TILE, SimulationKernels, fp16_bytes};
+use crate::transfer::upload;
 use crate::{CudaError, sources};
 
 /// Items, users and rules on the device, and the kernels compiled for their sizes.
-pub struct World<M: Machine> {
+pub struct World<D: Device> {
     pub(crate) shape: WorldShape,
     pub(crate) environment: EnvironmentSpec,
-    /// As `respond.cu` has them.
-    pub(crate) rules: [u32; 13],
-    /// `[I, D]`, normalised for `cosine`
-    pub(crate) rows: M::Memory,
-    /// The same as halves, for the search of candidates, and their scale.
-    pub(crate) halves: M::Memory,
+    /// The words of `user.cuh`, `UserModel`.
+    pub(crate) user_model: [u32; USER_MODEL_WORDS],
+    /// `[I, D]`, normalized for `cosine`
+    pub(crate) rows: D::DeviceBuffer,
+    /// The rows times `2^exponent` as fp16, for the search.
+    pub(crate) fp16_rows: D::DeviceBuffer,
     pub(crate) exponent: i32,
-    pub(crate) longest: f64,
+    /// Maximum norm of a row times `2^exponent`.
+    pub(crate) max_norm: f64,
     /// `[I]`: cluster and distance
-    pub(crate) item: M::Memory,
+    pub(crate) item: D::DeviceBuffer,
     /// `[U, K]`
-    pub(crate) initial: M::Memory,
+    pub(crate) initial_belief: D::DeviceBuffer,
     /// `[U, D]`
-    pub(crate) embedding: M::Memory,
+    pub(crate) user_embedding: D::DeviceBuffer,
     /// `[U, L]`
-    pub(crate) pretrained: M::Memory,
+    pub(crate) pretrained: D::DeviceBuffer,
     /// `[K]`
-    pub(crate) target: M::Memory,
-    /// `[K]`: what beliefs are multiplied by in states
-    pub(crate) belief_scale: M::Memory,
-    pub(crate) observe: M::Module,
-    pub(crate) recommend: M::Module,
-    pub(crate) respond: M::Module,
+    pub(crate) target: D::DeviceBuffer,
+    /// `[K]`: the factors of beliefs in states
+    pub(crate) belief_scale: D::DeviceBuffer,
+    pub(crate) observe: D::Module,
+    pub(crate) recommend: D::Module,
+    pub(crate) respond: D::Module,
 }
 
-impl<M: Machine> World<M> {
-    pub(crate) fn new(
-        machine: &M,
-        world: &HostWorld<'_>,
-        environment: &EnvironmentSpec,
-    ) -> Result<Self, CudaError> {
-        let (shape, parts) = (world.shape(), world.arrays());
-        if shape.clusters > MOST_COUNTS {
-            return Err(CudaError::Size { what: "clusters", found: shape.clusters, most: MOST_COUNTS });
+impl<D: Device> World<D> {
+    /// Loads a world and compiles its kernels.
+    ///
+    /// # Errors
+    /// The world has too many clusters, the kernels cannot be compiled, or the device has no memory.
+    pub(crate) fn new(device: &D, world: &HostWorld<'_>, environment: &EnvironmentSpec) -> Result<Self, CudaError> {
+        let (shape, arrays) = (world.shape(), world.arrays());
+        if shape.clusters > MAX_CLUSTER_COUNTS {
+            return Err(CudaError::SizeLimit { what: "clusters", actual: shape.clusters, max: MAX_CLUSTER_COUNTS });
         }
-        let mut rows = parts.item_embedding.to_vec();
+        let mut host_rows = arrays.item_embedding.to_vec();
         if environment.similarity == Similarity::Cosine {
-            rows.chunks_exact_mut(shape.dimensions).for_each(normalize);
+            host_rows.chunks_exact_mut(shape.dimensions).for_each(normalize);
         }
-        let items = parts.item_cluster.iter().zip(parts.item_distance);
+        let items = arrays.item_cluster.iter().zip(arrays.item_distance);
         let items: Vec<u32> = items.flat_map(|(&cluster, distance)| [cluster, distance.to_bits()]).collect();
         let constants = [
             ("K", shape.clusters),
             ("D", shape.dimensions),
-            ("LIST", shape.pretrained_len),
-            ("CHOSEN", environment.rl_slots),
-            ("SHOWN", environment.slate_len),
+            ("PRETRAINED_LEN", shape.pretrained_len),
+            ("RL_SLOTS", environment.rl_slots),
+            ("SLATE_LEN", environment.slate_len),
         ];
-        let module = |unit| machine.module(unit, &sources::unit(unit), &constants);
-        let (rows_on_device, recommend) = (table(machine, "items", &rows)?, module("recommend.cu")?);
-        let (exponent, longest) = scale(&rows, shape.dimensions);
-        let mut halves = machine.zeros("items as halves", bytes_of_halves(shape.items, shape.dimensions))?;
-        Site::new(machine, &shape, environment).halve(&recommend, &rows_on_device, exponent, &mut halves)?;
+        let module = |unit| device.load_module(unit, &sources::unit_source(unit), &constants);
+        let (rows, recommend) = (upload(device, "items", &host_rows)?, module("recommend.cu")?);
+        let (exponent, max_norm) = fp16_scale(&host_rows, shape.dimensions);
+        let mut fp16_rows = device.alloc_zeros("fp16 items", fp16_bytes(shape.items, shape.dimensions))?;
+        SimulationKernels::new(device, &shape, environment).convert_to_fp16(
+            &recommend,
+            &rows,
+            exponent,
+            &mut fp16_rows,
+        )?;
         Ok(Self {
             shape,
             environment: *environment,
-            rules: rules(&environment.user_model),
-            rows: rows_on_device,
-            halves,
+            user_model: user_model_words(&environment.user_model),
+            rows,
+            fp16_rows,
             exponent,
-            longest,
-            item: table(machine, "items' clusters", &items)?,
-            initial: table(machine, "initial beliefs", parts.user_belief)?,
-            embedding: table(machine, "users' embeddings", parts.user_embedding)?,
-            pretrained: table(machine, "pre-trained lists", parts.user_pretrained)?,
-            target: table(machine, "target", parts.target)?,
-            belief_scale: table(machine, "scales of beliefs", &environment.belief_scales(parts.target))?,
+            max_norm,
+            item: upload(device, "items' clusters", &items)?,
+            initial_belief: upload(device, "initial beliefs", arrays.user_belief)?,
+            user_embedding: upload(device, "users' embeddings", arrays.user_embedding)?,
+            pretrained: upload(device, "pre-trained lists", arrays.user_pretrained)?,
+            target: upload(device, "target", arrays.target)?,
+            belief_scale: upload(device, "belief scales", &environment.belief_scales(arrays.target))?,
             observe: module("observe.cu")?,
             recommend,
             respond: module("respond.cu")?,
         })
     }
 
-    /// Into how many parts the catalogue is divided for a batch, so that a search keeps every processor busy.
-    pub(crate) fn parts(&self, machine: &M, users: usize) -> usize {
-        let (rows, columns) = (users.div_ceil(TILE).max(1), self.shape.items.div_ceil(TILE));
-        machine.blocks().div_ceil(rows).clamp(1, columns)
+    /// Parts into which a search for `users` users splits the catalogue, so that every multiprocessor is busy.
+    pub(crate) fn num_parts(&self, device: &D, users: usize) -> usize {
+        let user_tiles = users.div_ceil(SEARCH_TILE).max(1);
+        let item_tiles = self.shape.items.div_ceil(SEARCH_TILE);
+        device.concurrent_blocks().div_ceil(user_tiles).clamp(1, item_tiles)
     }
 
-    pub(crate) fn site<'a>(&self, machine: &'a M) -> Site<'a, M> {
-        Site::new(machine, &self.shape, &self.environment)
+    pub(crate) fn kernels<'a>(&self, device: &'a D) -> SimulationKernels<'a, D> {
+        SimulationKernels::new(device, &self.shape, &self.environment)
     }
 
-    pub(crate) fn catalogue(&self) -> Catalogue<'_, M> {
-        Catalogue { rows: &self.rows, halves: &self.halves, exponent: self.exponent, longest: self.longest }
+    pub(crate) fn item_matrix(&self) -> ItemMatrix<'_, D> {
+        ItemMatrix {
+            rows: &self.rows,
+            fp16_rows: &self.fp16_rows,
+            exponent: self.exponent,
+            max_norm: self.max_norm,
+        }
     }
 }
 
-/// The exponent that scales rows for half precision, and the length of the longest of them when it has.
-fn scale(rows: &[f32], dimensions: usize) -> (i32, f64) {
-    let exponent = scale_exponent(rows.iter().fold(0.0, |largest: f32, x| largest.max(x.abs())));
+/// The exponent that scales rows for fp16, and the maximum norm of a scaled row.
+fn fp16_scale(rows: &[f32], dimensions: usize) -> (i32, f64) {
+    let exponent = scale_exponent(rows.iter().fold(0.0, |max_abs: f32, x| max_abs.max(x.abs())));
     let scale = 2.0_f64.powi(exponent);
     let square = |row: &[f32]| row.iter().map(|&x| (f64::from(x) * scale).powi(2)).sum::<f64>();
-    let longest = rows.chunks_exact(dimensions).map(square).fold(0.0, f64::max).sqrt();
-    (exponent, longest)
+    let max_norm = rows.chunks_exact(dimensions).map(square).fold(0.0, f64::max).sqrt();
+    (exponent, max_norm)
 }
 
-/// The rules word by word, as `respond.cu` has them.
-fn rules(rules: &UserModel<f32>) -> [u32; 13] {
-    let (fixed, max_cluster_distance, sigmoid_scale, baseline) = match rules.acceptance {
+/// The words of `user.cuh`, `UserModel`.
+fn user_model_words(model: &UserModel<f32>) -> [u32; USER_MODEL_WORDS] {
+    let (is_fixed, max_cluster_distance, sigmoid_scale, baseline) = match model.acceptance {
         Acceptance::Fixed(probability) => (1, 1.0, 0.0, probability),
         Acceptance::Belief { max_cluster_distance, sigmoid_scale, baseline } => {
             (0, max_cluster_distance, sigmoid_scale, baseline)
         }
     };
-    let reward = &rules.reward;
+    let reward = &model.reward;
     let (kind, maintenance_factor, exploration_bonus) = match reward.kind {
         RewardForm::Strict => (0, 0.0, 0.0),
         RewardForm::Hybrid { maintenance_factor, exploration_bonus } => (1, maintenance_factor, exploration_bonus),
@@ -132,20 +144,23 @@ fn rules(rules: &UserModel<f32>) -> [u32; 13] {
         BeliefScore::Combined => 0,
         BeliefScore::Distance => 1,
     };
-    let f = f32::to_bits;
+    let bits = f32::to_bits;
     [
-        fixed,
-        f(max_cluster_distance),
-        f(sigmoid_scale),
-        f(baseline),
-        f(rules.belief_increment),
+        is_fixed,
+        bits(max_cluster_distance),
+        bits(sigmoid_scale),
+        bits(baseline),
+        bits(model.belief_increment),
         kind,
         score,
-        f(reward.scale),
-        f(reward.max),
-        f(reward.improvement_threshold),
-        f(maintenance_factor),
-        f(exploration_bonus),
-        f(reward.bound()),
+        bits(reward.scale),
+        bits(reward.max),
+        bits(reward.improvement_threshold),
+        bits(maintenance_factor),
+        bits(exploration_bonus),
+        bits(reward.bound()),
     ]
 }
+
+/// 32-bit words of `user.cuh`, `UserModel`.
+pub(crate) const USER_MODEL_WORDS: usize = 13;

@@ -1,4 +1,4 @@
-//! Products of matrices, by cuBLAS.
+//! Matrix products by cuBLAS.
 
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cudarc::cublas::{CudaBlas, result, sys};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 
-use super::{Matrix, Precision, Product};
+use super::{DeviceMatrix, MatmulShape, Precision};
 use crate::CudaError;
 
 /// cuBLAS on a stream.
@@ -18,34 +18,45 @@ pub(super) struct Cublas {
 }
 
 impl Cublas {
-    /// Looks for it, and says how to get it.
+    /// Checks that the library is installed.
+    ///
+    /// # Errors
+    /// The library, or one of its functions, is missing: the error says how to install it.
     pub(super) fn find() -> Result<(), CudaError> {
-        // SAFETY: opening the library has no effect but that it is there.
+        // SAFETY: opening the library has no other effect.
         if !unsafe { sys::is_culib_present() } {
-            let what = format!("cuBLAS, which multiplies matrices (libcublas), cannot be found: {GET}");
-            return Err(CudaError::Missing { what });
+            let reason = format!("cuBLAS (libcublas), which multiplies matrices, is missing: {INSTALL_HINT}");
+            return Err(CudaError::Unavailable { reason });
         }
-        // SAFETY: the library is there, and a symbol that is looked up is not used.
-        let lacks = |name: &&str| unsafe { sys::culib().get::<*const c_void>(name.as_bytes()) }.is_err();
-        if let Some(name) = NEEDED.into_iter().find(lacks) {
-            return Err(CudaError::Missing { what: format!("cuBLAS (libcublas) has no `{name}`: {GET}") });
+        // SAFETY: the library is present, and the symbol is only looked up.
+        let is_missing = |name: &&str| unsafe { sys::culib().get::<*const c_void>(name.as_bytes()) }.is_err();
+        if let Some(name) = REQUIRED_SYMBOLS.into_iter().find(is_missing) {
+            return Err(CudaError::Unavailable {
+                reason: format!("cuBLAS (libcublas) has no `{name}`: {INSTALL_HINT}"),
+            });
         }
         Ok(())
     }
 
-    /// The version of what has been found, such as `(13, 1)`: its first number is CUDA's.
+    /// The version of the library, such as `(13, 1)`. The major version is CUDA's.
+    ///
+    /// # Errors
+    /// The library does not report its version.
     pub(super) fn version() -> Result<(i32, i32), CudaError> {
         use sys::libraryPropertyType::{MAJOR_VERSION, MINOR_VERSION};
         let number = |property| {
             let mut number = 0;
             // SAFETY: the function writes one number.
-            let asked = unsafe { sys::cublasGetProperty(property, &mut number) }.result();
-            asked.map(|()| number).map_err(failed("asking cuBLAS for its version"))
+            let status = unsafe { sys::cublasGetProperty(property, &mut number) }.result();
+            status.map(|()| number).map_err(failed("reading cuBLAS's version"))
         };
         Ok((number(MAJOR_VERSION)?, number(MINOR_VERSION)?))
     }
 
-    /// cuBLAS, which has been found.
+    /// Starts the library after [`Cublas::find`] has succeeded.
+    ///
+    /// # Errors
+    /// The library does not start.
     pub(super) fn new(stream: &Arc<CudaStream>, precision: Precision) -> Result<Self, CudaError> {
         let blas = CudaBlas::new(Arc::clone(stream)).map_err(failed("starting cuBLAS"))?;
         Ok(Self { blas, stream: Arc::clone(stream), precision })
@@ -55,69 +66,82 @@ impl Cublas {
         self.precision
     }
 
-    /// Gives it memory of ours for as long as it lives: recorded launches must find it in its place, and sums are then
-    /// added up alike each time.
-    pub(super) fn lend(&self, workspace: &CudaSlice<u8>) -> Result<(), CudaError> {
-        let (place, _) = workspace.device_ptr(&self.stream);
-        // SAFETY: the handle is alive, and the memory as long as it says.
-        unsafe { sys::cublasSetWorkspace_v2(*self.blas.handle(), place as *mut c_void, workspace.len()) }
+    /// Makes the library use `workspace`, which must live as long as `self`: captured launches then refer to memory
+    /// that stays valid, and sums have the same order each time.
+    ///
+    /// # Errors
+    /// The library rejects the memory.
+    pub(super) fn set_workspace(&self, workspace: &CudaSlice<u8>) -> Result<(), CudaError> {
+        let (address, _) = workspace.device_ptr(&self.stream);
+        // SAFETY: the handle is alive, and the memory has this length.
+        unsafe { sys::cublasSetWorkspace_v2(*self.blas.handle(), address as *mut c_void, workspace.len()) }
             .result()
-            .map_err(failed("lending it memory"))
+            .map_err(failed("setting cuBLAS's workspace"))
     }
 
-    /// Multiplies.
-    pub(super) fn multiply(
+    /// Multiplies: see [`Device::matmul`](super::Device::matmul).
+    ///
+    /// # Errors
+    /// A size does not fit cuBLAS's integers, or the product cannot be started.
+    pub(super) fn matmul(
         &self,
-        product: &Product,
-        left: &Matrix<'_, CudaSlice<u8>>,
-        right: &Matrix<'_, CudaSlice<u8>>,
-        out: &Matrix<'_, CudaSlice<u8>>,
+        shape: &MatmulShape,
+        left: &DeviceMatrix<'_, CudaSlice<u8>>,
+        right: &DeviceMatrix<'_, CudaSlice<u8>>,
+        out: &DeviceMatrix<'_, CudaSlice<u8>>,
     ) -> Result<(), CudaError> {
-        let &Product { rows, columns, terms, count } = product;
-        let place = |matrix: &Matrix<'_, CudaSlice<u8>>, end: usize| {
-            let found = matrix.table.len();
-            assert!(found >= 4 * end, "a table of {found} bytes where {} are needed", 4 * end);
-            (matrix.table.device_ptr(&self.stream).0 + 4 * matrix.first as u64) as *mut c_void
+        let &MatmulShape { rows, columns, inner, count } = shape;
+        let checked_address = |matrix: &DeviceMatrix<'_, CudaSlice<u8>>, required_len: usize| {
+            let actual = matrix.buffer.len();
+            assert!(actual >= 4 * required_len, "a buffer of {actual} bytes where {} are needed", 4 * required_len);
+            (matrix.buffer.device_ptr(&self.stream).0 + 4 * matrix.offset as u64) as *mut c_void
         };
-        let left_place = place(left, left.end(rows, terms, count));
-        let right_place = place(right, right.end(terms, columns, count));
-        let out_place = place(out, out.end(rows, columns, count));
-        // cuBLAS has columns where rows are here: to it all matrices are turned, and so the right one comes first.
-        let turned = |matrix: &Matrix<'_, _>| {
-            if matrix.turned { sys::cublasOperation_t::CUBLAS_OP_T } else { sys::cublasOperation_t::CUBLAS_OP_N }
+        let left_address = checked_address(left, left.required_len(rows, inner, count));
+        let right_address = checked_address(right, right.required_len(inner, columns, count));
+        let out_address = checked_address(out, out.required_len(rows, columns, count));
+        // cuBLAS is column-major: it sees the transposes of all matrices, and so the right one is its first argument.
+        let operation = |matrix: &DeviceMatrix<'_, _>| {
+            if matrix.is_transposed {
+                sys::cublasOperation_t::CUBLAS_OP_T
+            } else {
+                sys::cublasOperation_t::CUBLAS_OP_N
+            }
         };
         let (one, zero) = (1.0_f32, 0.0_f32);
-        let number = sys::cudaDataType_t::CUDA_R_32F;
+        let element = sys::cudaDataType_t::CUDA_R_32F;
         let compute = match self.precision {
             Precision::Float32 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
             Precision::Tf32 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
             Precision::Bf16 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_16BF,
         };
-        self.stream.context().bind_to_thread().map_err(|error| super::gpu::failed("binding its context")(error))?;
-        // SAFETY: all matrices lie in their tables, as was just seen; the factors live until the call returns, which is
-        // when cuBLAS has read them.
+        self.stream
+            .context()
+            .bind_to_thread()
+            .map_err(|error| super::gpu::failed("binding the context to the thread")(error))?;
+        // SAFETY: all matrices are within their buffers, as checked above. cuBLAS reads the factors before the call
+        // returns.
         unsafe {
             result::gemm_strided_batched_ex(
                 *self.blas.handle(),
-                turned(right),
-                turned(left),
+                operation(right),
+                operation(left),
                 int(columns)?,
                 int(rows)?,
-                int(terms)?,
+                int(inner)?,
                 (&raw const one).cast(),
-                right_place,
-                number,
-                int(right.row)?,
-                right.apart as i64,
-                left_place,
-                number,
-                int(left.row)?,
-                left.apart as i64,
+                right_address,
+                element,
+                int(right.row_stride)?,
+                right.matrix_stride as i64,
+                left_address,
+                element,
+                int(left.row_stride)?,
+                left.matrix_stride as i64,
                 (&raw const zero).cast(),
-                out_place,
-                number,
-                int(out.row)?,
-                out.apart as i64,
+                out_address,
+                element,
+                int(out.row_stride)?,
+                out.matrix_stride as i64,
                 int(count)?,
                 compute,
                 sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
@@ -127,19 +151,22 @@ impl Cublas {
     }
 }
 
-fn int(number: usize) -> Result<c_int, CudaError> {
-    let most = c_int::MAX as usize;
-    c_int::try_from(number).map_err(|_| CudaError::Size { what: "rows of a matrix", found: number, most })
+fn int(value: usize) -> Result<c_int, CudaError> {
+    c_int::try_from(value).map_err(|_| CudaError::SizeLimit {
+        what: "rows or columns of a matrix",
+        actual: value,
+        max: c_int::MAX as usize,
+    })
 }
 
-fn failed(doing: &'static str) -> impl Fn(result::CublasError) -> CudaError {
-    move |error| CudaError::Driver { doing, said: error.to_string() }
+fn failed(operation: &'static str) -> impl Fn(result::CublasError) -> CudaError {
+    move |error| CudaError::Driver { operation, message: error.to_string() }
 }
 
-/// Bytes of the memory that it is lent: what NVIDIA recommends for its largest GPUs.
-pub(super) const WORKSPACE: usize = 32 << 20;
-/// What is called in the library; cudarc panics where something is not there.
-const NEEDED: [&str; 6] = [
+/// Length of the workspace in bytes: NVIDIA's recommendation for its largest GPUs.
+pub(super) const WORKSPACE_BYTES: usize = 32 << 20;
+/// The functions that are called. cudarc panics if one is missing.
+const REQUIRED_SYMBOLS: [&str; 6] = [
     "cublasCreate_v2",
     "cublasDestroy_v2",
     "cublasGemmStridedBatchedEx",
@@ -147,5 +174,5 @@ const NEEDED: [&str; 6] = [
     "cublasSetStream_v2",
     "cublasSetWorkspace_v2",
 ];
-const GET: &str = "install the CUDA toolkit, or `pip install nvidia-cublas`, and name the folder it is in by \
-                   LD_LIBRARY_PATH";
+const INSTALL_HINT: &str = "install the CUDA toolkit or run `pip install nvidia-cublas`, and add the library's \
+                            directory to LD_LIBRARY_PATH";

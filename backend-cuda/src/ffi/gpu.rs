@@ -10,8 +10,8 @@ use cudarc::driver::{
 use cudarc::nvrtc::Ptx;
 use recsim_core::backend::Pending;
 
-use super::cublas::{Cublas, WORKSPACE};
-use super::{Machine, Matrix, Nvrtc, Precision, Product};
+use super::cublas::{Cublas, WORKSPACE_BYTES};
+use super::{Device, DeviceMatrix, MatmulShape, Nvrtc, Precision};
 use crate::CudaError;
 use crate::cache::cached;
 use crate::sources::kernels;
@@ -21,123 +21,140 @@ use crate::sources::kernels;
 pub struct Gpu {
     compiler: Nvrtc,
     context: Arc<CudaContext>,
+    /// All kernels and matrix products.
     stream: Arc<CudaStream>,
-    /// Room for copies is taken and given back by it.
-    copies: Arc<CudaStream>,
-    /// Copies go to the host by it, beside what runs: nothing that runs waits for one.
-    home: Arc<CudaStream>,
-    products: Cublas,
-    /// What `products` was lent.
+    /// Allocates, fills and frees the copies of [`Device::read_pending`].
+    copy_stream: Arc<CudaStream>,
+    /// Copies to the host. The other streams do not wait for it.
+    host_stream: Arc<CudaStream>,
+    cublas: Cublas,
+    /// The workspace of `cublas`.
     _workspace: CudaSlice<u8>,
-    /// Such as 90 for 9.0.
+    /// Compute capability, such as 90 for 9.0.
     capability: i32,
-    processors: usize,
+    multiprocessors: usize,
 }
 
 impl Gpu {
-    /// Looks for a driver, a GPU, and the libraries that are needed: the compiler, or what is missing.
+    /// Checks that the driver, a GPU and all libraries are present and fit together. Returns the compiler.
+    ///
+    /// # Errors
+    /// [`CudaError::Unavailable`] if something is missing: it says how to get it. [`CudaError::Driver`] if a library does
+    /// not report its version.
     pub fn find() -> Result<Nvrtc, CudaError> {
-        // SAFETY: opening the library has no effect but that it is there.
+        // SAFETY: opening the library has no other effect.
         if !unsafe { sys::is_culib_present() } {
-            let what = "there is no NVIDIA driver (libcuda): install one, on a machine with an NVIDIA GPU";
-            return Err(CudaError::Missing { what: what.to_owned() });
+            let reason = "the NVIDIA driver (libcuda) is missing: install it, on a computer with an NVIDIA GPU";
+            return Err(CudaError::Unavailable { reason: reason.to_owned() });
         }
-        // SAFETY: the library is there, and a symbol that is looked up is not used.
-        let lacks = |name: &&str| unsafe { sys::culib().get::<*const c_void>(name.as_bytes()) }.is_err();
-        if let Some(name) = NEEDED.into_iter().find(lacks) {
-            let what = format!("the NVIDIA driver (libcuda) has no `{name}`: install a newer one");
-            return Err(CudaError::Missing { what });
+        // SAFETY: the library is present, and the symbol is only looked up.
+        let is_missing = |name: &&str| unsafe { sys::culib().get::<*const c_void>(name.as_bytes()) }.is_err();
+        if let Some(name) = REQUIRED_SYMBOLS.into_iter().find(is_missing) {
+            let reason = format!("the NVIDIA driver (libcuda) has no `{name}`: install a newer driver");
+            return Err(CudaError::Unavailable { reason });
         }
         let compiler = Nvrtc::find()?;
-        suits("NVRTC", compiler.version()?, "nvidia-cuda-nvrtc")?;
+        check_driver_supports("NVRTC", compiler.version()?, "nvidia-cuda-nvrtc")?;
         Cublas::find()?;
-        suits("cuBLAS", Cublas::version()?, "nvidia-cublas")?;
+        check_driver_supports("cuBLAS", Cublas::version()?, "nvidia-cublas")?;
         if std::env::var_os("NVIDIA_TF32_OVERRIDE").is_some() {
-            let what = "the variable `NVIDIA_TF32_OVERRIDE` is set, by which cuBLAS multiplies in another precision than \
-                        it is told: unset it, and say --precision";
-            return Err(CudaError::Missing { what: what.to_owned() });
+            let reason = "the environment variable `NVIDIA_TF32_OVERRIDE` is set, which changes the precision of \
+                          cuBLAS: unset it, and choose the precision in the configuration";
+            return Err(CudaError::Unavailable { reason: reason.to_owned() });
         }
         if CudaContext::device_count().map_err(no_gpu)? < 1 {
-            return Err(CudaError::Missing { what: "no GPU can be used: there is none".to_owned() });
+            let reason = "no GPU can be used: the driver reports none";
+            return Err(CudaError::Unavailable { reason: reason.to_owned() });
         }
         Ok(compiler)
     }
 
-    /// The first GPU of this machine, or what is missing.
+    /// The first GPU of this computer.
+    ///
+    /// # Errors
+    /// Those of [`Gpu::find`]; [`CudaError::Unavailable`] if the GPU cannot be used or is too old;
+    /// [`CudaError::Driver`] if the driver or cuBLAS does not start.
     pub fn new(precision: Precision) -> Result<Self, CudaError> {
         let compiler = Self::find()?;
         let context = CudaContext::new(0).map_err(no_gpu)?;
-        // One stream, in order: nothing has to be waited for between launches, and no event says when a table is free.
-        // SAFETY: no table is used on another stream, but those of `fetch`, which says who waits for whom.
+        // All launches are on one stream, in order, so that buffers need no events.
+        // SAFETY: buffers are used on one stream, except in `read_pending`, which orders the streams itself.
         unsafe { context.disable_event_tracking() };
-        // Not the default one, of which nothing can be recorded.
-        let new = || context.new_stream().map_err(failed("making a stream"));
-        let (stream, copies, home) = (new()?, new()?, new()?);
-        let (major, minor) = context.compute_capability().map_err(failed("asking for its capability"))?;
+        // Launches on the default stream cannot be captured.
+        let new_stream = || context.new_stream().map_err(failed("creating a stream"));
+        let (stream, copy_stream, host_stream) = (new_stream()?, new_stream()?, new_stream()?);
+        let (major, minor) =
+            context.compute_capability().map_err(failed("reading the GPU's compute capability"))?;
         let capability = 10 * major + minor;
-        if capability < LEAST {
-            let what = format!(
-                "the GPU is of compute capability {major}.{minor}, and {}.{} or newer is needed",
-                LEAST / 10,
-                LEAST % 10
+        if capability < MIN_CAPABILITY {
+            let reason = format!(
+                "the GPU has compute capability {major}.{minor}, and {}.{} or newer is needed",
+                MIN_CAPABILITY / 10,
+                MIN_CAPABILITY % 10
             );
-            return Err(CudaError::Missing { what });
+            return Err(CudaError::Unavailable { reason });
         }
         let count = sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
-        let processors = context.attribute(count).map_err(failed("asking for its processors"))?;
-        let products = Cublas::new(&stream, precision)?;
-        let workspace = stream.alloc_zeros(WORKSPACE).map_err(failed("making a table"))?;
-        products.lend(&workspace)?;
-        let processors = usize::try_from(processors).unwrap_or(1);
+        let multiprocessors =
+            context.attribute(count).map_err(failed("reading the GPU's number of multiprocessors"))?;
+        let cublas = Cublas::new(&stream, precision)?;
+        let workspace = stream.alloc_zeros(WORKSPACE_BYTES).map_err(failed("allocating memory"))?;
+        cublas.set_workspace(&workspace)?;
+        let multiprocessors = usize::try_from(multiprocessors).unwrap_or(1);
         Ok(Self {
             compiler,
             context,
             stream,
-            copies,
-            home,
-            products,
+            copy_stream,
+            host_stream,
+            cublas,
             _workspace: workspace,
             capability,
-            processors,
+            multiprocessors,
         })
     }
 
-    /// What learning's bits depend on: the GPU's kind, and the precision of products.
+    /// The architecture of the GPU and the precision of products, such as `sm_90, float32`: learning's bits depend on
+    /// them.
     pub fn arithmetic(&self) -> String {
-        format!("sm_{}, {}", self.capability, self.products.precision())
+        format!("sm_{}, {}", self.capability, self.cublas.precision())
     }
 
-    /// The GPU in words: its name, its memory, what it is capable of.
+    /// The GPU's name, memory and compute capability, for people.
+    ///
+    /// # Errors
+    /// The driver does not report them.
     pub fn describe(&self) -> Result<String, CudaError> {
-        let name = self.context.name().map_err(failed("asking for its name"))?;
-        let bytes = self.context.total_mem().map_err(failed("asking for its memory"))?;
+        let name = self.context.name().map_err(failed("reading the GPU's name"))?;
+        let bytes = self.context.total_mem().map_err(failed("reading the GPU's memory size"))?;
         let (major, minor) = (self.capability / 10, self.capability % 10);
         Ok(format!("{name}, {:.0} GiB, compute capability {major}.{minor}", bytes as f64 / (1_u64 << 30) as f64))
     }
 }
 
 fn no_gpu(error: DriverError) -> CudaError {
-    CudaError::Missing { what: format!("no GPU can be used: {}", said(&error)) }
+    CudaError::Unavailable { reason: format!("no GPU can be used: {}", error_text(&error)) }
 }
 
-/// Errs if the driver is of an older CUDA than a library, whose machine code it would not load.
-fn suits(library: &str, (major, minor): (i32, i32), package: &str) -> Result<(), CudaError> {
+/// Returns an error if a library is of a newer major version of CUDA than the driver, which then cannot load its
+/// code.
+fn check_driver_supports(library: &str, (major, minor): (i32, i32), package: &str) -> Result<(), CudaError> {
     let mut version = 0;
     // SAFETY: the function writes one number.
-    unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(failed("asking for the driver's version"))?;
-    if major <= version / 1000 {
+    unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(failed("reading the driver's version"))?;
+    let (driver_major, driver_minor) = (version / 1000, version % 1000 / 10);
+    if major <= driver_major {
         return Ok(());
     }
-    let (of_driver, minor_of_driver) = (version / 1000, version % 1000 / 10);
-    let what = format!(
-        "the driver knows CUDA up to {of_driver}.{minor_of_driver}, and {library} is of CUDA {major}.{minor}: install a \
-         newer driver, or `pip install {package}-cu{of_driver}`"
+    let reason = format!(
+        "the driver supports CUDA up to {driver_major}.{driver_minor}, and {library} is of CUDA {major}.{minor}: \
+         install a newer driver, or run `pip install {package}-cu{driver_major}`"
     );
-    Err(CudaError::Missing { what })
+    Err(CudaError::Unavailable { reason })
 }
 
-/// What cudarc calls in the driver, for what is done here; it panics where something is not there.
-const NEEDED: [&str; 41] = [
+/// The driver's functions that cudarc calls. cudarc panics if one is missing.
+const REQUIRED_SYMBOLS: [&str; 41] = [
     "cuCtxGetCurrent",
     "cuCtxSetCurrent",
     "cuCtxSynchronize",
@@ -181,23 +198,23 @@ const NEEDED: [&str; 41] = [
     "cuStreamWaitEvent",
 ];
 
-impl Machine for Gpu {
-    type Memory = CudaSlice<u8>;
+impl Device for Gpu {
+    type DeviceBuffer = CudaSlice<u8>;
     type Module = HashMap<&'static str, CudaFunction>;
-    type Sequence = Sequence;
-    type Mark = CudaEvent;
+    type Graph = GraphState;
+    type Event = CudaEvent;
 
-    fn blocks(&self) -> usize {
-        // The largest kernel leaves room for two on each.
-        2 * self.processors
+    fn concurrent_blocks(&self) -> usize {
+        // Two blocks of the largest kernel fit on a multiprocessor.
+        2 * self.multiprocessors
     }
 
-    fn tile(&self) -> usize {
-        // A batch of 4000 users is one; and large products keep every processor busy.
+    fn tile_rows(&self) -> usize {
+        // A batch of 4000 users is one tile, and products of this size keep every multiprocessor busy.
         4096
     }
 
-    fn module(
+    fn load_module(
         &self,
         unit: &'static str,
         source: &str,
@@ -209,143 +226,143 @@ impl Machine for Gpu {
         let compile = || self.compiler.compile(unit, source, &options).map(|compiled| compiled.image);
         let image = cached(&key, compile)?;
         let module = self.context.load_module(Ptx::from_binary(image)).map_err(failed("loading kernels"))?;
-        let function =
-            |&kernel| Ok((kernel, module.load_function(kernel).map_err(failed("looking for a kernel"))?));
+        let function = |&kernel| Ok((kernel, module.load_function(kernel).map_err(failed("loading a kernel"))?));
         kernels(unit).iter().map(function).collect()
     }
 
-    fn zeros(&self, table: &'static str, bytes: usize) -> Result<Self::Memory, CudaError> {
-        // The driver knows no table of no bytes.
-        self.stream.alloc_zeros(bytes.max(1)).map_err(untaken(table, bytes))
+    fn alloc_zeros(&self, name: &'static str, bytes: usize) -> Result<Self::DeviceBuffer, CudaError> {
+        // The driver allocates no empty buffer.
+        self.stream.alloc_zeros(bytes.max(1)).map_err(allocation_failed(name, bytes))
     }
 
-    fn length(&self, memory: &Self::Memory) -> usize {
-        memory.len()
+    fn buffer_len(&self, buffer: &Self::DeviceBuffer) -> usize {
+        buffer.len()
     }
 
-    fn address(&self, memory: &Self::Memory) -> u64 {
-        memory.device_ptr(&self.stream).0
+    fn address(&self, buffer: &Self::DeviceBuffer) -> u64 {
+        buffer.device_ptr(&self.stream).0
     }
 
-    fn write(&self, memory: &mut Self::Memory, bytes: &[u8]) -> Result<(), CudaError> {
+    fn write(&self, buffer: &mut Self::DeviceBuffer, bytes: &[u8]) -> Result<(), CudaError> {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.stream.memcpy_htod(bytes, &mut memory.slice_mut(..bytes.len())).map_err(failed("copying to it"))
+        self.stream.memcpy_htod(bytes, &mut buffer.slice_mut(..bytes.len())).map_err(failed("copying to the GPU"))
     }
 
-    fn read(&self, memory: &Self::Memory, first: usize, bytes: &mut [u8]) -> Result<(), CudaError> {
+    fn read(&self, buffer: &Self::DeviceBuffer, offset: usize, bytes: &mut [u8]) -> Result<(), CudaError> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let from = memory.slice(first..first + bytes.len());
-        self.stream.memcpy_dtoh(&from, bytes).map_err(failed("copying from it"))?;
-        self.stream.synchronize().map_err(failed("running a kernel"))
+        let from = buffer.slice(offset..offset + bytes.len());
+        self.stream.memcpy_dtoh(&from, bytes).map_err(failed(COPYING_FROM_GPU))?;
+        self.stream.synchronize().map_err(failed("running kernels"))
     }
 
-    fn fetch(
+    fn read_pending(
         &self,
-        memory: &Self::Memory,
-        first: usize,
-        bytes: usize,
+        buffer: &Self::DeviceBuffer,
+        offset: usize,
+        len: usize,
     ) -> Result<Pending<Vec<u8>, CudaError>, CudaError> {
-        let failed_here = failed("copying from it");
-        // Taken and given back in the order of copies: giving it back must not be recorded with launches.
-        let kept = self.copies.alloc_zeros::<u8>(bytes.max(1));
-        let mut kept = kept.map_err(untaken("copy of what a run leaves", bytes))?;
-        self.stream.join(&self.copies).map_err(&failed_here)?;
-        self.copy(memory, first, &mut kept, 0, bytes)?;
-        self.copies.join(&self.stream).map_err(&failed_here)?;
-        self.home.join(&self.stream).map_err(&failed_here)?;
-        let home = Arc::clone(&self.home);
+        let copy_failed = failed(COPYING_FROM_GPU);
+        // The copy is allocated and freed on a stream of its own: a free on `stream` could be captured with launches.
+        let device_copy = self.copy_stream.alloc_zeros::<u8>(len.max(1));
+        let mut device_copy = device_copy.map_err(allocation_failed("copy of a buffer", len))?;
+        self.stream.join(&self.copy_stream).map_err(&copy_failed)?;
+        self.copy(buffer, offset, &mut device_copy, 0, len)?;
+        self.copy_stream.join(&self.stream).map_err(&copy_failed)?;
+        self.host_stream.join(&self.stream).map_err(&copy_failed)?;
+        let host_stream = Arc::clone(&self.host_stream);
         Ok(Pending::new(move || {
-            let mut copy = vec![0; bytes];
-            home.memcpy_dtoh(&kept.slice(..bytes), &mut copy).map_err(&failed_here)?;
-            home.synchronize().map_err(failed("running a kernel"))?;
-            Ok(copy)
+            let mut bytes = vec![0; len];
+            host_stream.memcpy_dtoh(&device_copy.slice(..len), &mut bytes).map_err(&copy_failed)?;
+            host_stream.synchronize().map_err(failed("running kernels"))?;
+            Ok(bytes)
         }))
     }
 
-    fn clear(&self, memory: &mut Self::Memory) -> Result<(), CudaError> {
-        self.stream.memset_zeros(memory).map_err(failed("clearing a table"))
+    fn clear(&self, buffer: &mut Self::DeviceBuffer) -> Result<(), CudaError> {
+        self.stream.memset_zeros(buffer).map_err(failed("clearing a buffer"))
     }
 
     fn copy(
         &self,
-        from: &Self::Memory,
-        first: usize,
-        to: &mut Self::Memory,
-        place: usize,
-        bytes: usize,
+        from: &Self::DeviceBuffer,
+        from_offset: usize,
+        to: &mut Self::DeviceBuffer,
+        to_offset: usize,
+        len: usize,
     ) -> Result<(), CudaError> {
-        let from = from.slice(first..first + bytes);
-        self.stream.memcpy_dtod(&from, &mut to.slice_mut(place..place + bytes)).map_err(failed("copying a table"))
+        let from = from.slice(from_offset..from_offset + len);
+        let mut to = to.slice_mut(to_offset..to_offset + len);
+        self.stream.memcpy_dtod(&from, &mut to).map_err(failed("copying a buffer"))
     }
 
-    fn multiply(
+    fn matmul(
         &self,
-        product: &Product,
-        left: &Matrix<'_, Self::Memory>,
-        right: &Matrix<'_, Self::Memory>,
-        out: &Matrix<'_, Self::Memory>,
+        shape: &MatmulShape,
+        left: &DeviceMatrix<'_, Self::DeviceBuffer>,
+        right: &DeviceMatrix<'_, Self::DeviceBuffer>,
+        out: &DeviceMatrix<'_, Self::DeviceBuffer>,
     ) -> Result<(), CudaError> {
-        self.products.multiply(product, left, right, out)
+        self.cublas.matmul(shape, left, right, out)
     }
 
-    fn repeat(
+    fn launch_graph(
         &self,
-        kept: &mut Option<Sequence>,
+        graph: &mut Option<GraphState>,
         launches: &mut dyn FnMut() -> Result<(), CudaError>,
     ) -> Result<(), CudaError> {
-        match kept {
-            // The first time libraries may load kernels and take memory, which cannot be recorded.
+        match graph {
+            // In the first run libraries may load kernels and allocate memory, which cannot be captured.
             None => {
                 launches()?;
-                *kept = Some(Sequence::Warm);
+                *graph = Some(GraphState::WarmedUp);
                 return Ok(());
             }
-            Some(Sequence::Warm) => {
+            Some(GraphState::WarmedUp) => {
                 let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-                self.stream.begin_capture(mode).map_err(failed("beginning to record"))?;
+                self.stream.begin_capture(mode).map_err(failed("starting to capture launches"))?;
                 let launched = launches();
                 let flags = sys::CUgraphInstantiate_flags(0);
-                let graph = self.stream.end_capture(flags).map_err(failed("recording launches"));
+                let captured = self.stream.end_capture(flags).map_err(failed("capturing launches"));
                 launched?;
-                *kept = graph?.map(Sequence::Recorded);
+                *graph = captured?.map(GraphState::Captured);
             }
-            Some(Sequence::Recorded(_)) => {}
+            Some(GraphState::Captured(_)) => {}
         }
-        match kept {
-            Some(Sequence::Recorded(graph)) => graph.launch().map_err(failed("launching what was recorded")),
+        match graph {
+            Some(GraphState::Captured(graph)) => graph.launch().map_err(failed("launching a graph")),
             _ => launches(),
         }
     }
 
-    fn mark(&self, kept: &mut Option<CudaEvent>) -> Result<(), CudaError> {
-        if kept.is_none() {
-            let timed = sys::CUevent_flags::CU_EVENT_DEFAULT;
-            *kept = Some(self.context.new_event(Some(timed)).map_err(failed("making an event"))?);
+    fn record_event(&self, event: &mut Option<CudaEvent>) -> Result<(), CudaError> {
+        if event.is_none() {
+            let with_timing = sys::CUevent_flags::CU_EVENT_DEFAULT;
+            *event = Some(self.context.new_event(Some(with_timing)).map_err(failed("creating an event"))?);
         }
-        kept.as_ref().map_or(Ok(()), |event| event.record(&self.stream)).map_err(failed("recording an event"))
+        event.as_ref().map_or(Ok(()), |event| event.record(&self.stream)).map_err(failed("recording an event"))
     }
 
-    fn between(&self, from: &CudaEvent, to: &CudaEvent) -> Result<f64, CudaError> {
-        // cudarc calls its second version, which drivers have from CUDA 12.8 on.
+    fn elapsed_seconds(&self, start: &CudaEvent, end: &CudaEvent) -> Result<f64, CudaError> {
+        // cudarc calls the second version of the function, which drivers have since CUDA 12.8.
         type Elapsed = unsafe extern "C" fn(*mut f32, sys::CUevent, sys::CUevent) -> sys::CUresult;
-        let failed = failed("asking for the time");
-        to.synchronize().map_err(&failed)?;
+        let failed = failed("reading the time between events");
+        end.synchronize().map_err(&failed)?;
         let mut milliseconds = 0.0;
-        // SAFETY: the driver's function, which is there, is of this type and writes one number; both events are alive.
+        // SAFETY: the driver has this function with this type, and it writes one number; both events are alive.
         unsafe {
-            let elapsed = sys::culib().get::<Elapsed>(b"cuEventElapsedTime").expect("it was looked for");
-            elapsed(&mut milliseconds, from.cu_event(), to.cu_event())
+            let elapsed = sys::culib().get::<Elapsed>(b"cuEventElapsedTime").expect("a symbol that `find` checked");
+            elapsed(&mut milliseconds, start.cu_event(), end.cu_event())
         }
         .result()
         .map_err(&failed)?;
         Ok(f64::from(milliseconds) / 1e3)
     }
 
-    unsafe fn launch(
+    unsafe fn launch_kernel(
         &self,
         module: &Self::Module,
         kernel: &'static str,
@@ -359,13 +376,13 @@ impl Machine for Gpu {
         let function = &module[kernel];
         let mut pointers: Vec<*mut c_void> =
             arguments.iter().map(|bytes| bytes.as_ptr().cast_mut().cast()).collect();
-        let blocks = u32::try_from(blocks).map_err(|_| CudaError::Size {
-            what: "blocks of users",
-            found: blocks,
-            most: u32::MAX as usize,
+        let blocks = u32::try_from(blocks).map_err(|_| CudaError::SizeLimit {
+            what: "blocks of threads",
+            actual: blocks,
+            max: u32::MAX as usize,
         })?;
-        self.context.bind_to_thread().map_err(failed("binding its context"))?;
-        // SAFETY: the driver copies each argument's bytes before it returns; the caller answers for what they say.
+        self.context.bind_to_thread().map_err(failed("binding the context to the thread"))?;
+        // SAFETY: the driver copies the arguments before it returns; the caller guarantees that they fit the kernel.
         unsafe {
             result::launch_kernel(
                 function.cu_function(),
@@ -380,30 +397,33 @@ impl Machine for Gpu {
     }
 }
 
-/// Launches that were made once, and are then recorded.
-pub enum Sequence {
-    /// Made.
-    Warm,
-    /// Recorded as a graph.
-    Recorded(CudaGraph),
+/// The state of a graph after its first run.
+pub enum GraphState {
+    /// Its launches have run once, uncaptured.
+    WarmedUp,
+    /// Its launches are captured.
+    Captured(CudaGraph),
 }
 
-/// The first capability whose tensor cores multiply halves as the kernels ask for.
-const LEAST: i32 = 75;
+/// The first compute capability with the tensor core instructions of the search.
+const MIN_CAPABILITY: i32 = 75;
 
-/// Why there is no memory for a table.
-fn untaken(table: &'static str, bytes: usize) -> impl Fn(DriverError) -> CudaError {
+const COPYING_FROM_GPU: &str = "copying from the GPU";
+
+/// Maps an error of an allocation; `name` says what the buffer would contain.
+fn allocation_failed(name: &'static str, bytes: usize) -> impl Fn(DriverError) -> CudaError {
     move |error| match error.0 {
-        sys::cudaError_enum::CUDA_ERROR_OUT_OF_MEMORY => CudaError::Memory { table, bytes },
-        _ => failed("making a table")(error),
+        sys::cudaError_enum::CUDA_ERROR_OUT_OF_MEMORY => CudaError::OutOfMemory { buffer: name, bytes },
+        _ => failed("allocating memory")(error),
     }
 }
 
-pub(super) fn failed(doing: &'static str) -> impl Fn(DriverError) -> CudaError {
-    move |error| CudaError::Driver { doing, said: said(&error) }
+/// Maps an error of the driver; `operation` is what the call was to do.
+pub(super) fn failed(operation: &'static str) -> impl Fn(DriverError) -> CudaError {
+    move |error| CudaError::Driver { operation, message: error_text(&error) }
 }
 
-fn said(error: &DriverError) -> String {
-    let text = |found: Result<&std::ffi::CStr, DriverError>| found.map(|text| text.to_string_lossy().into_owned());
-    text(error.error_string()).unwrap_or_else(|_| error.to_string())
+fn error_text(error: &DriverError) -> String {
+    let owned = |text: Result<&std::ffi::CStr, DriverError>| text.map(|text| text.to_string_lossy().into_owned());
+    owned(error.error_string()).unwrap_or_else(|_| error.to_string())
 }

@@ -1,5 +1,5 @@
-//! The kernels on the host: the same sources, compiled by a C++ compiler against `host/cuda.h`, which runs a block's
-//! threads in lockstep. Slow, and everything is checked but what only a GPU can show.
+//! The kernels on the host: a C++ compiler compiles the same sources with `host/cuda.h`, which runs the threads of a
+//! block in lockstep. It is slow, and checks everything except the behavior of real GPUs.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,42 +12,42 @@ use std::time::Instant;
 use libloading::Library;
 use recsim_core::backend::Pending;
 
-use super::{Machine, Matrix, Product};
+use super::{Device, DeviceMatrix, MatmulShape};
 use crate::CudaError;
 
-/// The host as a machine.
+/// The host as a device.
 #[derive(Debug)]
-pub struct Host {
-    /// Whether a block's threads, and blocks, take turns from the last to the first: a missing barrier then shows.
-    backwards: bool,
-    /// Blocks it says it runs at a time: into how many a search is divided.
-    blocks: usize,
-    /// What is launched, with its arguments, while it is to be repeated later.
-    journal: RefCell<Option<Journal>>,
+pub struct HostDevice {
+    /// Whether threads, warps and blocks run in reverse order, which reveals missing barriers.
+    is_reversed: bool,
+    /// The reported number of concurrent blocks: into how many parts a search is split.
+    concurrent_blocks: usize,
+    /// The launches of the current graph with their arguments; `None` outside of a graph.
+    launch_log: RefCell<Option<LaunchLog>>,
 }
 
-type Journal = Vec<Vec<u8>>;
+type LaunchLog = Vec<Vec<u8>>;
 
-impl Host {
-    /// The host, in this order and with so many blocks.
-    pub fn new(backwards: bool, blocks: usize) -> Self {
-        Self { backwards, blocks, journal: RefCell::new(None) }
+impl HostDevice {
+    /// A device with this order of threads, and this number of concurrent blocks.
+    pub fn new(is_reversed: bool, concurrent_blocks: usize) -> Self {
+        Self { is_reversed, concurrent_blocks, launch_log: RefCell::new(None) }
     }
 
-    fn journal(&self, call: impl FnOnce() -> Vec<u8>) {
-        if let Some(journal) = &mut *self.journal.borrow_mut() {
-            journal.push(call());
+    /// Whether there is a C++ compiler: `c++`, or the one that the environment variable `CXX` names.
+    pub fn is_available() -> bool {
+        compiler().arg("--version").output().is_ok_and(|output| output.status.success())
+    }
+
+    fn log(&self, entry: impl FnOnce() -> Vec<u8>) {
+        if let Some(log) = &mut *self.launch_log.borrow_mut() {
+            log.push(entry());
         }
     }
 
-    /// What repeats itself on a device may not ask the host.
-    fn is_asked(&self) {
-        assert!(self.journal.borrow().is_none(), "what is recorded touches no memory of the host's");
-    }
-
-    /// Whether there is a C++ compiler: `c++`, or what the variable `CXX` names.
-    pub fn is_available() -> bool {
-        compiler().arg("--version").output().is_ok_and(|output| output.status.success())
+    /// Panics while a graph is captured: its launches must not access host memory.
+    fn assert_not_capturing(&self) {
+        assert!(self.launch_log.borrow().is_none(), "the launches of a graph do not access host memory");
     }
 }
 
@@ -55,223 +55,237 @@ fn compiler() -> Command {
     Command::new(std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned()))
 }
 
-/// A table on the host.
-pub struct Memory {
+/// A buffer in host memory.
+pub struct HostBuffer {
     words: Vec<Cell<u64>>,
-    bytes: usize,
+    len: usize,
 }
 
-impl fmt::Debug for Memory {
+impl fmt::Debug for HostBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes at {:p}", self.bytes, self.words.as_ptr())
+        write!(f, "{} bytes at {:p}", self.len, self.words.as_ptr())
     }
 }
 
-/// A unit of kernels.
+/// The kernels of a unit.
 #[derive(Debug)]
-pub struct Module(Arc<Unit>);
+pub struct HostModule(Arc<KernelUnit>);
 
 #[derive(Debug)]
-struct Unit {
+struct KernelUnit {
     name: &'static str,
     source: String,
     options: Vec<String>,
-    /// Compiled when a kernel is launched first. The kernels' shared memory is the library's own, and one block runs at a
-    /// time: whoever launches holds the lock.
+    /// Compiled at the first launch. The kernels' shared memory is static, so that a launch holds the lock while it
+    /// runs.
     library: Mutex<Option<Library>>,
 }
 
-/// By name and options: a unit that is compiled is kept for whoever asks for the same.
-type Units = HashMap<(&'static str, Vec<String>), Arc<Unit>>;
-type Launch = unsafe extern "C" fn(*const c_char, c_uint, c_uint, *mut *mut c_void, c_int) -> c_int;
+/// All units of this process, by name and options, so that each is compiled once.
+type UnitCache = HashMap<(&'static str, Vec<String>), Arc<KernelUnit>>;
+/// `recsim_launch` of `host/cuda.h`.
+type LaunchFunction = unsafe extern "C" fn(*const c_char, c_uint, c_uint, *mut *mut c_void, c_int) -> c_int;
 
-impl Machine for Host {
-    type Memory = Memory;
-    type Module = Module;
-    type Sequence = Journal;
-    type Mark = Instant;
+impl Device for HostDevice {
+    type DeviceBuffer = HostBuffer;
+    type Module = HostModule;
+    type Graph = LaunchLog;
+    type Event = Instant;
 
-    fn blocks(&self) -> usize {
-        self.blocks
+    fn concurrent_blocks(&self) -> usize {
+        self.concurrent_blocks
     }
 
-    fn tile(&self) -> usize {
-        // Small, so that tests have several of them, and one that is not full.
+    fn tile_rows(&self) -> usize {
+        // Small, so that tests have several tiles, and a partial one.
         16
     }
 
-    fn module(&self, unit: &'static str, source: &str, constants: &[(&str, usize)]) -> Result<Module, CudaError> {
-        static UNITS: Mutex<Option<Units>> = Mutex::new(None);
+    fn load_module(
+        &self,
+        unit: &'static str,
+        source: &str,
+        constants: &[(&str, usize)],
+    ) -> Result<HostModule, CudaError> {
+        static UNITS: Mutex<Option<UnitCache>> = Mutex::new(None);
         let options: Vec<String> = constants.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
         let mut units = UNITS.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = units.get_or_insert_default().entry((unit, options.clone())).or_insert_with(|| {
-            Arc::new(Unit { name: unit, source: source.to_owned(), options, library: Mutex::new(None) })
+        let unit = units.get_or_insert_default().entry((unit, options.clone())).or_insert_with(|| {
+            Arc::new(KernelUnit { name: unit, source: source.to_owned(), options, library: Mutex::new(None) })
         });
-        Ok(Module(Arc::clone(found)))
+        Ok(HostModule(Arc::clone(unit)))
     }
 
-    fn zeros(&self, _table: &'static str, bytes: usize) -> Result<Memory, CudaError> {
-        Ok(Memory { words: vec![Cell::new(0); bytes.div_ceil(8)], bytes })
+    fn alloc_zeros(&self, _name: &'static str, bytes: usize) -> Result<HostBuffer, CudaError> {
+        Ok(HostBuffer { words: vec![Cell::new(0); bytes.div_ceil(8)], len: bytes })
     }
 
-    fn length(&self, memory: &Memory) -> usize {
-        memory.bytes
+    fn buffer_len(&self, buffer: &HostBuffer) -> usize {
+        buffer.len
     }
 
-    fn address(&self, memory: &Memory) -> u64 {
-        memory.words.as_ptr() as u64
+    fn address(&self, buffer: &HostBuffer) -> u64 {
+        buffer.words.as_ptr() as u64
     }
 
-    fn write(&self, memory: &mut Memory, bytes: &[u8]) -> Result<(), CudaError> {
-        self.is_asked();
-        memory.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
+    fn write(&self, buffer: &mut HostBuffer, bytes: &[u8]) -> Result<(), CudaError> {
+        self.assert_not_capturing();
+        buffer.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
 
-    fn read(&self, memory: &Memory, first: usize, bytes: &mut [u8]) -> Result<(), CudaError> {
-        self.is_asked();
-        bytes.copy_from_slice(&memory.bytes()[first..first + bytes.len()]);
+    fn read(&self, buffer: &HostBuffer, offset: usize, bytes: &mut [u8]) -> Result<(), CudaError> {
+        self.assert_not_capturing();
+        bytes.copy_from_slice(&buffer.bytes()[offset..offset + bytes.len()]);
         Ok(())
     }
 
-    fn fetch(&self, memory: &Memory, first: usize, bytes: usize) -> Result<Pending<Vec<u8>, CudaError>, CudaError> {
-        self.is_asked();
-        Ok(Pending::ready(memory.bytes()[first..first + bytes].to_vec()))
+    fn read_pending(
+        &self,
+        buffer: &HostBuffer,
+        offset: usize,
+        len: usize,
+    ) -> Result<Pending<Vec<u8>, CudaError>, CudaError> {
+        self.assert_not_capturing();
+        Ok(Pending::ready(buffer.bytes()[offset..offset + len].to_vec()))
     }
 
-    fn clear(&self, memory: &mut Memory) -> Result<(), CudaError> {
-        self.journal(|| format!("clear {} {}", self.address(memory), memory.bytes).into());
-        memory.bytes_mut().fill(0);
+    fn clear(&self, buffer: &mut HostBuffer) -> Result<(), CudaError> {
+        self.log(|| format!("clear {} {}", self.address(buffer), buffer.len).into());
+        buffer.bytes_mut().fill(0);
         Ok(())
     }
 
     fn copy(
         &self,
-        from: &Memory,
-        first: usize,
-        to: &mut Memory,
-        place: usize,
-        bytes: usize,
+        from: &HostBuffer,
+        from_offset: usize,
+        to: &mut HostBuffer,
+        to_offset: usize,
+        len: usize,
     ) -> Result<(), CudaError> {
-        let tables = (self.address(from), self.address(to));
-        self.journal(|| format!("copy {tables:?} {first} {place} {bytes}").into());
-        to.bytes_mut()[place..place + bytes].copy_from_slice(&from.bytes()[first..first + bytes]);
+        let addresses = (self.address(from), self.address(to));
+        self.log(|| format!("copy {addresses:?} {from_offset} {to_offset} {len}").into());
+        let from = &from.bytes()[from_offset..from_offset + len];
+        to.bytes_mut()[to_offset..to_offset + len].copy_from_slice(from);
         Ok(())
     }
 
-    fn multiply(
+    fn matmul(
         &self,
-        product: &Product,
-        left: &Matrix<'_, Memory>,
-        right: &Matrix<'_, Memory>,
-        out: &Matrix<'_, Memory>,
+        shape: &MatmulShape,
+        left: &DeviceMatrix<'_, HostBuffer>,
+        right: &DeviceMatrix<'_, HostBuffer>,
+        out: &DeviceMatrix<'_, HostBuffer>,
     ) -> Result<(), CudaError> {
-        self.journal(|| format!("multiply {product:?} {left:?} {right:?} {out:?}").into());
-        let &Product { rows, columns, terms, count } = product;
-        let fits = |matrix: &Matrix<'_, Memory>, end: usize| assert!(4 * end <= matrix.table.bytes, "a table ends");
-        fits(left, left.end(rows, terms, count));
-        fits(right, right.end(terms, columns, count));
-        fits(out, out.end(rows, columns, count));
-        let number = |matrix: &Matrix<'_, Memory>, n: usize, row: usize, column: usize| {
-            let (row, column) = if matrix.turned { (column, row) } else { (row, column) };
-            matrix.first + n * matrix.apart + row * matrix.row + column
+        self.log(|| format!("matmul {shape:?} {left:?} {right:?} {out:?}").into());
+        let &MatmulShape { rows, columns, inner, count } = shape;
+        let check = |matrix: &DeviceMatrix<'_, HostBuffer>, required_len: usize| {
+            assert!(4 * required_len <= matrix.buffer.len, "matrices are within their buffers");
+        };
+        check(left, left.required_len(rows, inner, count));
+        check(right, right.required_len(inner, columns, count));
+        check(out, out.required_len(rows, columns, count));
+        let index = |matrix: &DeviceMatrix<'_, HostBuffer>, n: usize, row: usize, column: usize| {
+            let (row, column) = if matrix.is_transposed { (column, row) } else { (row, column) };
+            matrix.offset + n * matrix.matrix_stride + row * matrix.row_stride + column
         };
         for n in 0..count {
-            let row_of_right =
-                |term| (0..columns).map(move |column| right.table.number(number(right, n, term, column)));
-            let right: Vec<f32> = (0..terms).flat_map(row_of_right).collect();
+            let right_row =
+                |term| (0..columns).map(move |column| right.buffer.get_f32(index(right, n, term, column)));
+            let right: Vec<f32> = (0..inner).flat_map(right_row).collect();
             for row in 0..rows {
                 let mut sums = vec![0.0; columns];
                 for (term, right) in right.chunks_exact(columns).enumerate() {
-                    let factor = left.table.number(number(left, n, row, term));
+                    let factor = left.buffer.get_f32(index(left, n, row, term));
                     sums.iter_mut().zip(right).for_each(|(sum, right)| *sum += factor * right);
                 }
                 for (column, sum) in sums.into_iter().enumerate() {
-                    out.table.set_number(number(out, n, row, column), sum);
+                    out.buffer.set_f32(index(out, n, row, column), sum);
                 }
             }
         }
         Ok(())
     }
 
-    fn repeat(
+    fn launch_graph(
         &self,
-        kept: &mut Option<Journal>,
+        graph: &mut Option<LaunchLog>,
         launches: &mut dyn FnMut() -> Result<(), CudaError>,
     ) -> Result<(), CudaError> {
-        *self.journal.borrow_mut() = Some(Journal::new());
+        *self.launch_log.borrow_mut() = Some(LaunchLog::new());
         let launched = launches();
-        let journal = self.journal.take();
+        let log = self.launch_log.take();
         launched?;
-        assert!(kept.is_none() || *kept == journal, "what is repeated is the same each time");
-        *kept = journal;
+        assert!(graph.is_none() || *graph == log, "a graph's launches are the same each time");
+        *graph = log;
         Ok(())
     }
 
-    fn mark(&self, kept: &mut Option<Instant>) -> Result<(), CudaError> {
-        *kept = Some(Instant::now());
+    fn record_event(&self, event: &mut Option<Instant>) -> Result<(), CudaError> {
+        *event = Some(Instant::now());
         Ok(())
     }
 
-    fn between(&self, from: &Instant, to: &Instant) -> Result<f64, CudaError> {
-        Ok(to.duration_since(*from).as_secs_f64())
+    fn elapsed_seconds(&self, start: &Instant, end: &Instant) -> Result<f64, CudaError> {
+        Ok(end.duration_since(*start).as_secs_f64())
     }
 
-    unsafe fn launch(
+    unsafe fn launch_kernel(
         &self,
-        module: &Module,
+        module: &HostModule,
         kernel: &'static str,
         blocks: usize,
         threads: u32,
         arguments: &[&[u8]],
     ) -> Result<(), CudaError> {
-        self.journal(|| {
+        self.log(|| {
             let arguments = arguments.concat();
             [format!("launch {kernel} {blocks} {threads}").into_bytes(), arguments].concat()
         });
-        let Unit { name: unit, source, options, library } = &*module.0;
+        let KernelUnit { name: unit, source, options, library } = &*module.0;
         let mut library = library.lock().unwrap_or_else(PoisonError::into_inner);
         if library.is_none() {
             *library = Some(compile(source, options).map_err(|log| CudaError::Compile { unit, log })?);
         }
-        let library = library.as_ref().expect("it has been compiled, if it was not");
-        let name = CString::new(kernel).expect("a kernel's name has no zero in it");
+        let library = library.as_ref().expect("it was just compiled, if it was missing");
+        let name = CString::new(kernel).expect("a kernel's name contains no zero byte");
         let mut aligned: Vec<Vec<u64>> = arguments.iter().map(|bytes| words_of(bytes)).collect();
         let mut pointers: Vec<*mut c_void> = aligned.iter_mut().map(|words| words.as_mut_ptr().cast()).collect();
-        let blocks = c_uint::try_from(blocks).expect("no test launches so many blocks");
-        // SAFETY: `host/cuda.h` defines the function so; the caller answers for the kernel's arguments.
-        let found = unsafe {
-            let launch = library.get::<Launch>(b"recsim_launch").expect("`host/cuda.h` defines it");
-            launch(name.as_ptr(), blocks, threads, pointers.as_mut_ptr(), c_int::from(self.backwards))
+        let blocks = c_uint::try_from(blocks).expect("tests launch few blocks");
+        // SAFETY: `host/cuda.h` defines the function with this type; the caller guarantees the kernel's arguments.
+        let is_known = unsafe {
+            let launch = library.get::<LaunchFunction>(b"recsim_launch").expect("`host/cuda.h` defines it");
+            launch(name.as_ptr(), blocks, threads, pointers.as_mut_ptr(), c_int::from(self.is_reversed))
         };
-        assert!(found != 0, "there is a kernel `{kernel}`");
+        assert!(is_known != 0, "the unit has a kernel `{kernel}`");
         Ok(())
     }
 }
 
-impl Memory {
-    fn number(&self, place: usize) -> f32 {
-        let word = self.words[place / 2].get();
-        f32::from_bits((word >> (32 * (place % 2))) as u32)
+impl HostBuffer {
+    fn get_f32(&self, index: usize) -> f32 {
+        let word = self.words[index / 2].get();
+        f32::from_bits((word >> (32 * (index % 2))) as u32)
     }
 
-    fn set_number(&self, place: usize, number: f32) {
-        let (cell, shift) = (&self.words[place / 2], 32 * (place % 2));
-        cell.set(cell.get() & !(0xffff_ffff << shift) | u64::from(number.to_bits()) << shift);
+    fn set_f32(&self, index: usize, value: f32) {
+        let (cell, shift) = (&self.words[index / 2], 32 * (index % 2));
+        cell.set(cell.get() & !(0xffff_ffff << shift) | u64::from(value.to_bits()) << shift);
     }
 
     fn bytes(&self) -> &[u8] {
-        // SAFETY: the words are as many bytes, or a few more, and any bytes are bytes.
-        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.bytes) }
+        // SAFETY: the words have at least `len` bytes, and all bytes are initialized.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.len) }
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above; any bytes are words.
-        unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), self.bytes) }
+        // SAFETY: as above; every byte pattern is a valid word.
+        unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), self.len) }
     }
 }
 
-/// Bytes in words, so that they are aligned.
+/// The bytes in words, which are aligned for every type of argument.
 fn words_of(bytes: &[u8]) -> Vec<u64> {
     let word = |chunk: &[u8]| {
         let mut word = [0; 8];
@@ -281,7 +295,7 @@ fn words_of(bytes: &[u8]) -> Vec<u64> {
     bytes.chunks(8).map(word).collect()
 }
 
-/// The library of `source`, or what went wrong.
+/// Compiles `source` to a library. Returns the compiler's messages if it fails.
 fn compile(source: &str, options: &[String]) -> Result<Library, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let [header, kernels, library] = ["cuda.h", "kernels.cpp", "kernels.so"].map(|name| folder.path().join(name));
@@ -289,15 +303,15 @@ fn compile(source: &str, options: &[String]) -> Result<Library, String> {
     std::fs::write(&kernels, source).map_err(|error| error.to_string())?;
     let mut compiler = compiler();
     compiler.args(["-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]);
-    // IEEE arithmetic as written, like NVRTC's fmad=false.
+    // IEEE arithmetic as written, like NVRTC's `--fmad=false`.
     compiler.args(["-ffp-contract=off", "-fno-fast-math"]);
-    // Fibers jump from stack to stack, which a check of jumps would take for a fault.
+    // A fortified `longjmp` rejects jumps between the stacks of fibers.
     compiler.arg("-U_FORTIFY_SOURCE").args(options);
     compiler.arg("-include").arg(&header).arg(&kernels).arg("-o").arg(&library);
-    let output = compiler.output().map_err(|error| format!("a C++ compiler is needed: {error}"))?;
+    let output = compiler.output().map_err(|error| format!("the C++ compiler does not start: {error}"))?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
-    // SAFETY: loading runs the registrations of the kernels, which only fill a table.
+    // SAFETY: loading runs the registrations of the kernels, which only fill a map.
     unsafe { Library::new(&library) }.map_err(|error| error.to_string())
 }

@@ -1,134 +1,174 @@
-//! Where Rust ends: memory and kernels of a machine, behind functions that check what they are given.
+//! Devices: memory, kernels and matrix products behind functions that check their arguments.
 //!
-//! All of the crate's `unsafe` is here.
+//! All `unsafe` code of the crate is here.
 #![expect(unsafe_code, reason = "kernels take raw pointers, and libraries are opened at run time")]
 
 mod cublas;
 mod gpu;
 #[cfg(feature = "host-run")]
 mod host;
-pub(crate) mod kernels;
 pub(crate) mod learning;
+mod matmul;
 mod nvrtc;
-mod product;
+pub(crate) mod simulation;
 
 pub use gpu::Gpu;
 #[cfg(feature = "host-run")]
-pub use host::Host;
+pub use host::HostDevice;
+pub use matmul::{DeviceMatrix, MatmulShape, Precision, UnknownPrecision};
 pub use nvrtc::Nvrtc;
-pub use product::{Matrix, Precision, Product, UnknownPrecision};
 
 use recsim_core::backend::Pending;
 
 use crate::CudaError;
 
-/// A device that runs kernels, one after the other, in the order in which they are launched.
-pub trait Machine {
-    /// A table of bytes on the device, aligned for any type. The device may write to it whoever else looks at it.
-    type Memory;
+/// A device that runs kernels one after another, in the order of their launches.
+///
+/// Unless a method says otherwise, it does not wait for the work that it starts. Errors of earlier work can be
+/// returned by any later call.
+pub trait Device {
+    /// A buffer of bytes on the device, aligned for every type. Kernels may write to it through a shared reference.
+    type DeviceBuffer;
     /// Compiled kernels.
     type Module;
-    /// What was launched once, to be launched again.
-    type Sequence;
-    /// When something was done.
-    type Mark;
+    /// Captured launches.
+    type Graph;
+    /// A point in the sequence of launches.
+    type Event;
 
-    /// Blocks of threads that it runs at a time, or a few more: at least 1.
-    fn blocks(&self) -> usize;
+    /// Number of blocks that run at a time, about; at least 1.
+    fn concurrent_blocks(&self) -> usize;
 
-    /// Rows that inference multiplies at a time, whatever the batch: libraries choose how they add up by shape.
-    fn tile(&self) -> usize;
+    /// Rows of a matrix product in inference, for every batch size: libraries choose the order of a sum by the shape.
+    fn tile_rows(&self) -> usize;
 
-    /// Compiles `source`; `constants` are its compile-time constants.
-    fn module(
+    /// Compiles `source` with compile-time `constants`, and loads its kernels.
+    ///
+    /// # Errors
+    /// The source does not compile, or cannot be loaded.
+    fn load_module(
         &self,
         unit: &'static str,
         source: &str,
         constants: &[(&str, usize)],
     ) -> Result<Self::Module, CudaError>;
 
-    /// A table of zeros; `table` says in an error what it would have held.
-    fn zeros(&self, table: &'static str, bytes: usize) -> Result<Self::Memory, CudaError>;
+    /// Allocates a buffer of zeros; `name` says in an error what it would contain.
+    ///
+    /// # Errors
+    /// [`CudaError::OutOfMemory`] if the device has no memory.
+    fn alloc_zeros(&self, name: &'static str, bytes: usize) -> Result<Self::DeviceBuffer, CudaError>;
 
-    /// The length of a table in bytes.
-    fn length(&self, memory: &Self::Memory) -> usize;
+    /// The length of a buffer in bytes.
+    fn buffer_len(&self, buffer: &Self::DeviceBuffer) -> usize;
 
-    /// Where a table lies, to the kernels.
-    fn address(&self, memory: &Self::Memory) -> u64;
+    /// The address of a buffer, for kernels.
+    fn address(&self, buffer: &Self::DeviceBuffer) -> u64;
 
-    /// Copies `bytes` to the beginning of a table.
+    /// Copies `bytes` to the start of a buffer.
+    ///
+    /// # Errors
+    /// The copy fails.
     ///
     /// # Panics
-    /// If the table is shorter.
-    fn write(&self, memory: &mut Self::Memory, bytes: &[u8]) -> Result<(), CudaError>;
+    /// If the buffer is shorter.
+    fn write(&self, buffer: &mut Self::DeviceBuffer, bytes: &[u8]) -> Result<(), CudaError>;
 
-    /// Copies a table's bytes from `first` on, having waited for all work launched before.
+    /// Copies a buffer's bytes from `offset` on into `bytes`. Waits for all work launched before.
+    ///
+    /// # Errors
+    /// The copy, or work launched before, fails.
     ///
     /// # Panics
-    /// If the table ends before.
-    fn read(&self, memory: &Self::Memory, first: usize, bytes: &mut [u8]) -> Result<(), CudaError>;
+    /// If the buffer ends before.
+    fn read(&self, buffer: &Self::DeviceBuffer, offset: usize, bytes: &mut [u8]) -> Result<(), CudaError>;
 
-    /// A copy of a table's bytes from `first` on, as they are when all work launched before is done. Whoever waits for it
-    /// holds up nobody else.
+    /// A copy of `len` bytes of a buffer from `offset` on, as they are after all work launched before. Work launched
+    /// later does not wait for the copy.
+    ///
+    /// # Errors
+    /// The device has no memory for the copy, or the copy cannot be started.
     ///
     /// # Panics
-    /// If the table ends before.
-    fn fetch(
+    /// If the buffer ends before.
+    fn read_pending(
         &self,
-        memory: &Self::Memory,
-        first: usize,
-        bytes: usize,
+        buffer: &Self::DeviceBuffer,
+        offset: usize,
+        len: usize,
     ) -> Result<Pending<Vec<u8>, CudaError>, CudaError>;
 
-    /// Makes a table all zeros.
-    fn clear(&self, memory: &mut Self::Memory) -> Result<(), CudaError>;
+    /// Sets a buffer to zeros.
+    ///
+    /// # Errors
+    /// The operation cannot be started.
+    fn clear(&self, buffer: &mut Self::DeviceBuffer) -> Result<(), CudaError>;
 
-    /// Copies `bytes` bytes from one table, from `first` on, into another, from `place` on.
+    /// Copies `len` bytes of `from`, from `from_offset` on, to `to`, from `to_offset` on.
+    ///
+    /// # Errors
+    /// The copy cannot be started.
     ///
     /// # Panics
-    /// If one of them ends before.
+    /// If one of the buffers ends before.
     fn copy(
         &self,
-        from: &Self::Memory,
-        first: usize,
-        to: &mut Self::Memory,
-        place: usize,
-        bytes: usize,
+        from: &Self::DeviceBuffer,
+        from_offset: usize,
+        to: &mut Self::DeviceBuffer,
+        to_offset: usize,
+        len: usize,
     ) -> Result<(), CudaError>;
 
-    /// Multiplies `left` and `right` into `out`, which is not turned and is none of them. All lie in tables of this
-    /// machine.
+    /// Multiplies `left` and `right` into `out`, which is not transposed and does not overlap them. All are in
+    /// buffers of this device.
+    ///
+    /// # Errors
+    /// The product cannot be started.
     ///
     /// # Panics
-    /// If a table ends before its last matrix.
-    fn multiply(
+    /// If a buffer ends before its last matrix.
+    fn matmul(
         &self,
-        product: &Product,
-        left: &Matrix<'_, Self::Memory>,
-        right: &Matrix<'_, Self::Memory>,
-        out: &Matrix<'_, Self::Memory>,
+        shape: &MatmulShape,
+        left: &DeviceMatrix<'_, Self::DeviceBuffer>,
+        right: &DeviceMatrix<'_, Self::DeviceBuffer>,
+        out: &DeviceMatrix<'_, Self::DeviceBuffer>,
     ) -> Result<(), CudaError>;
 
-    /// Does what `launches` launches. The machine may keep it in `kept`, and then repeat it without asking: so it must be
-    /// the same each time, argument by argument, and touch no host memory.
-    fn repeat(
+    /// Runs what `launches` launches. The device may capture it in `graph`, and launch the graph without calling
+    /// `launches` again. So it must launch the same each time, with the same arguments, and must not access host
+    /// memory.
+    ///
+    /// # Errors
+    /// A launch, or the capture, fails.
+    fn launch_graph(
         &self,
-        kept: &mut Option<Self::Sequence>,
+        graph: &mut Option<Self::Graph>,
         launches: &mut dyn FnMut() -> Result<(), CudaError>,
     ) -> Result<(), CudaError>;
 
-    /// Notes, in `kept`, when all work launched before is done.
-    fn mark(&self, kept: &mut Option<Self::Mark>) -> Result<(), CudaError>;
+    /// Records in `event` the time at which all work launched before is done.
+    ///
+    /// # Errors
+    /// The event cannot be created or recorded.
+    fn record_event(&self, event: &mut Option<Self::Event>) -> Result<(), CudaError>;
 
-    /// Seconds from one moment to another; waits until both have been.
-    fn between(&self, from: &Self::Mark, to: &Self::Mark) -> Result<f64, CudaError>;
+    /// Seconds from one event to another. Waits for both.
+    ///
+    /// # Errors
+    /// Work launched before the events fails.
+    fn elapsed_seconds(&self, start: &Self::Event, end: &Self::Event) -> Result<f64, CudaError>;
 
     /// Launches a kernel with the bytes of its arguments.
     ///
+    /// # Errors
+    /// The launch fails.
+    ///
     /// # Safety
-    /// The kernel of that name must take arguments of these sizes, and may touch only tables of this machine that live
-    /// until it is done, within their lengths.
-    unsafe fn launch(
+    /// The kernel of that name must take arguments of these sizes. It may access only buffers of this device that
+    /// live until it is done, within their lengths.
+    unsafe fn launch_kernel(
         &self,
         module: &Self::Module,
         kernel: &'static str,

@@ -1,122 +1,120 @@
-//! The kernels of learning as functions that check the tables they are given. Tables of a device may be written through a
-//! shared reference, as its memory is not the host's.
+//! The kernels of the agent's side as functions that check their buffers. Kernels write to buffers through shared
+//! references: device memory is not the host's.
 
 mod adam;
 mod mlp;
-mod refine;
+mod rerank;
 mod td3;
 
-pub(crate) use refine::Considered;
+pub(crate) use rerank::CandidateCall;
 
-use super::Machine;
-use super::kernels::{LONG, WORD};
-use crate::flat::Group;
+use super::Device;
+use super::simulation::{LONG_BYTES, WORD_BYTES, u32_bytes};
+use crate::packed::NetworkGroup;
 
-/// The units of learning, and their machine.
-pub(crate) struct Kernels<'a, M: Machine> {
-    pub(crate) machine: &'a M,
-    pub(crate) mlp: &'a M::Module,
-    pub(crate) td3: &'a M::Module,
-    pub(crate) adam: &'a M::Module,
+/// A device, and the modules of learning.
+pub(crate) struct LearningKernels<'a, D: Device> {
+    pub(crate) device: &'a D,
+    pub(crate) mlp: &'a D::Module,
+    pub(crate) td3: &'a D::Module,
+    pub(crate) adam: &'a D::Module,
 }
 
-/// A layer in a pass.
-pub(crate) struct Stage<'a, M: Machine> {
-    pub(crate) group: &'a Group<'a>,
+/// A layer of a group of networks, for a number of rows.
+pub(crate) struct LayerCall<'a, D: Device> {
+    pub(crate) group: &'a NetworkGroup<'a>,
     pub(crate) depth: usize,
     pub(crate) rows: usize,
-    /// All networks' numbers.
-    pub(crate) weights: &'a M::Memory,
+    /// All networks, packed.
+    pub(crate) weights: &'a D::DeviceBuffer,
 }
 
-/// What a pass has left of a layer.
-pub(crate) struct Behind<'a, M: Machine> {
-    /// What kept units were multiplied by.
-    pub(crate) boost: f32,
-    /// Means and inverse deviations of the batch; none after an evaluation.
-    pub(crate) batch: Option<&'a M::Memory>,
-    pub(crate) sums: &'a M::Memory,
-    pub(crate) output: &'a M::Memory,
+/// The results of a layer's forward pass that its backward pass needs.
+pub(crate) struct SavedForward<'a, D: Device> {
+    /// Factor of the units that dropout kept.
+    pub(crate) dropout_scale: f32,
+    /// Means and inverse standard deviations of the batch; `None` after a pass in evaluation mode.
+    pub(crate) batch_stats: Option<&'a D::DeviceBuffer>,
+    pub(crate) pre_bias: &'a D::DeviceBuffer,
+    pub(crate) output: &'a D::DeviceBuffer,
 }
 
-/// The critics' values of each row, `[2, rows]`, without their bias; and the weights that have it.
-pub(crate) struct Values<'a, M: Machine> {
-    pub(crate) raw: &'a M::Memory,
-    pub(crate) weights: &'a M::Memory,
+/// The critics' values of each row without their bias, `[2, rows]`, and the packed weights with the bias.
+pub(crate) struct CriticValues<'a, D: Device> {
+    pub(crate) pre_bias: &'a D::DeviceBuffer,
+    pub(crate) weights: &'a D::DeviceBuffer,
 }
 
-/// The actor's output of each row, `[rows, D]`, without its bias; and the weights that have it.
-pub(crate) struct Output<'a, M: Machine> {
-    pub(crate) raw: &'a M::Memory,
-    pub(crate) weights: &'a M::Memory,
+/// The actor's output of each row without its bias, `[rows, D]`, and the packed weights with the bias.
+pub(crate) struct ActorOutput<'a, D: Device> {
+    pub(crate) pre_bias: &'a D::DeviceBuffer,
+    pub(crate) weights: &'a D::DeviceBuffer,
 }
 
-/// Bytes of `td3.cu`'s `Acting`.
-pub(crate) const ACTING: usize = 32;
-/// Bytes of `update.cuh`'s structs.
-pub(crate) const UPDATE: usize = 40;
-pub(crate) const REPORT: usize = 56;
-/// Rows that a block of `moments` looks at, at most.
-const CHUNK: usize = 1024;
-/// Columns that it looks at.
-const COLUMNS: usize = 32;
+/// Bytes of `td3.cu`, `ActionRound`.
+pub(crate) const ACTION_ROUND_BYTES: usize = 32;
+/// Bytes of `update.cuh`, `UpdateParams`.
+pub(crate) const UPDATE_PARAMS_BYTES: usize = 40;
+/// Bytes of `update.cuh`, `UpdateReport`.
+pub(crate) const UPDATE_REPORT_BYTES: usize = 56;
+/// Maximum number of rows of a block of `batch_statistics`.
+const CHUNK_ROWS: usize = 1024;
+/// Columns of a block of `batch_statistics`.
+const BLOCK_COLUMNS: usize = 32;
 
-impl<M: Machine> Kernels<'_, M> {
-    /// Where the first network's last bias lies.
-    fn bias(&self, group: &Group<'_>, weights: &M::Memory) -> [u8; 8] {
+impl<D: Device> LearningKernels<'_, D> {
+    /// The address of the last layer's bias of a group's first network.
+    fn last_bias(&self, group: &NetworkGroup<'_>, weights: &D::DeviceBuffer) -> [u8; 8] {
         let last = &group.layout.layers()[group.layout.layers().len() - 1].bias;
         let range = group.parameters();
-        self.numbers(weights, range.start + last.start, range.len() - last.start)
+        self.elements(weights, range.start + last.start, range.len() - last.start)
     }
 
-    fn range(&self, table: &M::Memory, range: std::ops::Range<usize>) -> [u8; 8] {
-        self.numbers(table, range.start, range.len())
+    fn range(&self, buffer: &D::DeviceBuffer, range: std::ops::Range<usize>) -> [u8; 8] {
+        self.elements(buffer, range.start, range.len())
     }
 
-    /// Where `count` numbers from number `first` on lie, which the table must hold.
-    fn numbers(&self, table: &M::Memory, first: usize, count: usize) -> [u8; 8] {
-        let (found, needed) = (self.machine.length(table), (first + count) * WORD);
-        assert!(found >= needed, "a table of {found} bytes where {needed} are needed");
-        (self.machine.address(table) + (first * WORD) as u64).to_ne_bytes()
+    /// The address of `count` elements from `offset` on. Panics if the buffer ends before.
+    fn elements(&self, buffer: &D::DeviceBuffer, offset: usize, count: usize) -> [u8; 8] {
+        let (actual, needed) = (self.device.buffer_len(buffer), (offset + count) * WORD_BYTES);
+        assert!(actual >= needed, "a buffer of {actual} bytes where {needed} are needed");
+        (self.device.address(buffer) + (offset * WORD_BYTES) as u64).to_ne_bytes()
     }
 
-    fn bytes(&self, table: &M::Memory, bytes: usize) -> [u8; 8] {
-        self.numbers(table, 0, bytes.div_ceil(WORD))
+    fn bytes(&self, buffer: &D::DeviceBuffer, bytes: usize) -> [u8; 8] {
+        self.elements(buffer, 0, bytes.div_ceil(WORD_BYTES))
     }
 
-    /// Blocks for work that blocks share row by row.
-    fn blocks(&self, rows: usize) -> usize {
-        rows.clamp(1, WAVES * self.machine.blocks())
+    /// Blocks for work that is distributed over blocks row by row.
+    fn blocks_for_rows(&self, rows: usize) -> usize {
+        rows.clamp(1, MAX_WAVES * self.device.concurrent_blocks())
     }
 
-    /// Blocks of 256 threads for work that threads share number by number.
-    fn threads(&self, numbers: usize) -> usize {
-        self.blocks(numbers.div_ceil(256))
+    /// Blocks of 256 threads for work that is distributed over threads element by element.
+    fn blocks_for_elements(&self, elements: usize) -> usize {
+        self.blocks_for_rows(elements.div_ceil(256))
     }
 }
 
-/// Numbers that the kernels' sums over chunks of rows need room for, at most.
-pub(crate) fn partial_numbers(group: &Group<'_>, rows: usize, width: usize) -> usize {
-    2 * group.nets * rows.div_ceil(CHUNK) * width
+/// Maximum number of elements of the partial sums over chunks of rows.
+pub(crate) fn partial_len(group: &NetworkGroup<'_>, rows: usize, width: usize) -> usize {
+    2 * group.num_nets * rows.div_ceil(CHUNK_ROWS) * width
 }
 
-/// Bytes that sums over blocks need room for.
-pub(crate) fn partial_bytes<M: Machine>(machine: &M) -> usize {
-    2 * WAVES * machine.blocks() * LONG
+/// Bytes of the partial sums over blocks.
+pub(crate) fn partial_bytes<D: Device>(device: &D) -> usize {
+    2 * MAX_WAVES * device.concurrent_blocks() * LONG_BYTES
 }
 
-/// Counters that a layer of that width needs, at most.
-pub(crate) fn counters(group: &Group<'_>, width: usize) -> usize {
-    group.nets * width.div_ceil(COLUMNS)
+/// Number of block counters of a layer of this width.
+pub(crate) fn num_counters(group: &NetworkGroup<'_>, width: usize) -> usize {
+    group.num_nets * width.div_ceil(BLOCK_COLUMNS)
 }
 
-/// How many times the blocks that run at a time a kernel has at most.
-const WAVES: usize = 4;
+/// Maximum number of blocks of a kernel, in units of the concurrent blocks.
+const MAX_WAVES: usize = 4;
 
-fn word(number: usize) -> [u8; 4] {
-    u32::try_from(number).expect("a count that fits").to_ne_bytes()
-}
-
-fn long(number: usize) -> [u8; 8] {
-    (number as u64).to_ne_bytes()
+/// A kernel's `unsigned long long`.
+fn u64_bytes(value: usize) -> [u8; 8] {
+    (value as u64).to_ne_bytes()
 }

@@ -4,211 +4,244 @@ use recsim_core::model::rng::Key;
 use recsim_core::td3::AgentSpec;
 use recsim_core::world::WorldShape;
 
-use super::{ACTING, Kernels, Output, REPORT, UPDATE, Values, long};
+use super::{
+    ACTION_ROUND_BYTES, ActorOutput, CriticValues, LearningKernels, UPDATE_PARAMS_BYTES, UPDATE_REPORT_BYTES,
+    u64_bytes,
+};
 use crate::CudaError;
-use crate::ffi::Machine;
-use crate::ffi::kernels::{LONG, WORD};
-use crate::flat::Group;
+use crate::ffi::Device;
+use crate::ffi::simulation::{LONG_BYTES, WORD_BYTES};
+use crate::packed::NetworkGroup;
 use crate::replay::Replay;
 
-impl<M: Machine> Kernels<'_, M> {
-    /// Tells the kernels of a round what noise is on its actions, and that none is counted yet.
-    pub(crate) fn explore(
+impl<D: Device> LearningKernels<'_, D> {
+    /// Sets a round's action noise, and its counts to 0. Without `exploration` actions have no noise.
+    ///
+    /// # Errors
+    /// The launch fails.
+    pub(crate) fn set_action_noise(
         &self,
         spec: &AgentSpec,
         exploration: Option<Key>,
-        acting: &M::Memory,
+        action_round: &D::DeviceBuffer,
     ) -> Result<(), CudaError> {
-        let deviation = match exploration {
+        let noise_std = match exploration {
             Some(_) => (spec.td3.exploration_noise * spec.max_action) as f32,
             None => -1.0,
         };
         let arguments: [&[u8]; 3] = [
             &exploration.map_or(0, Key::bits).to_ne_bytes(),
-            &deviation.to_ne_bytes(),
-            &self.bytes(acting, ACTING),
+            &noise_std.to_ne_bytes(),
+            &self.bytes(action_round, ACTION_ROUND_BYTES),
         ];
-        // SAFETY: `td3.cu`'s arguments; every place lies in its table, as the functions here have seen.
-        unsafe { self.machine.launch(self.td3, "explore", 1, 32, &arguments) }
+        // SAFETY: `td3.cu`'s arguments; all accesses are within the buffers, as the functions used here check.
+        unsafe { self.device.launch_kernel(self.td3, "set_action_noise", 1, 32, &arguments) }
     }
 
-    /// Actions of the `count` users from `first` on, from their rows of the actor's output, into the rows from `row` on.
+    /// The actions of the `count` users from `first` on, from their rows of the actor's output, into the rows of
+    /// `action` from `row` on.
+    ///
+    /// # Errors
+    /// The launch fails.
     pub(crate) fn act(
         &self,
         spec: &AgentSpec,
-        actor: &Group<'_>,
-        output: &Output<'_, M>,
+        actor: &NetworkGroup<'_>,
+        output: &ActorOutput<'_, D>,
         (first, count, row): (usize, usize, usize),
-        (action, acting): (&M::Memory, &M::Memory),
+        (action, action_round): (&D::DeviceBuffer, &D::DeviceBuffer),
     ) -> Result<(), CudaError> {
         let width = spec.action_dim();
         let arguments: [&[u8]; 7] = [
-            &long(first),
-            &long(count),
-            &self.numbers(output.raw, 0, count * width),
-            &self.bias(actor, output.weights),
+            &u64_bytes(first),
+            &u64_bytes(count),
+            &self.elements(output.pre_bias, 0, count * width),
+            &self.last_bias(actor, output.weights),
             &(spec.max_action as f32).to_ne_bytes(),
-            &self.numbers(action, row * width, count * width),
-            &self.bytes(acting, ACTING),
+            &self.elements(action, row * width, count * width),
+            &self.bytes(action_round, ACTION_ROUND_BYTES),
         ];
+        let blocks = self.blocks_for_elements(count * width.div_ceil(2));
         // SAFETY: as above.
-        unsafe { self.machine.launch(self.td3, "act", self.threads(count * width.div_ceil(2)), 256, &arguments) }
+        unsafe { self.device.launch_kernel(self.td3, "act", blocks, 256, &arguments) }
     }
 
-    /// The transitions of an update, into `[rows, K + D + D]` both and `[rows]`.
-    pub(crate) fn sample(
+    /// Samples the minibatch of an update: `input` and `next` are `[rows, K + D + D]`, `reward` is `[rows]`.
+    ///
+    /// # Errors
+    /// The launch fails.
+    pub(crate) fn sample_minibatch(
         &self,
         rows: usize,
         shape: &WorldShape,
-        replay: &Replay<M>,
-        (scale, embedding, update): (&M::Memory, &M::Memory, &M::Memory),
-        (input, next, reward): (&M::Memory, &M::Memory, &M::Memory),
+        replay: &Replay<D>,
+        (scale, embedding, update_params): (&D::DeviceBuffer, &D::DeviceBuffer, &D::DeviceBuffer),
+        (input, next, reward): (&D::DeviceBuffer, &D::DeviceBuffer, &D::DeviceBuffer),
     ) -> Result<(), CudaError> {
-        let (capacity, width) = (replay.capacity(), shape.state_dim() + shape.dimensions);
-        let mut held = Vec::new();
-        for (table, width) in [
+        let (capacity, input_dim) = (replay.capacity(), shape.state_dim() + shape.dimensions);
+        let mut columns = Vec::new();
+        for (buffer, width) in [
             (&replay.user, 1),
             (&replay.belief_before, shape.clusters),
             (&replay.belief, shape.clusters),
             (&replay.action, shape.dimensions),
             (&replay.reward, 1),
         ] {
-            held.extend(self.numbers(table, 0, capacity * width));
+            columns.extend(self.elements(buffer, 0, capacity * width));
         }
         let arguments: [&[u8]; 8] = [
-            &long(rows),
-            &held,
-            &self.numbers(scale, 0, shape.clusters),
-            &self.numbers(embedding, 0, shape.users * shape.dimensions),
-            &self.bytes(update, UPDATE),
-            &self.numbers(input, 0, rows * width),
-            &self.numbers(next, 0, rows * width),
-            &self.numbers(reward, 0, rows),
+            &u64_bytes(rows),
+            &columns,
+            &self.elements(scale, 0, shape.clusters),
+            &self.elements(embedding, 0, shape.users * shape.dimensions),
+            &self.bytes(update_params, UPDATE_PARAMS_BYTES),
+            &self.elements(input, 0, rows * input_dim),
+            &self.elements(next, 0, rows * input_dim),
+            &self.elements(reward, 0, rows),
         ];
-        // SAFETY: as above: at most `capacity` transitions are held, of users of the world.
-        unsafe { self.machine.launch(self.td3, "sample", self.blocks(rows), 256, &arguments) }
+        let blocks = self.blocks_for_rows(rows);
+        // SAFETY: as above: the replay buffer has at most `capacity` transitions, of users of the world.
+        unsafe { self.device.launch_kernel(self.td3, "sample_minibatch", blocks, 256, &arguments) }
     }
 
-    /// The target policy's actions under noise, into `next`.
-    pub(crate) fn smooth_targets(
+    /// The target policy's actions with clipped noise, into `next`.
+    ///
+    /// # Errors
+    /// The launch fails.
+    pub(crate) fn smooth_target_actions(
         &self,
         rows: usize,
         spec: &AgentSpec,
-        actor: &Group<'_>,
-        output: &Output<'_, M>,
-        update: &M::Memory,
-        next: &M::Memory,
+        actor: &NetworkGroup<'_>,
+        output: &ActorOutput<'_, D>,
+        update_params: &D::DeviceBuffer,
+        next: &D::DeviceBuffer,
     ) -> Result<(), CudaError> {
         let (width, max_action) = (spec.action_dim(), spec.max_action);
         let arguments: [&[u8]; 8] = [
-            &long(rows),
-            &self.numbers(output.raw, 0, rows * width),
-            &self.bias(actor, output.weights),
+            &u64_bytes(rows),
+            &self.elements(output.pre_bias, 0, rows * width),
+            &self.last_bias(actor, output.weights),
             &(max_action as f32).to_ne_bytes(),
             &((spec.td3.policy_noise * max_action) as f32).to_ne_bytes(),
             &((spec.td3.noise_clip * max_action) as f32).to_ne_bytes(),
-            &self.bytes(update, UPDATE),
-            &self.numbers(next, 0, rows * (spec.state_dim() + width)),
+            &self.bytes(update_params, UPDATE_PARAMS_BYTES),
+            &self.elements(next, 0, rows * (spec.state_dim() + width)),
         ];
-        let blocks = self.threads(rows * width.div_ceil(2));
+        let blocks = self.blocks_for_elements(rows * width.div_ceil(2));
         // SAFETY: as above.
-        unsafe { self.machine.launch(self.td3, "smooth_targets", blocks, 256, &arguments) }
+        unsafe { self.device.launch_kernel(self.td3, "smooth_target_actions", blocks, 256, &arguments) }
     }
 
-    /// The critics' loss, added to the report, and its slope by their values.
-    pub(crate) fn criticise(
+    /// Adds the critics' loss to the report, and computes its gradient by their values, `[2, rows]`.
+    ///
+    /// # Errors
+    /// The launch fails.
+    pub(crate) fn critic_loss(
         &self,
         rows: usize,
         spec: &AgentSpec,
-        critics: &Group<'_>,
-        [target, value]: [&Values<'_, M>; 2],
-        (reward, slope, report): (&M::Memory, &M::Memory, &M::Memory),
+        critics: &NetworkGroup<'_>,
+        [target_values, values]: [&CriticValues<'_, D>; 2],
+        (reward, value_grad, report): (&D::DeviceBuffer, &D::DeviceBuffer, &D::DeviceBuffer),
     ) -> Result<(), CudaError> {
-        let values = |values: &Values<'_, M>| {
-            let apart = long(critics.parameters_apart());
-            [self.numbers(values.raw, 0, 2 * rows), self.bias(critics, values.weights), apart].concat()
+        let values_bytes = |values: &CriticValues<'_, D>| {
+            let bias_stride = u64_bytes(critics.parameters_stride());
+            let pre_bias = self.elements(values.pre_bias, 0, 2 * rows);
+            [pre_bias, self.last_bias(critics, values.weights), bias_stride].concat()
         };
         let arguments: [&[u8]; 7] = [
-            &long(rows),
-            &values(target),
-            &values(value),
-            &self.numbers(reward, 0, rows),
+            &u64_bytes(rows),
+            &values_bytes(target_values),
+            &values_bytes(values),
+            &self.elements(reward, 0, rows),
             &(spec.td3.discount as f32).to_ne_bytes(),
-            &self.numbers(slope, 0, 2 * rows),
-            &self.bytes(report, REPORT),
+            &self.elements(value_grad, 0, 2 * rows),
+            &self.bytes(report, UPDATE_REPORT_BYTES),
         ];
         // SAFETY: as above.
-        unsafe { self.machine.launch(self.td3, "criticise", 1, 1024, &arguments) }
+        unsafe { self.device.launch_kernel(self.td3, "critic_loss", 1, 1024, &arguments) }
     }
 
-    /// The policy's actions, in place of those in `input`.
-    pub(crate) fn propose(
+    /// Replaces the actions in `input` by the policy's actions.
+    ///
+    /// # Errors
+    /// The launch fails.
+    pub(crate) fn policy_forward(
         &self,
         rows: usize,
         spec: &AgentSpec,
-        actor: &Group<'_>,
-        output: &Output<'_, M>,
-        input: &M::Memory,
+        actor: &NetworkGroup<'_>,
+        output: &ActorOutput<'_, D>,
+        input: &D::DeviceBuffer,
     ) -> Result<(), CudaError> {
         let width = spec.action_dim();
         let arguments: [&[u8]; 5] = [
-            &long(rows),
-            &self.numbers(output.raw, 0, rows * width),
-            &self.bias(actor, output.weights),
+            &u64_bytes(rows),
+            &self.elements(output.pre_bias, 0, rows * width),
+            &self.last_bias(actor, output.weights),
             &(spec.max_action as f32).to_ne_bytes(),
-            &self.numbers(input, 0, rows * (spec.state_dim() + width)),
+            &self.elements(input, 0, rows * (spec.state_dim() + width)),
         ];
+        let blocks = self.blocks_for_elements(rows * width);
         // SAFETY: as above.
-        unsafe { self.machine.launch(self.td3, "propose", self.threads(rows * width), 256, &arguments) }
+        unsafe { self.device.launch_kernel(self.td3, "policy_forward", blocks, 256, &arguments) }
     }
 
-    /// The actor's loss, added to the report, and its slope by the critic's values.
-    pub(crate) fn appraise(
+    /// Adds the actor's loss to the report, and computes its gradient by the critic's values, `[rows]`.
+    ///
+    /// # Errors
+    /// The launch fails.
+    pub(crate) fn policy_value(
         &self,
         rows: usize,
         spec: &AgentSpec,
-        critic: &Group<'_>,
-        value: &Values<'_, M>,
-        (input, slope, report): (&M::Memory, &M::Memory, &M::Memory),
-        (partial, done): (&M::Memory, &M::Memory),
+        critic: &NetworkGroup<'_>,
+        values: &CriticValues<'_, D>,
+        (input, value_grad, report): (&D::DeviceBuffer, &D::DeviceBuffer, &D::DeviceBuffer),
+        (partial, blocks_done): (&D::DeviceBuffer, &D::DeviceBuffer),
     ) -> Result<(), CudaError> {
-        let blocks = self.blocks(rows);
+        let blocks = self.blocks_for_rows(rows);
         let arguments: [&[u8]; 9] = [
-            &long(rows),
-            &self.numbers(value.raw, 0, rows),
-            &self.bias(critic, value.weights),
-            &self.numbers(input, 0, rows * (spec.state_dim() + spec.action_dim())),
+            &u64_bytes(rows),
+            &self.elements(values.pre_bias, 0, rows),
+            &self.last_bias(critic, values.weights),
+            &self.elements(input, 0, rows * (spec.state_dim() + spec.action_dim())),
             &spec.td3.action_l2.to_ne_bytes(),
-            &self.numbers(slope, 0, rows),
-            &self.bytes(partial, 2 * blocks * LONG),
-            &self.bytes(done, WORD),
-            &self.bytes(report, REPORT),
+            &self.elements(value_grad, 0, rows),
+            &self.bytes(partial, 2 * blocks * LONG_BYTES),
+            &self.bytes(blocks_done, WORD_BYTES),
+            &self.bytes(report, UPDATE_REPORT_BYTES),
         ];
         // SAFETY: as above.
-        unsafe { self.machine.launch(self.td3, "appraise", blocks, 256, &arguments) }
+        unsafe { self.device.launch_kernel(self.td3, "policy_value", blocks, 256, &arguments) }
     }
 
-    /// The slope of the actor's loss by its output, from that by the critic's input.
-    pub(crate) fn back_to_policy(
+    /// The gradient of the actor's loss by its output, `[rows, D]`, from the gradient by the critic's input.
+    ///
+    /// # Errors
+    /// The launch fails.
+    pub(crate) fn policy_backward(
         &self,
         rows: usize,
         spec: &AgentSpec,
-        actor: &Group<'_>,
-        output: &Output<'_, M>,
-        (by_input, slope): (&M::Memory, &M::Memory),
+        actor: &NetworkGroup<'_>,
+        output: &ActorOutput<'_, D>,
+        (input_grad, output_grad): (&D::DeviceBuffer, &D::DeviceBuffer),
     ) -> Result<(), CudaError> {
         let (width, max_action) = (spec.action_dim(), spec.max_action as f32);
-        let pull = (2.0 * spec.td3.action_l2 / (rows * width) as f64) as f32;
+        let l2_grad_scale = (2.0 * spec.td3.action_l2 / (rows * width) as f64) as f32;
         let arguments: [&[u8]; 7] = [
-            &long(rows),
-            &self.numbers(output.raw, 0, rows * width),
-            &self.bias(actor, output.weights),
+            &u64_bytes(rows),
+            &self.elements(output.pre_bias, 0, rows * width),
+            &self.last_bias(actor, output.weights),
             &max_action.to_ne_bytes(),
-            &pull.to_ne_bytes(),
-            &self.numbers(by_input, 0, rows * (spec.state_dim() + width)),
-            &self.numbers(slope, 0, rows * width),
+            &l2_grad_scale.to_ne_bytes(),
+            &self.elements(input_grad, 0, rows * (spec.state_dim() + width)),
+            &self.elements(output_grad, 0, rows * width),
         ];
+        let blocks = self.blocks_for_elements(rows * width);
         // SAFETY: as above.
-        unsafe { self.machine.launch(self.td3, "back_to_policy", self.threads(rows * width), 256, &arguments) }
+        unsafe { self.device.launch_kernel(self.td3, "policy_backward", blocks, 256, &arguments) }
     }
 }
