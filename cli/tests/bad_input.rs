@@ -1,9 +1,9 @@
-//! Whatever cannot be is refused before any work: exit code 2, and a message that names place, problem and remedy.
+//! Whatever cannot be is refused before any work: exit code 2, and a message that names location, problem and remedy.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 
-use common::{Place, stderr};
+use common::{TestDir, stderr};
 
 /// A configuration file and flags that cannot be, and what the message must say.
 struct Case {
@@ -168,28 +168,26 @@ const CASES: &[Case] = &[
 
 #[test]
 fn impossible_input_is_refused_before_any_work_with_place_problem_and_remedy() {
-    let place = Place::new();
-    place.write("latin1.yaml", b"# \xe9\n");
-    place.write("huge.yaml", vec![b'#'; (1 << 20) + 1]);
+    let dir = TestDir::new();
+    dir.write("latin1.yaml", b"# \xe9\n");
+    dir.write("huge.yaml", vec![b'#'; (1 << 20) + 1]);
     for (folder, holds) in [("a-run", "run.json"), ("a-world", "world.json")] {
-        std::fs::create_dir(place.path(folder)).unwrap();
-        place.write(&format!("{folder}/{holds}"), "{}");
-        place.write(&format!("{folder}/config.yaml"), "");
+        std::fs::create_dir(dir.path(folder)).unwrap();
+        dir.write(&format!("{folder}/{holds}"), "{}");
+        dir.write(&format!("{folder}/config.yaml"), "");
     }
     let mut flaws = Vec::new();
     for Case { config, flags, says } in CASES {
-        place.write("bad.yaml", config);
+        dir.write("bad.yaml", config);
         let config: &[&str] = if flags.contains(&"--config") { &[] } else { &["--config", "bad.yaml"] };
         let out: &[&str] = if flags.contains(&"--out") { &[] } else { &["--out", "out"] };
         let backend = if flags.contains(&"--backend") { &[] } else { BACKEND };
         let arguments = [&["train"], config, out, backend, flags].concat();
-        let output = place.run(&arguments);
+        let output = dir.run(&arguments);
         let told = stderr(&output);
-        let context = format!(
-            "{arguments:?}\n{}\n--- said\n{told}",
-            std::fs::read_to_string(place.path("bad.yaml")).unwrap()
-        );
-        let written = place.path("out").exists() || place.path("runs").exists();
+        let context =
+            format!("{arguments:?}\n{}\n--- said\n{told}", std::fs::read_to_string(dir.path("bad.yaml")).unwrap());
+        let written = dir.path("out").exists() || dir.path("runs").exists();
         let facts = [
             ("the exit code is not 2", output.status.code() == Some(2)),
             ("there is no remedy", told.contains("help: ") || told.contains("try '--help'")),
@@ -199,7 +197,7 @@ fn impossible_input_is_refused_before_any_work_with_place_problem_and_remedy() {
         flaws.extend(facts.iter().filter(|(_, holds)| !holds).map(|(flaw, _)| format!("{flaw}: {context}")));
         let missing = says.iter().filter(|words| !told.contains(**words));
         flaws.extend(missing.map(|words| format!("{words:?} is not said: {context}")));
-        let _ = std::fs::remove_dir_all(place.path("out"));
+        let _ = std::fs::remove_dir_all(dir.path("out"));
     }
     assert!(flaws.is_empty(), "{}", flaws.join("\n\n"));
 }
@@ -207,24 +205,24 @@ fn impossible_input_is_refused_before_any_work_with_place_problem_and_remedy() {
 #[cfg(feature = "cpu")]
 #[test]
 fn an_instruction_set_that_the_machine_lacks_is_refused_with_those_it_has() {
-    let place = Place::new();
+    let dir = TestDir::new();
     // No machine has both.
     let foreign = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
-    let output = place.run(&["train", "--config", "tiny.yaml", "--isa", foreign, "--out", "out"]);
+    let output = dir.run(&["train", "--config", "tiny.yaml", "--isa", foreign, "--out", "out"]);
     assert_eq!(output.status.code(), Some(2));
     let told = stderr(&output);
     assert!(
         told.contains(&format!("--isa: this machine has no {foreign}")) && told.contains("or portable"),
         "{told}"
     );
-    assert!(!place.path("out").exists());
+    assert!(!dir.path("out").exists());
 }
 
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn a_backend_that_was_not_built_is_refused() {
-    let place = Place::new();
-    let output = place.run(&["train", "--config", "tiny.yaml", "--backend", "cuda"]);
+    let dir = TestDir::new();
+    let output = dir.run(&["train", "--config", "tiny.yaml", "--backend", "cuda"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("built without `cuda`: build it with --features cuda"));
 }
@@ -232,16 +230,16 @@ fn a_backend_that_was_not_built_is_refused() {
 #[cfg(feature = "cuda")]
 #[test]
 fn a_device_that_is_not_there_is_a_failure_and_leaves_nothing() {
-    let place = Place::new();
-    let output = place.run(&["train", "--config", "tiny.yaml", "--backend", "cuda", "--out", "out"]);
+    let dir = TestDir::new();
+    let output = dir.run(&["train", "--config", "tiny.yaml", "--backend", "cuda", "--out", "out"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("help: choose another with --backend") && !place.path("out").exists());
+    assert!(stderr(&output).contains("help: choose another with --backend") && !dir.path("out").exists());
 }
 
 #[test]
 fn a_world_that_does_not_suit_the_settings_is_named() {
-    let place = Place::new();
-    let made = place.run(&["world", "new", "small", "--users", "9", "--items", "19", "--list", "15", "-q"]);
+    let dir = TestDir::new();
+    let made = dir.run(&["world", "new", "small", "--users", "9", "--items", "19", "--list", "15", "-q"]);
     assert!(made.status.success());
     let slate = "`recommendation.total_recommendations` is 20, and must be at most the world's items (19)";
     for (flags, says) in [
@@ -252,39 +250,39 @@ fn a_world_that_does_not_suit_the_settings_is_named() {
             ["with the world in small", "pre-trained lists (15)", "or another world"],
         ),
     ] {
-        let output = place.run(&[&["train", "--out", "out", "--world", "small"], BACKEND, flags].concat());
+        let output = dir.run(&[&["train", "--out", "out", "--world", "small"], BACKEND, flags].concat());
         assert_eq!(output.status.code(), Some(2));
         let told = stderr(&output);
-        assert!(says.iter().all(|says| told.contains(says)) && !place.path("out").exists(), "{told}");
+        assert!(says.iter().all(|says| told.contains(says)) && !dir.path("out").exists(), "{told}");
     }
 }
 
 #[test]
 fn a_trace_of_more_users_than_are_served_is_refused() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let traced = ["--config", "tiny.yaml", "--out", "out", "--trace", "t", "--trace-users", "41"];
-    let output = place.run(&[&["train"], BACKEND, &traced].concat());
+    let output = dir.run(&[&["train"], BACKEND, &traced].concat());
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--trace-users: 41 users are to be traced, and 40 are served"));
-    assert!(!place.path("out").exists() && !place.path("t").exists());
+    assert!(!dir.path("out").exists() && !dir.path("t").exists());
     let all = ["--config", "tiny.yaml", "--out", "out", "--trace", "t"];
-    assert!(place.run(&[&["train"], BACKEND, &all].concat()).status.success(), "all 40 where 100 are not served");
+    assert!(dir.run(&[&["train"], BACKEND, &all].concat()).status.success(), "all 40 where 100 are not served");
 }
 
 #[test]
 fn a_configuration_without_end_is_refused() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let endless = ["--config", "/dev/zero", "--out", "out"];
-    let output = place.run(&[&["train"][..], &endless].concat());
+    let output = dir.run(&[&["train"][..], &endless].concat());
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("/dev/zero: a file of more than 1048576 bytes is no configuration"));
 }
 
 #[test]
 fn show_refuses_what_is_no_run() {
-    let place = Place::new();
+    let dir = TestDir::new();
     for folder in ["nowhere", "."] {
-        let output = place.run(&["show", folder]);
+        let output = dir.run(&["show", folder]);
         assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains("this is not a run's folder"), "{}", stderr(&output));
     }
@@ -292,34 +290,34 @@ fn show_refuses_what_is_no_run() {
 
 #[test]
 fn damaged_records_are_refused_but_an_unfinished_line_does_not() {
-    let place = Place::new();
-    place.train("run", &["--backend", "reference", "--set", "experiment.checkpoint_every=0"]);
+    let dir = TestDir::new();
+    dir.train("run", &["--backend", "reference", "--set", "experiment.checkpoint_every=0"]);
     for file in ["run.json", "rounds.jsonl", "episodes.jsonl", "summary.json"] {
         let path = format!("run/{file}");
-        let whole = std::fs::read(place.path(&path)).unwrap();
-        place.write(&path, [b"{\"episode\": \n", &whole[..]].concat());
-        let output = place.run(&["show", "run"]);
+        let whole = std::fs::read(dir.path(&path)).unwrap();
+        dir.write(&path, [b"{\"episode\": \n", &whole[..]].concat());
+        let output = dir.run(&["show", "run"]);
         assert_eq!(output.status.code(), Some(2), "{file}");
         let told = stderr(&output);
         assert!(told.contains(file) && told.contains("help: ") && !told.contains("panicked"), "{told}");
         if file.ends_with("jsonl") {
-            place.write(&path, &whole[..whole.len() - 5]);
-            assert!(place.run(&["show", "run"]).status.success(), "{file}");
+            dir.write(&path, &whole[..whole.len() - 5]);
+            assert!(dir.run(&["show", "run"]).status.success(), "{file}");
         }
-        place.write(&path, whole);
+        dir.write(&path, whole);
     }
-    place.train("known", &["--backend", "reference"]);
+    dir.train("known", &["--backend", "reference"]);
     for file in ["known/rounds.jsonl", "known/episodes.jsonl"] {
-        let whole = std::fs::read_to_string(place.path(file)).unwrap();
+        let whole = std::fs::read_to_string(dir.path(file)).unwrap();
         for changed in
             [whole.replacen("rate\":0.", "rate\":0.9", 1), whole[..whole.len() - 5].to_owned(), String::new()]
         {
-            place.write(file, changed);
-            let output = place.run(&["show", "known"]);
+            dir.write(file, changed);
+            let output = dir.run(&["show", "known"]);
             assert_eq!(output.status.code(), Some(2), "{file}: {}", stderr(&output));
             assert!(stderr(&output).contains(file) && stderr(&output).contains("help: "), "{}", stderr(&output));
         }
-        place.write(file, whole);
-        assert!(place.run(&["show", "known"]).status.success());
+        dir.write(file, whole);
+        assert!(dir.run(&["show", "known"]).status.success());
     }
 }

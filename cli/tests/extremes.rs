@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, json, json_lines, stderr, stdout};
+use common::{TestDir, json, json_lines, stderr, stdout};
 use serde_json::Value;
 
 /// Users, items, clusters, dimensions and the items of a slate.
@@ -21,9 +21,9 @@ const WORLDS: [[u32; 5]; 8] = [
 #[test]
 fn worlds_at_their_limits_go_through_every_command() {
     for sizes in WORLDS {
-        let place = Place::new();
+        let dir = TestDir::new();
         let run = |line: &str| {
-            let output = place.run(&line.split_whitespace().collect::<Vec<_>>());
+            let output = dir.run(&line.split_whitespace().collect::<Vec<_>>());
             let (told, code) = (stderr(&output), output.status.code());
             assert!(code == Some(0) && !told.contains("panicked"), "{sizes:?}: {line}: {code:?}: {told}");
             stdout(&output)
@@ -43,7 +43,7 @@ fn worlds_at_their_limits_go_through_every_command() {
              recommendation: {{rl_list_size: {}, total_recommendations: {shown}}}\n",
             shown.div_ceil(2)
         );
-        place.write("settings.yaml", settings);
+        dir.write("settings.yaml", settings);
         let backend = if cfg!(feature = "cpu") { "" } else { "--backend reference" };
         run(&format!("train --config settings.yaml --world world {backend} --out run --trace trace -q"));
         if cfg!(feature = "cpu") {
@@ -51,7 +51,7 @@ fn worlds_at_their_limits_go_through_every_command() {
             let checked = "--shadow reference --set td3.batch_norm=false --out checked -q";
             run(&format!("train --config settings.yaml --world world {checked}"));
         }
-        let rounds = json_lines(&place.path("run/rounds.jsonl"));
+        let rounds = json_lines(&dir.path("run/rounds.jsonl"));
         assert_eq!((rounds.len(), &rounds[5]["users"]), (6, &users.into()), "{sizes:?}");
         assert!(rounds.iter().any(|round| round["updates"].as_u64() > Some(0)), "{sizes:?}");
         for number in rounds.iter().flat_map(|round| ["average_reward", "mean_distance"].map(|key| &round[key])) {
@@ -59,7 +59,7 @@ fn worlds_at_their_limits_go_through_every_command() {
         }
         assert!(run("show run").contains("run (finished)"));
         run("train --resume run --episodes 3 -q");
-        assert_eq!(json(&place.path("run/summary.json"))["status"], "finished");
+        assert_eq!(json(&dir.path("run/summary.json"))["status"], "finished");
 
         let compared =
             "--policies actor:run,random,popular,pretrained,greedy,anti,random-full,greedy-full --seeds 1";
@@ -82,7 +82,7 @@ fn worlds_at_their_limits_go_through_every_command() {
 
 #[test]
 fn one_more_than_there_can_be_is_refused() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let cases = [
         ("world new w --users 4294967296", "--users"),
         ("world new w --items 4294967296", "--items"),
@@ -104,10 +104,10 @@ fn one_more_than_there_can_be_is_refused() {
         ("bench --reps 0", "--reps"),
     ];
     for (line, said) in cases {
-        let output = place.run(&line.split(' ').collect::<Vec<_>>());
+        let output = dir.run(&line.split(' ').collect::<Vec<_>>());
         let told = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{line}: {told}");
         assert!(told.contains(said) && !told.contains("panicked"), "{line}: `{said}` is missing in {told}");
     }
-    assert!(!place.path("w").exists());
+    assert!(!dir.path("w").exists());
 }

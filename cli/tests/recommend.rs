@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, floats, json, stderr, stdout, tensor};
+use common::{TestDir, floats, json, stderr, stdout, tensor};
 use serde_json::Value;
 
 /// A run whose agent neither learns nor explores, with the trace of all its users.
@@ -19,29 +19,29 @@ const AS_IT_BEGAN: &[&str] = &[
     "-q",
 ];
 
-fn recommended(place: &Place, more: &[&str]) -> Value {
-    let output = place.run(&[&["recommend", "--json", "--run", "run"], more].concat());
+fn recommended(dir: &TestDir, more: &[&str]) -> Value {
+    let output = dir.run(&[&["recommend", "--json", "--run", "run"], more].concat());
     assert!(output.status.success(), "{more:?}: {}", stderr(&output));
     serde_json::from_str(&stdout(&output)).unwrap()
 }
 
 #[test]
 fn a_slate_is_the_one_that_the_run_showed_first() {
-    let place = Place::new();
-    let policys = slates_are_those_of_the_run(&place, &[]);
-    let critics = slates_are_those_of_the_run(&place, &["--set", "td3.candidates=5", "--force"]);
+    let dir = TestDir::new();
+    let policys = slates_are_those_of_the_run(&dir, &[]);
+    let critics = slates_are_those_of_the_run(&dir, &["--set", "td3.candidates=5", "--force"]);
     assert_ne!(policys, critics, "a critic that changes nothing would prove nothing");
     // Whoever asks the critic must have it.
-    std::fs::remove_file(place.path("run/models/critic_1.safetensors")).unwrap();
-    let output = place.run(&["recommend", "--run", "run", "--user", "U1"]);
+    std::fs::remove_file(dir.path("run/models/critic_1.safetensors")).unwrap();
+    let output = dir.run(&["recommend", "--run", "run", "--user", "U1"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("critic_1.safetensors"), "{}", stderr(&output));
 }
 
 /// Compares what a run recommends with what it showed first, and gives that.
-fn slates_are_those_of_the_run(place: &Place, more: &[&str]) -> Vec<String> {
-    place.train("run", &[AS_IT_BEGAN, more].concat());
-    let trace = std::fs::read(place.path("trace.safetensors")).unwrap();
+fn slates_are_those_of_the_run(dir: &TestDir, more: &[&str]) -> Vec<String> {
+    dir.train("run", &[AS_IT_BEGAN, more].concat());
+    let trace = std::fs::read(dir.path("trace.safetensors")).unwrap();
     let (shape, slates) = tensor(&trace, "slate");
     assert_eq!(shape, [8, 40, 8]);
     let slates: Vec<String> = slates
@@ -50,7 +50,7 @@ fn slates_are_those_of_the_run(place: &Place, more: &[&str]) -> Vec<String> {
         .collect();
     let (_, beliefs) = floats(&trace, "belief_before");
     for user in [0, 17, 39] {
-        let answer = recommended(place, &["--user", &format!("U{}", user + 1)]);
+        let answer = recommended(dir, &["--user", &format!("U{}", user + 1)]);
         let shown = answer["slate"].as_array().unwrap();
         let items: Vec<&str> = shown.iter().map(|shown| shown["item"].as_str().unwrap()).collect();
         assert_eq!(items, slates[8 * user..][..8]);
@@ -66,8 +66,7 @@ fn slates_are_those_of_the_run(place: &Place, more: &[&str]) -> Vec<String> {
             assert!((shown["acceptance_probability"].as_f64().unwrap() - due.min(1.0)).abs() < 1e-5, "{shown}");
         }
         // The agent alone, and on another backend.
-        let best =
-            recommended(place, &["--user", &format!("U{}", user + 1), "--top", "3", "--backend", "reference"]);
+        let best = recommended(dir, &["--user", &format!("U{}", user + 1), "--top", "3", "--backend", "reference"]);
         let best: Vec<&str> =
             best["slate"].as_array().unwrap().iter().map(|shown| shown["item"].as_str().unwrap()).collect();
         assert_eq!(best, items[..3]);
@@ -77,9 +76,9 @@ fn slates_are_those_of_the_run(place: &Place, more: &[&str]) -> Vec<String> {
 
 #[test]
 fn an_agent_that_goes_by_dot_products_shows_them() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let dot = [AS_IT_BEGAN, &["--set", "recommendation.similarity_metric=dot", "--world", "world"]].concat();
-    let made = place.run(&[
+    let made = dir.run(&[
         "world",
         "new",
         "world",
@@ -94,13 +93,13 @@ fn an_agent_that_goes_by_dot_products_shows_them() {
         "-q",
     ]);
     assert!(made.status.success(), "{}", stderr(&made));
-    place.train("run", &dot);
-    let trace = std::fs::read(place.path("trace.safetensors")).unwrap();
+    dir.train("run", &dot);
+    let trace = std::fs::read(dir.path("trace.safetensors")).unwrap();
     let (shape, actions) = floats(&trace, "action");
-    let world = std::fs::read(place.path("world/world.safetensors")).unwrap();
+    let world = std::fs::read(dir.path("world/world.safetensors")).unwrap();
     let (_, items) = floats(&world, "item.embedding");
     let dimensions = *shape.last().unwrap();
-    let answer = recommended(&place, &["--user", "U18", "--world", "world"]);
+    let answer = recommended(&dir, &["--user", "U18", "--world", "world"]);
     for shown in answer["slate"].as_array().unwrap() {
         let item: usize = shown["item"].as_str().unwrap()[1..].parse().unwrap();
         let factors = items[(item - 1) * dimensions..][..dimensions].iter().zip(&actions[17 * dimensions..]);
@@ -111,9 +110,9 @@ fn an_agent_that_goes_by_dot_products_shows_them() {
 
 #[test]
 fn people_get_tables() {
-    let place = Place::new();
-    place.train("run", &["-q"]);
-    let output = place.run(&["recommend", "--run", "run", "--user", "U7"]);
+    let dir = TestDir::new();
+    dir.train("run", &["-q"]);
+    let output = dir.run(&["recommend", "--run", "run", "--user", "U7"]);
     let printed = stdout(&output);
     for said in ["U7", "belief", "target", "item", "chosen by", "similarity", "accepted", "list", "%"] {
         assert!(printed.contains(said), "`{said}` is missing in {printed}");
@@ -123,8 +122,8 @@ fn people_get_tables() {
 
 #[test]
 fn whoever_is_not_there_is_refused_with_a_remedy() {
-    let place = Place::new();
-    place.train("run", &["-q"]);
+    let dir = TestDir::new();
+    dir.train("run", &["-q"]);
     let cases: &[(&[&str], &[&str])] = &[
         (&["--run", "run", "--user", "U41"], &["`U41`", "40 users are U1 to U40", "world.json"]),
         (&["--run", "run", "--user", "U1", "--top", "121"], &["120 items", "121", "at most 120"]),
@@ -133,27 +132,27 @@ fn whoever_is_not_there_is_refused_with_a_remedy() {
         (&["--run", "run"], &["--user"]),
     ];
     for (arguments, said) in cases {
-        let output = place.run(&[&["recommend"], *arguments].concat());
+        let output = dir.run(&[&["recommend"], *arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         for said in *said {
             assert!(stderr(&output).contains(said), "{arguments:?}: `{said}` is missing in {}", stderr(&output));
         }
     }
-    assert!(json(&place.path("run/summary.json")).is_object(), "the run is as it was");
+    assert!(json(&dir.path("run/summary.json")).is_object(), "the run is as it was");
 }
 
 #[test]
 fn a_model_that_is_not_as_it_was_written_shows_nobody_anything() {
-    let place = Place::new();
-    place.train("run", &["-q"]);
+    let dir = TestDir::new();
+    dir.train("run", &["-q"]);
     let path = "run/models/actor.safetensors";
-    let whole = std::fs::read(place.path(path)).unwrap();
+    let whole = std::fs::read(dir.path(path)).unwrap();
     let is_refused = |said: &str| {
         for command in [
             &["recommend", "--run", "run", "--user", "U7"][..],
             &["eval", "--config", "tiny.yaml", "--policies", "actor:run", "--seeds", "1", "-q"],
         ] {
-            let output = place.run(command);
+            let output = dir.run(command);
             let told = stderr(&output);
             assert_eq!(output.status.code(), Some(2), "{command:?}: {told}");
             assert!(told.contains(path) && told.contains(said) && told.contains("help: "), "{told}");
@@ -165,18 +164,18 @@ fn a_model_that_is_not_as_it_was_written_shows_nobody_anything() {
     for at in [0, 7, 8, 8 + header / 2, 8 + header, (8 + header + whole.len()) / 2, whole.len() - 1] {
         let mut changed = whole.clone();
         changed[at] ^= 1 << (at % 7);
-        place.write(path, changed);
+        dir.write(path, changed);
         is_refused("damaged");
-        place.write(path, &whole[..at]);
+        dir.write(path, &whole[..at]);
         is_refused("damaged");
     }
-    place.write(path, &whole);
+    dir.write(path, &whole);
     // Nor does it act by settings that are not its own.
-    let config = std::fs::read_to_string(place.path("run/config.yaml")).unwrap();
+    let config = std::fs::read_to_string(dir.path("run/config.yaml")).unwrap();
     let other = config.replace("max_action: 1.0", "max_action: 1.5");
     assert_ne!(other, config);
-    place.write("run/config.yaml", other);
+    dir.write("run/config.yaml", other);
     is_refused("has `max_action` 1.0, where the run's settings ask for 1.5");
-    place.write("run/config.yaml", config);
-    recommended(&place, &["--user", "U7"]);
+    dir.write("run/config.yaml", config);
+    recommended(&dir, &["--user", "U7"]);
 }

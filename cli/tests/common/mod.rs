@@ -30,14 +30,14 @@ world:
   dimensions: 6
 ";
 
-/// A folder that goes away, with `tiny.yaml` in it.
-pub(crate) struct Place(tempfile::TempDir);
+/// A temporary directory that contains `tiny.yaml`; removed on drop.
+pub(crate) struct TestDir(tempfile::TempDir);
 
-impl Place {
+impl TestDir {
     pub(crate) fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        place.write("tiny.yaml", TINY);
-        place
+        let dir = Self(tempfile::tempdir().unwrap());
+        dir.write("tiny.yaml", TINY);
+        dir
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
