@@ -42,7 +42,7 @@ pub(crate) enum Command {
     /// Generate, import, assemble or describe a world
     World {
         #[command(subcommand)]
-        command: crate::world::Command,
+        command: crate::world::WorldCommand,
         /// Print nothing on success
         #[arg(short, long, global = true)]
         quiet: bool,

@@ -1,5 +1,5 @@
-//! What is printed: for people, for programs, and for readers that go away.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! The output of the commands: tables, JSON, and closed pipes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod common;
 
@@ -9,7 +9,7 @@ use common::{TestDir, stderr, stdout};
 use serde_json::Value;
 
 #[test]
-fn piped_output_has_no_escape_codes_and_a_line_for_each_episode() {
+fn piped_output_has_no_escape_codes_and_one_line_per_episode() {
     let dir = TestDir::new();
     let output = dir.train("run", &["--backend", "reference"]);
     for text in [stdout(&output), stderr(&output)] {
@@ -34,7 +34,7 @@ fn quiet_is_silent_and_json_is_one_line() {
 }
 
 #[test]
-fn show_prints_the_summary_that_train_ended_with() {
+fn show_prints_the_summary_of_train() {
     let dir = TestDir::new();
     let trained = stdout(&dir.train("run", &["--backend", "reference"]));
     let shown = stdout(&dir.run(&["show", "run"]));
@@ -45,7 +45,7 @@ fn show_prints_the_summary_that_train_ended_with() {
 }
 
 #[test]
-fn the_default_configuration_reads_back_as_itself() {
+fn printed_default_configuration_reads_back() {
     let dir = TestDir::new();
     let printed = stdout(&dir.run(&["config"]));
     dir.write("default.yaml", &printed);
@@ -59,8 +59,8 @@ fn the_default_configuration_reads_back_as_itself() {
 #[test]
 fn flags_override_set_which_overrides_the_file() {
     let dir = TestDir::new();
-    let seed = |more: &[&str]| {
-        let arguments = [&["config", "--json", "--config", "tiny.yaml"], more].concat();
+    let seed = |options: &[&str]| {
+        let arguments = [&["config", "--json", "--config", "tiny.yaml"], options].concat();
         serde_json::from_str::<Value>(&stdout(&dir.run(&arguments))).unwrap()["experiment"]["seed"].clone()
     };
     assert_eq!(seed(&[]), 5);
@@ -69,7 +69,7 @@ fn flags_override_set_which_overrides_the_file() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn closed_output_is_not_an_error() {
     let dir = TestDir::new();
     for arguments in
         [&["config"][..], &["completions", "bash"], &["train", "--config", "tiny.yaml", "--backend", "reference"]]
@@ -82,7 +82,7 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
-fn every_shell_gets_completions() {
+fn completions_exist_for_every_shell() {
     let dir = TestDir::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(stdout(&dir.run(&["completions", shell])).contains("completions"), "{shell}");
@@ -90,7 +90,7 @@ fn every_shell_gets_completions() {
 }
 
 #[test]
-fn bench_prints_a_line_for_each_phase_in_the_peers_format() {
+fn bench_prints_one_json_line_per_phase() {
     let dir = TestDir::new();
     let phases = ["actor", "topk", "step", "round", "td3_update", "experiment"];
     let arguments = ["bench", "--config", "tiny.yaml", "--backend", "reference", "--reps", "2", "--json"];
@@ -98,22 +98,22 @@ fn bench_prints_a_line_for_each_phase_in_the_peers_format() {
     assert!(output.status.success(), "{}", stderr(&output));
     let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&lines[0]["phase"], &lines[0]["peer"]), (&"setup".into(), &"recsim".into()));
-    let found: Vec<&str> = lines[1..].iter().map(|line| line["phase"].as_str().unwrap()).collect();
-    assert_eq!(found, phases);
+    let actual: Vec<&str> = lines[1..].iter().map(|line| line["phase"].as_str().unwrap()).collect();
+    assert_eq!(actual, phases);
     for line in &lines[1..6] {
         let number = |key: &str| line[key].as_f64().unwrap();
         assert!(number("min_ms") > 0.0 && number("min_ms") <= number("median_ms") && number("first_ms") > 0.0);
     }
     assert_eq!((&lines[1]["n"], &lines[5]["n"]), (&2.into(), &2.into()));
-    // 8 rounds, of which the third and the sixth end with a session.
+    // 8 rounds, with a training session after the third and the sixth.
     assert_eq!((&lines[6]["rounds_total"], &lines[6]["sessions"]), (&8.into(), &2.into()));
 
     let short = ["--phases", "experiment", "--run-rounds", "1"];
     let output = dir.run(&[&arguments[..], &short].concat());
     let line: Value = serde_json::from_str(stdout(&output).lines().nth(1).unwrap()).unwrap();
-    assert_eq!((&line["sessions"], &line["extrapolated_s"]), (&0.into(), &Value::Null), "two sessions are left");
+    assert_eq!((&line["sessions"], &line["extrapolated_s"]), (&0.into(), &Value::Null), "two sessions remain");
     assert!(stdout(&dir.run(&[&arguments[..5], &short].concat())).contains("no session was run"));
-    // Warm-up takes longer than the run: no session is left, and nothing is unknown.
+    // The warm-up is longer than the run: no session remains, so that no time is unknown.
     let never = ["--set", "training.warmup_transitions=1000"];
     let output = dir.run(&[&arguments[..], &short, &never].concat());
     let line: Value = serde_json::from_str(stdout(&output).lines().nth(1).unwrap()).unwrap();
@@ -128,15 +128,15 @@ fn bench_prints_a_line_for_each_phase_in_the_peers_format() {
 }
 
 #[test]
-fn the_doctor_tells_of_every_backend() {
+fn doctor_reports_every_backend() {
     let dir = TestDir::new();
-    let found: Value = serde_json::from_str(&stdout(&dir.run(&["doctor", "--json"]))).unwrap();
-    let told = stdout(&dir.run(&["doctor"]));
+    let findings: Value = serde_json::from_str(&stdout(&dir.run(&["doctor", "--json"]))).unwrap();
+    let printed = stdout(&dir.run(&["doctor"]));
     let backends = [("cpu", cfg!(feature = "cpu")), ("cuda", cfg!(feature = "cuda")), ("reference", true)];
-    for (finding, (backend, built)) in found.as_array().unwrap().iter().zip(backends) {
+    for (finding, (backend, built)) in findings.as_array().unwrap().iter().zip(backends) {
         assert_eq!(finding["backend"], backend);
-        assert!(told.contains(finding["found"].as_str().unwrap()), "{told}");
+        assert!(printed.contains(finding["found"].as_str().unwrap()), "{printed}");
         assert_eq!(finding["found"].as_str().unwrap().contains("built without"), !built);
     }
-    assert_eq!(found[0]["usable"], cfg!(feature = "cpu"));
+    assert_eq!(findings[0]["usable"], cfg!(feature = "cpu"));
 }

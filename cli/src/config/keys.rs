@@ -44,8 +44,8 @@ pub(super) fn paths() -> impl Iterator<Item = &'static str> {
     COMMENTS.iter().map(|(path, _)| *path)
 }
 
-/// The known word most similar to `unknown`, and whether it is similar enough to suggest it. Returns `None` if `known` is
-/// empty.
+/// The known word most similar to `unknown`, and whether it is similar enough to suggest it. Returns `None` if `known`
+/// is empty.
 pub(crate) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<(&'a str, bool)> {
     // A name without a group is compared with the names of the keys.
     let similarity = |word: &str| {

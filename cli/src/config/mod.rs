@@ -40,7 +40,8 @@ pub(crate) struct Overrides {
     pub(crate) sets: Vec<String>,
     /// Key, flag and value; they override `sets`.
     pub(crate) flags: Vec<(&'static str, &'static str, Value)>,
-    /// `--users`: the number of users of the built-in world, or how many of the first users of another world are served.
+    /// `--users`: the number of users of the built-in world, or how many of the first users of another world are
+    /// served.
     pub(crate) users: Option<u32>,
 }
 
@@ -72,8 +73,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Refuses a size of the built-in world given with `--set` if `world.path` names another world. A file may contain such
-    /// sizes: the stored settings of a run contain the sizes of its world.
+    /// Refuses a size of the built-in world given with `--set` if `world.path` names another world. A file may contain
+    /// such sizes: the stored settings of a run contain the sizes of its world.
     fn check_world_keys(&self) -> Result<(), BadInput> {
         let is_size_set = |(key, origin): &(&String, &Origin)| {
             key.starts_with("world.") && *key != "world.path" && matches!(origin, Origin::Set(_))

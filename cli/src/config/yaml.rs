@@ -1,7 +1,7 @@
 //! A YAML document as a small tree in which every value has its line.
 //!
-//! A configuration consists of mappings, scalars and lists. Other features of YAML (aliases, with which a short file can
-//! expand without limit; merge keys; several documents) are errors, reported with their line.
+//! A configuration consists of mappings, scalars and lists. Other features of YAML (aliases, with which a short file
+//! can expand without limit; merge keys; several documents) are errors, reported with their line.
 
 use saphyr::Scalar;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
@@ -117,8 +117,8 @@ impl<'a> EventReader<'a> {
     }
 }
 
-/// A scalar of YAML 1.2's core schema. Whole numbers up to `u64::MAX` stay whole; a number that is not finite becomes its
-/// text.
+/// A scalar of YAML 1.2's core schema. Whole numbers up to `u64::MAX` stay whole; a number that is not finite becomes
+/// its text.
 fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Value {
     if style == ScalarStyle::Plain {
         if let Ok(number) = text.parse::<u64>() {
