@@ -1,14 +1,15 @@
-//! Arguments as they are typed. What they mean is settled by each command.
+//! Command-line arguments. Each command interprets its own.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use serde_json::Value;
 
-use crate::config::Overrides;
+use crate::config::{self, Overrides};
 use crate::files::names;
 
-/// Simulate the users of a recommender, and train an agent that steers their beliefs towards a target.
+/// Simulate users of a recommender system, and train a TD3 agent that moves their beliefs toward a target.
 #[derive(Debug, Parser)]
 #[command(name = "recsim", version, about, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -18,41 +19,41 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the experiment: simulate, train, and leave the results in a folder
+    /// Run an experiment: simulate users, train the agent, and write the results to a folder
     Train(Train),
-    /// Print the summary of a run again
+    /// Print the summary of a run
     Show(Show),
-    /// Print every setting with its value and meaning, as YAML
+    /// Print all settings with their values and meanings, as YAML
     Config(Config),
-    /// Compare policies: all through the same simulator, with the same users and the same luck
+    /// Compare policies on the same users with the same random draws
     Eval(Eval),
     /// Show what a run's agent recommends to one user
     Recommend(Recommend),
-    /// Draw what runs and evaluations hold, as one HTML file
+    /// Plot runs and evaluations in one HTML file
     Report(Report),
-    /// Time the stages of the loop
+    /// Measure how long the stages of the loop take
     Bench(Bench),
-    /// Say what each backend finds on this machine
+    /// Show which backends this machine supports
     Doctor {
         /// Print one line of JSON
         #[arg(long)]
         json: bool,
     },
-    /// Make, import, assemble or look at a world
+    /// Generate, import, assemble or describe a world
     World {
         #[command(subcommand)]
-        command: crate::world::Command,
-        /// Print nothing when it goes well
+        command: crate::world::WorldCommand,
+        /// Print nothing on success
         #[arg(short, long, global = true)]
         quiet: bool,
         /// Print one line of JSON
         #[arg(long, global = true)]
         json: bool,
-        /// Threads; one per core if not given
+        /// Number of threads [default: one per core]
         #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u32).range(1..=1024))]
         threads: Option<u32>,
     },
-    /// Print completions for a shell
+    /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
 }
 
@@ -60,34 +61,40 @@ pub(crate) enum Command {
 pub(crate) struct Train {
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
-    /// Episodes
+    /// Number of episodes
     #[arg(long, value_name = "N")]
     pub(crate) episodes: Option<u32>,
     /// Rounds in an episode
     #[arg(long, value_name = "N")]
     pub(crate) rounds: Option<u32>,
-    /// The folder for the results [default: runs/DATE-SEED, in UTC]
+    /// Folder for the results [default: runs/DATE-SEED, in UTC]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<String>,
-    /// Use the folder even if it holds a run, which is replaced, or a world
+    /// Use the folder even if it contains a run, which is replaced, or a world
     #[arg(long)]
     pub(crate) force: bool,
-    /// Go on with the run in this folder, from its last checkpoint and with its own settings
+    /// Resume the run in this folder, from its last checkpoint and with its own settings
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "force", "config"])]
     pub(crate) resume: Option<PathBuf>,
-    /// Of a run gone on with: a setting that may be another than it was begun with; may be repeated
-    #[arg(long, value_name = "KEY", requires = "resume")]
+    /// Allow a resumed run to use another value of this setting than before; may be repeated
+    #[arg(
+        long = "allow-config-change",
+        alias = "may-change",
+        value_name = "KEY",
+        requires = "resume",
+        value_parser = changeable_key
+    )]
     pub(crate) may_change: Vec<String>,
-    /// Have every stage checked against another backend: slow
+    /// Check every stage against another backend; slow
     #[arg(long, value_name = "BACKEND")]
     pub(crate) shadow: Option<Shadow>,
-    /// Write all that happens to the first users into a safetensors file
+    /// Write every step of the first users to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
-    /// How many users that are [default: 100, or all if fewer are served]
+    /// Number of users in the trace [default: 100, or all if fewer are served]
     #[arg(long, value_name = "N", requires = "trace", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) trace_users: Option<u32>,
-    /// No progress and no summary
+    /// Print no progress and no summary
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// Print the summary as one line of JSON
@@ -95,7 +102,7 @@ pub(crate) struct Train {
     pub(crate) json: bool,
 }
 
-/// What can check another backend.
+/// The backend that checks another one.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum Shadow {
     Reference,
@@ -103,7 +110,7 @@ pub(crate) enum Shadow {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Show {
-    /// The run's folder
+    /// Folder of the run
     pub(crate) run: PathBuf,
     /// Print one line of JSON
     #[arg(long)]
@@ -123,13 +130,13 @@ pub(crate) struct Config {
 pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
-    /// What to time
+    /// Phases to measure
     #[arg(long, value_delimiter = ',', default_value = "actor,topk,step,round,td3_update,experiment")]
     pub(crate) phases: Vec<Phase>,
-    /// Timed repetitions of each phase, after a first call
+    /// Timed repetitions of each phase, after one call that is not counted
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) reps: u32,
-    /// Rounds of the experiment that are really run, the rest extrapolated; 0 runs all
+    /// Rounds of the experiment to run; the time of the others is extrapolated; 0: run all
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) run_rounds: u32,
     /// Print JSON lines
@@ -141,8 +148,8 @@ pub(crate) struct Bench {
 pub(crate) struct Eval {
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
-    /// The policies to compare: random, popular, pretrained, greedy, anti, random-full, greedy-full, or actor:RUN for
-    /// what the run in a folder has learned. The scale needs random and greedy, which are always tried
+    /// Policies to compare: random, popular, pretrained, greedy, anti, random-full, greedy-full, or actor:RUN for the
+    /// trained actor of a run. random and greedy always take part: they define the scale
     #[arg(
         long,
         value_name = "POLICY",
@@ -150,16 +157,16 @@ pub(crate) struct Eval {
         default_value = "random,popular,pretrained,greedy,anti,random-full,greedy-full"
     )]
     pub(crate) policies: Vec<String>,
-    /// How many seeds are tried: the one of --seed, and those that follow it
+    /// Number of seeds: the one of --seed and those that follow it
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) seeds: u32,
     /// Rounds in an episode
     #[arg(long, value_name = "N")]
     pub(crate) rounds: Option<u32>,
-    /// Write everything that was found into this file, or into evaluation.json in this folder
+    /// Write all results to this file, or to evaluation.json in this folder
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// No progress and no tables
+    /// Print no progress and no tables
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// Print the metrics of each policy as one line of JSON
@@ -169,19 +176,19 @@ pub(crate) struct Eval {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Recommend {
-    /// The run's folder
+    /// Folder of the run
     #[arg(long, value_name = "DIR")]
     pub(crate) run: PathBuf,
-    /// The user's id, such as U100
+    /// Id of the user, such as U100
     #[arg(long, value_name = "ID")]
     pub(crate) user: String,
-    /// Only so many items, all chosen by the agent, and none from the user's list
+    /// Show N items, all selected by the agent and none from the user's pre-trained list
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) top: Option<u32>,
-    /// Another world's folder than the run's own
+    /// Folder of a world to use instead of the run's own
     #[arg(long, value_name = "DIR")]
     pub(crate) world: Option<String>,
-    /// cpu, cuda or reference
+    /// Backend: cpu, cuda or reference
     #[arg(long, value_name = "BACKEND")]
     pub(crate) backend: Option<String>,
     /// Print one line of JSON
@@ -191,77 +198,77 @@ pub(crate) struct Recommend {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Report {
-    /// Folders of runs, and files of evaluations or folders that hold one. Runs that differ in their seed alone are drawn
-    /// as one, with a band
+    /// Folders of runs, and evaluation files or folders that contain one. Runs that differ only in their seed are drawn
+    /// as one line with a band
     #[arg(required = true, value_name = "RUN|EVALUATION")]
     pub(crate) inputs: Vec<PathBuf>,
-    /// The page, or a folder for it
+    /// The HTML file, or a folder for it
     #[arg(short, long, value_name = "FILE|DIR", default_value = "report.html")]
     pub(crate) out: PathBuf,
-    /// Put every plot as SVG, and its numbers as CSV, into this folder too
+    /// Also write every plot as SVG, and its values as CSV, to this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) plots: Option<PathBuf>,
-    /// Print nothing when it goes well
+    /// Print nothing on success
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Print what was drawn, and what was not, as one line of JSON
+    /// Print which plots were drawn and which were left out, as one line of JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// A part of the loop.
+/// A part of the loop that `recsim bench` measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Phase {
-    /// Observe and act, all users
+    /// Observe and act, for all users
     Actor,
-    /// Fill the slates, all users
+    /// Fill the slates, for all users
     Topk,
-    /// Respond, transitions written into the ring, all users
+    /// Respond and store the transitions, for all users
     Step,
-    /// A whole round without learning
+    /// A whole round without training
     Round,
-    /// One update: a session of 10, divided by 10
+    /// One update: the time of a training session divided by its updates, 10 unless td3.gradient_steps is set
     Td3Update,
     /// The whole experiment
     Experiment,
 }
 
-/// What several commands say of the configuration.
+/// Options for the configuration, shared by several commands.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SettingsArguments {
-    /// A YAML file of settings; `recsim config` prints one
+    /// YAML file of settings; `recsim config` prints one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Override a setting, such as td3.tau=0.01; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// A world's folder [default: the built-in generated world]
+    /// Folder of a world [default: the built-in synthetic world]
     #[arg(long, value_name = "DIR")]
     world: Option<String>,
-    /// cpu, cuda or reference
+    /// Backend: cpu, cuda or reference
     #[arg(long, value_name = "BACKEND")]
     backend: Option<String>,
-    /// Users: sizes the built-in world, and of another takes the first N
+    /// Number of users: the size of the built-in world, or the first N users of another
     #[arg(long, value_name = "N")]
     users: Option<u32>,
-    /// The seed of every draw of the run
+    /// Seed of all random draws
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Threads; one per core if not given. They change no result
+    /// Number of threads [default: one per core]; changes no result
     #[arg(long, value_name = "N")]
     threads: Option<u32>,
-    /// The instruction set: amx, avx512, avx2, neon or portable; the best if not given. A run is reproducible on
-    /// one of them, bit for bit
-    #[arg(long, value_name = "SET")]
-    isa: Option<String>,
-    /// How cuda multiplies matrices: float32, tf32 or bf16; float32 if not given
+    /// Instruction set of the cpu backend: amx, avx512, avx2, neon or portable [default: the best]. With a given set,
+    /// a run has the same bits on every machine
+    #[arg(long, visible_alias = "isa", value_name = "SET")]
+    instruction_set: Option<String>,
+    /// Precision of matrix products on cuda: float32, tf32 or bf16 [default: float32]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<String>,
 }
 
 impl SettingsArguments {
-    /// What they override.
+    /// The settings that these options override.
     pub(crate) fn overrides(&self) -> Overrides {
         let mut flags = Vec::new();
         let mut flag = |key, flag, value: Option<Value>| flags.extend(value.map(|value| (key, flag, value)));
@@ -269,14 +276,15 @@ impl SettingsArguments {
         flag("experiment.backend", "--backend", self.backend.clone().map(Value::from));
         flag("experiment.seed", "--seed", self.seed.map(Value::from));
         flag("experiment.threads", "--threads", self.threads.map(Value::from));
-        flag("experiment.instruction_set", "--isa", self.isa.clone().map(Value::from));
+        flag("experiment.instruction_set", "--instruction-set", self.instruction_set.clone().map(Value::from));
         flag("experiment.precision", "--precision", self.precision.clone().map(Value::from));
-        Overrides { file: self.config.clone(), sets: self.set.clone(), flags, users: self.users }
+        let (file, sets) = (self.config.clone(), self.set.clone());
+        Overrides { file, warns_of_old_names: true, sets, flags, users: self.users }
     }
 }
 
 impl SettingsArguments {
-    /// What was typed, to be typed again.
+    /// The options as command-line words, for a command that can be repeated.
     pub(crate) fn typed(&self) -> Vec<String> {
         let path = self.config.as_ref().map(|path| path.display().to_string());
         let number = |number: Option<u32>| number.map(|number| number.to_string());
@@ -287,7 +295,7 @@ impl SettingsArguments {
             ("--users", number(self.users)),
             ("--seed", self.seed.map(|seed| seed.to_string())),
             ("--threads", number(self.threads)),
-            ("--isa", self.isa.clone()),
+            ("--instruction-set", self.instruction_set.clone()),
             ("--precision", self.precision.clone()),
         ];
         let sets = self.set.iter().map(|set| ("--set", Some(set.clone())));
@@ -297,7 +305,7 @@ impl SettingsArguments {
 }
 
 impl Eval {
-    /// What they override.
+    /// The settings that these options override.
     pub(crate) fn overrides(&self) -> Overrides {
         let mut overrides = self.settings.overrides();
         let rounds = self.rounds.map(Value::from);
@@ -307,7 +315,7 @@ impl Eval {
 }
 
 impl Recommend {
-    /// What they override of the run's own settings.
+    /// The run's own settings, and what these options override of them.
     pub(crate) fn overrides(&self) -> Overrides {
         let mut flags = Vec::new();
         flags.extend(self.world.clone().map(|world| ("world.path", "--world", Value::from(world))));
@@ -317,7 +325,7 @@ impl Recommend {
 }
 
 impl Train {
-    /// What they override.
+    /// The settings that these options override.
     pub(crate) fn overrides(&self) -> Overrides {
         let mut overrides = self.settings.overrides();
         let mut flag = |key, flag, value: Option<Value>| {
@@ -326,7 +334,15 @@ impl Train {
         flag("training.episodes", "--episodes", self.episodes.map(Value::from));
         flag("training.rounds_per_episode", "--rounds", self.rounds.map(Value::from));
         flag("experiment.output", "--out", self.out.clone().map(Value::from));
-        overrides.file = self.resume.as_ref().map(|run| run.join(names::CONFIG)).or(overrides.file);
+        if let Some(run) = &self.resume {
+            overrides.file = Some(run.join(names::CONFIG));
+            overrides.warns_of_old_names = false;
+        }
         overrides
     }
+}
+
+/// The current name of a key given with `--allow-config-change`.
+fn changeable_key(key: &str) -> Result<String, Infallible> {
+    Ok(config::current_key("--allow-config-change", key))
 }

@@ -1,4 +1,4 @@
-//! The only place that names a backend.
+//! Selects a backend and runs work on it. No other module names a concrete backend.
 
 use recsim_conformance::shadow::Shadow;
 use recsim_core::backend::reference::Reference;
@@ -11,67 +11,78 @@ use crate::error::BadInput;
 #[cfg(feature = "cpu")]
 use crate::output::counted;
 
-/// What shall compute, as meant.
+/// The backend that the settings ask for, with its options.
 #[derive(Clone, Debug)]
 pub(crate) struct Choice {
-    name: Name,
+    name: BackendName,
     threads: Option<usize>,
     #[cfg(feature = "cpu")]
-    isa: recsim_backend_cpu::InstructionSet,
+    instruction_set: recsim_backend_cpu::InstructionSet,
     #[cfg(feature = "cuda")]
     precision: recsim_backend_cuda::Precision,
     shadow: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Name {
+enum BackendName {
     Cpu,
     Cuda,
     Reference,
 }
 
-/// What computes.
+/// The backend in use, as it is recorded in files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct About {
-    /// The backend's name.
+    /// Name of the backend: `cpu`, `cuda` or `reference`.
     pub(crate) backend: String,
-    /// Threads in use.
+    /// Number of threads in use.
     pub(crate) threads: usize,
-    /// The instruction set in use, of a GPU with the precision of products: acting and learning are reproducible on one of them.
+    /// Instruction set in use; on a GPU, its architecture and the precision of matrix products. Acting and training are
+    /// reproducible, bit for bit, for a given value.
     pub(crate) instruction_set: String,
-    /// The backend that checks every stage, if any.
+    /// The backend that every stage is checked against, if any.
     pub(crate) shadow: Option<String>,
 }
 
 impl About {
-    /// Records what was left to the device, and matters to whoever wants the same numbers again. Other backends have no
-    /// instruction set to choose: if a run went `on_from` elsewhere, what it was begun with on the CPU it may go on with there.
-    pub(crate) fn settle(&self, config: &mut Config, on_from: bool) {
+    /// Writes the instruction set in use to `config`, so that the run can be repeated with the same bits.
+    ///
+    /// Only the `cpu` backend has one. On another backend, a resumed run (`is_resumed`) keeps the recorded one, with
+    /// which it can later be resumed on the CPU; a new run records `auto`.
+    pub(crate) fn settle(&self, config: &mut Config, is_resumed: bool) {
         match &*self.backend {
             "cpu" => self.instruction_set.clone_into(&mut config.experiment.instruction_set),
-            _ if on_from => {}
+            _ if is_resumed => {}
             _ => "auto".clone_into(&mut config.experiment.instruction_set),
         }
     }
 }
 
-/// Something to be done on whatever device was chosen.
+/// Work that runs on any backend. The trait is the closure that is generic over the backend's type.
 pub(crate) trait Job {
-    /// What comes of it.
+    /// The result.
     type Output;
 
-    /// Does it.
+    /// Runs the work on `backend`, which `about` describes.
+    ///
+    /// # Errors
+    /// If the backend fails, or the work itself.
     fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<Self::Output>;
 }
 
 impl Choice {
-    /// Reads `experiment`'s `backend`, `threads` and `isa`; `shadow` has every stage checked by the reference.
+    /// Reads `backend`, `threads`, `instruction_set` and `precision` of the group `experiment`. With `shadow`, every
+    /// stage is checked against the reference backend.
+    ///
+    /// # Errors
+    /// If the backend does not exist or was not built, this machine lacks the instruction set, or an option does not
+    /// fit the backend.
     pub(crate) fn of(settings: &Settings, shadow: bool) -> Result<Self, BadInput> {
         let experiment = &settings.config.experiment;
         let name = match &*experiment.backend {
-            "cpu" if cfg!(feature = "cpu") => Name::Cpu,
-            "cuda" if cfg!(feature = "cuda") => Name::Cuda,
-            "reference" => Name::Reference,
+            "cpu" if cfg!(feature = "cpu") => BackendName::Cpu,
+            "cuda" if cfg!(feature = "cuda") => BackendName::Cuda,
+            "reference" => BackendName::Reference,
             known @ ("cpu" | "cuda") => {
                 let problem = format!("this recsim was built without `{known}`: build it with --features {known}");
                 return Err(settings.refuse_value("experiment.backend", problem));
@@ -81,15 +92,16 @@ impl Choice {
                 return Err(settings.refuse_value("experiment.backend", problem));
             }
         };
-        if experiment.precision != "float32" && name != Name::Cuda {
-            let problem = "`experiment.precision` is of cuda's alone: others multiply in float32";
+        if experiment.precision != "float32" && name != BackendName::Cuda {
+            let problem = "`experiment.precision` applies to cuda only: other backends multiply in float32";
             return Err(settings.refuse_value("experiment.precision", problem));
         }
         let td3 = &settings.config.td3;
-        if shadow && td3.batch_norm && td3.batch_size < FEWEST_SHADOWED {
+        if shadow && td3.batch_norm && td3.batch_size < MIN_SHADOW_BATCH {
             let problem = format!(
-                "`td3.batch_size` is {}, and with --shadow must be at least {FEWEST_SHADOWED} while `td3.batch_norm` \
-                 is true: of a few rows BatchNorm leaves gradients that are mostly rounding, on each backend its own",
+                "`td3.batch_size` is {}, and must be {MIN_SHADOW_BATCH} or more with --shadow while `td3.batch_norm` \
+                 is true: on a smaller minibatch, BatchNorm leaves gradients that are mostly rounding errors, and these \
+                 differ between backends",
                 td3.batch_size
             );
             return Err(settings.refuse_value("td3.batch_size", problem));
@@ -102,28 +114,34 @@ impl Choice {
             name,
             threads,
             #[cfg(feature = "cpu")]
-            isa: instruction_set(settings, name)?,
+            instruction_set: instruction_set(settings, name)?,
             #[cfg(feature = "cuda")]
             precision: experiment.precision.parse().expect("the configuration was checked"),
             shadow,
         })
     }
 
-    /// Threads asked for; none for one per core.
+    /// The number of threads in the settings, or `None` for one per core.
     pub(crate) fn threads(&self) -> Option<usize> {
         self.threads
     }
 
-    /// Errs if the device is not there: before anybody works for it.
+    /// Checks that the device exists, before any work is done for it.
+    ///
+    /// # Errors
+    /// If there is no CUDA driver or no GPU.
     pub(crate) fn look(&self) -> anyhow::Result<()> {
         match self.name {
             #[cfg(feature = "cuda")]
-            Name::Cuda => recsim_backend_cuda::Gpu::find().map(drop).map_err(unstarted),
+            BackendName::Cuda => recsim_backend_cuda::Gpu::find().map(drop).map_err(start_error),
             _ => Ok(()),
         }
     }
 
-    /// Does `job` on the device.
+    /// Runs `job` on the device.
+    ///
+    /// # Errors
+    /// If the backend cannot be started, or `job` fails.
     pub(crate) fn run<J: Job>(&self, job: J) -> anyhow::Result<J::Output> {
         let about = |backend: &str, threads, instruction_set: &str| About {
             backend: backend.to_owned(),
@@ -132,51 +150,53 @@ impl Choice {
             shadow: self.shadow.then(|| "reference".to_owned()),
         };
         match self.name {
-            Name::Reference => self.shadowed(Reference::<f32>::default(), about("reference", 1, "portable"), job),
+            BackendName::Reference => {
+                self.shadowed(Reference::<f32>::default(), about("reference", 1, "portable"), job)
+            }
             #[cfg(feature = "cpu")]
-            Name::Cpu => {
-                let cpu = recsim_backend_cpu::Cpu::on(self.isa, self.threads).map_err(unstarted)?;
+            BackendName::Cpu => {
+                let cpu = recsim_backend_cpu::Cpu::on(self.instruction_set, self.threads).map_err(start_error)?;
                 let about = about("cpu", cpu.threads(), cpu.instruction_set().name());
                 self.shadowed(cpu, about, job)
             }
             #[cfg(feature = "cuda")]
-            Name::Cuda => {
-                let gpu = recsim_backend_cuda::Gpu::new(self.precision).map_err(unstarted)?;
+            BackendName::Cuda => {
+                let gpu = recsim_backend_cuda::Gpu::new(self.precision).map_err(start_error)?;
                 let about = about("cuda", 1, &gpu.arithmetic());
                 self.shadowed(recsim_backend_cuda::Cuda::on(gpu), about, job)
             }
             #[cfg(not(all(feature = "cpu", feature = "cuda")))]
-            _ => unreachable!("a backend that was not built is refused when it is chosen"),
+            _ => unreachable!("`of` refuses a backend that was not built"),
         }
     }
 
     fn shadowed<B: Backend, J: Job>(&self, backend: B, about: About, job: J) -> anyhow::Result<J::Output> {
         if self.shadow {
-            helped(job, Shadow::new(backend, Reference::<f32>::default()), about)
+            run_on(job, Shadow::new(backend, Reference::<f32>::default()), about)
         } else {
-            helped(job, backend, about)
+            run_on(job, backend, about)
         }
     }
 }
 
-/// Two rows differ in their signs alone once they are normalised, so that no gradient passes; from four rows on backends
-/// were found to agree.
-const FEWEST_SHADOWED: u32 = 8;
+/// Rows in the smallest minibatch that backends are compared on. Two normalized rows differ only in sign and pass no
+/// gradient; backends were found to agree from four rows on.
+const MIN_SHADOW_BATCH: u32 = 8;
 
-/// What a backend found on this machine.
+/// What a backend reports about this machine.
 #[derive(Debug, Serialize)]
 pub(crate) struct Finding {
     pub(crate) backend: &'static str,
     /// Whether `recsim train` can use it.
     pub(crate) usable: bool,
-    /// What there is, or what is missing and how to get it.
+    /// The device, or what is missing and how to get it.
     pub(crate) found: String,
 }
 
-/// What each backend finds.
+/// The finding of each backend.
 pub(crate) fn findings() -> Vec<Finding> {
-    let plain = "plain loops: slow, and what all others are held to".to_owned();
-    vec![cpu(), cuda(), Finding { backend: "reference", usable: true, found: plain }]
+    let description = "plain loops: slow; the other backends are tested against it".to_owned();
+    vec![cpu(), cuda(), Finding { backend: "reference", usable: true, found: description }]
 }
 
 #[cfg(feature = "cpu")]
@@ -184,9 +204,14 @@ fn cpu() -> Finding {
     let sets: Vec<&str> =
         recsim_backend_cpu::InstructionSet::available().map(recsim_backend_cpu::InstructionSet::name).collect();
     let (usable, found) = match recsim_backend_cpu::Cpu::new(None) {
-        Ok(cpu) => {
-            (true, format!("{}; {} (--isa takes another)", counted(cpu.threads(), "thread"), sets.join(", ")))
-        }
+        Ok(cpu) => (
+            true,
+            format!(
+                "{}; {} (--instruction-set selects another)",
+                counted(cpu.threads(), "thread"),
+                sets.join(", ")
+            ),
+        ),
         Err(error) => (false, error.to_string()),
     };
     Finding { backend: "cpu", usable, found }
@@ -215,13 +240,21 @@ fn cuda() -> Finding {
 #[cfg(not(all(feature = "cpu", feature = "cuda")))]
 const NOT_BUILT: &str = "this recsim was built without it: build it with --features {}";
 
-/// The instruction set asked for, which the CPU backend must find on this machine.
+/// The instruction set in the settings, or the machine's best.
+///
+/// # Errors
+/// If this machine lacks it.
 #[cfg(feature = "cpu")]
-fn instruction_set(settings: &Settings, name: Name) -> Result<recsim_backend_cpu::InstructionSet, BadInput> {
+fn instruction_set(settings: &Settings, name: BackendName) -> Result<recsim_backend_cpu::InstructionSet, BadInput> {
     use recsim_backend_cpu::InstructionSet;
-    let asked =
-        settings.config.experiment.instruction_set.parse::<InstructionSet>().ok().filter(|_| name == Name::Cpu);
-    let Some(set) = asked else { return Ok(InstructionSet::best()) };
+    let requested = settings
+        .config
+        .experiment
+        .instruction_set
+        .parse::<InstructionSet>()
+        .ok()
+        .filter(|_| name == BackendName::Cpu);
+    let Some(set) = requested else { return Ok(InstructionSet::best()) };
     let available: Vec<&str> = InstructionSet::available().map(InstructionSet::name).collect();
     if available.contains(&set.name()) {
         return Ok(set);
@@ -233,17 +266,17 @@ fn instruction_set(settings: &Settings, name: Name) -> Result<recsim_backend_cpu
     Err(settings.refuse_value("experiment.instruction_set", problem))
 }
 
-/// Does `job`; an error of the backend's says what may help, where something may.
-fn helped<B: Backend, J: Job>(job: J, backend: B, about: About) -> anyhow::Result<J::Output> {
+/// Runs `job`. Adds a remedy to an error of the backend, if there is one.
+fn run_on<B: Backend, J: Job>(job: J, backend: B, about: About) -> anyhow::Result<J::Output> {
     job.run(backend, about).map_err(|error| {
         let kind = error.chain().find_map(|cause| cause.downcast_ref::<B::Error>()).map(BackendError::kind);
         with_remedy(error, kind.and_then(remedy))
     })
 }
 
-/// The error of a backend that could not be made.
+/// The error of a backend that could not be started, with a remedy if there is one.
 #[cfg(any(feature = "cpu", feature = "cuda"))]
-fn unstarted<E: BackendError>(error: E) -> anyhow::Error {
+fn start_error<E: BackendError>(error: E) -> anyhow::Error {
     let remedy = remedy(error.kind());
     let error = anyhow::Error::from(error);
     with_remedy(error, remedy)
@@ -256,11 +289,11 @@ fn with_remedy(error: anyhow::Error, remedy: Option<&str>) -> anyhow::Error {
     }
 }
 
-/// What may help against an error of a backend's.
+/// The remedy for an error of a backend, if there is one.
 fn remedy(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::OutOfMemory => Some("reduce `td3.buffer_size`, `training.batch_size` or the world's users"),
-        ErrorKind::Unavailable => Some("choose another with --backend, such as cpu or reference"),
+        ErrorKind::Unavailable => Some("select another with --backend, such as cpu or reference"),
         _ => None,
     }
 }

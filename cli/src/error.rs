@@ -1,21 +1,21 @@
-//! What a person is told when something is wrong, and the code the command ends with.
+//! Errors of the command, and the exit code for each.
 
 use std::{fmt, io};
 
-/// Something the user gave that cannot be: where it stands, what is wrong with it, and what to do.
+/// An error in the user's input: where it is, what is wrong, and what to do.
 #[derive(Clone, Debug)]
 pub(crate) struct BadInput {
-    /// `file`, `file:line` or a flag.
-    pub(crate) place: String,
-    /// What is wrong, naming the key or column and what was expected.
+    /// A file, `file:line`, or a flag.
+    pub(crate) location: String,
+    /// What is wrong: the key or column, its value, and what was expected.
     pub(crate) problem: String,
-    /// What would put it right.
+    /// How to correct it.
     pub(crate) remedy: String,
 }
 
 impl BadInput {
-    pub(crate) fn new(place: impl fmt::Display, problem: impl fmt::Display, remedy: impl fmt::Display) -> Self {
-        Self { place: place.to_string(), problem: problem.to_string(), remedy: remedy.to_string() }
+    pub(crate) fn new(location: impl fmt::Display, problem: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Self { location: location.to_string(), problem: problem.to_string(), remedy: remedy.to_string() }
     }
 }
 
@@ -23,14 +23,14 @@ impl std::error::Error for BadInput {}
 
 impl fmt::Display for BadInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}\n  help: {}", self.place, self.problem, self.remedy)
+        write!(f, "{}: {}\n  help: {}", self.location, self.problem, self.remedy)
     }
 }
 
-/// A person or a supervisor asked the run to stop, and it did, having saved what it had.
+/// A signal asked the run to stop. The run saved its state and stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interrupted {
-    /// The code to exit with: 128 and the signal's number.
+    /// The exit code: 128 plus the signal's number.
     pub(crate) code: u8,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for Interrupted {
     }
 }
 
-/// The exit code for an error: 2 for usage and input, 130 for an interrupt, 143 for termination, 1 for the rest.
+/// The exit code for an error: 2 for an error in the input, 130 for SIGINT, 143 for SIGTERM, 1 for any other error.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     if error.chain().any(<dyn std::error::Error>::is::<BadInput>) {
         2
@@ -54,7 +54,7 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// What may help against an error of the system's, where something may.
+/// The remedy for an input or output error, if there is one.
 pub(crate) fn remedy(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
@@ -64,20 +64,20 @@ pub(crate) fn remedy(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// The same, of whatever caused an error.
+/// The remedy for the input or output error among the causes of `error`, if there is one.
 pub(crate) fn remedy_of(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| cause.downcast_ref().and_then(remedy))
 }
 
-/// The reader of standard output has stopped reading, and need not be told.
+/// The reader of standard output closed it. This is not an error: the command exits with code 0.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct NobodyReads;
+pub(crate) struct OutputClosed;
 
-impl std::error::Error for NobodyReads {}
+impl std::error::Error for OutputClosed {}
 
-impl fmt::Display for NobodyReads {
+impl fmt::Display for OutputClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody reads the output")
+        f.write_str("standard output was closed")
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_is_a_failure_that_space_would_cure() {
+    fn full_disk_has_exit_code_1_and_a_remedy() {
         let full =
             anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("could not write a file");
         assert!(exit_code(&full) == 1 && remedy_of(&full).is_some_and(|remedy| remedy.contains("space")));
@@ -94,9 +94,9 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_pipe_in_a_file_is_a_failure() {
+    fn broken_pipe_in_a_file_has_exit_code_1() {
         let error =
             anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("could not write a file");
-        assert!(!error.is::<NobodyReads>() && exit_code(&error) == 1);
+        assert!(!error.is::<OutputClosed>() && exit_code(&error) == 1);
     }
 }

@@ -1,4 +1,4 @@
-//! What a run has learned, read from its folder.
+//! The trained agent of a run, read from the run's folder.
 
 use std::path::Path;
 
@@ -16,17 +16,21 @@ use crate::output::note;
 use crate::source::Provenance;
 use crate::train::Run;
 
-/// An agent, and the world as it sees it.
+/// A trained agent, and how it sees the environment.
 pub(crate) struct Learned {
     pub(crate) spec: AgentSpec,
     pub(crate) agent: AgentState,
-    /// The rules of the evaluation, with states and scores as the agent knows them.
+    /// The environment in which the agent acts, with the states and scores that the agent was trained with.
     pub(crate) environment: EnvironmentSpec,
 }
 
 impl Learned {
-    /// Reads a run's settings and its actor, which must suit the world, known to be from `here`. Its first critic matters only
-    /// where it is asked about candidates, and the second never.
+    /// Reads the settings and the actor of the run in the folder `run`, and the first critic if the run re-ranks
+    /// candidates. The agent will act in `world`, whose origin is `here`, with the environment of `plan`. Notes
+    /// differences from the run's own environment and world on standard error, unless `quiet`.
+    ///
+    /// # Errors
+    /// If the folder is not a run's, its settings do not fit the world, or a model file is missing or damaged.
     pub(crate) fn read(
         run: &Path,
         world: &World<'_>,
@@ -37,8 +41,8 @@ impl Learned {
         let refuse = |problem: String, remedy: &str| BadInput::new(run.display(), problem, remedy);
         let file = run.join(names::CONFIG);
         if !file.is_file() {
-            let problem = format!("this is not a run's folder: there is no {} in it", names::CONFIG);
-            return Err(refuse(problem, "give the folder that `recsim train` named at its end"));
+            let problem = format!("this is not a run's folder: it contains no {}", names::CONFIG);
+            return Err(refuse(problem, "give the folder that `recsim train` named when it finished"));
         }
         let mut config = Settings::load(&Overrides { file: Some(file), ..Overrides::default() })?.config;
         let shape = world.shape();
@@ -50,26 +54,29 @@ impl Learned {
                 "its agent knows worlds of {dimensions} dimensions and {clusters} clusters, and this world has {} and {}",
                 shape.dimensions, shape.clusters
             );
-            return Err(refuse(problem, "give the world that it learned in with --world, or another run"));
+            return Err(refuse(problem, "give the run's own world with --world, or another run"));
         }
-        // How many users it was shown, and how many items it showed them, is of no matter here.
+        // The number of users and the sizes of the slate do not affect the agent.
         config.training.users_per_round = Auto::Auto;
         (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (1, 1);
         let own = config.plan(world).map_err(|invalid| {
-            refuse(format!("its settings do not suit this world: {invalid}"), "give another run, or its own world")
+            refuse(format!("its settings do not fit this world: {invalid}"), "give another run, or its own world")
         })?;
-        let EnvironmentSpec { similarity, normalize_beliefs, user_model: rules, .. } = own.environment;
-        let these = &plan.environment.user_model;
-        if !quiet && (rules.acceptance, rules.belief_increment) != (these.acceptance, these.belief_increment) {
+        let EnvironmentSpec { similarity, normalize_beliefs, user_model: own_users, .. } = own.environment;
+        let users = &plan.environment.user_model;
+        if !quiet
+            && (own_users.acceptance, own_users.belief_increment) != (users.acceptance, users.belief_increment)
+        {
             note(&format!(
-                "the agent of {} learned by other rules than these users live by; --config takes its own",
+                "the agent of {} learned with another acceptance model or belief increment; to use its own, give its \
+                 config.yaml with --config",
                 run.display()
             ));
         }
-        let learned_in = read_json::<Run>(&run.join(names::RUN)).ok().map(|run| run.world);
-        if !quiet && learned_in.is_some_and(|world| !world.is_of_the_same(here)) {
+        let own_world = read_json::<Run>(&run.join(names::RUN)).ok().map(|run| run.world);
+        if !quiet && own_world.is_some_and(|world| !world.is_of_the_same(here)) {
             note(&format!(
-                "the agent of {} learned in another world than this one; --world takes its own",
+                "the agent of {} learned in another world; to use its own, give it with --world",
                 run.display()
             ));
         }
@@ -83,8 +90,9 @@ impl Learned {
 
 fn agent(run: &Path, own: &Plan, quiet: bool) -> Result<AgentState, BadInput> {
     let (spec, mut agent) = (&own.agent, own.agent.initial_agent(0));
-    let matter = 1 + usize::from(spec.candidates() > 0);
-    for (n, (layout, weights)) in spec.layouts().into_iter().zip(&mut agent.networks).take(matter).enumerate() {
+    // The actor, and the first critic if it re-ranks.
+    let used = 1 + usize::from(spec.candidates() > 0);
+    for (n, (layout, weights)) in spec.layouts().into_iter().zip(&mut agent.networks).take(used).enumerate() {
         *weights = network(&run.join(names::MODELS).join(names::MODEL_FILES[n]), layout, own, quiet)?;
     }
     Ok(agent)
@@ -93,13 +101,15 @@ fn agent(run: &Path, own: &Plan, quiet: bool) -> Result<AgentState, BadInput> {
 fn network(path: &Path, layout: &MlpLayout, own: &Plan, quiet: bool) -> Result<Weights, BadInput> {
     let refuse = |problem: String, remedy: &str| BadInput::new(path.display(), problem, remedy);
     if !path.is_file() {
-        let remedy =
-            "let the run come to its end, or stop it with Ctrl-C: it leaves its models then; or restore a copy";
-        return Err(refuse("this file is missing: the run has not left it yet, or it was lost".to_owned(), remedy));
+        let remedy = "let the run finish, or stop it with Ctrl-C: it writes its models then; or restore a copy";
+        return Err(refuse(
+            "this file is missing: the run has not written it yet, or it was removed".to_owned(),
+            remedy,
+        ));
     }
     let restored = models::read(path, layout, own).and_then(|model| {
         if !model.is_sealed && !quiet {
-            note(&format!("{} has no checksum: it was written by an earlier recsim", path.display()));
+            note(&format!("{} has no checksum: it was written by an earlier version of recsim", path.display()));
         }
         restore_model(layout, |name| tables::find(&model.tables, name)).map_err(|error| error.to_string())
     });

@@ -1,4 +1,5 @@
-//! The `recsim` command: all of it, so that fuzzing can reach what it reads. Nobody else is to build on this library.
+//! The `recsim` command. It is a library so that the fuzz targets can call its parsers. It has no public interface for
+//! other crates.
 
 mod arguments;
 mod bench;
@@ -30,11 +31,11 @@ use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
 
-/// The program.
+/// Runs the command line of this process. Returns the exit code.
 pub fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<error::NobodyReads>() => ExitCode::SUCCESS,
+        Err(error) if error.is::<error::OutputClosed>() => ExitCode::SUCCESS,
         Err(error) => {
             output::note(&format!("error: {error:#}"));
             if let Some(remedy) = error::remedy_of(&error) {

@@ -1,4 +1,4 @@
-//! Results go to standard output. Whoever reads them may stop reading.
+//! Writes results to standard output and notes to standard error, and formats numbers for both.
 
 use std::io::{self, Write};
 
@@ -6,29 +6,35 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
-use crate::error::NobodyReads;
+use crate::error::OutputClosed;
 
-/// Writes text as it is.
+/// Writes text to standard output.
+///
+/// # Errors
+/// [`OutputClosed`] if the reader closed it, or another error of the write.
 pub(crate) fn text(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => NobodyReads.into(),
+        io::ErrorKind::BrokenPipe => OutputClosed.into(),
         _ => anyhow::Error::from(error).context("could not write to standard output"),
     })
 }
 
-/// Writes a value as one line of JSON.
+/// Writes a value to standard output as one line of JSON.
+///
+/// # Errors
+/// As [`text`].
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     text(&format!("{}\n", serde_json::to_string(value)?))
 }
 
-/// Writes a note for a person to standard error; if nobody can read it, so be it.
+/// Writes a line to standard error. Ignores a failure: there is no other channel to report it.
 pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// A table with no frame; every column but the first is aligned to the right if `numbers`.
-pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, numbers: bool) -> String {
+/// A table without a frame. With `has_numbers`, every column but the first is aligned to the right.
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, has_numbers: bool) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     if !header.is_empty() {
@@ -37,7 +43,7 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     table.add_rows(rows);
     for (n, column) in table.column_iter_mut().enumerate() {
         column.set_padding((if n == 0 { 0 } else { 1 }, 1));
-        if numbers && n > 0 {
+        if has_numbers && n > 0 {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -49,8 +55,8 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
-    for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -58,7 +64,7 @@ pub(crate) fn thousands(number: u64) -> String {
     out
 }
 
-/// So many of a thing, in words: its name with an s, unless it is one.
+/// A count with its noun, which gets an `s` unless the count is 1.
 pub(crate) fn counted(number: usize, thing: &str) -> String {
     format!("{} {thing}{}", thousands(number as u64), if number == 1 { "" } else { "s" })
 }
@@ -68,7 +74,7 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
-/// A time in the unit that reads best.
+/// A duration in milliseconds, seconds, minutes or hours, whichever fits its size.
 pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 1.0 => format!("{:.0} ms", s * 1e3),
@@ -78,12 +84,12 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// Words as a shell takes them.
+/// A command line that a POSIX shell splits into `words`.
 pub(crate) fn command(words: &[String]) -> String {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a POSIX shell if necessary.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -98,24 +104,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_parted_by_commas() {
+    fn thousands_have_commas() {
         assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 
     #[test]
-    fn one_thing_is_no_things() {
+    fn counted_uses_the_singular_for_one() {
         assert_eq!([0, 1, 1000].map(|number| counted(number, "user")), ["0 users", "1 user", "1,000 users"]);
     }
 
     #[test]
-    fn durations_read_in_their_unit() {
-        let read = [0.0123, 59.96, 150.0, 7500.0].map(duration);
-        assert_eq!(read, ["12 ms", "60.0 s", "2 min 30 s", "2 h 5 min"]);
+    fn duration_selects_the_unit() {
+        let formatted = [0.0123, 59.96, 150.0, 7500.0].map(duration);
+        assert_eq!(formatted, ["12 ms", "60.0 s", "2 min 30 s", "2 h 5 min"]);
     }
 
     #[test]
-    fn words_are_quoted_where_a_shell_would_not_take_them_as_they_are() {
-        let read = ["a/b=1", "", "it's", "$x"].map(quoted);
-        assert_eq!(read, ["a/b=1", "''", r"'it'\''s'", "'$x'"]);
+    fn quoted_words_are_safe_in_a_shell() {
+        let quoted = ["a/b=1", "", "it's", "$x"].map(quoted);
+        assert_eq!(quoted, ["a/b=1", "''", r"'it'\''s'", "'$x'"]);
     }
 }

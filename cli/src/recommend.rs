@@ -1,4 +1,4 @@
-//! `recsim recommend`: what a run's agent shows one user.
+//! `recsim recommend`: the slate that a run's agent selects for one user.
 
 use std::fmt;
 use std::ops::Range;
@@ -21,7 +21,10 @@ use crate::output::{self, table};
 use crate::source;
 use crate::world::WorldFile;
 
-/// Prints the slate that a run's agent chooses for one user, whose beliefs are the initial ones.
+/// Prints the slate that a run's agent selects for one user with the initial beliefs.
+///
+/// # Errors
+/// If the settings, the world, the run or the user are wrong, or the backend fails.
 pub(crate) fn run(arguments: &Recommend) -> anyhow::Result<()> {
     let settings = Settings::load(&arguments.overrides())?;
     let device = Choice::of(&settings, false)?;
@@ -32,7 +35,7 @@ pub(crate) fn run(arguments: &Recommend) -> anyhow::Result<()> {
     if let Some(top) = arguments.top {
         let items = view.shape().items;
         if top as usize > items {
-            let problem = format!("the catalogue holds {items} items, and {top} are asked for");
+            let problem = format!("the catalogue has {items} items, and {top} are requested");
             return Err(BadInput::new("--top", problem, format!("give at most {items}")).into());
         }
         (plan.environment.rl_slots, plan.environment.slate_len) = (top as usize, top as usize);
@@ -40,12 +43,12 @@ pub(crate) fn run(arguments: &Recommend) -> anyhow::Result<()> {
     let user = user(&world, &arguments.user)?;
     let here = source::provenance(&settings.config, &world, view.shape());
     let learned = Learned::read(&arguments.run, &view, &here, &plan, arguments.json)?;
-    let question = Question { world: &world, view: &view, plan: &plan, learned: &learned, user };
-    let answer = device.run(question)?;
+    let job = RecommendJob { world: &world, view: &view, plan: &plan, learned: &learned, user };
+    let answer = device.run(job)?;
     if arguments.json { output::json(&answer) } else { output::text(&answer.to_string()) }
 }
 
-/// The user's index.
+/// The index of the user with this id.
 fn user(world: &WorldFile, id: &str) -> Result<usize, BadInput> {
     let ids = world.user_ids();
     ids.iter().position(|known| known == id).ok_or_else(|| {
@@ -61,8 +64,8 @@ fn user(world: &WorldFile, id: &str) -> Result<usize, BadInput> {
     })
 }
 
-/// What to show one user.
-struct Question<'a> {
+/// Selects the slate of one user.
+struct RecommendJob<'a> {
     world: &'a WorldFile,
     view: &'a World<'a>,
     plan: &'a Plan,
@@ -70,53 +73,53 @@ struct Question<'a> {
     user: usize,
 }
 
-/// A user's slate.
+/// The slate of a user.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct Recommendation {
     user: String,
     /// `[K]`
     beliefs: Vec<f32>,
     /// `[K]`
     target: Vec<f32>,
-    slate: Vec<Shown>,
+    slate: Vec<SlateItem>,
 }
 
 /// An item on a slate.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct SlateItem {
     item: String,
-    /// Who chose it.
+    /// `agent` or `list`: who selected it.
     by: &'static str,
-    /// The cosine of the angle between the agent's virtual item and this one, 0 where one has no direction; their dot
-    /// product where the agent's run went by that.
+    /// Cosine of the angle between the agent's virtual item and this one, 0 if one of them has length 0; with
+    /// `similarity_metric: dot`, their dot product.
     similarity: f64,
     cluster: usize,
-    /// To the cluster's centre.
+    /// Distance to the centre of its cluster, in the unit of `max_cluster_distance`.
     distance: f32,
-    /// With these beliefs.
+    /// Probability that the user accepts it, given these beliefs.
     acceptance_probability: f32,
 }
 
-impl Job for Question<'_> {
-    type Output = Answer;
+impl Job for RecommendJob<'_> {
+    type Output = Recommendation;
 
-    fn run<B: Backend>(self, mut backend: B, _: About) -> anyhow::Result<Answer> {
+    fn run<B: Backend>(self, mut backend: B, _: About) -> anyhow::Result<Recommendation> {
         let Self { world, view, learned, user, .. } = self;
         let on_device = backend.load_world(view, &learned.environment)?;
         let agent = backend.load_agent(&learned.spec, &learned.agent)?;
         let mut batch = backend.create_batch(&on_device, user..user + 1)?;
         choose_actions(&mut backend, &on_device, &agent, &mut batch, None)?;
         backend.recommend(&on_device, &mut batch)?;
-        // Where the rest of the slate is filled in as users respond, they must: nobody asks what they took.
-        let nothing = Key::new(0, Purpose::Acceptance);
-        backend.respond(&on_device, &mut batch, nothing, None)?;
+        // A backend may fill the rest of the slate only when users respond. What they accept is not used.
+        let unused_draws = Key::new(0, Purpose::Acceptance);
+        backend.respond(&on_device, &mut batch, unused_draws, None)?;
         let snapshot = backend.snapshot(&batch)?;
-        let EnvironmentSpec { rl_slots: chosen, .. } = self.plan.environment;
-        let slate = snapshot.slate.iter().enumerate().map(|(place, &item)| {
-            let by = if place < chosen { "agent" } else { "list" };
-            self.shown(item as usize, &snapshot.action, by)
+        let EnvironmentSpec { rl_slots, .. } = self.plan.environment;
+        let slate = snapshot.slate.iter().enumerate().map(|(slot, &item)| {
+            let by = if slot < rl_slots { "agent" } else { "list" };
+            self.slate_item(item as usize, &snapshot.action, by)
         });
-        Ok(Answer {
+        Ok(Recommendation {
             slate: slate.collect(),
             user: world.user_ids()[user].clone(),
             beliefs: view.beliefs(user).to_vec(),
@@ -125,19 +128,19 @@ impl Job for Question<'_> {
     }
 }
 
-impl Question<'_> {
-    fn shown(&self, item: usize, action: &[f32], by: &'static str) -> Shown {
-        let parts = self.view.arrays();
+impl RecommendJob<'_> {
+    fn slate_item(&self, item: usize, action: &[f32], by: &'static str) -> SlateItem {
+        let arrays = self.view.arrays();
         let dimensions = self.view.shape().dimensions;
         let columns: Range<usize> = item * dimensions..(item + 1) * dimensions;
-        let (mut row, mut action) = (parts.item_embedding[columns].to_vec(), action.to_vec());
+        let (mut row, mut action) = (arrays.item_embedding[columns].to_vec(), action.to_vec());
         if self.learned.environment.similarity == Similarity::Cosine {
             normalize(&mut row);
             normalize(&mut action);
         }
-        let (cluster, distance) = (parts.item_cluster[item] as usize, parts.item_distance[item]);
+        let (cluster, distance) = (arrays.item_cluster[item] as usize, arrays.item_distance[item]);
         let belief = self.view.beliefs(self.user)[cluster];
-        Shown {
+        SlateItem {
             item: self.world.item_ids()[item].clone(),
             by,
             similarity: row.iter().zip(&action).map(|(&x, &a)| f64::from(x) * f64::from(a)).sum(),
@@ -148,22 +151,26 @@ impl Question<'_> {
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for Recommendation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}, as an episode begins\n", self.user)?;
+        writeln!(f, "{}, at the beginning of an episode\n", self.user)?;
         let clusters = self.beliefs.iter().zip(&self.target).enumerate();
         let clusters = clusters.map(|(n, (b, t))| vec![n.to_string(), format!("{b:.6}"), format!("{t:.6}")]);
         writeln!(f, "{}", table(&["cluster", "belief", "target"], clusters, true))?;
-        let rows = self.slate.iter().map(|shown| {
+        let rows = self.slate.iter().map(|entry| {
             vec![
-                shown.item.clone(),
-                shown.by.to_owned(),
-                format!("{:.4}", shown.similarity),
-                shown.cluster.to_string(),
-                format!("{:.3}", shown.distance),
-                output::percent(shown.acceptance_probability.into()),
+                entry.item.clone(),
+                entry.by.to_owned(),
+                format!("{:.4}", entry.similarity),
+                entry.cluster.to_string(),
+                format!("{:.3}", entry.distance),
+                output::percent(entry.acceptance_probability.into()),
             ]
         });
-        write!(f, "{}", table(&["item", "chosen by", "similarity", "cluster", "distance", "accepted"], rows, true))
+        write!(
+            f,
+            "{}",
+            table(&["item", "selected by", "similarity", "cluster", "distance", "accepted"], rows, true)
+        )
     }
 }

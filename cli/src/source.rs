@@ -1,4 +1,4 @@
-//! The world that a command works on: opened from a folder, or generated.
+//! The world that a command uses: opened from a folder, or generated.
 
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -16,58 +16,63 @@ use crate::output::counted;
 use crate::progress::Waiting;
 use crate::world::{self, WorldFile};
 
-/// Where a world came from, for the record.
+/// The origin and sizes of a world, as they are recorded in files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Provenance {
-    /// The folder, or none for a generated one.
+    /// The folder, or `None` for the built-in world.
     pub(crate) path: Option<String>,
-    /// How it came to be.
+    /// `provenance` of `world.json`: how the world was made.
     pub(crate) provenance: serde_json::Value,
-    /// SHA-256 of its tensors' file, if it has one.
+    /// SHA-256 of its `world.safetensors`, or `None` for the built-in world.
     pub(crate) checksum: Option<String>,
     pub(crate) users: usize,
     pub(crate) items: usize,
     pub(crate) clusters: usize,
     pub(crate) dimensions: usize,
-    pub(crate) list: usize,
+    #[serde(alias = "list")]
+    pub(crate) pretrained_len: usize,
 }
 
 impl Provenance {
-    /// Whether both are of one world: of the same numbers, wherever they lie.
+    /// Whether both describe the same world. Its folder does not matter.
     pub(crate) fn is_of_the_same(&self, other: &Self) -> bool {
         match (&self.checksum, &other.checksum) {
             (Some(one), Some(other)) => one == other,
             _ => {
-                let told = |world: &Self| {
-                    let Self { users, items, clusters, dimensions, list, .. } = *world;
-                    [users, items, clusters, dimensions, list]
+                let sizes = |world: &Self| {
+                    let Self { users, items, clusters, dimensions, pretrained_len, .. } = *world;
+                    [users, items, clusters, dimensions, pretrained_len]
                 };
-                self.provenance == other.provenance && told(self) == told(other)
+                self.provenance == other.provenance && sizes(self) == sizes(other)
             }
         }
     }
 }
 
-/// Opens or generates the world that the settings name, having checked against its sizes what can be.
+/// Opens or generates the world that the settings name. The settings and the memory are checked against its sizes
+/// first.
+///
+/// # Errors
+/// If the world cannot be read, or its sizes do not fit the settings or the memory.
 pub(crate) fn world(settings: &Settings, threads: Option<usize>, quiet: bool) -> anyhow::Result<WorldFile> {
     let config = &settings.config;
-    let fits = |shape: &WorldShape| {
+    let check = |shape: &WorldShape| {
         config.check_sizes(shape).map_err(|invalid| refuse(settings, &invalid))?;
         memory::check(config, shape)
     };
     if config.world.path != AUTO {
         let world = world::open(Path::new(&config.world.path))?;
-        fits(&world.shape())?;
+        check(&world.shape())?;
         return Ok(world);
     }
-    let recipe = recipe(config);
-    fits(&shape(&recipe))?;
-    let SyntheticWorldConfig { users, items, .. } = recipe;
+    let synthetic = synthetic_config(config);
+    check(&shape(&synthetic))?;
+    let SyntheticWorldConfig { users, items, .. } = synthetic;
     let what = format!("generating a world of {} and {}", counted(users, "user"), counted(items, "item"));
-    while_waiting(&what, quiet, || world::generate(&recipe, threads))
+    while_waiting(&what, quiet, || world::generate(&synthetic, threads))
 }
 
-/// Refuses a value that disagrees with the world.
+/// The error for a value that contradicts the world.
 pub(crate) fn refuse(settings: &Settings, invalid: &InvalidConfig) -> BadInput {
     if settings.config.world.path == AUTO { settings.refuse(invalid) } else { settings.refuse_for_world(invalid) }
 }
@@ -78,17 +83,18 @@ pub(crate) fn provenance(config: &Config, world: &WorldFile, shape: WorldShape) 
     Provenance {
         checksum: path.is_some().then(|| world.checksum().to_owned()),
         path,
-        provenance: world.about().provenance.clone(),
+        provenance: world.info().provenance.clone(),
         users: shape.users,
         items: shape.items,
         clusters: shape.clusters,
         dimensions: shape.dimensions,
-        list: shape.pretrained_len,
+        pretrained_len: shape.pretrained_len,
     }
 }
 
-/// The built-in world as the settings have it. Its lists hold twice what is shown, or all items if there are fewer.
-fn recipe(config: &Config) -> SyntheticWorldConfig {
+/// The built-in world of the settings. By default, a pre-trained list has twice the length of a slate, or all items if
+/// there are fewer.
+fn synthetic_config(config: &Config) -> SyntheticWorldConfig {
     let world = &config.world;
     let twice = config.recommendation.total_recommendations.saturating_mul(2).min(world.items);
     SyntheticWorldConfig {
@@ -101,20 +107,20 @@ fn recipe(config: &Config) -> SyntheticWorldConfig {
     }
 }
 
-fn shape(recipe: &SyntheticWorldConfig) -> WorldShape {
-    let &SyntheticWorldConfig { users, items, clusters, dimensions, pretrained_len: list, .. } = recipe;
-    WorldShape { users, items, clusters, dimensions, pretrained_len: list }
+fn shape(config: &SyntheticWorldConfig) -> WorldShape {
+    let &SyntheticWorldConfig { users, items, clusters, dimensions, pretrained_len, .. } = config;
+    WorldShape { users, items, clusters, dimensions, pretrained_len }
 }
 
-/// Does `work`, and says so if it takes longer than a person waits without wondering.
+/// Runs `work`. Shows `what` and the elapsed time if it takes longer than [`PATIENCE`].
 fn while_waiting<T>(what: &str, quiet: bool, work: impl FnOnce() -> T) -> T {
-    let (done, is_done) = mpsc::channel::<()>();
+    let (done, done_receiver) = mpsc::channel::<()>();
     thread::scope(|scope| {
         scope.spawn(move || {
-            if !quiet && is_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            if !quiet && done_receiver.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                 let waiting = Waiting::begin(what);
-                // The sender is dropped when the work is done, or has panicked.
-                let _ = is_done.recv();
+                // Returns when the sender is dropped, also if the work panics.
+                let _ = done_receiver.recv();
                 waiting.end();
             }
         });

@@ -1,30 +1,30 @@
-//! Whatever cannot be is refused before any work: exit code 2, and a message that names place, problem and remedy.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Wrong input is refused before any work, with exit code 2 and a message that names location, problem and remedy.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod common;
 
-use common::{Place, stderr};
+use common::{TestDir, stderr};
 
-/// A configuration file and flags that cannot be, and what the message must say.
-struct Case {
+/// A wrong configuration file or wrong flags, and parts of the expected message.
+struct BadCase {
     config: &'static str,
     flags: &'static [&'static str],
-    says: &'static [&'static str],
+    expected: &'static [&'static str],
 }
 
-const fn file(config: &'static str, says: &'static [&'static str]) -> Case {
-    Case { config, flags: &[], says }
+const fn file(config: &'static str, expected: &'static [&'static str]) -> BadCase {
+    BadCase { config, flags: &[], expected }
 }
 
-const fn flags(flags: &'static [&'static str], says: &'static [&'static str]) -> Case {
-    Case { config: "", flags, says }
+const fn flags(flags: &'static [&'static str], expected: &'static [&'static str]) -> BadCase {
+    BadCase { config: "", flags, expected }
 }
 
-/// The default backend is not in every build.
+/// The default backend is not part of every build.
 const BACKEND: &[&str] = if cfg!(feature = "cpu") { &[] } else { &["--backend", "reference"] };
 
-const CASES: &[Case] = &[
-    // Keys and groups that are not there.
+const CASES: &[BadCase] = &[
+    // Unknown keys and groups.
     file("td3:\n  taau: 0.1\n", &["bad.yaml:2", "`td3.taau`", "did you mean `td3.tau`?"]),
     file("trainin:\n  episodes: 1\n", &["bad.yaml:1", "`trainin`", "did you mean `training`?"]),
     file("training:\n  tau: 0.1\n", &["bad.yaml:2", "`training.tau`", "`td3.tau`"]),
@@ -36,13 +36,17 @@ const CASES: &[Case] = &[
     flags(&["--set", "td3.tau"], &["there is no `=`", "KEY=VALUE"]),
     flags(&["--set", "td3.tau="], &["`td3.tau`", "given no value"]),
     flags(&["--set", "td3.tau={a: 1}"], &["`td3.tau`"]),
-    // Given twice; not YAML; not a configuration.
+    // Duplicate keys; not YAML; not a configuration.
+    file(
+        "td3:\n  hidden: [8]\n  tau: 0.1\n  hidden_sizes: [8]\n",
+        &["bad.yaml:4", "`td3.hidden_sizes` and `td3.hidden` on line 2", "keep only `td3.hidden_sizes`"],
+    ),
     file("td3:\n  tau: 0.1\n  tau: 0.2\n", &["bad.yaml:3", "`tau` is given twice", "line 2"]),
     file("td3:\n  tau: 0.1\nreward:\n  kind: shaped\ntd3:\n  tau: 0.1\n", &["bad.yaml:5", "`td3` is given twice"]),
     file("td3: [\n", &["bad.yaml:", "not YAML"]),
     file("td3:\n\ttau: 1\n", &["bad.yaml:2"]),
-    file("3\n", &["bad.yaml:1", "must hold keys"]),
-    file("td3: 3\n", &["bad.yaml:1", "`td3` is 3, and must hold keys"]),
+    file("3\n", &["bad.yaml:1", "must contain keys"]),
+    file("td3: 3\n", &["bad.yaml:1", "`td3` is 3, and must contain keys"]),
     file("td3:\n  tau:\n    a: 1\n", &["bad.yaml:2", "`td3.tau`"]),
     file("a: &x [1]\nb: *x\n", &["bad.yaml:2", "alias"]),
     file("td3:\n  tau: 0.1\n---\ntd3:\n  tau: 0.1\n", &["bad.yaml:4", "second document"]),
@@ -62,7 +66,7 @@ const CASES: &[Case] = &[
     file("environment:\n  max_action: 1e-38\n", &["bad.yaml:2", "is 1e-38, and must be from 1.17"]),
     file("training:\n  users_per_round: all\n", &["bad.yaml:2", "`auto` or a whole number"]),
     file("recommendation:\n  similarity_metric: euclid\n", &["bad.yaml:2", "`cosine` or `dot`"]),
-    file("reward:\n  kind: best\n", &["bad.yaml:2", "`seed` or `potential`"]),
+    file("reward:\n  kind: best\n", &["bad.yaml:2", "`shaped`, `potential`"]),
     // Not finite.
     file("td3:\n  tau: .nan\n", &["bad.yaml:2", "`td3.tau` is \".nan\", and must be a finite number"]),
     file("environment:\n  max_action: .inf\n", &["bad.yaml:2", "`environment.max_action` is \".inf\""]),
@@ -75,7 +79,7 @@ const CASES: &[Case] = &[
         &["--set", "td3.learning_rate=.inf"],
         &["--set td3.learning_rate=.inf", "`td3.learning_rate` is \".inf\"", "a finite number"],
     ),
-    // Impossible by themselves.
+    // Impossible values.
     file("td3:\n  batch_size: 0\n", &["bad.yaml:2", "`td3.batch_size` is 0", "at least 1"]),
     file("td3:\n  batch_size: 1\n", &["bad.yaml:2", "`td3.batch_size` is 1", "batch_norm"]),
     file("training:\n  batch_size: 0\n", &["bad.yaml:2", "`training.batch_size` is 0"]),
@@ -90,9 +94,9 @@ const CASES: &[Case] = &[
     flags(&["--rounds", "0"], &["--rounds: `training.rounds_per_episode` is 0"]),
     flags(&["--threads", "0"], &["--threads: `experiment.threads` is 0"]),
     flags(&["--threads", "4294967295"], &["--threads: `experiment.threads` is 4294967295"]),
-    flags(&["--isa", "sse9"], &["--isa: `experiment.instruction_set` is sse9", "avx512, avx2, neon or portable"]),
+    flags(&["--isa", "sse9"], &["--instruction-set: `experiment.instruction_set` is sse9", "avx512, avx2, neon or portable"]),
     flags(&["--backend", "gpu"], &["--backend: there is no backend `gpu`", "cpu, cuda or reference"]),
-    // Impossible with each other, or with the world; the key that was given is named.
+    // Values that contradict each other or the world. The message names the key that was given.
     file("recommendation:\n  total_recommendations: 5\n", &["bad.yaml:2", "`recommendation.rl_list_size` (10)"]),
     file(
         "world:\n  items: 19\n",
@@ -106,11 +110,11 @@ const CASES: &[Case] = &[
     file("environment:\n  max_action: 3e38\n", &["bad.yaml:2", "`environment.max_action` is 3e38", "overflows"]),
     file("td3:\n  tau: 1e-40\n", &["bad.yaml:2", "`td3.tau` is 1e-40"]),
     file(
-        "world:\n  list: 19\n",
+        "world:\n  pretrained_len: 19\n",
         &["bad.yaml:2", "`world.pretrained_len` is 19", "`recommendation.total_recommendations` (20)"],
     ),
     file("td3:\n  candidates: 19131\n", &["bad.yaml:2", "`td3.candidates` is 19131", "items (19130)"]),
-    file("world:\n  list: 19131\n", &["bad.yaml:2", "`world.pretrained_len` is 19131", "`world.items` (19130)"]),
+    file("world:\n  pretrained_len: 19131\n", &["bad.yaml:2", "`world.pretrained_len` is 19131", "`world.items` (19130)"]),
     file("world:\n  items: 30\n  clusters: 31\n", &["bad.yaml:3", "`world.clusters` is 31"]),
     file(
         "world:\n  users: 9\ntraining:\n  users_per_round: 10\n",
@@ -119,15 +123,15 @@ const CASES: &[Case] = &[
     file("environment:\n  state_dim: 70\n", &["bad.yaml:2", "`environment.state_dim` is 70", "K + D (69)"]),
     file("environment:\n  action_dim: 63\n", &["bad.yaml:2", "`environment.action_dim` is 63", "D (64)"]),
     file("training:\n  warmup_transitions: 2000000\n", &["bad.yaml:2", "`td3.buffer_size` (1000000)"]),
-    // More than any machine holds.
+    // More memory than any machine has.
     flags(&["--users", "4294967295"], &["memory: ", "GiB of it for the world", "`world.users`"]),
     flags(&["--set", "td3.batch_size=2000000000"], &["GiB of it for an update", "`td3.batch_size`"]),
     flags(
         &["--set", "td3.hidden_sizes=[65536, 65536, 65536, 65536, 65536]"],
         &["for the networks", "`td3.hidden_sizes`"],
     ),
-    // The ring is taken at once, however few rounds there are to fill it.
-    file("td3:\n  buffer_size: 4294967295\n", &["for the replay ring", "`td3.buffer_size`"]),
+    // The whole replay buffer is allocated at the start, even if few rounds fill it.
+    file("td3:\n  buffer_size: 4294967295\n", &["for the replay buffer", "`td3.buffer_size`"]),
     flags(&["--set", "world.dimensions=4294967295"], &["memory: ", "GiB"]),
     // The command line itself.
     flags(&["--users", "many"], &["--users", "many"]),
@@ -135,7 +139,7 @@ const CASES: &[Case] = &[
     flags(&["--shadow", "cpu"], &["--shadow", "reference"]),
     flags(
         &["--shadow", "reference", "--set", "td3.batch_size=7"],
-        &["--set td3.batch_size=7", "at least 8 while `td3.batch_norm` is true"],
+        &["--set td3.batch_size=7", "8 or more with --shadow while `td3.batch_norm` is true"],
     ),
     flags(&["--frobnicate"], &["--frobnicate"]),
     flags(&["--trace-users", "0", "--trace", "t"], &["--trace-users"]),
@@ -143,7 +147,7 @@ const CASES: &[Case] = &[
     flags(&["--config", "nowhere.yaml"], &["nowhere.yaml", "No such file"]),
     flags(&["--config", "."], &[".: "]),
     flags(&["--config", "latin1.yaml"], &["latin1.yaml", "UTF-8"]),
-    flags(&["--config", "huge.yaml"], &["huge.yaml", "no configuration"]),
+    flags(&["--config", "huge.yaml"], &["huge.yaml", "not a configuration"]),
     flags(&["--world", "nowhere"], &["nowhere", "is not a world"]),
     flags(&["--out", "bad.yaml"], &["bad.yaml", "this is no folder", "--out"]),
     flags(&["--out", ""], &["--out: `experiment.output` is empty"]),
@@ -167,159 +171,158 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn impossible_input_is_refused_before_any_work_with_place_problem_and_remedy() {
-    let place = Place::new();
-    place.write("latin1.yaml", b"# \xe9\n");
-    place.write("huge.yaml", vec![b'#'; (1 << 20) + 1]);
-    for (folder, holds) in [("a-run", "run.json"), ("a-world", "world.json")] {
-        std::fs::create_dir(place.path(folder)).unwrap();
-        place.write(&format!("{folder}/{holds}"), "{}");
-        place.write(&format!("{folder}/config.yaml"), "");
+fn wrong_input_is_refused_with_location_problem_and_remedy() {
+    let dir = TestDir::new();
+    dir.write("latin1.yaml", b"# \xe9\n");
+    dir.write("huge.yaml", vec![b'#'; (1 << 20) + 1]);
+    for (folder, file) in [("a-run", "run.json"), ("a-world", "world.json")] {
+        std::fs::create_dir(dir.path(folder)).unwrap();
+        dir.write(&format!("{folder}/{file}"), "{}");
+        dir.write(&format!("{folder}/config.yaml"), "");
     }
-    let mut flaws = Vec::new();
-    for Case { config, flags, says } in CASES {
-        place.write("bad.yaml", config);
+    let mut failures = Vec::new();
+    for BadCase { config, flags, expected } in CASES {
+        dir.write("bad.yaml", config);
         let config: &[&str] = if flags.contains(&"--config") { &[] } else { &["--config", "bad.yaml"] };
         let out: &[&str] = if flags.contains(&"--out") { &[] } else { &["--out", "out"] };
         let backend = if flags.contains(&"--backend") { &[] } else { BACKEND };
         let arguments = [&["train"], config, out, backend, flags].concat();
-        let output = place.run(&arguments);
-        let told = stderr(&output);
-        let context = format!(
-            "{arguments:?}\n{}\n--- said\n{told}",
-            std::fs::read_to_string(place.path("bad.yaml")).unwrap()
-        );
-        let written = place.path("out").exists() || place.path("runs").exists();
-        let facts = [
+        let output = dir.run(&arguments);
+        let message = stderr(&output);
+        let file = std::fs::read_to_string(dir.path("bad.yaml")).unwrap();
+        let context = format!("{arguments:?}\n{file}\n--- message\n{message}");
+        let written = dir.path("out").exists() || dir.path("runs").exists();
+        let checks = [
             ("the exit code is not 2", output.status.code() == Some(2)),
-            ("there is no remedy", told.contains("help: ") || told.contains("try '--help'")),
-            ("it panicked", !told.contains("panicked")),
+            ("there is no remedy", message.contains("help: ") || message.contains("try '--help'")),
+            ("it panicked", !message.contains("panicked")),
             ("something was written", !written),
         ];
-        flaws.extend(facts.iter().filter(|(_, holds)| !holds).map(|(flaw, _)| format!("{flaw}: {context}")));
-        let missing = says.iter().filter(|words| !told.contains(**words));
-        flaws.extend(missing.map(|words| format!("{words:?} is not said: {context}")));
-        let _ = std::fs::remove_dir_all(place.path("out"));
+        failures.extend(checks.iter().filter(|(_, passed)| !passed).map(|(failure, _)| format!("{failure}: {context}")));
+        let missing = expected.iter().filter(|text| !message.contains(**text));
+        failures.extend(missing.map(|text| format!("{text:?} is missing: {context}")));
+        let _ = std::fs::remove_dir_all(dir.path("out"));
     }
-    assert!(flaws.is_empty(), "{}", flaws.join("\n\n"));
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 #[cfg(feature = "cpu")]
 #[test]
-fn an_instruction_set_that_the_machine_lacks_is_refused_with_those_it_has() {
-    let place = Place::new();
-    // No machine has both.
+fn missing_instruction_set_is_refused_with_the_available_ones() {
+    let dir = TestDir::new();
+    // No machine has both avx2 and neon.
     let foreign = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
-    let output = place.run(&["train", "--config", "tiny.yaml", "--isa", foreign, "--out", "out"]);
+    let output = dir.run(&["train", "--config", "tiny.yaml", "--instruction-set", foreign, "--out", "out"]);
     assert_eq!(output.status.code(), Some(2));
-    let told = stderr(&output);
+    let message = stderr(&output);
     assert!(
-        told.contains(&format!("--isa: this machine has no {foreign}")) && told.contains("or portable"),
-        "{told}"
+        message.contains(&format!("--instruction-set: this machine has no {foreign}"))
+            && message.contains("or portable"),
+        "{message}"
     );
-    assert!(!place.path("out").exists());
+    assert!(!dir.path("out").exists());
 }
 
 #[cfg(not(feature = "cuda"))]
 #[test]
-fn a_backend_that_was_not_built_is_refused() {
-    let place = Place::new();
-    let output = place.run(&["train", "--config", "tiny.yaml", "--backend", "cuda"]);
+fn backend_that_was_not_built_is_refused() {
+    let dir = TestDir::new();
+    let output = dir.run(&["train", "--config", "tiny.yaml", "--backend", "cuda"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("built without `cuda`: build it with --features cuda"));
 }
 
 #[cfg(feature = "cuda")]
 #[test]
-fn a_device_that_is_not_there_is_a_failure_and_leaves_nothing() {
-    let place = Place::new();
-    let output = place.run(&["train", "--config", "tiny.yaml", "--backend", "cuda", "--out", "out"]);
+fn missing_device_is_a_failure_and_writes_nothing() {
+    let dir = TestDir::new();
+    let output = dir.run(&["train", "--config", "tiny.yaml", "--backend", "cuda", "--out", "out"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("help: choose another with --backend") && !place.path("out").exists());
+    assert!(stderr(&output).contains("help: select another with --backend") && !dir.path("out").exists());
 }
 
 #[test]
-fn a_world_that_does_not_suit_the_settings_is_named() {
-    let place = Place::new();
-    let made = place.run(&["world", "new", "small", "--users", "9", "--items", "19", "--list", "15", "-q"]);
+fn world_that_contradicts_the_settings_is_named() {
+    let dir = TestDir::new();
+    let made = dir.run(&["world", "new", "small", "--users", "9", "--items", "19", "--pretrained-len", "15", "-q"]);
     assert!(made.status.success());
     let slate = "`recommendation.total_recommendations` is 20, and must be at most the world's items (19)";
-    for (flags, says) in [
-        (&[][..], ["small: this world does not suit the default", slate, "or another world"]),
+    for (flags, expected) in [
+        (&[][..], ["small: the default of `recommendation.total_recommendations` does not fit this world", slate, "or another world"]),
         (&["--users", "10"], ["--users, with the world in small", "the world's users (9)", "or another world"]),
         (
             &["--set", "recommendation.total_recommendations=16"],
             ["with the world in small", "pre-trained lists (15)", "or another world"],
         ),
     ] {
-        let output = place.run(&[&["train", "--out", "out", "--world", "small"], BACKEND, flags].concat());
+        let output = dir.run(&[&["train", "--out", "out", "--world", "small"], BACKEND, flags].concat());
         assert_eq!(output.status.code(), Some(2));
-        let told = stderr(&output);
-        assert!(says.iter().all(|says| told.contains(says)) && !place.path("out").exists(), "{told}");
+        let message = stderr(&output);
+        assert!(expected.iter().all(|text| message.contains(text)) && !dir.path("out").exists(), "{message}");
     }
 }
 
 #[test]
-fn a_trace_of_more_users_than_are_served_is_refused() {
-    let place = Place::new();
+fn trace_of_too_many_users_is_refused() {
+    let dir = TestDir::new();
     let traced = ["--config", "tiny.yaml", "--out", "out", "--trace", "t", "--trace-users", "41"];
-    let output = place.run(&[&["train"], BACKEND, &traced].concat());
+    let output = dir.run(&[&["train"], BACKEND, &traced].concat());
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--trace-users: 41 users are to be traced, and 40 are served"));
-    assert!(!place.path("out").exists() && !place.path("t").exists());
+    assert!(!dir.path("out").exists() && !dir.path("t").exists());
     let all = ["--config", "tiny.yaml", "--out", "out", "--trace", "t"];
-    assert!(place.run(&[&["train"], BACKEND, &all].concat()).status.success(), "all 40 where 100 are not served");
+    assert!(dir.run(&[&["train"], BACKEND, &all].concat()).status.success(), "all 40 where 100 are not served");
 }
 
 #[test]
-fn a_configuration_without_end_is_refused() {
-    let place = Place::new();
+fn endless_configuration_is_refused() {
+    let dir = TestDir::new();
     let endless = ["--config", "/dev/zero", "--out", "out"];
-    let output = place.run(&[&["train"][..], &endless].concat());
+    let output = dir.run(&[&["train"][..], &endless].concat());
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("/dev/zero: a file of more than 1048576 bytes is no configuration"));
+    assert!(stderr(&output).contains("/dev/zero: a file of more than 1048576 bytes is not a configuration"));
 }
 
 #[test]
-fn show_refuses_what_is_no_run() {
-    let place = Place::new();
+fn show_refuses_other_folders_than_runs() {
+    let dir = TestDir::new();
     for folder in ["nowhere", "."] {
-        let output = place.run(&["show", folder]);
+        let output = dir.run(&["show", folder]);
         assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains("this is not a run's folder"), "{}", stderr(&output));
     }
 }
 
 #[test]
-fn damaged_records_are_refused_but_an_unfinished_line_does_not() {
-    let place = Place::new();
-    place.train("run", &["--backend", "reference", "--set", "experiment.checkpoint_every=0"]);
+fn damaged_records_are_refused_but_an_unfinished_line_is_not() {
+    let dir = TestDir::new();
+    dir.train("run", &["--backend", "reference", "--set", "experiment.checkpoint_every=0"]);
     for file in ["run.json", "rounds.jsonl", "episodes.jsonl", "summary.json"] {
         let path = format!("run/{file}");
-        let whole = std::fs::read(place.path(&path)).unwrap();
-        place.write(&path, [b"{\"episode\": \n", &whole[..]].concat());
-        let output = place.run(&["show", "run"]);
+        let whole = std::fs::read(dir.path(&path)).unwrap();
+        dir.write(&path, [b"{\"episode\": \n", &whole[..]].concat());
+        let output = dir.run(&["show", "run"]);
         assert_eq!(output.status.code(), Some(2), "{file}");
-        let told = stderr(&output);
-        assert!(told.contains(file) && told.contains("help: ") && !told.contains("panicked"), "{told}");
+        let message = stderr(&output);
+        assert!(message.contains(file) && message.contains("help: ") && !message.contains("panicked"), "{message}");
         if file.ends_with("jsonl") {
-            place.write(&path, &whole[..whole.len() - 5]);
-            assert!(place.run(&["show", "run"]).status.success(), "{file}");
+            dir.write(&path, &whole[..whole.len() - 5]);
+            assert!(dir.run(&["show", "run"]).status.success(), "{file}");
         }
-        place.write(&path, whole);
+        dir.write(&path, whole);
     }
-    place.train("known", &["--backend", "reference"]);
-    for file in ["known/rounds.jsonl", "known/episodes.jsonl"] {
-        let whole = std::fs::read_to_string(place.path(file)).unwrap();
+    dir.train("checked", &["--backend", "reference"]);
+    for file in ["checked/rounds.jsonl", "checked/episodes.jsonl"] {
+        let whole = std::fs::read_to_string(dir.path(file)).unwrap();
         for changed in
             [whole.replacen("rate\":0.", "rate\":0.9", 1), whole[..whole.len() - 5].to_owned(), String::new()]
         {
-            place.write(file, changed);
-            let output = place.run(&["show", "known"]);
+            dir.write(file, changed);
+            let output = dir.run(&["show", "checked"]);
             assert_eq!(output.status.code(), Some(2), "{file}: {}", stderr(&output));
             assert!(stderr(&output).contains(file) && stderr(&output).contains("help: "), "{}", stderr(&output));
         }
-        place.write(file, whole);
-        assert!(place.run(&["show", "known"]).status.success());
+        dir.write(file, whole);
+        assert!(dir.run(&["show", "checked"]).status.success());
     }
 }

@@ -9,17 +9,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{Place, skipped, stderr};
+use common::{TestDir, skipped, stderr};
 
 #[test]
 fn whatever_gets_its_name_is_on_the_disk() {
-    let place = Place::new();
-    let path =
-        |name: &str| place.path(name).canonicalize().unwrap_or_else(|_| place.path(name)).display().to_string();
+    let dir = TestDir::new();
+    let path = |name: &str| dir.path(name).canonicalize().unwrap_or_else(|_| dir.path(name)).display().to_string();
     let (run, world, traced) = (path("run"), path("world"), path("trace"));
     let train = ["train", "--config", "tiny.yaml", "--backend", "reference", "-q", "--out", &run, "--set"];
     let train = [&train[..], &["experiment.checkpoint_every=2", "--trace", &traced]].concat();
-    let Some(seen) = System::watching(&place, &train) else {
+    let Some(seen) = System::watching(&dir, &train) else {
         return skipped("there is no strace, or it may not look");
     };
     assert!(seen.lagging.is_empty(), "a checkpoint rests on {:?}", seen.lagging);
@@ -42,14 +41,14 @@ fn whatever_gets_its_name_is_on_the_disk() {
 
     for _ in 0..2 {
         let made = ["world", "new", &world, "--force", "--users", "5", "--items", "50", "-q"];
-        let seen = System::watching(&place, &made).unwrap();
+        let seen = System::watching(&dir, &made).unwrap();
         assert!(
             ["world.json", "world.safetensors"].iter().all(|name| seen.has_named(&Path::new(&world).join(name)))
         );
     }
     let findings = path("e.json");
     let evaluate = ["eval", "--config", "tiny.yaml", "--backend", "reference", "--seeds", "1", "--rounds", "1"];
-    let seen = System::watching(&place, &[&evaluate[..], &["--out", &findings]].concat()).unwrap();
+    let seen = System::watching(&dir, &[&evaluate[..], &["--out", &findings]].concat()).unwrap();
     assert!(seen.has_named(Path::new(&findings)));
 }
 
@@ -69,13 +68,13 @@ struct System {
 
 impl System {
     /// Runs the command, checks every call, and gives what was seen.
-    fn watching(place: &Place, arguments: &[&str]) -> Option<Self> {
-        let trace = place.path("strace");
+    fn watching(dir: &TestDir, arguments: &[&str]) -> Option<Self> {
+        let trace = dir.path("strace");
         let calls = "trace=write,pwrite64,writev,copy_file_range,sendfile,fsync,fdatasync,rename,renameat,renameat2,\
                      unlink,unlinkat,rmdir";
         let mut command = Command::new("strace");
         command.args(["-f", "-y", "-qq", "-e", calls, "-o"]).arg(&trace).arg(env!("CARGO_BIN_EXE_recsim"));
-        let output = command.args(arguments).current_dir(place.path(".")).stdin(Stdio::null()).output().ok()?;
+        let output = command.args(arguments).current_dir(dir.path(".")).stdin(Stdio::null()).output().ok()?;
         if stderr(&output).contains("ptrace") {
             return None;
         }

@@ -1,12 +1,12 @@
-//! The smallest worlds there are, and those of many clusters and dimensions, through every command.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Runs every command on the smallest worlds, and on worlds with many clusters and dimensions.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod common;
 
-use common::{Place, json, json_lines, stderr, stdout};
+use common::{TestDir, json, json_lines, stderr, stdout};
 use serde_json::Value;
 
-/// Users, items, clusters, dimensions and the items of a slate.
+/// Users, items, clusters, dimensions and slate length.
 const WORLDS: [[u32; 5]; 8] = [
     [1, 1, 1, 1, 1],
     [40, 1, 1, 3, 1],
@@ -19,39 +19,40 @@ const WORLDS: [[u32; 5]; 8] = [
 ];
 
 #[test]
-fn worlds_at_their_limits_go_through_every_command() {
+fn every_command_works_on_extreme_worlds() {
     for sizes in WORLDS {
-        let place = Place::new();
+        let dir = TestDir::new();
         let run = |line: &str| {
-            let output = place.run(&line.split_whitespace().collect::<Vec<_>>());
-            let (told, code) = (stderr(&output), output.status.code());
-            assert!(code == Some(0) && !told.contains("panicked"), "{sizes:?}: {line}: {code:?}: {told}");
+            let output = dir.run(&line.split_whitespace().collect::<Vec<_>>());
+            let (message, code) = (stderr(&output), output.status.code());
+            assert!(code == Some(0) && !message.contains("panicked"), "{sizes:?}: {line}: {code:?}: {message}");
             stdout(&output)
         };
-        let [users, items, clusters, dimensions, shown] = sizes;
-        let counts = format!("--users {users} --items {items} --clusters {clusters} --dim {dimensions}");
-        run(&format!("world new world {counts} --list {shown} -q"));
-        let found: Value = serde_json::from_str(&run("world info world --json")).unwrap();
-        assert_eq!((&found["users"], &found["items"]), (&users.into(), &items.into()));
+        let [users, items, clusters, dimensions, slate_len] = sizes;
+        let counts = format!("--users {users} --items {items} --clusters {clusters} --dimensions {dimensions}");
+        run(&format!("world new world {counts} --pretrained-len {slate_len} -q"));
+        let info: Value = serde_json::from_str(&run("world info world --json")).unwrap();
+        assert_eq!((&info["users"], &info["items"]), (&users.into(), &items.into()));
         assert_eq!(
-            (found["clusters"].as_array().unwrap().len(), &found["list"]),
-            (clusters as usize, &shown.into())
+            (info["clusters"].as_array().unwrap().len(), &info["pretrained_len"]),
+            (clusters as usize, &slate_len.into())
         );
         let settings = format!(
             "training: {{episodes: 2, rounds_per_episode: 3, warmup_transitions: 1, train_frequency: 2}}\n\
              td3: {{hidden_sizes: [6, 5], batch_size: 8, gradient_steps: 3, buffer_size: 50}}\n\
-             recommendation: {{rl_list_size: {}, total_recommendations: {shown}}}\n",
-            shown.div_ceil(2)
+             recommendation: {{rl_list_size: {}, total_recommendations: {slate_len}}}\n",
+            slate_len.div_ceil(2)
         );
-        place.write("settings.yaml", settings);
+        dir.write("settings.yaml", settings);
         let backend = if cfg!(feature = "cpu") { "" } else { "--backend reference" };
         run(&format!("train --config settings.yaml --world world {backend} --out run --trace trace -q"));
         if cfg!(feature = "cpu") {
-            // Every stage is held to the reference. Where all rows are alike, BatchNorm is mostly rounding.
+            // Every stage is checked against the reference. Without BatchNorm: with equal rows, its results are mostly
+            // rounding errors.
             let checked = "--shadow reference --set td3.batch_norm=false --out checked -q";
             run(&format!("train --config settings.yaml --world world {checked}"));
         }
-        let rounds = json_lines(&place.path("run/rounds.jsonl"));
+        let rounds = json_lines(&dir.path("run/rounds.jsonl"));
         assert_eq!((rounds.len(), &rounds[5]["users"]), (6, &users.into()), "{sizes:?}");
         assert!(rounds.iter().any(|round| round["updates"].as_u64() > Some(0)), "{sizes:?}");
         for number in rounds.iter().flat_map(|round| ["average_reward", "mean_distance"].map(|key| &round[key])) {
@@ -59,11 +60,11 @@ fn worlds_at_their_limits_go_through_every_command() {
         }
         assert!(run("show run").contains("run (finished)"));
         run("train --resume run --episodes 3 -q");
-        assert_eq!(json(&place.path("run/summary.json"))["status"], "finished");
+        assert_eq!(json(&dir.path("run/summary.json"))["status"], "finished");
 
-        let compared =
+        let policies =
             "--policies actor:run,random,popular,pretrained,greedy,anti,random-full,greedy-full --seeds 1";
-        let evaluate = format!("eval --config settings.yaml --world world {backend} {compared} --json -q");
+        let evaluate = format!("eval --config settings.yaml --world world {backend} {policies} --json -q");
         let policies: Vec<Value> = serde_json::from_str(&run(&evaluate)).unwrap();
         assert_eq!(policies.len(), 8, "{sizes:?}");
         for area in policies.iter().map(|policy| &policy["area"]["mean"]) {
@@ -72,25 +73,25 @@ fn worlds_at_their_limits_go_through_every_command() {
         let answer: Value =
             serde_json::from_str(&run(&format!("recommend --run run --user U{users} {backend} --json"))).unwrap();
         let mut slate: Vec<&str> =
-            answer["slate"].as_array().unwrap().iter().map(|shown| shown["item"].as_str().unwrap()).collect();
+            answer["slate"].as_array().unwrap().iter().map(|entry| entry["item"].as_str().unwrap()).collect();
         slate.sort_unstable();
         slate.dedup();
-        assert_eq!((slate.len(), answer["beliefs"].as_array().unwrap().len()), (shown as usize, clusters as usize));
+        assert_eq!((slate.len(), answer["beliefs"].as_array().unwrap().len()), (slate_len as usize, clusters as usize));
         run(&format!("recommend --run run --user U1 {backend}"));
     }
 }
 
 #[test]
-fn one_more_than_there_can_be_is_refused() {
-    let place = Place::new();
+fn sizes_above_the_maximum_are_refused() {
+    let dir = TestDir::new();
     let cases = [
         ("world new w --users 4294967296", "--users"),
         ("world new w --items 4294967296", "--items"),
-        ("world new w --dim 4294967296", "--dim"),
+        ("world new w --dimensions 4294967296", "--dimensions"),
         ("world new w --clusters 4294967296", "--clusters"),
-        ("world new w --list 4294967296", "--list"),
-        ("world new w --items 64 --clusters 65 --list 1", "65 clusters are more than the 64 items"),
-        ("world new w --items 1 --clusters 1 --list 2", "2 places in a list are more than the 1 items"),
+        ("world new w --pretrained-len 4294967296", "--pretrained-len"),
+        ("world new w --items 64 --clusters 65 --pretrained-len 1", "65 clusters are more than the 64 items"),
+        ("world new w --items 1 --clusters 1 --pretrained-len 2", "2 entries of a pre-trained list are more than the 1 items"),
         ("world new w --threads 1025", "--threads"),
         ("config --set experiment.threads=1025", "from 1 to 1024"),
         ("config --set td3.buffer_size=4294967296", "from 1 to 4294967295"),
@@ -103,11 +104,12 @@ fn one_more_than_there_can_be_is_refused() {
         ("eval --seed 18446744073709551615 --seeds 2", "there are no 2 seeds from 18446744073709551615 on"),
         ("bench --reps 0", "--reps"),
     ];
-    for (line, said) in cases {
-        let output = place.run(&line.split(' ').collect::<Vec<_>>());
-        let told = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{line}: {told}");
-        assert!(told.contains(said) && !told.contains("panicked"), "{line}: `{said}` is missing in {told}");
+    for (line, expected) in cases {
+        let output = dir.run(&line.split(' ').collect::<Vec<_>>());
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{line}: {message}");
+        let is_expected = message.contains(expected) && !message.contains("panicked");
+        assert!(is_expected, "{line}: `{expected}` is missing in {message}");
     }
-    assert!(!place.path("w").exists());
+    assert!(!dir.path("w").exists());
 }

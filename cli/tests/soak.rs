@@ -10,20 +10,20 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::Place;
+use common::TestDir;
 
 #[test]
 fn a_long_run_takes_no_more_and_more() {
     // Hours of it with RECSIM_SOAK_MINUTES=120, as docs/reliability.md has it.
     let minutes = std::env::var("RECSIM_SOAK_MINUTES").map_or(0.15, |number| number.parse().unwrap());
     let time = Duration::from_secs_f64(60.0 * minutes);
-    let place = Place::new();
+    let dir = TestDir::new();
     let endless = ["train", "-q", "--config", "tiny.yaml", "--out", "run", "--episodes", "4294967295"];
     let ring = ["--set", "td3.buffer_size=1000"];
-    let began = usage_of(&place, &[&endless[..], &ring].concat(), time);
-    let resumed = usage_of(&place, &["train", "-q", "--resume", "run"], time / 10);
+    let began = usage_of(&dir, &[&endless[..], &ring].concat(), time);
+    let resumed = usage_of(&dir, &["train", "-q", "--resume", "run"], time / 10);
 
-    let episodes = fs::read_to_string(place.path("run/episodes.jsonl")).unwrap().lines().count();
+    let episodes = fs::read_to_string(dir.path("run/episodes.jsonl")).unwrap().lines().count();
     println!("{episodes} episodes, each with a checkpoint: {began:?}; gone on with: {resumed:?}");
     for (name, usage) in [("the run", began), ("the run gone on with", resumed)] {
         let (early, late) = (usage.early, usage.late);
@@ -53,8 +53,8 @@ struct Usage {
 }
 
 /// What the command takes, which goes on for so long and is then interrupted.
-fn usage_of(place: &Place, arguments: &[&str], time: Duration) -> Usage {
-    let mut run = place.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+fn usage_of(dir: &TestDir, arguments: &[&str], time: Duration) -> Usage {
+    let mut run = dir.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let began = Instant::now();
     let (mut early, mut late) = (Share::default(), Share::default());
     while began.elapsed() < time {

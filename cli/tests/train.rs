@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::{Place, floats, json, json_lines, stderr, stdout, tensor};
+use common::{TestDir, floats, json, json_lines, stderr, stdout, tensor};
 use nalgebra::{DVector, DVectorView};
 use recsim_core::model::rng::{Key, Purpose};
 use recsim_core::model::slate::{TopK, fill_from_pretrained, normalize, score};
@@ -24,49 +24,49 @@ const TRACED: usize = 20;
 #[test]
 fn a_run_leaves_every_file_it_names() {
     for &backend in BACKENDS {
-        let place = Place::new();
-        place.train("run", &["--backend", backend]);
-        let run = json(&place.path("run/run.json"));
+        let dir = TestDir::new();
+        dir.train("run", &["--backend", backend]);
+        let run = json(&dir.path("run/run.json"));
         assert_eq!((&run["backend"], &run["seed"]), (&backend.into(), &5.into()));
         assert_eq!(run["world"]["provenance"]["kind"], "generated");
-        let summary = json(&place.path("run/summary.json"));
+        let summary = json(&dir.path("run/summary.json"));
         for file in summary["files"].as_array().unwrap() {
-            assert!(place.path("run").join(file.as_str().unwrap()).exists(), "{file}");
+            assert!(dir.path("run").join(file.as_str().unwrap()).exists(), "{file}");
         }
-        let rounds = json_lines(&place.path("run/rounds.jsonl"));
+        let rounds = json_lines(&dir.path("run/rounds.jsonl"));
         assert_eq!(rounds.len(), ROUNDS);
         for (n, round) in rounds.iter().enumerate() {
             assert_eq!((&round["episode"], &round["round"]), (&(n / 4 + 1).into(), &(n % 4 + 1).into()));
             assert_eq!(round["learning"].is_object(), [2, 5].contains(&n), "sessions are due after rounds 3 and 6");
         }
-        let episodes = json_lines(&place.path("run/episodes.jsonl"));
+        let episodes = json_lines(&dir.path("run/episodes.jsonl"));
         assert_eq!(episodes.len(), 2);
         assert_eq!(episodes[1]["total_interactions"], 2 * 4 * 40 * 8);
         for model in MODELS {
-            let bytes = std::fs::read(place.path(&format!("run/models/{model}.safetensors"))).unwrap();
+            let bytes = std::fs::read(dir.path(&format!("run/models/{model}.safetensors"))).unwrap();
             let (shape, weights) = floats(&bytes, &format!("{model}.0.weight"));
             assert_eq!(shape, [12, if model.starts_with("actor") { 9 } else { 15 }]);
             assert!(weights.iter().all(|weight| weight.is_finite()));
         }
-        assert!(!leftovers(&place.path("run")), "temporary files stayed behind");
+        assert!(!leftovers(&dir.path("run")), "temporary files stayed behind");
     }
 }
 
 #[cfg(feature = "cpu")]
 #[test]
 fn the_instruction_set_is_recorded_where_the_same_run_can_be_asked_for_again() {
-    let place = Place::new();
-    place.train("pinned", &["--backend", "cpu", "--isa", "portable"]);
-    assert_eq!(json(&place.path("pinned/run.json"))["instruction_set"], "portable");
-    place.train("any", &["--backend", "cpu"]);
-    let best = json(&place.path("any/run.json"))["instruction_set"].as_str().unwrap().to_owned();
+    let dir = TestDir::new();
+    dir.train("pinned", &["--backend", "cpu", "--isa", "portable"]);
+    assert_eq!(json(&dir.path("pinned/run.json"))["instruction_set"], "portable");
+    dir.train("any", &["--backend", "cpu"]);
+    let best = json(&dir.path("any/run.json"))["instruction_set"].as_str().unwrap().to_owned();
     for (run, isa) in [("pinned", "portable"), ("any", &best)] {
-        let config = std::fs::read_to_string(place.path(&format!("{run}/config.yaml"))).unwrap();
+        let config = std::fs::read_to_string(dir.path(&format!("{run}/config.yaml"))).unwrap();
         assert!(config.contains(&format!("isa: {isa}")), "{config}");
     }
-    let output = place.run(&["train", "--config", "pinned/config.yaml", "--out", "again", "-q"]);
+    let output = dir.run(&["train", "--config", "pinned/config.yaml", "--out", "again", "-q"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    let models = |run: &str| std::fs::read(place.path(&format!("{run}/models/actor.safetensors"))).unwrap();
+    let models = |run: &str| std::fs::read(dir.path(&format!("{run}/models/actor.safetensors"))).unwrap();
     assert_eq!(models("again"), models("pinned"));
     assert!(best == "portable" || models("any") != models("pinned"), "the choice changes nothing");
 }
@@ -83,10 +83,10 @@ fn leftovers(folder: &Path) -> bool {
 #[test]
 fn the_trace_follows_from_the_formulas_and_ends_in_the_belief_file() {
     for &backend in BACKENDS {
-        let place = Place::new();
+        let dir = TestDir::new();
         let users = TRACED.to_string();
-        place.train("run", &["--backend", backend, "--trace", "t.safetensors", "--trace-users", &users]);
-        let trace = Trace::read(&place.path("t.safetensors"));
+        dir.train("run", &["--backend", backend, "--trace", "t.safetensors", "--trace-users", &users]);
+        let trace = Trace::read(&dir.path("t.safetensors"));
         let (generated, plan) = world_and_plan();
         let world = generated.view().unwrap();
         let shape = world.shape();
@@ -121,7 +121,7 @@ fn the_trace_follows_from_the_formulas_and_ends_in_the_belief_file() {
             }
         }
         assert!(trace.accepted.contains(&1) && trace.accepted.contains(&0), "the trace would show nothing");
-        belief_file_holds(&json(&place.path("run/results/current_user_beliefs.json")), &trace, world.target());
+        belief_file_holds(&json(&dir.path("run/results/current_user_beliefs.json")), &trace, world.target());
     }
 }
 
@@ -164,7 +164,7 @@ fn belief_file_holds(file: &Value, trace: &Trace, target: &[f32]) {
 #[test]
 fn threads_and_batches_change_no_bit() {
     for &backend in BACKENDS {
-        let place = Place::new();
+        let dir = TestDir::new();
         let ways: [&[&str]; 4] = [
             &["--threads", "1"],
             &["--threads", "2"],
@@ -176,11 +176,11 @@ fn threads_and_batches_change_no_bit() {
             .enumerate()
             .map(|(n, way)| {
                 let (out, trace) = (format!("run-{n}"), format!("trace-{n}"));
-                place.train(
+                dir.train(
                     &out,
                     &[&["--backend", backend, "--trace", &trace], way, &["--trace-users", "40"]].concat(),
                 );
-                what_is_left(&place.path(&out), &place.path(&trace))
+                what_is_left(&dir.path(&out), &dir.path(&trace))
             })
             .collect();
         for (other, way) in left[1..].iter().zip(&ways[1..]) {
@@ -214,105 +214,104 @@ fn what_is_left(run: &Path, trace: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn another_seed_is_another_run() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let run = |seed| {
-        place.train(
+        dir.train(
             seed,
             &["--backend", "reference", "--seed", seed, "--trace", "t", "--trace-users", "40", "--force"],
         );
-        std::fs::read(place.path("t")).unwrap()
+        std::fs::read(dir.path("t")).unwrap()
     };
     assert!(run("1") != run("2"));
 }
 
 #[test]
 fn learning_that_diverges_fails_and_says_what_may_help() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let wild = ["td3.learning_rate=3e38", "td3.max_grad_norm=1e30", "td3.batch_norm=false"];
     let wild: Vec<&str> = wild.iter().flat_map(|setting| ["--set", setting]).collect();
-    let output = place
+    let output = dir
         .run(&[&["train", "--config", "tiny.yaml", "--out", "run", "--backend", "reference"], &wild[..]].concat());
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("diverged") && stderr(&output).contains("`td3.learning_rate`"));
-    assert_eq!(json_lines(&place.path("run/rounds.jsonl")).len(), 2, "the rounds before are kept");
-    assert!(place.run(&["show", "run"]).status.success());
+    assert_eq!(json_lines(&dir.path("run/rounds.jsonl")).len(), 2, "the rounds before are kept");
+    assert!(dir.run(&["show", "run"]).status.success());
 }
 
 #[test]
 fn an_agent_that_stops_learning_is_called_so_once_and_in_the_summary() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let steep = ["--backend", "reference", "--episodes", "4", "--set", "td3.learning_rate=0.03"];
-    let output = place.train("run", &[&steep[..], &["--set", "td3.gradient_steps=40"]].concat());
+    let output = dir.train("run", &[&steep[..], &["--set", "td3.gradient_steps=40"]].concat());
     let saturated = |text: &str| text.matches("components lie at their bounds").count();
     assert_eq!((saturated(&stderr(&output)), saturated(&stdout(&output))), (1, 1), "{}", stderr(&output));
-    let summary: Value = serde_json::from_str(&stdout(&place.run(&["show", "run", "--json"]))).unwrap();
+    let summary: Value = serde_json::from_str(&stdout(&dir.run(&["show", "run", "--json"]))).unwrap();
     assert_eq!(summary["concerns"][0]["concern"], "saturated");
     assert_eq!(summary["concerns"][0]["share"], summary["episodes"][3]["action_saturation"]);
-    let idle = place.train("idle", &["--backend", "reference", "--set", "training.warmup_transitions=100000"]);
+    let idle = dir.train("idle", &["--backend", "reference", "--set", "training.warmup_transitions=100000"]);
     assert!(stdout(&idle).contains("warning: nothing was learned"), "{}", stdout(&idle));
-    let calm = place.train("calm", &["--backend", "reference"]);
+    let calm = dir.train("calm", &["--backend", "reference"]);
     assert!(!stderr(&calm).contains("warning") && !stdout(&calm).contains("warning"));
 }
 
 /// A first update whose losses are sound, but whose step is not.
 #[test]
 fn a_spoilt_agent_is_not_saved() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let wild = ["td3.learning_rate=1e38", "td3.gradient_steps=1", "training.episodes=1"];
     let wild: Vec<&str> = wild.iter().flat_map(|setting| ["--set", setting]).collect();
-    let output = place
+    let output = dir
         .run(&[&["train", "--config", "tiny.yaml", "--out", "run", "--backend", "reference"], &wild[..]].concat());
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("diverged") && stderr(&output).contains("`td3.learning_rate`"));
-    let models = std::fs::read_dir(place.path("run/models")).map_or(0, Iterator::count);
+    let models = std::fs::read_dir(dir.path("run/models")).map_or(0, Iterator::count);
     assert_eq!(models, 0, "no model is left");
 }
 
 #[test]
 fn a_forced_run_replaces_the_old_one_whole() {
-    let place = Place::new();
-    place.train("run", &["--backend", "reference"]);
+    let dir = TestDir::new();
+    dir.train("run", &["--backend", "reference"]);
     let mine = ["run/notes.txt", "run/models/mine.txt", "run/tensorboard/events.out.tfevents.1.other"];
-    mine.iter().for_each(|file| drop(place.write(file, "mine")));
-    place.train("run", &["--backend", "reference", "--episodes", "1", "--force"]);
-    assert_eq!(json_lines(&place.path("run/rounds.jsonl")).len(), 4);
-    assert_eq!(std::fs::read_dir(place.path("run/tensorboard")).unwrap().count(), 2);
+    mine.iter().for_each(|file| drop(dir.write(file, "mine")));
+    dir.train("run", &["--backend", "reference", "--episodes", "1", "--force"]);
+    assert_eq!(json_lines(&dir.path("run/rounds.jsonl")).len(), 4);
+    assert_eq!(std::fs::read_dir(dir.path("run/tensorboard")).unwrap().count(), 2);
     for file in mine {
-        assert!(place.path(file).exists(), "{file}: what is not the run's stays");
+        assert!(dir.path(file).exists(), "{file}: what is not the run's stays");
     }
 }
 
 #[test]
 fn a_trace_in_the_runs_folder_is_replaced_with_the_run() {
-    let place = Place::new();
+    let dir = TestDir::new();
     for episodes in ["2", "1"] {
         let trace = ["--trace", "run/trace.safetensors", "--trace-users", "3"];
-        place.train("run", &[&["--backend", "reference", "--force", "--episodes", episodes], &trace[..]].concat());
+        dir.train("run", &[&["--backend", "reference", "--force", "--episodes", episodes], &trace[..]].concat());
     }
-    let trace = std::fs::read(place.path("run/trace.safetensors")).unwrap();
+    let trace = std::fs::read(dir.path("run/trace.safetensors")).unwrap();
     assert_eq!(tensor(&trace, "reward").0, [4, 3]);
 }
 
 #[test]
 fn the_configuration_left_behind_runs_the_same_again() {
-    let place = Place::new();
-    place.train("run", &["--backend", "reference", "--users", "17", "--set", "td3.tau=0.5"]);
-    let output = place.run(&["train", "--config", "run/config.yaml", "--set", "experiment.output=again"]);
+    let dir = TestDir::new();
+    dir.train("run", &["--backend", "reference", "--users", "17", "--set", "td3.tau=0.5"]);
+    let output = dir.run(&["train", "--config", "run/config.yaml", "--set", "experiment.output=again"]);
     assert!(output.status.success());
-    let models =
-        ["run", "again"].map(|run| std::fs::read(place.path(run).join("models/actor.safetensors")).unwrap());
+    let models = ["run", "again"].map(|run| std::fs::read(dir.path(run).join("models/actor.safetensors")).unwrap());
     assert_eq!(models[0], models[1]);
 }
 
 #[cfg(feature = "cpu")]
 #[test]
 fn a_shadowed_run_agrees_with_its_shadow_and_is_the_same_run() {
-    let place = Place::new();
-    place.train("plain", &["--backend", "cpu"]);
-    place.train("shadowed", &["--backend", "cpu", "--shadow", "reference"]);
-    assert_eq!(json(&place.path("shadowed/run.json"))["shadow"], "reference");
+    let dir = TestDir::new();
+    dir.train("plain", &["--backend", "cpu"]);
+    dir.train("shadowed", &["--backend", "cpu", "--shadow", "reference"]);
+    assert_eq!(json(&dir.path("shadowed/run.json"))["shadow"], "reference");
     let models =
-        ["plain", "shadowed"].map(|run| std::fs::read(place.path(run).join("models/actor.safetensors")).unwrap());
+        ["plain", "shadowed"].map(|run| std::fs::read(dir.path(run).join("models/actor.safetensors")).unwrap());
     assert_eq!(models[0], models[1]);
 }
 
@@ -367,45 +366,44 @@ fn world_and_plan() -> (OwnedWorld, Plan) {
 
 #[test]
 fn of_two_runs_begun_at_once_in_one_folder_one_is_refused() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let arguments = ["train", "--config", "tiny.yaml", "--backend", "reference", "--out", "run", "-q", "--seed"];
-    let begin = |seed| place.command(&[&arguments[..], &[seed]].concat()).spawn().unwrap();
+    let begin = |seed| dir.command(&[&arguments[..], &[seed]].concat()).spawn().unwrap();
     let mut codes: Vec<_> = [begin("1"), begin("2")].map(|mut run| run.wait().unwrap().code()).into();
     codes.sort();
     assert_eq!(codes, [Some(0), Some(2)]);
-    assert_eq!(json(&place.path("run/summary.json"))["status"], "finished");
+    assert_eq!(json(&dir.path("run/summary.json"))["status"], "finished");
 }
 
 #[test]
 fn a_trace_that_another_run_is_writing_is_refused_and_the_old_run_stays() {
-    let place = Place::new();
-    place.train("run", &["--backend", "reference"]);
-    place.write(".t.new", "");
-    let other = std::fs::File::open(place.path(".t.new")).unwrap();
+    let dir = TestDir::new();
+    dir.train("run", &["--backend", "reference"]);
+    dir.write(".t.new", "");
+    let other = std::fs::File::open(dir.path(".t.new")).unwrap();
     other.lock().unwrap();
     let again =
         ["train", "--config", "tiny.yaml", "--backend", "reference", "--out", "run", "--force", "--trace", "t"];
-    let output = place.run(&again);
+    let output = dir.run(&again);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("error: t: another program is writing here"), "{}", stderr(&output));
-    assert!(place.path("run/summary.json").exists());
+    assert!(dir.path("run/summary.json").exists());
     // One that a killed run left is nobody's.
     drop(other);
-    assert!(place.run(&again).status.success());
-    assert!(place.path("t").exists() && !place.path(".t.new").exists());
+    assert!(dir.run(&again).status.success());
+    assert!(dir.path("t").exists() && !dir.path(".t.new").exists());
 }
 
 #[test]
 fn the_configuration_left_behind_tells_of_the_world_that_was_used() {
-    let place = Place::new();
+    let dir = TestDir::new();
     assert!(
-        place
-            .run(&["world", "new", "w", "--users", "9", "--items", "50", "--clusters", "2", "--dim", "3"])
+        dir.run(&["world", "new", "w", "--users", "9", "--items", "50", "--clusters", "2", "--dim", "3"])
             .status
             .success()
     );
-    place.train("run", &["--backend", "reference", "--isa", "avx2", "--world", "w", "--users", "4"]);
-    let config = std::fs::read_to_string(place.path("run/config.yaml")).unwrap();
+    dir.train("run", &["--backend", "reference", "--isa", "avx2", "--world", "w", "--users", "4"]);
+    let config = std::fs::read_to_string(dir.path("run/config.yaml")).unwrap();
     for line in [
         "users: 9",
         "items: 50",
@@ -418,6 +416,6 @@ fn the_configuration_left_behind_tells_of_the_world_that_was_used() {
         assert!(config.contains(&format!("  {line}\n")), "{line}: {config}");
     }
     let asked = ["train", "--world", "w", "--set", "world.items=60", "--out", "other"];
-    let refused = stderr(&place.run(&asked));
+    let refused = stderr(&dir.run(&asked));
     assert!(refused.contains("--set world.items=60") && refused.contains("`world.path`"), "{refused}");
 }

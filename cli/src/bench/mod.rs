@@ -1,4 +1,5 @@
-//! `recsim bench`: how long the stages take, in the lines of the peers' benchmarks.
+//! `recsim bench`: measures the stages of the loop. Its JSON lines have the format of the other benchmarks in
+//! `docs/benchmarks.md`.
 
 mod experiment;
 mod report;
@@ -12,75 +13,83 @@ use crate::config::Settings;
 use crate::device::{About, Choice, Job};
 use crate::source;
 use crate::world::WorldFile;
-use report::{Setup, Sink};
-use stages::Stages;
+use report::{BenchPrinter, BenchSetup};
+use stages::StageBench;
 
-/// Times the phases asked for, on the world and with the settings asked for.
+/// BenchJobs the requested phases.
+///
+/// # Errors
+/// If the settings or the world are wrong, or the backend fails.
 pub(crate) fn run(arguments: &Bench) -> anyhow::Result<()> {
     let mut settings = Settings::load(&arguments.settings.overrides())?;
     if !settings.given("td3.gradient_steps") {
-        // Speed is quoted with this many (`spec` section 3), whatever the default is.
-        settings.config.td3.gradient_steps = SESSION;
+        // Times are quoted for this number (`docs/spec.md`, section 3.2, training schedule), whatever the default is.
+        settings.config.td3.gradient_steps = SESSION_UPDATES;
     }
     if arguments.phases.contains(&Phase::Td3Update) && settings.config.td3.gradient_steps == 0 {
-        let problem = "`td3.gradient_steps` is 0, and there is no update to time";
+        let problem = "`td3.gradient_steps` is 0, so there is no update to measure";
         return Err(settings.refuse_value("td3.gradient_steps", problem).into());
     }
     let device = Choice::of(&settings, false)?;
     device.look()?;
     let world = source::world(&settings, device.threads(), arguments.json)?;
-    device.run(Measure { arguments, settings: &settings, world: &world })
+    device.run(BenchJob { arguments, settings: &settings, world: &world })
 }
 
-struct Measure<'a> {
+struct BenchJob<'a> {
     arguments: &'a Bench,
     settings: &'a Settings,
     world: &'a WorldFile,
 }
 
-impl Job for Measure<'_> {
+impl Job for BenchJob<'_> {
     type Output = ();
 
     fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<()> {
         let Self { arguments, settings, world } = self;
         let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
-        let mut sink = Sink::new(arguments.json);
-        sink.setup(&Setup::new(about, &plan, view.shape()))?;
-        let wants = |phase| arguments.phases.contains(&phase);
+        let mut printer = BenchPrinter::new(arguments.json);
+        printer.setup(&BenchSetup::new(about, &plan, view.shape()))?;
+        let is_requested = |phase| arguments.phases.contains(&phase);
         let reps = arguments.reps as usize;
-        let work = Work::of(&plan, view.shape().items);
-        let mut stages = Stages::new(backend, &view, plan.clone())?;
-        if wants(Phase::Actor) {
-            sink.timing(&stages.time("actor", reps, Some(work.actor), Stages::actor)?)?;
+        let flops = Gigaflops::of(&plan, view.shape().items);
+        let mut stages = StageBench::new(backend, &view, plan.clone())?;
+        if is_requested(Phase::Actor) {
+            printer.timing(&stages.time("actor", reps, Some(flops.actor), StageBench::actor)?)?;
         }
-        if wants(Phase::Topk) {
+        if is_requested(Phase::Topk) {
             stages.actor()?;
-            sink.timing(&stages.time("topk", reps, Some(work.matching), Stages::matching)?)?;
+            printer.timing(&stages.time("topk", reps, Some(flops.matching), StageBench::matching)?)?;
         }
-        if wants(Phase::Step) {
+        if is_requested(Phase::Step) {
             stages.actor()?;
             stages.matching()?;
-            sink.timing(&stages.time("step", reps, None, Stages::step)?)?;
+            printer.timing(&stages.time("step", reps, None, StageBench::step)?)?;
         }
-        if wants(Phase::Round) {
+        if is_requested(Phase::Round) {
             stages.reset()?;
-            sink.timing(&stages.time("round", reps, Some(work.actor + work.matching), Stages::round)?)?;
+            printer.timing(&stages.time(
+                "round",
+                reps,
+                Some(flops.actor + flops.matching),
+                StageBench::round,
+            )?)?;
         }
-        if wants(Phase::Td3Update) {
+        if is_requested(Phase::Td3Update) {
             stages.fill_replay()?;
-            let session = stages.time("td3_update", reps, None, Stages::session)?;
-            sink.timing(&session.per_update(&plan, stages.replayed(), work.update))?;
+            let session = stages.time("td3_update", reps, None, StageBench::session)?;
+            printer.timing(&session.per_update(&plan, stages.replay_len(), flops.update))?;
         }
-        if wants(Phase::Experiment) {
-            sink.experiment(&experiment::run(stages.into_backend(), &view, plan, arguments.run_rounds)?)?;
+        if is_requested(Phase::Experiment) {
+            printer.experiment(&experiment::run(stages.into_backend(), &view, plan, arguments.run_rounds)?)?;
         }
         Ok(())
     }
 }
 
-/// Floating-point operations of the matrix products, in thousand millions.
-struct Work {
+/// Floating-point operations of the matrix products, in units of 10^9.
+struct Gigaflops {
     /// The actor, over all users.
     actor: f64,
     /// Scoring every item for every user.
@@ -89,7 +98,7 @@ struct Work {
     update: f64,
 }
 
-impl Work {
+impl Gigaflops {
     fn of(plan: &Plan, items: usize) -> Self {
         let products = |layers: &recsim_core::td3::net::MlpLayout| -> f64 {
             layers.layers().iter().map(|layer| (layer.inputs * layer.outputs) as f64).sum()
@@ -97,7 +106,8 @@ impl Work {
         let spec = &plan.agent;
         let (actor, critic) = (products(&spec.actor), products(&spec.critics[0]));
         let users = plan.schedule.users as f64;
-        // A pass backward is two passes forward; through the frozen critic it is one.
+        // A backward pass costs two forward passes. The policy's gradient needs none for the critic's weights, so that
+        // its backward pass costs one.
         let policy = (3.0 * actor + 2.0 * critic) / f64::from(spec.td3.policy_freq);
         Self {
             actor: 2e-9 * users * actor,
@@ -107,5 +117,5 @@ impl Work {
     }
 }
 
-/// Updates in a learning session where nobody says otherwise.
-const SESSION: u32 = 10;
+/// Updates in a training session, unless `td3.gradient_steps` is given.
+const SESSION_UPDATES: u32 = 10;

@@ -1,4 +1,4 @@
-//! What was measured, a JSON line each or a table.
+//! Measurements as JSON lines or as a table.
 
 use recsim_core::session::config::Plan;
 use recsim_core::world::WorldShape;
@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::device::About;
 use crate::output::{self, duration, thousands};
 
-/// What is measured, and on what.
+/// What is measured, and on which device.
 #[derive(Serialize)]
-pub(super) struct Setup {
+pub(super) struct BenchSetup {
     phase: &'static str,
     peer: &'static str,
     version: &'static str,
@@ -24,9 +24,9 @@ pub(super) struct Setup {
     gradient_steps: u32,
 }
 
-/// A phase repeated, in milliseconds.
+/// The times of a repeated phase, in milliseconds.
 #[derive(Clone, Serialize)]
-pub(super) struct Timing {
+pub(super) struct PhaseTiming {
     phase: &'static str,
     median_ms: f64,
     min_ms: f64,
@@ -42,15 +42,15 @@ pub(super) struct Timing {
     replay: Option<u64>,
 }
 
-/// The experiment, some of it extrapolated.
+/// The times of the experiment, some of them extrapolated.
 #[derive(Serialize)]
-pub(super) struct Experiment {
+pub(super) struct ExperimentTiming {
     pub(super) phase: &'static str,
     pub(super) rounds_run: usize,
     pub(super) wall_s: f64,
     pub(super) sessions: usize,
     pub(super) rounds_total: usize,
-    /// None if learning sessions are left of which none was run.
+    /// `None` if training sessions remain and none was run.
     pub(super) extrapolated_s: Option<f64>,
     pub(super) round_ms: f64,
     pub(super) session_ms: Option<f64>,
@@ -59,7 +59,7 @@ pub(super) struct Experiment {
     pub(super) accept_last: f64,
 }
 
-impl Setup {
+impl BenchSetup {
     pub(super) fn new(device: About, plan: &Plan, world: WorldShape) -> Self {
         let layers = plan.agent.actor.layers();
         Self {
@@ -78,8 +78,9 @@ impl Setup {
     }
 }
 
-impl Timing {
-    /// From the first call's seconds and the repetitions' after it, of which there is at least one.
+impl PhaseTiming {
+    /// From `seconds`: the first call, then at least one repetition. `gigaflop` is the work of one call, in units of
+    /// 10^9 floating-point operations.
     pub(super) fn new(phase: &'static str, users: usize, gigaflop: Option<f64>, seconds: &[f64]) -> Self {
         let (first, rest) = (seconds[0], &seconds[1..]);
         let median = median(rest);
@@ -96,7 +97,7 @@ impl Timing {
         }
     }
 
-    /// A session's time as one update's; the first call remains a whole session's.
+    /// Converts the times of a training session to times per update. The first call's time stays that of a session.
     pub(super) fn per_update(self, plan: &Plan, replay: u64, gigaflop: f64) -> Self {
         let updates = f64::from(plan.schedule.gradient_steps);
         let median_ms = self.median_ms / updates;
@@ -112,22 +113,22 @@ impl Timing {
     }
 }
 
-/// Prints what is measured as it comes: JSON lines, or the rows of a table.
-pub(super) struct Sink {
+/// Prints each measurement when it is known, as a JSON line or a row of a table.
+pub(super) struct BenchPrinter {
     json: bool,
     rows: usize,
 }
 
-impl Sink {
+impl BenchPrinter {
     pub(super) fn new(json: bool) -> Self {
         Self { json, rows: 0 }
     }
 
-    pub(super) fn setup(&mut self, setup: &Setup) -> anyhow::Result<()> {
+    pub(super) fn setup(&mut self, setup: &BenchSetup) -> anyhow::Result<()> {
         if self.json {
             return output::json(setup);
         }
-        let Setup { version, device, users, items, dimensions, .. } = setup;
+        let BenchSetup { version, device, users, items, dimensions, .. } = setup;
         let About { backend, threads, instruction_set, .. } = device;
         let (users, items) = (thousands(*users as u64), thousands(*items as u64));
         output::text(&format!(
@@ -136,7 +137,7 @@ impl Sink {
         ))
     }
 
-    pub(super) fn timing(&mut self, timing: &Timing) -> anyhow::Result<()> {
+    pub(super) fn timing(&mut self, timing: &PhaseTiming) -> anyhow::Result<()> {
         if self.json {
             return output::json(timing);
         }
@@ -149,13 +150,13 @@ impl Sink {
         output::text(&row([timing.phase, &median, &min, &first, &timing.n.to_string(), &gflops]))
     }
 
-    pub(super) fn experiment(&mut self, experiment: &Experiment) -> anyhow::Result<()> {
+    pub(super) fn experiment(&mut self, experiment: &ExperimentTiming) -> anyhow::Result<()> {
         if self.json {
             return output::json(experiment);
         }
-        let Experiment { rounds_run, rounds_total, .. } = experiment;
+        let ExperimentTiming { rounds_run, rounds_total, .. } = experiment;
         let session = experiment.session_ms.map_or("none run".to_owned(), |ms| duration(ms / 1e3));
-        let time = experiment.extrapolated_s.map_or("time not known, as no session was run,".to_owned(), duration);
+        let time = experiment.extrapolated_s.map_or("time unknown, as no session was run,".to_owned(), duration);
         output::text(&format!(
             "experiment: {time} for {rounds_total} rounds, {rounds_run} of them run; \
              round {}, session {session}, {} user-steps/s, acceptance {} to {}\n",
@@ -167,13 +168,13 @@ impl Sink {
     }
 }
 
-/// A table's row, which can be printed before the next is known.
+/// A row of the table. Column widths are fixed, so that it can be printed before the next row is known.
 fn row([phase, median, min, first, n, gflops]: [&str; 6]) -> String {
     let line = format!("{phase:<12}{median:>12}{min:>12}{first:>12}{n:>5}{gflops:>10}");
     format!("{}\n", line.trim_end())
 }
 
-/// The middle value, or the mean of the middle two.
+/// The median: the middle value, or the mean of the middle two.
 pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -185,9 +186,9 @@ pub(super) fn milliseconds(seconds: f64) -> f64 {
     round_to(seconds * 1e3, 1e3)
 }
 
-/// To the nearest multiple of `1 / parts`.
-pub(super) fn round_to(value: f64, parts: f64) -> f64 {
-    (value * parts).round() / parts
+/// `value` rounded to the nearest multiple of `1 / scale`.
+pub(super) fn round_to(value: f64, scale: f64) -> f64 {
+    (value * scale).round() / scale
 }
 
 #[cfg(test)]
@@ -195,8 +196,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_call_is_not_among_the_repetitions() {
-        let timing = Timing::new("round", 7, Some(6.0), &[9.0, 1.0, 4.0, 2.0]);
+    fn timing_excludes_the_first_call() {
+        let timing = PhaseTiming::new("round", 7, Some(6.0), &[9.0, 1.0, 4.0, 2.0]);
         assert_eq!((timing.first_ms, timing.median_ms, timing.min_ms, timing.n), (9000.0, 2000.0, 1000.0, 3));
         assert_eq!(timing.gflops, Some(3.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);

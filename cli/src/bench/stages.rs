@@ -1,4 +1,4 @@
-//! The stages of a round, one at a time over all users.
+//! Times the stages of a round, one at a time over all users.
 
 use std::time::Instant;
 
@@ -8,10 +8,10 @@ use recsim_core::session::config::Plan;
 use recsim_core::td3::replay::Transitions;
 use recsim_core::world::World;
 
-use super::report::Timing;
+use super::report::PhaseTiming;
 
-/// What a session holds, open to be driven stage by stage.
-pub(super) struct Stages<B: Backend> {
+/// The state of a session, driven stage by stage.
+pub(super) struct StageBench<B: Backend> {
     backend: B,
     plan: Plan,
     world: B::World,
@@ -23,34 +23,38 @@ pub(super) struct Stages<B: Backend> {
     transitions: u64,
 }
 
-impl<B: Backend> Stages<B> {
+impl<B: Backend> StageBench<B> {
     pub(super) fn new(mut backend: B, world: &World<'_>, plan: Plan) -> Result<Self, B::Error> {
-        let served = plan.schedule.users;
-        let on_device = backend.load_world(&world.first_users(served), &plan.environment)?;
+        let num_users = plan.schedule.users;
+        let on_device = backend.load_world(&world.first_users(num_users), &plan.environment)?;
         let size = plan.schedule.batch_size;
-        let batches = (0..served).step_by(size).map(|first| first..served.min(first + size));
+        let batches = (0..num_users).step_by(size).map(|first| first..num_users.min(first + size));
         let batches = batches.map(|users| backend.create_batch(&on_device, users)).collect::<Result<_, _>>()?;
         let agent = backend.load_agent(&plan.agent, &plan.agent.initial_agent(plan.seed))?;
         let replay = backend.create_replay(&on_device, plan.agent.buffer_size(), &Transitions::default())?;
         Ok(Self { backend, plan, world: on_device, batches, agent, replay, rounds: 0, updates: 0, transitions: 0 })
     }
 
-    /// Times `stage` once and then `reps` times. `gigaflop` is what its matrix products cost.
+    /// Times one call of `stage` and then `reps` repetitions. `gigaflop` is the work of its matrix products, in units
+    /// of 10^9 floating-point operations.
+    ///
+    /// # Errors
+    /// If the backend fails.
     pub(super) fn time(
         &mut self,
         phase: &'static str,
         reps: usize,
         gigaflop: Option<f64>,
         mut stage: impl FnMut(&mut Self) -> Result<(), B::Error>,
-    ) -> Result<Timing, B::Error> {
+    ) -> Result<PhaseTiming, B::Error> {
         let mut seconds = Vec::new();
         for _ in 0..=reps {
-            let began = Instant::now();
+            let start = Instant::now();
             stage(self)?;
-            self.wait()?;
-            seconds.push(began.elapsed().as_secs_f64());
+            self.synchronize()?;
+            seconds.push(start.elapsed().as_secs_f64());
         }
-        Ok(Timing::new(phase, self.plan.schedule.users, gigaflop, &seconds))
+        Ok(PhaseTiming::new(phase, self.plan.schedule.users, gigaflop, &seconds))
     }
 
     /// Observe, act, re-rank and explore.
@@ -67,7 +71,7 @@ impl<B: Backend> Stages<B> {
         self.batches.iter_mut().try_for_each(|batch| self.backend.recommend(&self.world, batch))
     }
 
-    /// Respond, transitions written into the ring.
+    /// Respond, and store the transitions.
     pub(super) fn step(&mut self) -> Result<(), B::Error> {
         let keys = self.keys();
         for batch in &mut self.batches {
@@ -78,7 +82,7 @@ impl<B: Backend> Stages<B> {
         Ok(())
     }
 
-    /// A round as the loop has it, batch by batch and counted, without learning.
+    /// A round as in the session's loop, batch by batch, with the tally and without training.
     pub(super) fn round(&mut self) -> Result<(), B::Error> {
         let keys = self.keys();
         for batch in &mut self.batches {
@@ -90,42 +94,42 @@ impl<B: Backend> Stages<B> {
         self.backend.tally(&self.world, &self.batches).map(drop)
     }
 
-    /// A learning session.
+    /// A training session.
     pub(super) fn session(&mut self) -> Result<(), B::Error> {
         for _ in 0..self.plan.schedule.gradient_steps {
             self.updates += 1;
-            let number = (self.plan.seed, self.updates, self.plan.agent.td3.policy_freq);
-            run_update(&mut self.backend, &self.world, &self.replay, &mut self.agent, number)?;
+            let update = (self.plan.seed, self.updates, self.plan.agent.td3.policy_freq);
+            run_update(&mut self.backend, &self.world, &self.replay, &mut self.agent, update)?;
         }
         Ok(())
     }
 
-    /// Rounds, until there are transitions enough to learn from.
+    /// Runs rounds until there are enough transitions to train.
     pub(super) fn fill_replay(&mut self) -> Result<(), B::Error> {
-        let enough = self.plan.schedule.warmup_transitions.max(1);
-        while self.transitions < enough {
+        let needed = self.plan.schedule.warmup_transitions.max(1);
+        while self.transitions < needed {
             self.round()?;
         }
         Ok(())
     }
 
-    /// Every user's beliefs as an episode begins.
+    /// Resets the beliefs of all users to the initial ones.
     pub(super) fn reset(&mut self) -> Result<(), B::Error> {
         self.batches.iter_mut().try_for_each(|batch| self.backend.reset(&self.world, batch))
     }
 
-    /// Transitions that can be learned from.
-    pub(super) fn replayed(&self) -> u64 {
+    /// Transitions in the replay buffer.
+    pub(super) fn replay_len(&self) -> u64 {
         self.transitions.min(self.plan.agent.buffer_size() as u64)
     }
 
-    /// The device, all else given back.
+    /// The backend; everything else is freed.
     pub(super) fn into_backend(self) -> B {
         self.backend
     }
 
-    /// Waits for all that was enqueued.
-    fn wait(&mut self) -> Result<(), B::Error> {
+    /// Waits until the backend has finished all enqueued work.
+    fn synchronize(&mut self) -> Result<(), B::Error> {
         self.backend.take_losses(&mut self.agent).map(drop)
     }
 

@@ -1,12 +1,14 @@
-//! The configuration: defaults, then a file, then `--set`, then flags; and what is told when a value cannot be.
+//! The configuration: defaults, then a file, then `--set`, then flags. Every error names where the value was given.
 
 mod keys;
 mod print;
+mod renamed;
 mod yaml;
 
 pub(crate) use keys::{Origin, nearest};
 pub(crate) use print::{annotated, plain};
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
@@ -16,100 +18,107 @@ use recsim_core::session::config::{Config, InvalidConfig};
 use serde_json::{Map, Value};
 
 use crate::error::BadInput;
+use crate::output::note;
 use keys::{Origins, defaults, paths};
-use yaml::{Data, Flaw, Node};
+use yaml::{Data, Node, YamlError};
 
-/// A configuration, and where each of its values came from.
+/// A configuration, and where each of its values was given.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) config: Config,
     origins: Origins,
 }
 
-/// What the command line says of the configuration.
+/// What the command line says about the configuration.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overrides {
     /// A YAML file.
     pub(crate) file: Option<PathBuf>,
-    /// `key=value`, the later the stronger.
+    /// Whether a warning is printed for every old name in `file`. False for the stored settings of a run.
+    pub(crate) warns_of_old_names: bool,
+    /// `key=value`; a later one overrides an earlier one.
     pub(crate) sets: Vec<String>,
-    /// Key, flag and value, stronger than `sets`.
+    /// Key, flag and value; they override `sets`.
     pub(crate) flags: Vec<(&'static str, &'static str, Value)>,
-    /// `--users`: sizes the built-in world, and of another takes the first that many.
+    /// `--users`: the number of users of the built-in world, or how many of the first users of another world are
+    /// served.
     pub(crate) users: Option<u32>,
 }
 
 impl Settings {
-    /// Puts everything together and checks what can be checked without a world.
+    /// Merges the defaults, the file, `--set` and the flags, and checks everything that needs no world.
+    ///
+    /// # Errors
+    /// If the file cannot be read, a key is unknown, or a value is impossible.
     pub(crate) fn load(overrides: &Overrides) -> Result<Self, BadInput> {
-        let mut draft = Draft { groups: defaults(), origins: Origins::new() };
+        let mut builder = SettingsBuilder { groups: defaults(), origins: Origins::new() };
         if let Some(path) = &overrides.file {
-            draft.file(path)?;
+            builder.file(path, overrides.warns_of_old_names)?;
         }
         for text in &overrides.sets {
-            draft.set(text)?;
+            builder.set(text)?;
         }
         for (key, flag, value) in &overrides.flags {
-            draft.put(key, value.clone(), Origin::Flag(flag));
+            builder.put(key, value.clone(), Origin::Flag(flag));
         }
         if let Some(users) = overrides.users {
-            if draft.value("world.path") == Some(&Value::from(AUTO)) {
-                draft.put("world.users", users.into(), Origin::Flag("--users"));
+            if builder.value("world.path") == Some(&Value::from(AUTO)) {
+                builder.put("world.users", users.into(), Origin::Flag("--users"));
             }
-            draft.put("training.users_per_round", users.into(), Origin::Flag("--users"));
+            builder.put("training.users_per_round", users.into(), Origin::Flag("--users"));
         }
-        let settings = draft.finish()?;
-        settings.only_one_world()?;
+        let settings = builder.finish()?;
+        settings.check_world_keys()?;
         settings.config.check().map_err(|invalid| settings.refuse(&invalid))?;
         Ok(settings)
     }
 
-    /// Refuses sizes given on the command line for the built-in world where there is another. (A file may hold them: one
-    /// that a run left says how large its world was.)
-    fn only_one_world(&self) -> Result<(), BadInput> {
-        let set = |(key, origin): &(&String, &Origin)| {
+    /// Refuses a size of the built-in world given with `--set` if `world.path` names another world. A file may contain
+    /// such sizes: the stored settings of a run contain the sizes of its world.
+    fn check_world_keys(&self) -> Result<(), BadInput> {
+        let is_size_set = |(key, origin): &(&String, &Origin)| {
             key.starts_with("world.") && *key != "world.path" && matches!(origin, Origin::Set(_))
         };
-        match self.origins.iter().find(set) {
+        match self.origins.iter().find(is_size_set) {
             Some((key, origin)) if self.config.world.path != AUTO => {
-                let problem = format!("`{key}` is of the built-in world, and `world.path` names another");
+                let problem = format!("`{key}` describes the built-in world, and `world.path` names another world");
                 Err(BadInput::new(origin, problem, "leave out one of the two"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Whether anybody gave this key a value.
+    /// Whether the file, `--set` or a flag gives this key a value.
     pub(crate) fn given(&self, key: &str) -> bool {
         self.origins.contains_key(key)
     }
 
-    /// Says where the value that cannot be was given.
+    /// The error for an invalid value, with the location where it was given.
     pub(crate) fn refuse(&self, invalid: &InvalidConfig) -> BadInput {
-        // Of two values that do not suit each other the wrong one is likelier to be the one that somebody gave.
+        // Of two values that contradict each other, the wrong one is more likely the one that the user gave.
         let key = match invalid.related_key {
             Some(other) if !self.given(&invalid.key) && self.given(other) => other,
             _ => &invalid.key,
         };
-        BadInput::new(self.place(key), invalid, self.remedy(key))
+        BadInput::new(self.location(key), invalid, self.remedy(key))
     }
 
-    /// The same where the value disagrees with a world in a folder, which may be what is wrong.
+    /// The same for a value that contradicts a world in a folder. Either the value or the world may be wrong.
     pub(crate) fn refuse_for_world(&self, invalid: &InvalidConfig) -> BadInput {
         let world = &self.config.world.path;
-        let place = match self.origins.get(&invalid.key) {
+        let location = match self.origins.get(&invalid.key) {
             Some(origin) => format!("{origin}, with the world in {world}"),
-            None => format!("{world}: this world does not suit the default of `{}`", invalid.key),
+            None => format!("{world}: the default of `{}` does not fit this world", invalid.key),
         };
-        BadInput::new(place, invalid, format!("{}, or another world", self.remedy(&invalid.key)))
+        BadInput::new(location, invalid, format!("{}, or another world", self.remedy(&invalid.key)))
     }
 
-    /// Refuses the value of `key` in words of the caller's.
+    /// The error for the value of `key`, with the caller's description of the problem.
     pub(crate) fn refuse_value(&self, key: &str, problem: impl Display) -> BadInput {
-        BadInput::new(self.place(key), problem, self.remedy(key))
+        BadInput::new(self.location(key), problem, self.remedy(key))
     }
 
-    fn place(&self, key: &str) -> String {
+    fn location(&self, key: &str) -> String {
         self.origins.get(key).map_or_else(|| format!("default of `{key}`"), ToString::to_string)
     }
 
@@ -122,70 +131,108 @@ impl Settings {
     }
 }
 
-/// A configuration being put together.
-struct Draft {
+/// The current path of a key given on the command line after `flag`. Prints a warning if `key` is an old name.
+pub(crate) fn current_key(flag: &str, key: &str) -> String {
+    match renamed::current_name(key) {
+        Some(new) => {
+            warn_of_old_name(format_args!("{flag} {key}"), key, new);
+            new.to_owned()
+        }
+        None => key.to_owned(),
+    }
+}
+
+/// A configuration that is being assembled, by group and key.
+struct SettingsBuilder {
     groups: Map<String, Value>,
     origins: Origins,
 }
 
-impl Draft {
-    fn file(&mut self, path: &Path) -> Result<(), BadInput> {
+impl SettingsBuilder {
+    fn file(&mut self, path: &Path, warns_of_old_names: bool) -> Result<(), BadInput> {
         let text = read(path)?;
         let at = |line| format!("{}:{line}", path.display());
-        let root = yaml::parse(&text).map_err(|flaw| refuse_flaw(&flaw, at(flaw.line)))?;
+        let root = yaml::parse(&text).map_err(|error| refuse_yaml(&error, at(error.line)))?;
         for (group, line, node) in entries(root, &at, "the file")? {
             if !self.groups.contains_key(&group) {
-                // It may be a key that stands outside its group.
+                // It may be a key outside of its group.
                 if paths().any(|path| path.split('.').nth(1) == Some(&group)) {
                     return Err(unknown_key(&at(line), &group));
                 }
                 return Err(unknown(&at(line), "group", &group, self.groups.keys().map(String::as_str)));
             }
+            // The name and line of each key of this group, by its current path.
+            let mut given = HashMap::new();
             for (key, line, node) in entries(Some(node), &at, &format!("`{group}`"))? {
-                let path_of_key = format!("{group}.{key}");
-                if self.value(&path_of_key).is_none() {
-                    return Err(unknown_key(&at(line), &path_of_key));
+                let name = format!("{group}.{key}");
+                let key = renamed::current_name(&name).map_or_else(|| name.clone(), str::to_owned);
+                if self.value(&key).is_none() {
+                    return Err(unknown_key(&at(line), &name));
                 }
                 let Data::Value(value) = node.data else {
-                    return Err(BadInput::new(
-                        at(line),
-                        format!("`{path_of_key}` holds keys"),
-                        "give it one value",
-                    ));
+                    let problem = format!("`{name}` contains keys, and must be one value");
+                    return Err(BadInput::new(at(line), problem, "give it one value"));
                 };
-                self.put(&path_of_key, value, Origin::File(path.to_owned(), line));
+                if let Some((other, first)) = given.insert(key.clone(), (name.clone(), line)) {
+                    let problem = format!("`{name}` and `{other}` on line {first} are the same setting");
+                    return Err(BadInput::new(at(line), problem, format!("keep only `{key}`")));
+                }
+                self.put_named(&name, value, Origin::File(path.to_owned(), line), warns_of_old_names);
             }
         }
         Ok(())
     }
 
     fn set(&mut self, text: &str) -> Result<(), BadInput> {
-        let place = format!("--set {text}");
-        let Some((key, value)) = text.split_once('=') else {
+        let origin = Origin::Set(text.to_owned());
+        let location = origin.to_string();
+        let Some((name, value)) = text.split_once('=') else {
             let remedy = "write it as KEY=VALUE, such as td3.tau=0.01";
-            return Err(BadInput::new(place, "there is no `=`", remedy));
+            return Err(BadInput::new(location, "there is no `=`", remedy));
         };
-        let key = key.trim();
-        if self.value(key).is_none() {
-            return Err(unknown_key(&place, key));
+        let name = name.trim();
+        if self.value(renamed::current_name(name).unwrap_or(name)).is_none() {
+            return Err(unknown_key(&location, name));
         }
-        let node = yaml::parse(value).map_err(|flaw| refuse_flaw(&flaw, place.clone()))?;
+        let node = yaml::parse(value).map_err(|error| refuse_yaml(&error, location.clone()))?;
         match node.map(|node| node.data) {
-            Some(Data::Value(value)) => self.put(key, value, Origin::Set(text.to_owned())),
-            _ => return Err(BadInput::new(place, format!("`{key}` is given no value"), "write KEY=VALUE")),
+            Some(Data::Value(value)) => self.put_named(name, value, origin, true),
+            _ => return Err(BadInput::new(location, format!("`{name}` is given no value"), "write KEY=VALUE")),
         }
         Ok(())
     }
 
-    /// The value at a path, if that is a key's.
+    /// The value at a path, or `None` if the path is not a key's.
     fn value(&self, key: &str) -> Option<&Value> {
-        let (group, name) = key.split_once('.')?;
-        self.groups.get(group)?.get(name)
+        let (group, key) = key.split_once('.')?;
+        self.groups.get(group)?.get(key)
+    }
+
+    /// Sets a key that is named by its current path or by an old one, and replaces a value that was renamed.
+    fn put_named(&mut self, name: &str, value: Value, origin: Origin, warns_of_old_names: bool) {
+        let warn = |old: &str, new: &str| {
+            if warns_of_old_names {
+                warn_of_old_name(&origin, old, new);
+            }
+        };
+        let key = renamed::current_name(name).unwrap_or(name);
+        if key != name {
+            warn(name, key);
+        }
+        let old = format!("{key}: {}", value.as_str().unwrap_or_default());
+        let value = match renamed::current_name(&old) {
+            Some(new) => {
+                warn(&old, new);
+                new.split_once(": ").map_or(new, |(_, value)| value).into()
+            }
+            None => value,
+        };
+        self.put(key, value, origin);
     }
 
     fn put(&mut self, key: &str, value: Value, origin: Origin) {
-        let place = key.split_once('.').and_then(|(group, name)| self.groups.get_mut(group)?.get_mut(name));
-        *place.expect("the key has been looked up") = value;
+        let entry = key.split_once('.').and_then(|(group, key)| self.groups.get_mut(group)?.get_mut(key));
+        *entry.expect("callers pass the path of a key") = value;
         self.origins.insert(key.to_owned(), origin);
     }
 
@@ -198,33 +245,37 @@ impl Draft {
                 let key = path.split('[').next().unwrap_or_default().to_owned();
                 let message = error.inner().to_string();
                 let expected = message.rsplit_once("expected ").map_or(&*message, |(_, expected)| expected);
-                let draft = Self { groups, origins: Origins::new() };
-                let found = draft.value(&key).map_or_else(|| "nothing".to_owned(), ToString::to_string);
+                let builder = Self { groups, origins: Origins::new() };
+                let actual = builder.value(&key).map_or_else(|| "nothing".to_owned(), ToString::to_string);
                 let settings = Settings { config: Config::default(), origins };
-                // One bad entry makes the whole list bad.
+                // An error in an element of a list is reported for the whole list.
                 let expected = if key == path { expected } else { "a sequence" };
-                let problem = format!("`{key}` is {found}, and must be {}", in_words(expected));
+                let problem = format!("`{key}` is {actual}, and must be {}", in_words(expected));
                 Err(settings.refuse_value(&key, problem))
             }
         }
     }
 }
 
-fn read(path: &Path) -> Result<String, BadInput> {
-    let place = || path.display();
-    let mut bytes = Vec::new();
-    // A device has no length to ask for, and may have no end.
-    let read = File::open(path).and_then(|file| file.take(LONGEST_FILE + 1).read_to_end(&mut bytes));
-    read.map_err(|error| BadInput::new(place(), error, "give the path of a YAML file"))?;
-    if bytes.len() as u64 > LONGEST_FILE {
-        let problem = format!("a file of more than {LONGEST_FILE} bytes is no configuration");
-        return Err(BadInput::new(place(), problem, SHOW));
-    }
-    let text = String::from_utf8(bytes);
-    text.map_err(|_| BadInput::new(place(), "this is not UTF-8 text", "save the file as UTF-8"))
+fn warn_of_old_name(location: impl Display, old: &str, new: &str) {
+    note(&format!("warning: {location}: `{old}` is now `{new}`"));
 }
 
-/// The entries of a mapping; nothing at all is an empty one.
+fn read(path: &Path) -> Result<String, BadInput> {
+    let location = || path.display();
+    let mut bytes = Vec::new();
+    // A device reports no length and may be endless.
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes));
+    read.map_err(|error| BadInput::new(location(), error, "give the path of a YAML file"))?;
+    if bytes.len() as u64 > MAX_FILE_LEN {
+        let problem = format!("a file of more than {MAX_FILE_LEN} bytes is not a configuration");
+        return Err(BadInput::new(location(), problem, LIST_KEYS));
+    }
+    let text = String::from_utf8(bytes);
+    text.map_err(|_| BadInput::new(location(), "the file is not UTF-8 text", "save the file as UTF-8"))
+}
+
+/// The entries of a mapping: key, line and node. An empty document and a null value have no entries.
 fn entries(
     node: Option<Node>,
     at: &impl Fn(usize) -> String,
@@ -234,39 +285,39 @@ fn entries(
         None | Some(Node { data: Data::Value(Value::Null), .. }) => Ok(Vec::new()),
         Some(Node { data: Data::Mapping(entries), .. }) => Ok(entries),
         Some(Node { data: Data::Value(value), line }) => {
-            Err(BadInput::new(at(line), format!("{what} is {value}, and must hold keys"), SHOW))
+            Err(BadInput::new(at(line), format!("{what} is {value}, and must contain keys"), LIST_KEYS))
         }
     }
 }
 
-fn refuse_flaw(flaw: &Flaw, place: String) -> BadInput {
-    BadInput::new(place, &flaw.problem, SHOW)
+fn refuse_yaml(error: &YamlError, location: String) -> BadInput {
+    BadInput::new(location, &error.problem, LIST_KEYS)
 }
 
-fn unknown_key(place: &str, path: &str) -> BadInput {
+fn unknown_key(location: &str, path: &str) -> BadInput {
     let Some((group, name)) = path.split_once('.') else {
-        return unknown(place, "key", path, paths());
+        return unknown(location, "key", path, paths());
     };
     let siblings: Vec<&str> = paths().filter(|known| known.split('.').next() == Some(group)).collect();
-    // A key that is right but in the wrong group is what was meant.
+    // A key of this name in another group is the best suggestion.
     let elsewhere = paths().find(|known| known.split('.').nth(1) == Some(name));
     match elsewhere {
-        Some(known) => unknown(place, "key", path, [known].into_iter()),
-        None if siblings.is_empty() => unknown(place, "key", path, paths()),
-        None => unknown(place, "key", path, siblings.into_iter()),
+        Some(known) => unknown(location, "key", path, [known].into_iter()),
+        None if siblings.is_empty() => unknown(location, "key", path, paths()),
+        None => unknown(location, "key", path, siblings.into_iter()),
     }
 }
 
-fn unknown<'a>(place: &str, what: &str, found: &str, known: impl Iterator<Item = &'a str>) -> BadInput {
-    let remedy = match nearest(found, known) {
+fn unknown<'a>(location: &str, what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> BadInput {
+    let remedy = match nearest(name, known) {
         Some((word, true)) => format!("did you mean `{word}`?"),
-        Some((word, false)) => format!("the nearest is `{word}`; {SHOW}"),
-        None => SHOW.to_owned(),
+        Some((word, false)) => format!("the nearest is `{word}`; {LIST_KEYS}"),
+        None => LIST_KEYS.to_owned(),
     };
-    BadInput::new(place, format!("there is no {what} `{found}`"), remedy)
+    BadInput::new(location, format!("there is no {what} `{name}`"), remedy)
 }
 
-/// What serde expects, in words for people who do not know Rust's types.
+/// What serde expects, in words that do not assume knowledge of Rust's types.
 fn in_words(expected: &str) -> &str {
     match expected {
         "u32" => "a whole number from 0 to 4294967295",
@@ -279,7 +330,8 @@ fn in_words(expected: &str) -> &str {
     }
 }
 
-/// How a path that is left to the program is written.
+/// The value of a path that is not given.
 pub(crate) const AUTO: &str = "auto";
-const SHOW: &str = "`recsim config` prints every key there is";
-const LONGEST_FILE: u64 = 1 << 20;
+const LIST_KEYS: &str = "`recsim config` prints all keys";
+/// In bytes.
+const MAX_FILE_LEN: u64 = 1 << 20;

@@ -1,17 +1,17 @@
-//! A configuration as YAML.
+//! Writes a configuration as YAML.
 
 use recsim_core::session::config::Config;
 use serde_json::Value;
 
 use super::keys::{COMMENTS, GROUPS};
 
-/// Every key with its value and a comment.
+/// All keys with their values, each with a comment.
 pub(crate) fn annotated(config: &Config) -> String {
     let widest = lines(config).filter_map(|(_, line)| line.map(|(text, _)| text.len())).max().unwrap_or(0);
     write(config, |text, comment| format!("{text:widest$}  # {comment}"))
 }
 
-/// Every key with its value.
+/// All keys with their values.
 pub(crate) fn plain(config: &Config) -> String {
     write(config, |text, _| text.to_owned())
 }
@@ -34,7 +34,7 @@ fn write(config: &Config, line_of: impl Fn(&str, &str) -> String) -> String {
     out
 }
 
-/// A line for each group, and one for each of its keys with the comment.
+/// For each group a line without text, then for each of its keys the line `key: value` and the comment.
 fn lines(config: &Config) -> impl Iterator<Item = (&'static str, Option<(String, &'static str)>)> {
     let values = serde_json::to_value(config).unwrap_or_default();
     GROUPS.iter().flat_map(move |(group, _)| {
@@ -47,14 +47,14 @@ fn lines(config: &Config) -> impl Iterator<Item = (&'static str, Option<(String,
     })
 }
 
-/// JSON's scalars and lists are YAML; words that need no quotes go without.
+/// A value as YAML. JSON's scalars and lists are YAML already; a word that needs no quotes is written without them.
 fn scalar(value: &Value) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     match value {
         Value::String(text)
             if text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
                 && text.chars().all(bare)
-                // All but the first three are truths to readers of YAML 1.1.
+                // YAML 1.1 reads all of these but `null` as truth values.
                 && !matches!(
                     &*text.to_ascii_lowercase(),
                     "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_has_one_comment_and_every_comment_a_key() {
+    fn comments_match_the_keys() {
         let mut keys: Vec<String> = defaults()
             .iter()
             .flat_map(|(group, keys)| keys.as_object().unwrap().keys().map(move |key| format!("{group}.{key}")))
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_parses_back() {
+    fn printed_settings_parse_back() {
         let mut config = Config::default();
         config.experiment.seed = u64::MAX;
         config.td3.hidden_sizes = vec![7, 9];

@@ -1,7 +1,7 @@
-//! YAML with a line for every value: a small tree from the parser's events.
+//! A YAML document as a small tree in which every value has its line.
 //!
-//! A configuration is mappings of scalars and lists. What YAML has beyond that (aliases, which can blow up a short
-//! file, merge keys, several documents) is refused, with its line.
+//! A configuration consists of mappings, scalars and lists. Other features of YAML (aliases, with which a short file
+//! can expand without limit; merge keys; several documents) are errors, reported with their line.
 
 use saphyr::Scalar;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
@@ -10,85 +10,94 @@ use serde_json::{Number, Value};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// A value and the line it begins on, from 1.
+/// A value and its first line, counted from 1.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     pub(super) line: usize,
     pub(super) data: Data,
 }
 
-/// What a node holds.
+/// The content of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Data {
     /// A scalar or a list.
     Value(Value),
-    /// Keys in their order, each with its line.
+    /// Keys in the order of the file, each with its line.
     Mapping(Vec<(String, usize, Node)>),
 }
 
-/// What is wrong with a text, and on which line.
+/// What is wrong with a document, and on which line.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Flaw {
+pub(super) struct YamlError {
     pub(super) line: usize,
     pub(super) problem: String,
 }
 
-/// Reads one document; none if the text holds none.
-pub(super) fn parse(text: &str) -> Result<Option<Node>, Flaw> {
-    let mut events = Events(Parser::new_from_str(text));
+/// Parses one document. Returns `None` if the text contains none.
+///
+/// # Errors
+/// If the text is not YAML, or uses a feature that a configuration does not need.
+pub(super) fn parse(text: &str) -> Result<Option<Node>, YamlError> {
+    let mut events = EventReader(Parser::new_from_str(text));
     let mut root = None;
     loop {
         match events.next()? {
             (Event::StreamEnd, _) => return Ok(root),
             (Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing, _) => {}
             (event, span) if root.is_none() => root = Some(events.node(event, span, 0)?),
-            (_, span) => return Err(flaw(span, "a second document begins here, and only one is read")),
+            (_, span) => return Err(error_at(span, "a second document begins here, and only one is read")),
         }
     }
 }
 
-struct Events<'a>(Parser<'a, saphyr_parser::StrInput<'a>>);
+struct EventReader<'a>(Parser<'a, saphyr_parser::StrInput<'a>>);
 
-impl<'a> Events<'a> {
-    fn next(&mut self) -> Result<(Event<'a>, Span), Flaw> {
+impl<'a> EventReader<'a> {
+    fn next(&mut self) -> Result<(Event<'a>, Span), YamlError> {
         match self.0.next_event() {
             None => Ok((Event::StreamEnd, Span::default())),
             Some(event) => event.map_err(|error| syntax(&error)),
         }
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Flaw> {
-        if depth > DEEPEST {
-            return Err(flaw(span, "this is nested too deeply: a configuration is groups of keys"));
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, YamlError> {
+        if depth > MAX_DEPTH {
+            return Err(error_at(
+                span,
+                "this is nested too deeply: a configuration has groups of keys, and no deeper levels",
+            ));
         }
         let data = match event {
             Event::Scalar(text, style, _, tag) => {
                 if let Some(tag) = tag {
-                    return Err(flaw(span, &format!("a tag (`{}{}`) is not supported", tag.handle, tag.suffix)));
+                    return Err(error_at(
+                        span,
+                        &format!("a tag (`{}{}`) is not supported", tag.handle, tag.suffix),
+                    ));
                 }
                 Data::Value(scalar(text, style))
             }
             Event::SequenceStart(..) => Data::Value(self.list(depth)?),
             Event::MappingStart(..) => Data::Mapping(self.mapping(depth)?),
-            _ => return Err(flaw(span, "an alias (`*name`) is not supported: write the value out")),
+            _ => return Err(error_at(span, "an alias (`*name`) is not supported: write the value out")),
         };
         Ok(Node { line: span.start.line(), data })
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, Flaw> {
+    fn list(&mut self, depth: usize) -> Result<Value, YamlError> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
                 (Event::SequenceEnd | Event::StreamEnd, _) => return Ok(Value::Array(items)),
                 (event, span) => match self.node(event, span, depth + 1)?.data {
                     Data::Value(value) => items.push(value),
-                    Data::Mapping(_) => return Err(flaw(span, "a list holds numbers or words, not keys")),
+                    Data::Mapping(_) => return Err(error_at(span, "a list contains numbers or words, not keys")),
                 },
             }
         }
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<Vec<(String, usize, Node)>, Flaw> {
+    fn mapping(&mut self, depth: usize) -> Result<Vec<(String, usize, Node)>, YamlError> {
         let mut entries = Vec::new();
         let mut lines = HashMap::new();
         loop {
@@ -96,11 +105,11 @@ impl<'a> Events<'a> {
             let key = match event {
                 Event::MappingEnd | Event::StreamEnd => return Ok(entries),
                 Event::Scalar(text, ..) => text.into_owned(),
-                _ => return Err(flaw(span, "a key must be a word")),
+                _ => return Err(error_at(span, "a key must be a word")),
             };
             let line = span.start.line();
             if let Some(first) = lines.insert(key.clone(), line) {
-                return Err(flaw(span, &format!("`{key}` is given twice: first on line {first}")));
+                return Err(error_at(span, &format!("`{key}` is given twice: first on line {first}")));
             }
             let (event, span) = self.next()?;
             entries.push((key, line, self.node(event, span, depth + 1)?));
@@ -108,7 +117,8 @@ impl<'a> Events<'a> {
     }
 }
 
-/// A scalar of YAML 1.2's core schema; whole numbers up to `u64`, and a number that is not finite as it is written.
+/// A scalar of YAML 1.2's core schema. Whole numbers up to `u64::MAX` stay whole; a number that is not finite becomes
+/// its text.
 fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Value {
     if style == ScalarStyle::Plain {
         if let Ok(number) = text.parse::<u64>() {
@@ -117,28 +127,28 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Value {
         if text.is_empty() {
             return Value::Null;
         }
-        let written = text.clone().into_owned();
+        let as_written = text.clone().into_owned();
         return match Scalar::parse_from_cow(text) {
             Scalar::Null => Value::Null,
             Scalar::Boolean(truth) => truth.into(),
             Scalar::Integer(number) => number.into(),
-            Scalar::FloatingPoint(number) => Number::from_f64(number.0).map_or(written.into(), Value::Number),
+            Scalar::FloatingPoint(number) => Number::from_f64(number.0).map_or(as_written.into(), Value::Number),
             Scalar::String(text) => text.into(),
         };
     }
     text.into()
 }
 
-fn flaw(span: Span, problem: &str) -> Flaw {
-    Flaw { line: span.start.line(), problem: problem.to_owned() }
+fn error_at(span: Span, problem: &str) -> YamlError {
+    YamlError { line: span.start.line(), problem: problem.to_owned() }
 }
 
-fn syntax(error: &ScanError) -> Flaw {
-    Flaw { line: error.marker().line(), problem: format!("this is not YAML: {}", error.info()) }
+fn syntax(error: &ScanError) -> YamlError {
+    YamlError { line: error.marker().line(), problem: format!("this is not YAML: {}", error.info()) }
 }
 
-/// Groups hold keys, and a key may hold a list: three levels, and one to spare for a better message.
-const DEEPEST: usize = 4;
+/// Groups, keys and lists are three levels. The fourth allows a more specific error message.
+const MAX_DEPTH: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -171,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_refused_with_its_line() {
+    fn unsupported_yaml_is_refused_with_its_line() {
         for (text, line, word) in [
             ("a: 1\nb: 2\na: 3", 3, "twice"),
             ("a: &x 1\nb: *x", 2, "alias"),
@@ -181,9 +191,9 @@ mod tests {
             ("? [1]\n: 2", 1, "key must be a word"),
             ("a: [{b: 1}]", 1, "list"),
         ] {
-            let flaw = parse(text).unwrap_err();
-            assert!(flaw.problem.contains(word), "{text:?}: {flaw:?}");
-            assert_eq!(flaw.line, line, "{text:?}: {flaw:?}");
+            let error = parse(text).unwrap_err();
+            assert!(error.problem.contains(word), "{text:?}: {error:?}");
+            assert_eq!(error.line, line, "{text:?}: {error:?}");
         }
         assert!(parse(&"[".repeat(100_000)).is_err());
     }
@@ -192,7 +202,7 @@ mod tests {
         #![proptest_config(crate::properties::config())]
 
         #[test]
-        fn no_text_makes_it_panic(text in "[-?:,\\[\\]{}#&*!|>'\"%@` \t\n.~a0]{0,40}") {
+        fn parse_never_panics(text in "[-?:,\\[\\]{}#&*!|>'\"%@` \t\n.~a0]{0,40}") {
             let _ = parse(&text);
         }
     }

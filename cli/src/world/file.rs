@@ -1,4 +1,4 @@
-//! A world with its ids: as it was read from a folder, or as it will be written to one.
+//! A world with its ids, read from a folder or about to be written to one.
 
 use std::io;
 use std::ops::Range;
@@ -11,165 +11,176 @@ use recsim_core::world::{OwnedWorld, World, WorldArrays, WorldShape};
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
-use super::about::{self, About};
+use super::info::{self, WorldInfo};
 use crate::error::BadInput;
 use crate::files::{self, hash};
 use crate::memory;
 
-/// The tensors' file in a world's folder.
+/// Name of the tensors' file in a world's folder.
 pub(super) const FILE: &str = "world.safetensors";
 
-/// A world in order, with its ids.
+/// A world with its ids, names and provenance.
 #[derive(Debug)]
 pub(crate) struct WorldFile {
-    /// The tensors' file, or what stands for it in a message.
-    place: String,
-    store: Store,
-    about: About,
+    /// The path of the tensors' file, or a description of the world, for error messages.
+    location: String,
+    arrays: Arrays,
+    info: WorldInfo,
 }
 
 #[derive(Debug)]
-enum Store {
-    Read(Tensors),
-    Made(OwnedWorld),
+enum Arrays {
+    Loaded(WorldTensors),
+    Owned(OwnedWorld),
 }
 
-/// The bytes of a tensor file, and where its tensors lie. They are a copy: what somebody writes over the file later
-/// is seen by nobody who was told that it is whole.
+/// The bytes of a tensor file, and the byte range of each tensor. The bytes are a copy, so that they stay as they were
+/// checked when another process writes to the file.
 #[derive(Debug)]
-struct Tensors {
-    /// As numbers, so that they are aligned; the last may be filled up.
+struct WorldTensors {
+    /// The bytes in words, so that they are aligned to 4 bytes. The last word may be padded with zeros.
     words: Vec<u32>,
+    /// In the order of [`tensors`].
     ranges: [Range<usize>; 7],
 }
 
-/// Opens a world's folder. Both files are held to their checksums; what the tensors hold is checked by
-/// [`WorldFile::view`].
+/// Opens a world's folder, and checks both files against their checksums. [`WorldFile::view`] checks the values of the
+/// tensors.
+///
+/// # Errors
+/// If a file is missing, cannot be read or is damaged, or the tensors do not have the sizes of `world.json`.
 pub(crate) fn open(dir: &Path) -> Result<WorldFile> {
-    if let Err(error) = std::fs::metadata(dir.join(about::FILE)) {
+    if let Err(error) = std::fs::metadata(dir.join(info::FILE)) {
         let (problem, remedy) = match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                let problem = format!("is not a world: it holds no `{}`", about::FILE);
-                (problem, "name a world's folder; `recsim world new DIR` makes one")
+                let problem = format!("is not a world: it contains no `{}`", info::FILE);
+                (problem, "give the folder of a world; `recsim world new DIR` makes one")
             }
-            _ => (format!("cannot be read: {error}"), "name a world's folder that you may read"),
+            _ => (format!("cannot be read: {error}"), "give the folder of a world that you may read"),
         };
         return Err(BadInput::new(dir.display(), problem, remedy).into());
     }
-    let about = About::read(&dir.join(about::FILE))?;
+    let info = WorldInfo::read(&dir.join(info::FILE))?;
     let path = dir.join(FILE);
-    let tensors = Tensors::read(&path, &about)?;
-    Ok(WorldFile { place: path.display().to_string(), store: Store::Read(tensors), about })
+    let tensors = WorldTensors::read(&path, &info)?;
+    Ok(WorldFile { location: path.display().to_string(), arrays: Arrays::Loaded(tensors), info })
 }
 
 impl WorldFile {
-    /// A world that was just made of what somebody gave, checked as one from a file is.
-    pub(super) fn new(arrays: OwnedWorld, about: About) -> Result<Self, String> {
+    /// A world made from the user's files. It is checked like a world that is read from a folder.
+    ///
+    /// # Errors
+    /// The problem, which names the array in backticks.
+    pub(super) fn new(arrays: OwnedWorld, info: WorldInfo) -> Result<Self, String> {
         World::new(arrays.shape, arrays.arrays()).map_err(|error| error.to_string())?;
-        about.check()?;
-        Ok(Self::generated(arrays, about))
+        info.check()?;
+        Ok(Self::generated(arrays, info))
     }
 
-    /// A world that was generated, and is in order by construction.
-    pub(super) fn generated(arrays: OwnedWorld, about: About) -> Self {
-        Self { place: "the world that was made".to_owned(), store: Store::Made(arrays), about }
+    /// A generated world, which is valid by construction.
+    pub(super) fn generated(arrays: OwnedWorld, info: WorldInfo) -> Self {
+        Self { location: "the new world".to_owned(), arrays: Arrays::Owned(arrays), info }
     }
 
-    /// The arrays, in the type that says they are in order. It looks through all of them, so keep it.
+    /// The validated arrays. Every call checks all values, so call it once.
+    ///
+    /// # Errors
+    /// If a value is impossible.
     pub(crate) fn view(&self) -> Result<World<'_>, BadInput> {
-        World::new(self.shape(), self.parts()).map_err(|problem| BadInput::new(&self.place, problem, REMEDY))
+        World::new(self.shape(), self.arrays()).map_err(|problem| BadInput::new(&self.location, problem, REMEDY))
     }
 
-    /// The sizes that `world.json` gives, which those of the tensors agree with.
+    /// The sizes in `world.json`, which are those of the tensors.
     pub(crate) fn shape(&self) -> WorldShape {
-        self.about.shape()
+        self.info.shape()
     }
 
-    pub(super) fn parts(&self) -> WorldArrays<'_> {
-        match &self.store {
-            Store::Read(tensors) => tensors.parts(),
-            Store::Made(arrays) => arrays.arrays(),
+    pub(super) fn arrays(&self) -> WorldArrays<'_> {
+        match &self.arrays {
+            Arrays::Loaded(tensors) => tensors.arrays(),
+            Arrays::Owned(world) => world.arrays(),
         }
     }
 
-    /// U ids, such as `U100`.
+    /// `[U]`, such as `U100`.
     pub(crate) fn user_ids(&self) -> &[String] {
-        &self.about.user_ids
+        &self.info.user_ids
     }
 
-    /// The U ids alone: the rest is let go.
+    /// `[U]`; frees everything else.
     pub(crate) fn into_user_ids(self) -> Vec<String> {
-        self.about.user_ids
+        self.info.user_ids
     }
 
-    /// I ids.
+    /// `[I]`
     pub(crate) fn item_ids(&self) -> &[String] {
-        &self.about.item_ids
+        &self.info.item_ids
     }
 
-    /// Names, provenance and checksums; a world that is in no folder has no checksums yet.
-    pub(crate) fn about(&self) -> &About {
-        &self.about
+    /// The content of `world.json`. The checksums of a world that was not written yet are zeros.
+    pub(crate) fn info(&self) -> &WorldInfo {
+        &self.info
     }
 
-    pub(super) fn about_mut(&mut self) -> &mut About {
-        &mut self.about
+    pub(super) fn info_mut(&mut self) -> &mut WorldInfo {
+        &mut self.info
     }
 
-    /// The SHA-256 of the tensors' file, in hexadecimal.
+    /// SHA-256 of the tensors' file, in hexadecimal.
     pub(crate) fn checksum(&self) -> &str {
-        &self.about.checksums.tensors
+        &self.info.checksums.tensors
     }
 }
 
-impl Tensors {
-    fn read(path: &Path, about: &About) -> Result<Self, BadInput> {
+impl WorldTensors {
+    fn read(path: &Path, info: &WorldInfo) -> Result<Self, BadInput> {
         let refuse = |problem: String| BadInput::new(path.display(), problem, REMEDY);
         files::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
         let map = MemoryMappedFile::open_ro(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
-        let length = map.len();
-        memory::check_file(length)?;
-        let mut words = vec![0_u32; (length as usize).div_ceil(size_of::<u32>())];
-        let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..length as usize];
+        let len = map.len();
+        memory::check_file(len)?;
+        let mut words = vec![0_u32; (len as usize).div_ceil(size_of::<u32>())];
+        let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..len as usize];
         map.read_into(0, bytes).map_err(|error| refuse(format!("cannot be read: {error}")))?;
-        if checksum(bytes) != about.checksums.tensors {
-            let other = about::FILE;
+        if checksum(bytes) != info.checksums.tensors {
+            let other = info::FILE;
             return Err(refuse(format!(
-                "was changed or damaged: its {length} bytes differ from the checksum in `{other}`"
+                "was changed or damaged: the checksum of its {len} bytes differs from the one in `{other}`"
             )));
         }
-        let ranges = ranges(bytes, &about.shape()).map_err(refuse)?;
+        let ranges = ranges(bytes, &info.shape()).map_err(refuse)?;
         Ok(Self { words, ranges })
     }
 
-    fn parts(&self) -> WorldArrays<'_> {
+    fn arrays(&self) -> WorldArrays<'_> {
         let bytes = bytemuck::cast_slice(&self.words);
         let [item_cluster, item_distance, item_embedding, target, user_belief, user_embedding, user_pretrained] =
             &self.ranges;
         WorldArrays {
-            item_embedding: numbers(bytes, item_embedding),
-            item_cluster: numbers(bytes, item_cluster),
-            item_distance: numbers(bytes, item_distance),
-            user_belief: numbers(bytes, user_belief),
-            user_embedding: numbers(bytes, user_embedding),
-            user_pretrained: numbers(bytes, user_pretrained),
-            target: numbers(bytes, target),
+            item_embedding: slice(bytes, item_embedding),
+            item_cluster: slice(bytes, item_cluster),
+            item_distance: slice(bytes, item_distance),
+            user_belief: slice(bytes, user_belief),
+            user_embedding: slice(bytes, user_embedding),
+            user_pretrained: slice(bytes, user_pretrained),
+            target: slice(bytes, target),
         }
     }
 }
 
-fn numbers<'a, T: AnyBitPattern>(bytes: &'a [u8], range: &Range<usize>) -> &'a [T] {
+/// The values in a range of bytes that is aligned to 4 bytes.
+fn slice<'a, T: AnyBitPattern>(bytes: &'a [u8], range: &Range<usize>) -> &'a [T] {
     bytemuck::cast_slice(&bytes[range.clone()])
 }
 
-/// The SHA-256 of a file's bytes, in hexadecimal.
+/// SHA-256 of a file's bytes, in hexadecimal.
 pub(super) fn checksum(bytes: &[u8]) -> String {
     hash::text(Sha256::new_with_prefix(bytes))
 }
 
-/// The names of a world's tensors in their order in [`Tensors::ranges`], with their types and shapes.
+/// Name, type and shape of each tensor of a world, in the order of the file.
 pub(super) fn tensors(shape: &WorldShape) -> [(&'static str, Dtype, Vec<usize>); 7] {
-    let WorldShape { users, items, clusters, dimensions, pretrained_len: list } = *shape;
+    let WorldShape { users, items, clusters, dimensions, pretrained_len } = *shape;
     [
         ("item.cluster", Dtype::U32, vec![items]),
         ("item.distance", Dtype::F32, vec![items]),
@@ -177,34 +188,36 @@ pub(super) fn tensors(shape: &WorldShape) -> [(&'static str, Dtype, Vec<usize>);
         ("target", Dtype::F32, vec![clusters]),
         ("user.belief", Dtype::F32, vec![users, clusters]),
         ("user.embedding", Dtype::F32, vec![users, dimensions]),
-        ("user.pretrained", Dtype::U32, vec![users, list]),
+        ("user.pretrained", Dtype::U32, vec![users, pretrained_len]),
     ]
 }
 
-/// Where the tensors lie in the file, each with the type and shape that `world.json` gives, and aligned.
+/// The byte range of each tensor in the file.
+///
+/// # Errors
+/// If a tensor is missing or not aligned, or does not have the type and shape that `shape` asks for.
 fn ranges(bytes: &[u8], shape: &WorldShape) -> Result<[Range<usize>; 7], String> {
     let (header, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|error| format!("is not a safetensors file: {error}"))?;
     let mut ranges = [const { 0..0 }; 7];
     for (range, (name, dtype, expected)) in ranges.iter_mut().zip(tensors(shape)) {
-        let info = metadata.info(name).ok_or_else(|| format!("has no tensor `{name}`"))?;
-        if info.dtype != dtype || info.shape != expected {
-            let found = (info.dtype, &info.shape);
+        let tensor = metadata.info(name).ok_or_else(|| format!("has no tensor `{name}`"))?;
+        if tensor.dtype != dtype || tensor.shape != expected {
             return Err(format!(
-                "`{name}` is {} {:?}, where `{}` asks for {dtype} {expected:?}",
-                found.0,
-                found.1,
-                about::FILE
+                "`{name}` is {} {:?}, and `{}` asks for {dtype} {expected:?}",
+                tensor.dtype,
+                tensor.shape,
+                info::FILE
             ));
         }
-        // The offsets count from the header's end, which lies behind the eight bytes of its length.
+        // Offsets are relative to the end of the header, which follows the eight bytes of its length.
         let start = size_of::<u64>() + header;
-        *range = start + info.data_offsets.0..start + info.data_offsets.1;
+        *range = start + tensor.data_offsets.0..start + tensor.data_offsets.1;
         if bytemuck::try_cast_slice::<u8, u32>(&bytes[range.clone()]).is_err() {
-            return Err(format!("`{name}` does not begin at a multiple of 4 bytes"));
+            return Err(format!("`{name}` is not aligned to 4 bytes"));
         }
     }
     Ok(ranges)
 }
 
-const REMEDY: &str = "make the world anew, or copy both of its files again";
+const REMEDY: &str = "make the world again, or restore both of its files from a copy";

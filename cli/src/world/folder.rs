@@ -1,4 +1,4 @@
-//! A world's folder, written whole or not at all.
+//! Writes the folder of a world, completely or not at all.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -12,36 +12,38 @@ use safetensors::{Dtype, View};
 use tempfile::TempDir;
 
 use super::file::{checksum, tensors};
-use super::{WorldFile, about, file};
+use super::{WorldFile, file, info};
 use crate::error::{self, BadInput};
 use crate::files::folder::claim;
 use crate::interrupt::Interrupt;
 
-/// A place where a world may be written.
+/// A folder to which a world can be written.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct WorldFolder {
     dir: PathBuf,
     force: bool,
 }
 
-impl Folder {
-    /// Refuses, before any work, a place that holds something else, a world without `force`, and one that cannot be
-    /// written to. It leaves nothing behind.
+impl WorldFolder {
+    /// Checks, before any work, that a world can be written to `dir`. It creates nothing that remains.
+    ///
+    /// # Errors
+    /// If `dir` contains other files, or a world and `force` is false, or cannot be written to.
     pub(super) fn at(dir: &Path, force: bool) -> Result<Self> {
         let refuse = |problem: &str, remedy: &str| Err(BadInput::new(dir.display(), problem, remedy).into());
         if dir.symlink_metadata().is_ok() {
             let entries = match fs::read_dir(dir) {
                 Ok(entries) => entries.collect::<io::Result<Vec<_>>>().map_err(|error| unwritable(dir, error))?,
-                Err(_) => return refuse("is there already, and is not a folder", "name a new folder"),
+                Err(_) => return refuse("exists already, and is not a folder", "give a new folder"),
             };
             let names: Vec<_> =
                 entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-            let is_ours = |name: &str| name == about::FILE || name == file::FILE;
-            if names.iter().any(|name| !is_ours(name) && !name.starts_with(HIDDEN)) {
-                return refuse("is a folder that holds other files", "name a new folder, or empty this one");
+            let is_of_world = |name: &str| name == info::FILE || name == file::FILE;
+            if names.iter().any(|name| !is_of_world(name) && !name.starts_with(HIDDEN)) {
+                return refuse("is a folder that contains other files", "give a new folder, or empty this one");
             }
-            if names.iter().any(|name| is_ours(name)) && !force {
-                return refuse("holds a world already", "name a new folder, or pass --force to replace it");
+            if names.iter().any(|name| is_of_world(name)) && !force {
+                return refuse("contains a world already", "give a new folder, or pass --force to replace it");
             }
         }
         let nearest = dir.ancestors().find(|above| above.exists() || above.as_os_str().is_empty());
@@ -49,16 +51,20 @@ impl Folder {
         Ok(Self { dir: dir.to_owned(), force })
     }
 
-    /// Writes both files in a hidden folder, and gives them their places when they are on the disk: the tensors first,
-    /// for `world.json` holds their checksum and so says that both are there. The world learns its checksums.
+    /// Writes both files to a hidden folder, flushes them to disk, and moves them into the world's folder. `world.json`
+    /// is moved last: with the checksum of the tensors it confirms that both files are complete. Sets the checksums of
+    /// `world`.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or the command was interrupted; the world is complete in the latter case.
     pub(super) fn write(&self, world: &mut WorldFile) -> Result<()> {
         let Self { dir, force } = self;
         let existed = dir.exists();
-        // Whoever asks it to stop now gets the world whole, and nothing hidden is left.
+        // A signal is handled after the write: the world is complete then, and the hidden folder removed.
         let interrupt = Interrupt::listen(|| ())?;
         let written = try_write(dir, *force, world).map_err(|error| {
             if !existed {
-                // It is empty; the error that is reported is the first one.
+                // Removes it only if it is empty. The first error is the one to report.
                 let _ = fs::remove_dir(dir);
             }
             match error.downcast::<io::Error>() {
@@ -73,28 +79,28 @@ impl Folder {
 fn try_write(dir: &Path, force: bool, world: &mut WorldFile) -> Result<()> {
     fs::create_dir_all(dir)?;
     let _claim = claim(dir)?;
-    // Somebody else may have made a world here since it was looked at first.
-    Folder::at(dir, force)?;
+    // Another process may have written a world here since the first check.
+    WorldFolder::at(dir, force)?;
     let new = hidden_folder(dir)?;
     let tensors = new.path().join(file::FILE);
     write_tensors(world, &tensors)?;
     let map = MemoryMappedFile::open_ro(&tensors)?;
-    let text = world.about_mut().seal(checksum(map.as_slice_bytes(0, map.len())?))?;
-    let about = new.path().join(about::FILE);
-    fs::write(&about, text)?;
-    // The tensors were written through a private temporary file.
-    fs::set_permissions(&tensors, about.metadata()?.permissions())?;
-    for name in [file::FILE, about::FILE] {
+    let text = world.info_mut().seal(checksum(map.as_slice_bytes(0, map.len())?))?;
+    let info = new.path().join(info::FILE);
+    fs::write(&info, text)?;
+    // safetensors writes through a temporary file that only its owner can read.
+    fs::set_permissions(&tensors, info.metadata()?.permissions())?;
+    for name in [file::FILE, info::FILE] {
         File::open(new.path().join(name))?.sync_all()?;
     }
-    for name in [file::FILE, about::FILE] {
+    for name in [file::FILE, info::FILE] {
         fs::rename(new.path().join(name), dir.join(name))?;
     }
     File::open(dir)?.sync_all()?;
     Ok(())
 }
 
-/// A folder that goes away when dropped, where the world is to be: a rename must not cross file systems.
+/// A temporary folder inside `dir`, because a rename cannot cross file systems. It is removed on drop.
 fn hidden_folder(dir: &Path) -> io::Result<TempDir> {
     tempfile::Builder::new().prefix(HIDDEN).tempdir_in(if dir.as_os_str().is_empty() {
         Path::new(".")
@@ -103,30 +109,30 @@ fn hidden_folder(dir: &Path) -> io::Result<TempDir> {
     })
 }
 
-/// A folder that nobody may write to is the wrong one; a disk that is full is not the input's fault.
+/// The error for a folder that cannot be written to. A full disk is a failure; any other error is one of the input.
 fn unwritable(dir: &Path, error: io::Error) -> anyhow::Error {
     if error::remedy(&error).is_some() {
         return anyhow::Error::from(error).context(format!("could not write {}", dir.display()));
     }
     let problem = format!("cannot be written: {}", error.kind());
-    BadInput::new(dir.display(), problem, "name a folder that you may write to").into()
+    BadInput::new(dir.display(), problem, "give a folder that you may write to").into()
 }
 
 const HIDDEN: &str = ".recsim-world-";
 
 fn write_tensors(world: &WorldFile, path: &Path) -> Result<()> {
-    let parts = world.parts();
+    let arrays = world.arrays();
     let bytes = [
-        bytes_of(parts.item_cluster),
-        bytes_of(parts.item_distance),
-        bytes_of(parts.item_embedding),
-        bytes_of(parts.target),
-        bytes_of(parts.user_belief),
-        bytes_of(parts.user_embedding),
-        bytes_of(parts.user_pretrained),
+        as_bytes(arrays.item_cluster),
+        as_bytes(arrays.item_distance),
+        as_bytes(arrays.item_embedding),
+        as_bytes(arrays.target),
+        as_bytes(arrays.user_belief),
+        as_bytes(arrays.user_embedding),
+        as_bytes(arrays.user_pretrained),
     ];
-    let tensors = tensors(&world.about().shape()).into_iter().zip(bytes);
-    let tensors = tensors.map(|((name, dtype, shape), bytes)| (name, Tensor { dtype, shape, bytes }));
+    let tensors = tensors(&world.info().shape()).into_iter().zip(bytes);
+    let tensors = tensors.map(|((name, dtype, shape), bytes)| (name, TensorView { dtype, shape, bytes }));
     match safetensors::serialize_to_file(tensors, None, path) {
         Ok(()) => Ok(()),
         Err(safetensors::SafeTensorError::IoError(error)) => Err(error.into()),
@@ -134,18 +140,18 @@ fn write_tensors(world: &WorldFile, path: &Path) -> Result<()> {
     }
 }
 
-fn bytes_of<T: Pod>(numbers: &[T]) -> &[u8] {
-    bytemuck::cast_slice(numbers)
+fn as_bytes<T: Pod>(values: &[T]) -> &[u8] {
+    bytemuck::cast_slice(values)
 }
 
-/// A borrowed tensor: the file is written from the arrays where they lie.
-struct Tensor<'a> {
+/// A borrowed tensor. The file is written from the arrays without a copy.
+struct TensorView<'a> {
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: &'a [u8],
 }
 
-impl View for Tensor<'_> {
+impl View for TensorView<'_> {
     fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -169,49 +175,52 @@ mod tests {
     use super::*;
     use recsim_core::world::SyntheticWorldConfig;
 
-    fn small_world(place: &TempDir) -> PathBuf {
-        let dir = place.path().join("w");
-        let recipe =
+    fn small_world(parent: &TempDir) -> PathBuf {
+        let dir = parent.path().join("w");
+        let config =
             SyntheticWorldConfig { users: 2, items: 4, clusters: 2, dimensions: 2, pretrained_len: 3, seed: 0 };
-        Folder::at(&dir, false).unwrap().write(&mut generate(&recipe, Some(1)).unwrap()).unwrap();
+        WorldFolder::at(&dir, false).unwrap().write(&mut generate(&config, Some(1)).unwrap()).unwrap();
         dir
     }
 
     #[test]
-    fn a_world_stays_as_it_was_read_whatever_becomes_of_its_files() {
-        let place = tempfile::tempdir().unwrap();
-        let dir = small_world(&place);
+    fn open_world_does_not_change_with_its_files() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = small_world(&parent);
         let world = open(&dir).unwrap();
         let before = world.view().unwrap().arrays().user_embedding.to_vec();
         for contents in [vec![0xff; 4096], Vec::new()] {
-            // Neither a new file under the name, nor a rename: the same file is written over, and cut off.
+            // The same file is overwritten and truncated, not replaced.
             fs::write(dir.join(file::FILE), contents).unwrap();
             assert_eq!(world.view().unwrap().arrays().user_embedding, before);
         }
     }
 
     #[test]
-    fn no_byte_of_a_world_can_change_and_nothing_can_be_cut_off() {
-        let place = tempfile::tempdir().unwrap();
-        let dir = small_world(&place);
-        let is_sound = || open(&dir).and_then(|world| Ok(world.view().map(|_| ())?));
-        is_sound().unwrap();
-        for name in [file::FILE, about::FILE] {
+    fn changed_or_truncated_files_are_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = small_world(&parent);
+        let open_and_check = || open(&dir).and_then(|world| Ok(world.view().map(|_| ())?));
+        open_and_check().unwrap();
+        for name in [file::FILE, info::FILE] {
             let path = dir.join(name);
             let whole = fs::read(&path).unwrap();
-            let is_refused = |bytes: &[u8], what: &str, at: usize| {
+            let is_refused = |bytes: &[u8], what: &str, offset: usize| {
                 fs::write(&path, bytes).unwrap();
-                let told = is_sound().expect_err(&format!("{name}: {what} {at}"));
-                assert!(told.is::<BadInput>() && told.to_string().contains(name), "{name}: {what} {at}: {told}");
+                let error = open_and_check().expect_err(&format!("{name}: {what} {offset}"));
+                assert!(
+                    error.is::<BadInput>() && error.to_string().contains(name),
+                    "{name}: {what} {offset}: {error}"
+                );
             };
-            for at in 0..whole.len() {
+            for offset in 0..whole.len() {
                 let mut changed = whole.clone();
-                changed[at] ^= 1 << (at % 8);
-                is_refused(&changed, "a bit of byte", at);
-                is_refused(&whole[..at], "cut off at", at);
+                changed[offset] ^= 1 << (offset % 8);
+                is_refused(&changed, "a bit of byte", offset);
+                is_refused(&whole[..offset], "truncated at", offset);
             }
             fs::write(&path, whole).unwrap();
         }
-        is_sound().unwrap();
+        open_and_check().unwrap();
     }
 }

@@ -1,123 +1,183 @@
-//! A world, described.
+//! `world.json`: names, ids, sizes and provenance of a world, and the checksums of its files.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::Result;
-use serde::Serialize;
+use recsim_core::world::WorldShape;
+use serde::{Deserialize, Serialize};
 
-use super::WorldFile;
-use super::about::Checksums;
-use crate::output;
+use crate::error::BadInput;
+use crate::files;
+use crate::files::seal;
 
-/// Prints a table, or one line of JSON, of a world that is in order.
-pub(super) fn print(dir: &Path, world: &WorldFile, json: bool) -> Result<()> {
-    let summary = Summary::of(world);
-    if json { output::json(&summary) } else { output::text(&summary.text(dir)) }
+/// Name of the file in a world's folder.
+pub(super) const FILE: &str = "world.json";
+const FORMAT: &str = "recsim-world";
+const VERSION: u32 = 1;
+
+/// The content of `world.json`, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct WorldInfo {
+    format: String,
+    version: u32,
+    pub(crate) checksums: Checksums,
+    /// How the world was made: `kind`, and the inputs and options of that kind.
+    pub(crate) provenance: serde_json::Value,
+    pub(super) shape: Sizes,
+    pub(crate) names: WorldNames,
+    pub(crate) item_ids: Vec<String>,
+    pub(crate) user_ids: Vec<String>,
 }
 
-/// The figures that say whether a world makes sense.
-#[derive(Serialize)]
-struct Summary<'a> {
+/// SHA-256 of both files, in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Checksums {
+    /// Of `world.json`, computed with these 64 digits replaced by zeros.
+    #[serde(rename = "world.json")]
+    pub(crate) info: String,
+    /// Of `world.safetensors`, as `sha256sum` prints it.
+    #[serde(rename = "world.safetensors")]
+    pub(crate) tensors: String,
+}
+
+/// A [`WorldShape`] as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Sizes {
     users: usize,
     items: usize,
-    clusters: Vec<Cluster<'a>>,
+    clusters: usize,
     dimensions: usize,
-    list: usize,
-    provenance: &'a serde_json::Value,
-    checksums: &'a Checksums,
+    #[serde(alias = "list")]
+    pretrained_len: usize,
 }
 
-#[derive(Serialize)]
-struct Cluster<'a> {
-    name: &'a str,
-    items: usize,
-    share: f64,
-    target: f32,
-    mean_distance: f64,
-    mean_belief: f64,
-    /// Users of whose beliefs this is the highest, and above 0; the first of equal ones.
-    users_leaning: usize,
-    /// The items nearest to the centre, by name or else by id.
-    nearest: Vec<&'a str>,
+/// Names for people.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct WorldNames {
+    /// `[K]`
+    pub(crate) clusters: Vec<String>,
+    /// `[I]`, or empty if no names were given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) items: Vec<String>,
 }
 
-impl<'a> Summary<'a> {
-    fn of(world: &'a WorldFile) -> Self {
-        let shape = world.shape();
-        let parts = world.parts();
-        let mut leaning = vec![0; shape.clusters];
-        let mut belief = vec![0.0; shape.clusters];
-        for beliefs in parts.user_belief.chunks_exact(shape.clusters) {
-            let first_best = |best: usize, c: usize| if beliefs[c] > beliefs[best] { c } else { best };
-            let highest = (1..shape.clusters).fold(0, first_best);
-            leaning[highest] += usize::from(beliefs[highest] > 0.0);
-            belief.iter_mut().zip(beliefs).for_each(|(sum, &b)| *sum += f64::from(b));
-        }
-        let mut members = vec![Vec::new(); shape.clusters];
-        for (item, &c) in parts.item_cluster.iter().enumerate() {
-            members[c as usize].push(item);
-        }
-        let about = world.about();
-        let label = |item: usize| about.names.items.get(item).unwrap_or(&world.item_ids()[item]).as_str();
-        let distance = |item: usize| parts.item_distance[item];
-        let clusters = members.into_iter().enumerate().map(|(c, mut members)| {
-            members.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)));
-            let distances: f64 = members.iter().map(|&item| f64::from(distance(item))).sum();
-            Cluster {
-                name: &about.names.clusters[c],
-                items: members.len(),
-                share: members.len() as f64 / shape.items as f64,
-                target: parts.target[c],
-                mean_distance: distances / members.len().max(1) as f64,
-                mean_belief: belief[c] / shape.users as f64,
-                users_leaning: leaning[c],
-                nearest: members.iter().take(NEAREST).map(|&item| label(item)).collect(),
-            }
-        });
+impl WorldInfo {
+    /// The content before the checksums are known. Empty ids become `I1`, `I2`, ... and `U1`, `U2`, ...; empty item
+    /// names stay empty.
+    pub(super) fn new(
+        shape: WorldShape,
+        provenance: serde_json::Value,
+        item_ids: Vec<String>,
+        user_ids: Vec<String>,
+        item_names: Vec<String>,
+    ) -> Self {
+        let clusters = (0..shape.clusters).map(|cluster| format!("cluster {cluster}")).collect();
         Self {
-            users: shape.users,
-            items: shape.items,
-            clusters: clusters.collect(),
-            dimensions: shape.dimensions,
-            list: shape.pretrained_len,
-            provenance: &about.provenance,
-            checksums: &about.checksums,
+            format: FORMAT.into(),
+            version: VERSION,
+            checksums: Checksums { info: seal::ZEROS.into(), tensors: seal::ZEROS.into() },
+            provenance,
+            shape: shape.into(),
+            names: WorldNames { clusters, items: item_names },
+            item_ids: or_numbered(item_ids, 'I', shape.items),
+            user_ids: or_numbered(user_ids, 'U', shape.users),
         }
     }
 
-    fn text(&self, dir: &Path) -> String {
-        let &Self { users, items, dimensions, list, .. } = self;
-        let clusters = self.clusters.iter().map(|cluster| {
-            vec![
-                cluster.name.to_owned(),
-                cluster.items.to_string(),
-                format!("{:.5}", cluster.share),
-                format!("{:.5}", cluster.target),
-                format!("{:.3}", cluster.mean_distance),
-                format!("{:.2e}", cluster.mean_belief),
-                cluster.users_leaning.to_string(),
-            ]
-        });
-        let header = ["cluster", "items", "share", "target", "mean distance", "mean belief", "users leaning"];
-        let nearest = self.clusters.iter().map(|cluster| vec![cluster.name.to_owned(), cluster.nearest.join("; ")]);
-        let made_with = self.provenance.as_object().into_iter().flatten();
-        let made_with = made_with.map(|(key, value)| (key.replace('_', " "), value));
-        let made_with = made_with
-            .map(|(key, value)| vec![key, value.as_str().map_or_else(|| value.to_string(), str::to_owned)]);
-        let checksums = [("world.json", &self.checksums.about), ("world.safetensors", &self.checksums.tensors)];
-        let checksums = checksums.map(|(file, checksum)| vec![file.to_owned(), checksum.clone()]);
-        format!(
-            "{}: {}, {} of {}, lists of {list}\n\n{}\n{}\n{}\n{}",
-            dir.display(),
-            output::counted(users, "user"),
-            output::counted(items, "item"),
-            output::counted(dimensions, "dimension"),
-            output::table(&header, clusters, true),
-            output::table(&["cluster", "items nearest to its centre"], nearest, false),
-            output::table(&["provenance"], made_with, false),
-            output::table(&["file", "sha256"], checksums, false),
-        )
+    /// Sets both checksums, given that of the tensors, and returns the text of the file.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    pub(super) fn seal(&mut self, tensors: String) -> Result<Vec<u8>> {
+        self.checksums = Checksums { info: seal::ZEROS.into(), tensors };
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        self.checksums.info = seal::put(&mut text, &own_key());
+        Ok(text)
+    }
+
+    /// Reads the file, and checks its format, its version, its checksum and its lengths.
+    ///
+    /// # Errors
+    /// If one of these checks fails, or the file cannot be read.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bad = |problem: String| BadInput::new(path.display(), problem, REMEDY);
+        let bytes = files::read(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
+        let FormatVersion { format, version } = serde_json::from_slice(&bytes)
+            .map_err(|error| bad(format!("is not the description of a world: {error}")))?;
+        if format != FORMAT || version != VERSION {
+            let problem = format!(
+                "has the format `{format}` {version}, and this version of recsim reads `{FORMAT}` {VERSION}"
+            );
+            return Err(BadInput::new(path.display(), problem, "use the version of recsim that wrote it").into());
+        }
+        if !seal::holds(&bytes, &own_key()) {
+            return Err(bad("was changed or damaged: it differs from its own checksum".into()).into());
+        }
+        let info: Self =
+            serde_json::from_slice(&bytes).map_err(|error| bad(format!("does not describe a world: {error}")))?;
+        info.check().map_err(bad)?;
+        Ok(info)
+    }
+
+    /// Checks that the lengths agree with the sizes, and that ids are distinct.
+    ///
+    /// # Errors
+    /// The problem, in words that follow the file's name.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Sizes { users, items, clusters, .. } = self.shape;
+        let lengths = [
+            ("user_ids", self.user_ids.len(), users),
+            ("item_ids", self.item_ids.len(), items),
+            ("names.clusters", self.names.clusters.len(), clusters),
+            ("names.items", self.names.items.len(), if self.names.items.is_empty() { 0 } else { items }),
+        ];
+        for (key, actual, expected) in lengths {
+            if actual != expected {
+                return Err(format!("`{key}` has {actual} entries, and `shape` asks for {expected}"));
+            }
+        }
+        check_distinct("user_ids", &self.user_ids)?;
+        check_distinct("item_ids", &self.item_ids)
+    }
+
+    pub(super) fn shape(&self) -> WorldShape {
+        let Sizes { users, items, clusters, dimensions, pretrained_len } = self.shape;
+        WorldShape { users, items, clusters, dimensions, pretrained_len }
     }
 }
 
-const NEAREST: usize = 3;
+impl From<WorldShape> for Sizes {
+    fn from(shape: WorldShape) -> Self {
+        let WorldShape { users, items, clusters, dimensions, pretrained_len } = shape;
+        Self { users, items, clusters, dimensions, pretrained_len }
+    }
+}
+
+/// The ids, or `letter` with the numbers from 1 to `count` if there are none.
+pub(super) fn or_numbered(ids: Vec<String>, letter: char, count: usize) -> Vec<String> {
+    if ids.is_empty() { (1..=count).map(|n| format!("{letter}{n}")).collect() } else { ids }
+}
+
+/// The keys that say whether the rest of the file can be read.
+#[derive(Deserialize)]
+struct FormatVersion {
+    format: String,
+    version: u32,
+}
+
+fn check_distinct(key: &str, ids: &[String]) -> Result<(), String> {
+    let mut seen = HashSet::with_capacity(ids.len());
+    match ids.iter().position(|id| !seen.insert(id.as_str())) {
+        None => Ok(()),
+        Some(index) => Err(format!("`{key}` contains `{}` twice; the second time at index {index}", ids[index])),
+    }
+}
+
+/// The text before the file's own checksum. It cannot occur in names and ids, whose quotation marks are escaped.
+fn own_key() -> String {
+    format!("\"{FILE}\": \"")
+}
+
+const REMEDY: &str = "make the world again, or restore it from a copy";

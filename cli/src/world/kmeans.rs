@@ -1,7 +1,7 @@
 //! K-means clusters: k-means++ (Arthur and Vassilvitskii, 2007), then Lloyd's iterations.
 //!
-//! The libraries leave clusters empty, and the well-kept one brings sixty dependencies; this gives K clusters with
-//! items in each, whatever the data, and the same ones for any number of threads.
+//! Every cluster has at least one item, for any data, and the result does not depend on the number of threads. The
+//! available libraries do not guarantee the former.
 
 use anyhow::Result;
 use rayon::prelude::*;
@@ -10,11 +10,14 @@ use recsim_core::world::row;
 
 use super::lists::pool;
 
-/// The cluster of each row of `points` (`[n, D]`), the largest cluster being 0, none of them empty: the best of a few
-/// starts by the summed squared distance to the centres.
+/// The cluster of each row of `points` (`[n, D]`): the best of [`STARTS`] runs by the summed squared distance to the
+/// centres. No cluster is empty. Clusters are numbered by decreasing size.
+///
+/// # Errors
+/// If the threads cannot be started.
 ///
 /// # Panics
-/// If there are no clusters, or more than points.
+/// If `clusters` is 0 or exceeds the number of points.
 pub(super) fn cluster(
     points: &[f32],
     dimensions: usize,
@@ -23,11 +26,12 @@ pub(super) fn cluster(
     threads: Option<usize>,
 ) -> Result<Vec<u32>> {
     let points = Points { rows: points, dimensions };
-    assert!((1..=points.len()).contains(&clusters), "from 1 cluster to as many as there are points");
-    let starts = Key::new(seed, Purpose::World).fold_in(STARTS_TABLE);
+    assert!((1..=points.len()).contains(&clusters), "there are from 1 cluster to one per point");
+    let starts = Key::new(seed, Purpose::World).fold_in(STARTS_COORDINATE);
     let best = pool(threads)?.install(|| {
-        let attempts = (0..STARTS).map(|start| lloyd(points, &spread(points, clusters, starts.fold_in(start))));
-        attempts.min_by(|a, b| a.0.total_cmp(&b.0))
+        let runs =
+            (0..STARTS).map(|start| lloyd(points, &initial_centres(points, clusters, starts.fold_in(start))));
+        runs.min_by(|a, b| a.0.total_cmp(&b.0))
     });
     let (_, assigned) = best.expect("there is at least one start");
     Ok(largest_first(assigned, clusters))
@@ -48,64 +52,65 @@ impl<'a> Points<'a> {
         &self.rows[row(point, self.dimensions)]
     }
 
-    fn square_to(self, point: usize, centre: &[f64]) -> f64 {
+    fn squared_distance(self, point: usize, centre: &[f64]) -> f64 {
         self.row(point).iter().zip(centre).map(|(&x, m)| (f64::from(x) - m) * (f64::from(x) - m)).sum()
     }
 }
 
-/// K-means++: each further centre is a point drawn in proportion to its squared distance to the nearest centre so far.
-fn spread(points: Points<'_>, clusters: usize, key: Key) -> Vec<f64> {
+/// K-means++: the first centre is a uniform draw of the points. Each further centre is a point drawn with a probability
+/// proportional to its squared distance to the nearest centre so far. Returns `[clusters, D]`.
+fn initial_centres(points: Points<'_>, clusters: usize, key: Key) -> Vec<f64> {
     let mut centres: Vec<f64> = Vec::with_capacity(clusters * points.dimensions);
     let mut nearest = vec![f64::INFINITY; points.len()];
     for cluster in 0..clusters {
         let draw = f64::from(uniform(key.fold_in(cluster as u64)));
         let total: f64 = if cluster == 0 { points.len() as f64 } else { nearest.iter().sum() };
-        let mut place = draw * total;
-        // Where all points coincide with a centre, the last one serves again.
+        let mut remaining = draw * total;
+        // If every point coincides with a centre, the last point is used.
         let chosen = (0..points.len()).find(|&point| {
-            place -= if cluster == 0 { 1.0 } else { nearest[point] };
-            place < 0.0
+            remaining -= if cluster == 0 { 1.0 } else { nearest[point] };
+            remaining < 0.0
         });
         let centre: Vec<f64> = points.row(chosen.unwrap_or(points.len() - 1)).iter().map(|&x| x.into()).collect();
         nearest.par_iter_mut().enumerate().for_each(|(point, nearest)| {
-            *nearest = nearest.min(points.square_to(point, &centre));
+            *nearest = nearest.min(points.squared_distance(point, &centre));
         });
         centres.extend(centre);
     }
     centres
 }
 
-/// Points go to their nearest centre and centres to their points' mean, in turn, until no point moves. Gives the summed
-/// squared distance and each point's cluster.
+/// Lloyd's algorithm: assigns points to their nearest centre, then moves each centre to the mean of its points, until
+/// no assignment changes. Returns the summed squared distance and the cluster of each point.
 fn lloyd(points: Points<'_>, centres: &[f64]) -> (f64, Vec<u32>) {
     let mut centres = centres.to_vec();
     let clusters = centres.len() / points.dimensions;
     let mut assigned: Vec<u32> = Vec::new();
-    for _ in 0..MOST_ITERATIONS {
-        let (mut now, squares): (Vec<u32>, Vec<f64>) =
+    for _ in 0..MAX_ITERATIONS {
+        let (mut next, squares): (Vec<u32>, Vec<f64>) =
             (0..points.len()).into_par_iter().map(|point| nearest(points, point, &centres)).unzip();
-        fill_empty(&mut now, &squares, clusters);
-        centres = means(points, &now, clusters);
-        if now == assigned {
+        fill_empty(&mut next, &squares, clusters);
+        centres = means(points, &next, clusters);
+        if next == assigned {
             break;
         }
-        assigned = now;
+        assigned = next;
     }
-    let squares = assigned
-        .iter()
-        .enumerate()
-        .map(|(point, &cluster)| points.square_to(point, &centres[row(cluster as usize, points.dimensions)]));
+    let squares = assigned.iter().enumerate().map(|(point, &cluster)| {
+        points.squared_distance(point, &centres[row(cluster as usize, points.dimensions)])
+    });
     (squares.sum(), assigned)
 }
 
-/// The nearest centre, the first of equally near ones, and the squared distance to it.
+/// The nearest centre and the squared distance to it. Of equally near centres, the first.
 fn nearest(points: Points<'_>, point: usize, centres: &[f64]) -> (u32, f64) {
-    let squares = centres.chunks_exact(points.dimensions).map(|centre| points.square_to(point, centre));
+    let squares = centres.chunks_exact(points.dimensions).map(|centre| points.squared_distance(point, centre));
     let first_best = |best: (u32, f64), (c, square)| if square < best.1 { (c, square) } else { best };
     (0..).zip(squares).fold((0, f64::INFINITY), first_best)
 }
 
-/// Gives each empty cluster the point that lies farthest from its centre among those not alone in their cluster.
+/// Moves to each empty cluster the point that is farthest from its centre, among points that are not alone in their
+/// cluster.
 fn fill_empty(assigned: &mut [u32], squares: &[f64], clusters: usize) {
     let mut counts = vec![0_usize; clusters];
     assigned.iter().for_each(|&cluster| counts[cluster as usize] += 1);
@@ -118,7 +123,7 @@ fn fill_empty(assigned: &mut [u32], squares: &[f64], clusters: usize) {
     for empty in 0..clusters {
         if counts[empty] == 0 {
             let point = farthest.find(|&point| counts[assigned[point] as usize] > 1);
-            let point = point.expect("fewer clusters than points leave a point that is not alone");
+            let point = point.expect("there are at most as many clusters as points, so some point is not alone");
             counts[assigned[point] as usize] -= 1;
             counts[empty] = 1;
             assigned[point] = empty as u32;
@@ -126,6 +131,7 @@ fn fill_empty(assigned: &mut [u32], squares: &[f64], clusters: usize) {
     }
 }
 
+/// The mean of the points of each cluster, `[clusters, D]`.
 fn means(points: Points<'_>, assigned: &[u32], clusters: usize) -> Vec<f64> {
     let mut sums = vec![0.0; clusters * points.dimensions];
     let mut counts = vec![0.0_f64; clusters];
@@ -141,7 +147,7 @@ fn means(points: Points<'_>, assigned: &[u32], clusters: usize) -> Vec<f64> {
     sums
 }
 
-/// Numbers the clusters by falling size; of equal ones, the one with the earlier point comes first.
+/// Numbers the clusters by decreasing size. Of equal ones, the one with the earlier point comes first.
 fn largest_first(assigned: Vec<u32>, clusters: usize) -> Vec<u32> {
     let mut counts = vec![0_usize; clusters];
     let mut first = vec![assigned.len(); clusters];
@@ -157,9 +163,9 @@ fn largest_first(assigned: Vec<u32>, clusters: usize) -> Vec<u32> {
 }
 
 const STARTS: u64 = 8;
-const MOST_ITERATIONS: usize = 300;
-/// The generated world's tables come before it.
-const STARTS_TABLE: u64 = 16;
+const MAX_ITERATIONS: usize = 300;
+/// The coordinate of the starts below `Purpose::World`. Synthetic worlds use smaller ones.
+const STARTS_COORDINATE: u64 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -168,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_heaps_are_told_apart() {
+    fn separates_two_groups() {
         let points = [0.0, 0.1, 10.0, 0.2, 10.1, 9.9, 0.05];
         assert_eq!(cluster(&points, 1, 2, 0, Some(1)).unwrap(), [0, 0, 1, 0, 1, 1, 0]);
     }
@@ -177,7 +183,7 @@ mod tests {
         #![proptest_config(crate::properties::config())]
 
         #[test]
-        fn no_cluster_is_empty_and_threads_change_nothing(
+        fn fills_all_clusters_for_any_number_of_threads(
             points in prop::collection::vec((0_u8..4).prop_map(f32::from), 2..40), clusters in 1_usize..20, seed: u64,
         ) {
             let points = &points[..points.len() / 2 * 2];

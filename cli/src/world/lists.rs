@@ -1,66 +1,72 @@
-//! Pre-trained lists.
+//! Computes pre-trained lists from embeddings.
 
 use anyhow::Result;
 #[cfg(not(feature = "cpu"))]
 use rayon::prelude::*;
 use recsim_core::world::row;
 
-/// For each of `users` (`[n, D]`) the `list` rows of `items` with the best `recsim_core::model::slate::score`, ties to the
-/// lower index, best first: `[n, list]`.
+/// For each of `users` (`[n, D]`), the `len` items of `items` (`[I, D]`) with the highest
+/// `recsim_core::model::slate::score`, best first; of equal scores, the lower index first. Returns `[n, len]`.
+///
+/// # Errors
+/// If the threads cannot be started.
 #[cfg(feature = "cpu")]
 pub(super) fn best_items(
     items: &[f32],
     users: &[f32],
     dimensions: usize,
-    list: usize,
+    len: usize,
     threads: Option<usize>,
 ) -> Result<Vec<u32>> {
-    Ok(recsim_backend_cpu::best_items(items, users, dimensions, list, threads)?)
+    Ok(recsim_backend_cpu::best_items(items, users, dimensions, len, threads)?)
 }
 
-/// The same without the CPU backend's search: every item is scored for every user.
+/// The same without the search of the CPU backend: it scores every item for every user.
 #[cfg(not(feature = "cpu"))]
 pub(super) fn best_items(
     items: &[f32],
     users: &[f32],
     dimensions: usize,
-    list: usize,
+    len: usize,
     threads: Option<usize>,
 ) -> Result<Vec<u32>> {
-    let lists = |users: &[f32]| recsim_core::world::brute_force_lists(items, users, dimensions, list);
+    let lists = |users: &[f32]| recsim_core::world::brute_force_lists(items, users, dimensions, len);
     Ok(pool(threads)?.install(|| users.par_chunks(dimensions).flat_map_iter(lists).collect()))
 }
 
-/// Lists of items the user has not taken up, by score; where too few remain, the best of those taken up follow.
+/// For each user, the `len` items with the highest score among those that the user has not interacted with. If there
+/// are too few of them, the best of the others follow. Returns `[n, len]`.
 ///
-/// `taken[u]` holds the items of user `u`, ascending.
+/// `user_items[u]` contains the items that user `u` has interacted with, in ascending order.
+///
+/// # Errors
+/// If the threads cannot be started.
 pub(super) fn best_new_items(
     items: &[f32],
     users: &[f32],
     dimensions: usize,
-    list: usize,
-    taken: &[Vec<u32>],
+    len: usize,
+    user_items: &[Vec<u32>],
     threads: Option<usize>,
 ) -> Result<Vec<u32>> {
     let count = items.len() / dimensions;
-    // Among a user's best `list + taken` items are `list` new ones. Users with about as many taken are searched
+    // A user's best `len + user_items[user].len()` items contain `len` new ones. Users with similar counts are searched
     // together, a bounded number at a time.
-    let needed = |user: usize| (list + taken[user].len()).next_power_of_two().min(count);
-    let mut order: Vec<usize> = (0..taken.len()).collect();
+    let needed = |user: usize| (len + user_items[user].len()).next_power_of_two().min(count);
+    let mut order: Vec<usize> = (0..user_items.len()).collect();
     order.sort_by_key(|&user| needed(user));
-    let mut lists = vec![0; taken.len() * list];
+    let mut lists = vec![0; user_items.len() * len];
     for alike in order.chunk_by(|&a, &b| needed(a) == needed(b)) {
         let needed = needed(alike[0]);
-        for users_now in alike.chunks(SEARCHED_TOGETHER) {
-            let queries: Vec<f32> =
-                users_now.iter().flat_map(|&user| &users[row(user, dimensions)]).copied().collect();
+        for batch in alike.chunks(MAX_BATCH) {
+            let queries: Vec<f32> = batch.iter().flat_map(|&user| &users[row(user, dimensions)]).copied().collect();
             let best = best_items(items, &queries, dimensions, needed, threads)?;
-            for (&user, best) in users_now.iter().zip(best.chunks_exact(needed)) {
-                let is_taken = |item: &&u32| taken[user].binary_search(item).is_ok();
-                let new = best.iter().filter(|item| !is_taken(item));
-                let known = best.iter().filter(is_taken);
-                for (place, &item) in lists[row(user, list)].iter_mut().zip(new.chain(known)) {
-                    *place = item;
+            for (&user, best) in batch.iter().zip(best.chunks_exact(needed)) {
+                let is_known = |item: &&u32| user_items[user].binary_search(item).is_ok();
+                let new = best.iter().filter(|item| !is_known(item));
+                let known = best.iter().filter(is_known);
+                for (entry, &item) in lists[row(user, len)].iter_mut().zip(new.chain(known)) {
+                    *entry = item;
                 }
             }
         }
@@ -68,12 +74,16 @@ pub(super) fn best_new_items(
     Ok(lists)
 }
 
-/// A pool of `threads` threads; one for each core if not given.
+/// A pool of `threads` threads, or one per core.
+///
+/// # Errors
+/// If the threads cannot be started.
 pub(super) fn pool(threads: Option<usize>) -> Result<rayon::ThreadPool> {
     Ok(rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build()?)
 }
 
-const SEARCHED_TOGETHER: usize = 4096;
+/// Users searched in one call.
+const MAX_BATCH: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -86,20 +96,20 @@ mod tests {
         #![proptest_config(crate::properties::config())]
 
         #[test]
-        fn new_items_come_by_score_and_then_the_known_ones(
+        fn new_items_precede_known_ones_by_score(
             items in prop::collection::vec((-2_i8..3).prop_map(f32::from), 2 * 30),
             users in prop::collection::vec((-2_i8..3).prop_map(f32::from), 2 * 6),
-            taken in prop::collection::vec(prop::collection::btree_set(0_u32..30, 0..=30), 6),
-            list in 1_usize..=30,
+            user_items in prop::collection::vec(prop::collection::btree_set(0_u32..30, 0..=30), 6),
+            len in 1_usize..=30,
         ) {
-            let taken: Vec<Vec<u32>> = taken.into_iter().map(|items| items.into_iter().collect()).collect();
-            let lists = best_new_items(&items, &users, 2, list, &taken, Some(1)).unwrap();
-            for (user, taken) in taken.iter().enumerate() {
+            let user_items: Vec<Vec<u32>> = user_items.into_iter().map(|items| items.into_iter().collect()).collect();
+            let lists = best_new_items(&items, &users, 2, len, &user_items, Some(1)).unwrap();
+            for (user, known) in user_items.iter().enumerate() {
                 let score = |item: u32| score(&users[row(user, 2)], &items[row(item as usize, 2)]);
                 let mut expected: Vec<u32> = (0..30).collect();
                 expected.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
-                expected.sort_by_key(|item| taken.contains(item));
-                prop_assert_eq!(&lists[row(user, list)], &expected[..list]);
+                expected.sort_by_key(|item| known.contains(item));
+                prop_assert_eq!(&lists[row(user, len)], &expected[..len]);
             }
         }
     }

@@ -1,7 +1,7 @@
-//! `recsim world`: worlds made, imported, assembled and shown, and opened for the other commands.
+//! `recsim world`: generates, imports, assembles and describes worlds, and opens them for the other commands.
 
-mod about;
 mod assemble;
+mod describe;
 mod file;
 mod folder;
 mod import;
@@ -18,12 +18,12 @@ use anyhow::Result;
 pub(crate) use file::{WorldFile, open};
 pub(crate) use new::generate;
 
-/// What can be done with worlds.
+/// The subcommands of `recsim world`.
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Command {
-    /// Generate a world from a seed: the same files on every machine
+pub(crate) enum WorldCommand {
+    /// Generate a world from a seed, with the same files on every machine
     New(new::New),
-    /// Make a world from a log of interactions: CSV or TSV with a header
+    /// Make a world from an interaction log: CSV or TSV with a header
     Import(import::Import),
     /// Make a world from arrays and tables
     Assemble(assemble::Assemble),
@@ -31,50 +31,53 @@ pub(crate) enum Command {
     Info(Info),
 }
 
-/// Where the world is.
+/// The arguments of `recsim world info`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Info {
-    /// The world's folder
+    /// Folder of the world
     dir: PathBuf,
 }
 
-/// Carries out the command. What is made is described on standard output: as a table, with `json` as one line of
-/// JSON, with `quiet` not at all.
-pub(crate) fn run(command: Command, quiet: bool, json: bool, threads: Option<usize>) -> Result<()> {
+/// Runs the subcommand, and prints a description of the world: a table, or one line of JSON with `json`. With `quiet`
+/// and without `json` it prints nothing.
+///
+/// # Errors
+/// If an input is wrong, or the world cannot be written.
+pub(crate) fn run(command: WorldCommand, quiet: bool, json: bool, threads: Option<usize>) -> Result<()> {
     let (dir, world) = match command {
-        Command::New(arguments) => arguments.run(threads)?,
-        Command::Import(arguments) => arguments.run(threads)?,
-        Command::Assemble(arguments) => arguments.run(threads)?,
-        Command::Info(Info { dir }) => {
+        WorldCommand::New(arguments) => arguments.run(threads)?,
+        WorldCommand::Import(arguments) => arguments.run(threads)?,
+        WorldCommand::Assemble(arguments) => arguments.run(threads)?,
+        WorldCommand::Info(Info { dir }) => {
             let world = open(&dir)?;
             world.view()?;
             (dir, world)
         }
     };
     if json || !quiet {
-        info::print(&dir, &world, json)?;
+        describe::print(&dir, &world, json)?;
     }
     Ok(())
 }
 
-/// What a command makes of somebody's files, before it is written.
+/// The world that `import` or `assemble` makes from its files, without writing it. `None` for other subcommands.
 #[cfg(fuzzing)]
-pub(crate) fn made(command: &Command) -> Result<Option<WorldFile>> {
+pub(crate) fn made(command: &WorldCommand) -> Result<Option<WorldFile>> {
     match command {
-        Command::Import(arguments) => arguments.make(Some(1)).map(Some),
-        Command::Assemble(arguments) => arguments.make(Some(1)).map(Some),
+        WorldCommand::Import(arguments) => arguments.make(Some(1)).map(Some),
+        WorldCommand::Assemble(arguments) => arguments.make(Some(1)).map(Some),
         _ => Ok(None),
     }
 }
 
-/// How many items each cluster has.
+/// The number of items in each cluster.
 fn cluster_counts(cluster: &[u32], clusters: usize) -> Vec<usize> {
     let mut counts = vec![0; clusters];
     cluster.iter().for_each(|&c| counts[c as usize] += 1);
     counts
 }
 
-/// An argument that is a whole number from 1 to 2^32 - 1.
+/// Parses an argument that must be a whole number from 1 to 2^32 - 1.
 fn at_least_1(text: &str) -> Result<usize, String> {
     match text.parse::<u32>() {
         Ok(number) if number >= 1 => Ok(number as usize),
@@ -82,18 +85,18 @@ fn at_least_1(text: &str) -> Result<usize, String> {
     }
 }
 
-/// An argument that is a finite number.
+/// Parses an argument that must be a finite number.
 fn finite(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| "must be a finite number".into())
 }
 
-/// An argument that is a finite number above 0, as a `f32` too.
+/// Parses an argument that must be a finite number above 0, in the range of normal `f32` values.
 fn positive(text: &str) -> Result<f64, String> {
     let in_range = |number: &f64| (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(number);
     text.parse().ok().filter(in_range).ok_or_else(|| "must be a finite number above 0".into())
 }
 
-/// The length of pre-trained lists where items allow it: twice what a slate shows by default.
-const DEFAULT_LIST: usize = 40;
-/// Stands in the provenance of every world made here.
+/// Default length of pre-trained lists, if there are enough items: twice the default length of a slate.
+const DEFAULT_PRETRAINED_LEN: usize = 40;
+/// `made_by` in the provenance of every world.
 const MADE_BY: &str = concat!("recsim ", env!("CARGO_PKG_VERSION"));

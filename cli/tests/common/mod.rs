@@ -1,5 +1,5 @@
 //! The command under test, and a run small enough for a test.
-#![allow(dead_code, reason = "each test program uses its own share")]
+#![allow(dead_code, reason = "each test program uses some of the functions")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// A world of 40 users and 120 items, a small agent that soon learns, 2 episodes of 4 rounds.
+/// A world of 40 users and 120 items, a small agent that trains after a round, 2 episodes of 4 rounds.
 pub(crate) const TINY: &str = "\
 training:
   episodes: 2
@@ -30,14 +30,14 @@ world:
   dimensions: 6
 ";
 
-/// A folder that goes away, with `tiny.yaml` in it.
-pub(crate) struct Place(tempfile::TempDir);
+/// A temporary directory that contains `tiny.yaml`; removed on drop.
+pub(crate) struct TestDir(tempfile::TempDir);
 
-impl Place {
+impl TestDir {
     pub(crate) fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        place.write("tiny.yaml", TINY);
-        place
+        let dir = Self(tempfile::tempdir().unwrap());
+        dir.write("tiny.yaml", TINY);
+        dir
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -49,7 +49,7 @@ impl Place {
         self.path(name)
     }
 
-    /// The command, to be run in this folder.
+    /// The command with its working directory set to this directory.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_recsim"));
         command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
@@ -60,9 +60,9 @@ impl Place {
         self.command(arguments).output().unwrap()
     }
 
-    /// Trains on the tiny configuration into `out`, and expects success.
-    pub(crate) fn train(&self, out: &str, more: &[&str]) -> Output {
-        let arguments = [&["train", "--config", "tiny.yaml", "--out", out], more].concat();
+    /// Runs `recsim train` with the tiny configuration and the output folder `out`. Panics if it fails.
+    pub(crate) fn train(&self, out: &str, options: &[&str]) -> Output {
+        let arguments = [&["train", "--config", "tiny.yaml", "--out", out], options].concat();
         let output = self.run(&arguments);
         assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
         output
@@ -86,20 +86,20 @@ pub(crate) fn json_lines(path: &Path) -> Vec<Value> {
     std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A safetensors file's tensor as little-endian `f32`, with its shape.
+/// Shape and values of an `f32` tensor in a safetensors file.
 pub(crate) fn floats(bytes: &[u8], name: &str) -> (Vec<usize>, Vec<f32>) {
     let (shape, bytes) = tensor(bytes, name);
-    (shape, bytes.chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().unwrap())).collect())
+    (shape, bytes.chunks_exact(4).map(|value| f32::from_le_bytes(value.try_into().unwrap())).collect())
 }
 
-/// A safetensors file's tensor as bytes, with its shape.
+/// Shape and bytes of a tensor in a safetensors file.
 pub(crate) fn tensor(bytes: &[u8], name: &str) -> (Vec<usize>, Vec<u8>) {
     let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
     let tensor = file.tensor(name).unwrap();
     (tensor.shape().to_vec(), tensor.data().to_vec())
 }
 
-/// Every file below a folder.
+/// All files below a folder: relative path and content.
 pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -116,8 +116,8 @@ pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// Says that a test did not run, which is an error where `RECSIM_NEEDS_FAULTS` is set: there it must.
-pub(crate) fn skipped(why: &str) {
-    assert!(std::env::var_os("RECSIM_NEEDS_FAULTS").is_none(), "a test would be skipped: {why}");
-    eprintln!("SKIPPED: {why}");
+/// Reports that a test was skipped. Panics if `RECSIM_NEEDS_FAULTS` is set, which requires every test to run.
+pub(crate) fn skipped(reason: &str) {
+    assert!(std::env::var_os("RECSIM_NEEDS_FAULTS").is_none(), "a test would be skipped: {reason}");
+    eprintln!("SKIPPED: {reason}");
 }

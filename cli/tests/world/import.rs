@@ -21,9 +21,9 @@ fn clusters_separate_two_tastes_and_lists_hold_new_items_of_ones_own() {
     desk.write("log.inter", two_tastes());
     desk.good("import w --ratings log.inter --clusters 2 --dim 4 --list 3 --max-cluster-distance 7");
     let (about, tensors) = (desk.about("w"), desk.tensors("w"));
-    let item = |place: u32| about["item_ids"][place as usize].as_str().unwrap()[1..].parse::<u32>().unwrap();
+    let item = |index: u32| about["item_ids"][index as usize].as_str().unwrap()[1..].parse::<u32>().unwrap();
     let clusters = tensors.u32("item.cluster");
-    let of_first: Vec<bool> = (0..20).map(|place| item(place) < 10).collect();
+    let of_first: Vec<bool> = (0..20).map(|index| item(index) < 10).collect();
     assert!((0..20).all(|a| (0..20).all(|b| (clusters[a] == clusters[b]) == (of_first[a] == of_first[b]))));
     assert_eq!(tensors.f32("target"), [0.5, 0.5]);
     assert_eq!(tensors.f32("item.distance").into_iter().fold(0.0, f32::max), 7.0);
@@ -35,7 +35,7 @@ fn clusters_separate_two_tastes_and_lists_hold_new_items_of_ones_own() {
         let own = clusters[of_first.iter().position(|&is_first| is_first == (first == 0)).unwrap()] as usize;
         assert_eq!(beliefs[2 * user + own], 7.0 / 20.0);
         assert_eq!(beliefs[2 * user + 1 - own], 0.0);
-        let mut listed: Vec<u32> = lists[3 * user..3 * user + 3].iter().map(|&place| item(place)).collect();
+        let mut listed: Vec<u32> = lists[3 * user..3 * user + 3].iter().map(|&index| item(index)).collect();
         listed.sort_unstable();
         let mut new: Vec<u32> = (7..10).map(|n| first + (user as u32 * 3 + n) % 10).collect();
         new.sort_unstable();

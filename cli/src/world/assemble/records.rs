@@ -1,4 +1,4 @@
-//! Tables of records: delimited text with a header, or JSON as an array of objects.
+//! Reads records from delimited text with a header, or from a JSON array of objects.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -8,28 +8,31 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Map, Value};
 
-use super::super::table::{Row, Table};
+use super::super::table::{DelimitedTable, TableRow};
 use crate::error::BadInput;
 
 /// One record of a table.
 pub(super) enum Record<'a> {
-    Delimited(&'a Table, &'a Row),
-    Json { path: &'a Path, number: usize, object: &'a Map<String, Value> },
+    Delimited(&'a DelimitedTable, &'a TableRow),
+    Json { path: &'a Path, index: usize, object: &'a Map<String, Value> },
 }
 
-/// Hands every record of the file to `each`, in order. It must have one of the `known` fields at least.
+/// Calls `each` with every record of the file, in order. Other fields than the `known` ones are ignored.
+///
+/// # Errors
+/// If the file cannot be read, has none of the `known` fields, or `each` fails.
 pub(super) fn read(path: &Path, known: &[&str], mut each: impl FnMut(&Record<'_>) -> Result<()>) -> Result<()> {
     if is_json(path) {
         let objects: Vec<Map<String, Value>> = json(path, "an array of objects")?;
         if let Some(first) = objects.first() {
-            recognise(path, known, first.keys().map(String::as_str))?;
+            check_fields(path, known, first.keys().map(String::as_str))?;
         }
         let mut records = objects.iter().enumerate();
-        records.try_for_each(|(number, object)| each(&Record::Json { path, number, object }))
+        records.try_for_each(|(index, object)| each(&Record::Json { path, index, object }))
     } else {
-        let mut table = Table::open(path)?;
-        recognise(path, known, table.columns())?;
-        let mut row = Row::default();
+        let mut table = DelimitedTable::open(path)?;
+        check_fields(path, known, table.columns())?;
+        let mut row = TableRow::default();
         while table.next(&mut row)? {
             each(&Record::Delimited(&table, &row))?;
         }
@@ -37,31 +40,39 @@ pub(super) fn read(path: &Path, known: &[&str], mut each: impl FnMut(&Record<'_>
     }
 }
 
-/// Refuses a file whose fields are none of the known ones, or one of them but for its case.
-fn recognise<'a>(path: &Path, known: &[&str], found: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
+/// Refuses fields of which none is known, or of which one differs from a known one only in case.
+fn check_fields<'a>(path: &Path, known: &[&str], fields: impl Iterator<Item = &'a str> + Clone) -> Result<()> {
     let names = known.join("`, `");
     let refuse = |problem: String, remedy: String| Err(BadInput::new(path.display(), problem, remedy).into());
-    if let Some((word, meant)) = found.clone().find_map(|word| {
-        let meant = known.iter().find(|known| known.eq_ignore_ascii_case(word) && **known != word)?;
-        Some((word, meant))
+    if let Some((field, name)) = fields.clone().find_map(|field| {
+        let name = known.iter().find(|known| known.eq_ignore_ascii_case(field) && **known != field)?;
+        Some((field, name))
     }) {
-        return refuse(format!("has a field `{word}`, which is not looked at"), format!("call it `{meant}`"));
+        return refuse(format!("has a field `{field}`, which is ignored"), format!("rename it to `{name}`"));
     }
-    if found.clone().any(|word| known.contains(&word)) {
+    if fields.clone().any(|field| known.contains(&field)) {
         return Ok(());
     }
-    let found: Vec<&str> = found.collect();
-    let found = found.join("`, `");
-    refuse(format!("has none of the fields `{names}`; its fields are `{found}`"), "call them so".to_owned())
+    let fields: Vec<&str> = fields.collect();
+    let fields = fields.join("`, `");
+    let problem = format!("has none of the fields `{names}`; its fields are `{fields}`");
+    refuse(problem, "rename the fields".to_owned())
 }
 
-/// Reads a target: `[0.7, 0.3]` in JSON, or the column `target` of a table, whose rows are in the clusters' order.
+/// Reads the target of each cluster: a JSON array such as `[0.7, 0.3]`, or the column `target` of a table with one row
+/// per cluster, in the order of the clusters.
+///
+/// # Errors
+/// If the file cannot be read, is empty, or has its clusters in another order.
 pub(super) fn target(path: &Path) -> Result<Vec<f32>> {
     let target = if is_json(path) { json(path, "an array of numbers")? } else { target_column(path)? };
     if target.is_empty() {
-        return Err(
-            BadInput::new(path.display(), "has no cluster", "give each cluster's share, or leave it out").into()
-        );
+        return Err(BadInput::new(
+            path.display(),
+            "has no cluster",
+            "give the target of each cluster, or leave out the file",
+        )
+        .into());
     }
     Ok(target)
 }
@@ -72,7 +83,7 @@ fn target_column(path: &Path) -> Result<Vec<f32>> {
         if let Some(cluster) = record.text("cluster")?
             && *cluster != *target.len().to_string()
         {
-            let problem = format!("is of `cluster` {cluster}, and stands where cluster {} should", target.len());
+            let problem = format!("has the `cluster` {cluster}, and cluster {} is expected", target.len());
             return Err(record.refuse(&problem));
         }
         target.push(record.number("target")?.ok_or_else(|| record.refuse("has no `target`"))?);
@@ -82,7 +93,10 @@ fn target_column(path: &Path) -> Result<Vec<f32>> {
 }
 
 impl Record<'_> {
-    /// A text or a number, as text; none if it is missing or empty.
+    /// A text or a number, as text. `None` if it is missing or empty.
+    ///
+    /// # Errors
+    /// If the value is neither text nor a number.
     pub(super) fn text(&self, field: &str) -> Result<Option<Cow<'_, str>>> {
         match self {
             Self::Delimited(table, row) => {
@@ -96,12 +110,19 @@ impl Record<'_> {
         }
     }
 
-    /// A finite number; none if it is missing or empty.
+    /// A finite number. `None` if it is missing or empty.
+    ///
+    /// # Errors
+    /// If the value is not a finite `f32`.
     pub(super) fn number(&self, field: &str) -> Result<Option<f32>> {
         self.text(field)?.map(|text| self.parse_number(field, &text)).transpose()
     }
 
-    /// Several texts or numbers: a JSON array, or what spaces part in a cell; none if the field is missing.
+    /// Several texts or numbers: a JSON array, or a cell whose values are separated by spaces. `None` if the field is
+    /// missing.
+    ///
+    /// # Errors
+    /// If the value is not a list of texts and numbers.
     pub(super) fn list(&self, field: &str) -> Result<Option<Vec<Cow<'_, str>>>> {
         match self {
             Self::Delimited(table, row) => {
@@ -118,26 +139,31 @@ impl Record<'_> {
         }
     }
 
+    /// Parses the text of `field` as a finite number.
+    ///
+    /// # Errors
+    /// If it is not a finite `f32`.
     pub(super) fn parse_number(&self, field: &str, text: &str) -> Result<f32> {
         match text.parse::<f32>() {
             Ok(number) if number.is_finite() => Ok(number),
-            _ => Err(self.refuse(&format!("`{field}` is `{text}`, which is no finite 32-bit number"))),
+            _ => Err(self.refuse(&format!("`{field}` is `{text}`, which is not a finite 32-bit number"))),
         }
     }
 
+    /// The error for this record, with its location.
     pub(super) fn refuse(&self, problem: &str) -> anyhow::Error {
-        let place = match self {
-            Self::Delimited(table, row) => table.place(row),
-            Self::Json { path, number, .. } => format!("{}, record {number}", path.display()),
+        let location = match self {
+            Self::Delimited(table, row) => table.location(row),
+            Self::Json { path, index, .. } => format!("{}, record {index}", path.display()),
         };
-        BadInput::new(place, problem, "correct the record").into()
+        BadInput::new(location, problem, "correct the record").into()
     }
 
     fn scalar<'a>(&self, field: &str, value: &'a Value) -> Result<Cow<'a, str>> {
         match value {
             Value::String(text) => Ok(Cow::Borrowed(text)),
             Value::Number(number) => Ok(Cow::Owned(number.to_string())),
-            _ => Err(self.refuse(&format!("`{field}` holds `{value}`, where text or a number is expected"))),
+            _ => Err(self.refuse(&format!("`{field}` contains `{value}`, and text or a number is expected"))),
         }
     }
 }
@@ -147,7 +173,7 @@ fn is_json(path: &Path) -> bool {
 }
 
 fn json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
-    let remedy = format!("name a JSON file that holds {expected}, or a CSV file");
+    let remedy = format!("give a JSON file that contains {expected}, or a CSV file");
     let refuse = |problem: String| BadInput::new(path.display(), problem, &remedy);
     let file = File::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
     let mut file = BufReader::new(file);
@@ -156,5 +182,5 @@ fn json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Result<T
         file.consume('\u{feff}'.len_utf8());
     }
     let value = serde_json::from_reader(file);
-    value.map_err(|error| refuse(format!("does not hold {expected}: {error}")).into())
+    value.map_err(|error| refuse(format!("does not contain {expected}: {error}")).into())
 }

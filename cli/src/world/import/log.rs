@@ -1,37 +1,42 @@
-//! An interaction log: who took up what.
+//! Reads an interaction log.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::super::table::{Row, Table};
-use super::Columns;
+use super::super::table::{DelimitedTable, TableRow};
+use super::ColumnNames;
 use crate::error::BadInput;
 
-/// The distinct interactions of a log. Users and items are numbered in the order of their first one.
+/// The distinct interactions of a log. Users and items have indices in the order of their first interaction.
 #[derive(Debug, Default)]
-pub(super) struct Log {
+pub(super) struct InteractionLog {
+    /// `[U]`
     pub(super) user_ids: Vec<String>,
+    /// `[I]`
     pub(super) item_ids: Vec<String>,
-    /// The items of each user, ascending, none twice.
-    pub(super) taken: Vec<Vec<u32>>,
+    /// `[U]`: the items that each user has interacted with, in ascending order and without duplicates.
+    pub(super) user_items: Vec<Vec<u32>>,
     /// Rows read.
-    pub(super) rows: usize,
-    /// Rows that `--min-rating` left out.
+    pub(super) num_rows: usize,
+    /// Rows with a rating below `--min-rating`.
     pub(super) below_minimum: usize,
-    /// Rows that repeat a user's earlier interaction with an item.
+    /// Rows that repeat an earlier interaction.
     pub(super) repeated: usize,
-    /// Items that the log names only in rows left out.
+    /// Items that occur only in rows below the minimum rating.
     pub(super) items_left_out: Vec<String>,
-    /// Users of whom no row is left.
+    /// Number of users that occur only in rows below the minimum rating.
     pub(super) users_left_out: usize,
 }
 
-/// Reads a log. A rating or a timestamp that is no number is refused even where nothing depends on it: the columns
-/// are not what they seem.
-pub(super) fn read(path: &Path, columns: &Columns, min_rating: Option<f64>) -> Result<Log> {
-    let mut table = Table::open(path)?;
+/// Reads a log. `min_rating` leaves out rows with a lower rating.
+///
+/// # Errors
+/// If the file cannot be read, a column is missing, no interaction remains, or a rating or a timestamp is not a number.
+/// The latter two are checked even if they are not used: the columns are probably not the intended ones.
+pub(super) fn read(path: &Path, columns: &ColumnNames, min_rating: Option<f64>) -> Result<InteractionLog> {
+    let mut table = DelimitedTable::open(path)?;
     let user = table.required(&columns.user_column, "--user-column")?;
     let item = table.required(&columns.item_column, "--item-column")?;
     let rating = optional(&table, &columns.rating_column, DEFAULT_RATING, "--rating-column")?;
@@ -40,68 +45,71 @@ pub(super) fn read(path: &Path, columns: &Columns, min_rating: Option<f64>) -> R
         table.required(DEFAULT_RATING, "--rating-column, or leave out --min-rating")?;
     }
 
-    let mut log = Log::default();
-    let (mut users, mut items) = (Numbers::default(), Numbers::default());
-    let (mut users_left_out, mut items_left_out) = (Numbers::default(), Numbers::default());
-    let mut row = Row::default();
+    let mut log = InteractionLog::default();
+    let (mut users, mut items) = (IdIndices::default(), IdIndices::default());
+    let (mut users_left_out, mut items_left_out) = (IdIndices::default(), IdIndices::default());
+    let mut row = TableRow::default();
     while table.next(&mut row)? {
-        log.rows += 1;
+        log.num_rows += 1;
         let (user, item) = (table.id(&row, user)?, table.id(&row, item)?);
         let rating = rating.map(|column| table.number(&row, column)).transpose()?;
         timestamp.map(|column| table.number(&row, column)).transpose()?;
-        if rating.zip(min_rating).is_some_and(|(rating, least)| rating < least) {
+        if rating.zip(min_rating).is_some_and(|(rating, min)| rating < min) {
             log.below_minimum += 1;
-            users_left_out.of(user);
-            items_left_out.of(item);
+            users_left_out.index(user);
+            items_left_out.index(item);
             continue;
         }
-        let user = users.of(user) as usize;
-        log.taken.resize_with(users.ids.len(), Vec::new);
-        log.taken[user].push(items.of(item));
+        let user = users.index(user) as usize;
+        log.user_items.resize_with(users.ids.len(), Vec::new);
+        log.user_items[user].push(items.index(item));
     }
     if users.ids.is_empty() {
         let problem = match log.below_minimum {
-            0 => "holds no interactions".to_owned(),
-            n => format!("holds no interaction rated high enough: all {n} lie below --min-rating"),
+            0 => "contains no interactions".to_owned(),
+            n => format!("contains no interaction with a high enough rating: all {n} are below --min-rating"),
         };
-        return Err(BadInput::new(path.display(), problem, "name a log with at least one interaction").into());
+        return Err(BadInput::new(path.display(), problem, "give a log with at least one interaction").into());
     }
-    for taken in &mut log.taken {
-        let before = taken.len();
-        taken.sort_unstable();
-        taken.dedup();
-        log.repeated += before - taken.len();
+    for items in &mut log.user_items {
+        let before = items.len();
+        items.sort_unstable();
+        items.dedup();
+        log.repeated += before - items.len();
     }
-    log.users_left_out = users_left_out.ids.iter().filter(|id| !users.numbers.contains_key(*id)).count();
-    log.items_left_out = items_left_out.ids.into_iter().filter(|id| !items.numbers.contains_key(id)).collect();
+    log.users_left_out = users_left_out.ids.iter().filter(|id| !users.indices.contains_key(*id)).count();
+    log.items_left_out = items_left_out.ids.into_iter().filter(|id| !items.indices.contains_key(id)).collect();
     (log.user_ids, log.item_ids) = (users.ids, items.ids);
     Ok(log)
 }
 
-/// A column that was asked for must be there; the default one need not.
-fn optional(table: &Table, name: &Option<String>, default: &str, flag: &str) -> Result<Option<usize>> {
+/// The column `name`, or else `default`, or `None` if there is no column of the default name.
+///
+/// # Errors
+/// If there is no column `name`.
+fn optional(table: &DelimitedTable, name: &Option<String>, default: &str, flag: &str) -> Result<Option<usize>> {
     match name {
         Some(name) => table.required(name, flag).map(Some),
         None => Ok(table.column(default)),
     }
 }
 
-/// Ids, numbered as they come.
+/// Ids, with indices in the order of their first occurrence.
 #[derive(Default)]
-struct Numbers {
+struct IdIndices {
     ids: Vec<String>,
-    numbers: HashMap<String, u32>,
+    indices: HashMap<String, u32>,
 }
 
-impl Numbers {
-    fn of(&mut self, id: &str) -> u32 {
-        if let Some(&number) = self.numbers.get(id) {
-            return number;
+impl IdIndices {
+    fn index(&mut self, id: &str) -> u32 {
+        if let Some(&index) = self.indices.get(id) {
+            return index;
         }
-        let number = u32::try_from(self.ids.len()).expect("a file has fewer than 2^32 distinct ids");
+        let index = u32::try_from(self.ids.len()).expect("a file has fewer than 2^32 distinct ids");
         self.ids.push(id.to_owned());
-        self.numbers.insert(id.to_owned(), number);
-        number
+        self.indices.insert(id.to_owned(), index);
+        index
     }
 }
 

@@ -1,21 +1,25 @@
-//! The items' names.
+//! Reads the names of items.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::super::table::{Row, Table};
+use super::super::table::{DelimitedTable, TableRow};
 use crate::error::BadInput;
 
-/// The name of each of `item_ids`, its id where the file names none; and the ids the file has besides.
+/// The name of each of `item_ids`, or its id if the file has no name for it, and the ids in the file that are not among
+/// `item_ids`.
+///
+/// # Errors
+/// If the file cannot be read, has no column of ids or names, or contains an id twice.
 pub(super) fn read(
     path: &Path,
     item_column: &str,
     name_column: Option<&str>,
     item_ids: &[String],
 ) -> Result<(Vec<String>, Vec<String>)> {
-    let mut table = Table::open(path)?;
+    let mut table = DelimitedTable::open(path)?;
     let item = table.required(item_column, "--item-column")?;
     let name = match name_column {
         Some(name) => table.required(name, "--name-column")?,
@@ -24,20 +28,20 @@ pub(super) fn read(
             None => table.required(DEFAULTS[0], "--name-column")?,
         },
     };
-    let places: HashMap<&str, usize> =
-        item_ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+    let indices: HashMap<&str, usize> =
+        item_ids.iter().enumerate().map(|(index, id)| (id.as_str(), index)).collect();
     let mut names = item_ids.to_vec();
     let mut seen = HashSet::new();
     let mut unseen = Vec::new();
-    let mut row = Row::default();
+    let mut row = TableRow::default();
     while table.next(&mut row)? {
         let id = table.id(&row, item)?;
         if !seen.insert(id.to_owned()) {
-            let problem = format!("`{id}` stands twice in `{}`", table.header(item));
-            return Err(BadInput::new(table.place(&row), problem, "remove one of the rows").into());
+            let problem = format!("`{id}` occurs twice in `{}`", table.header(item));
+            return Err(BadInput::new(table.location(&row), problem, "remove one of the rows").into());
         }
-        match places.get(id) {
-            Some(&place) if !row.cell(name).is_empty() => row.cell(name).clone_into(&mut names[place]),
+        match indices.get(id) {
+            Some(&index) if !row.cell(name).is_empty() => row.cell(name).clone_into(&mut names[index]),
             Some(_) => {}
             None => unseen.push(id.to_owned()),
         }
@@ -45,4 +49,5 @@ pub(super) fn read(
     Ok((names, unseen))
 }
 
+/// Names of the column of names, in the order of preference.
 const DEFAULTS: [&str; 3] = ["name", "title", "movie_title"];
