@@ -8,6 +8,8 @@ mod resume;
 mod run_writer;
 mod start;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use std::time::Instant;
 
