@@ -93,7 +93,8 @@ impl FileCalls {
         self.renamed.iter().any(|(_, to)| to == path)
     }
 
-    /// Follows a line of the trace: a process id, a call and its arguments, open files with their paths in angle brackets.
+    /// Follows a line of the trace: a process id, a call and its arguments, open files with their paths in angle
+    /// brackets.
     fn call(&mut self, line: &str) {
         let Some((name, arguments)) = line.split_once(' ').and_then(|(_, call)| call.trim_start().split_once('('))
         else {

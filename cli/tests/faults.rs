@@ -214,7 +214,9 @@ fn full_file_system_ends_a_run_with_a_remedy() {
         "$0" train --config tiny.yaml --backend reference --out small/run --episodes 500 --set td3.buffer_size=2000
         code=$?
         find small -name '.*.new' -o -name .next | grep . && exit 78
-        for checkpoint in small/run/checkpoints/*; do (cd $checkpoint && sha256sum --quiet -c SHA256SUMS) || exit 79; done
+        for checkpoint in small/run/checkpoints/*; do
+            (cd $checkpoint && sha256sum --quiet -c SHA256SUMS) || exit 79
+        done
         exit $code
     "#;
     let dir = TestDir::new();

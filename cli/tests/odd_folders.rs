@@ -115,8 +115,8 @@ fn start_endless(dir: &TestDir, more: &[&str]) -> Process {
 #[test]
 fn moved_run_stops_and_leaves_the_run_in_its_old_folder_alone() {
     let dir = TestDir::new();
-    // Until the fourth round it writes to open files only, and learning after the third takes long: it does not write by
-    // path before it is stopped. The interrupted run would make a checkpoint.
+    // Until the fourth round it writes to open files only, and learning after the third takes long: it does not write
+    // by path before it is stopped. The interrupted run would make a checkpoint.
     let slow = ["--set", "td3.gradient_steps=20000", "--set", "experiment.checkpoint_every=0"];
     for is_interrupted in [false, true] {
         let mut moved = start_endless(&dir, &slow);

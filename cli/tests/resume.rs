@@ -87,8 +87,8 @@ fn finished_run_says_so_and_can_be_extended() {
 #[test]
 fn checkpoints_farther_apart_than_the_replay_buffer_holds_are_resumed() {
     let dir = TestDir::new();
-    // A transition a round. The replay buffer holds 64, and a file two. Transitions in between are not written, and a file
-    // that is half full must not be appended to after them.
+    // A transition a round. The replay buffer holds 64, and a file two. Transitions in between are not written, and a
+    // file that is half full must not be appended to after them.
     let short = ["--users", "1", "--rounds", "422"];
     let buffer = ["--set", "td3.buffer_size=64", "--set", "experiment.checkpoint_every=141"];
     dir.train("whole", &[&short[..], &buffer, &["--episodes", "2"]].concat());
@@ -185,7 +185,8 @@ fn checkpoint_every_0_makes_checkpoints_only_on_interruption() {
 fn allowed_change_stays_allowed_and_foreign_files_stay() {
     let dir = TestDir::new();
     dir.train("run", &["--episodes", "1"]);
-    // Killed after the change was recorded, and before a checkpoint has it: learning after the second round takes for ever.
+    // Killed after the change was recorded, and before a checkpoint has it: learning after the second round takes for
+    // ever.
     let kill_in_second_episode = |arguments: &[&str]| {
         let mut run = Process::start(&mut dir.command(arguments));
         run.wait_for("episode 2/2 round 1/4");

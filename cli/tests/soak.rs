@@ -14,7 +14,7 @@ use process::Process;
 #[test]
 fn resource_use_of_a_long_run_is_constant() {
     // Hours of it with RECSIM_SOAK_EPISODES=170000: see docs/reliability.md.
-    let num_episodes = std::env::var("RECSIM_SOAK_EPISODES").map_or(300, |number| number.parse().unwrap());
+    let num_episodes = std::env::var("RECSIM_SOAK_EPISODES").map_or(150, |number| number.parse().unwrap());
     let dir = TestDir::new();
     let endless = ["train", "--config", "tiny.yaml", "--out", "run", "--episodes", "4294967295"];
     let buffer = ["--set", "td3.buffer_size=1000"];
