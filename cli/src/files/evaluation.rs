@@ -1,4 +1,4 @@
-//! `evaluation.json`: the results of `recsim eval`.
+//! `evaluation.json`: what `recsim eval` found, for whoever draws it or compares it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use crate::device::About;
 use crate::error::BadInput;
 use crate::source::Provenance;
 
-/// The file's name where `--out` is a folder.
+/// The name in a folder that is given for one.
 pub(crate) const NAME: &str = "evaluation.json";
 
-/// An evaluation's results. The same command writes the same bytes except for the timestamp.
+/// An evaluation. Two of the same make the same bytes, but for the time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Evaluation {
@@ -30,29 +30,25 @@ pub(crate) struct Evaluation {
     pub(crate) recsim: String,
     /// When it was written, UTC.
     pub(crate) timestamp: String,
-    /// The command that repeats it.
+    /// What makes it again.
     pub(crate) command: String,
-    /// Whether it was interrupted before all seeds were evaluated.
+    /// Whether it was stopped before all seeds were done.
     pub(crate) interrupted: bool,
     pub(crate) device: About,
     pub(crate) world: Provenance,
     /// Every setting, as resolved.
     pub(crate) config: Config,
-    /// The seeds that were evaluated.
+    /// Those that are done.
     pub(crate) seeds: Vec<u64>,
-    /// Users served in each round.
+    /// Users served in every round.
     pub(crate) users: usize,
-    /// Rounds in an episode.
+    /// Rounds of an episode.
     pub(crate) rounds: usize,
-    /// Items of a slate that the policy chooses.
-    #[serde(alias = "chosen")]
+    /// Items of a slate that a policy chooses, and all that are shown.
     pub(crate) chosen: usize,
-    /// Items of a slate.
-    #[serde(alias = "shown")]
     pub(crate) shown: usize,
-    /// Bootstrap resamples of each interval.
+    /// Resamples that intervals are of, and blocks of users that they draw.
     pub(crate) resamples: usize,
-    /// Blocks of users that a resample draws.
     pub(crate) blocks: usize,
     /// The users' mean summed distance to the target at the start.
     pub(crate) initial_distance: f64,
@@ -60,33 +56,33 @@ pub(crate) struct Evaluation {
     pub(crate) initial_beliefs: Vec<f64>,
     /// `[K]`
     pub(crate) target: Vec<f32>,
-    /// The largest distance of an item to its cluster's center: `by_distance` has a column for each tenth of it.
+    /// The farthest any item lies from its cluster's centre: distances are told by tenths of it.
     pub(crate) farthest: f32,
-    /// From best to worst.
+    /// The best first.
     pub(crate) policies: Vec<Policy>,
-    /// Every two policies, the better one first.
+    /// Every two of them, the better one first.
     pub(crate) pairs: Vec<Pair>,
 }
 
-/// The results of one policy.
+/// A policy, measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Policy {
-    /// The name given to `--policies`.
+    /// As it was asked for.
     pub(crate) policy: String,
     #[serde(flatten)]
     pub(crate) metrics: PolicyMetrics<Interval>,
     pub(crate) curves: Curves,
-    /// Acceptances by predicted probability, summed over seeds.
+    /// Acceptances by their probability, of all seeds.
     pub(crate) reliability: Reliability,
     /// `[rounds][K]`: mean beliefs after the round.
     pub(crate) beliefs: Vec<Vec<f64>>,
-    /// `[rounds][K]`: items by round and cluster, summed over seeds.
+    /// `[rounds][K]`: items by round and cluster, of all seeds.
     pub(crate) by_round: Counts,
-    /// `[K][10]`: items by cluster and distance, summed over seeds.
+    /// `[K][10]`: items by cluster and distance, of all seeds.
     pub(crate) by_distance: Counts,
 }
 
-/// One value for each round.
+/// A value for each round, from the first on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Curves {
@@ -102,63 +98,58 @@ pub(crate) struct Curves {
 pub(crate) struct Pair {
     pub(crate) first: String,
     pub(crate) second: String,
-    /// The probability that a user's area is smaller under the first policy than under the second, with the same
-    /// evaluation seed. Equal areas count one half.
-    #[serde(alias = "improvement")]
+    /// The probability that a user's area is smaller under the first policy than under the second with the same luck; equal
+    /// ones count half.
     pub(crate) improvement: Interval,
-    /// Each metric of the first policy minus that of the second.
+    /// Each metric of the first less that of the second.
     pub(crate) difference: PolicyMetrics<Interval>,
 }
 
 impl Evaluation {
-    /// Reads an evaluation, and checks that its arrays have consistent lengths.
-    ///
-    /// # Errors
-    /// If the file cannot be read, is not an evaluation, or is damaged.
+    /// Reads one, and checks that it fits together.
     pub(crate) fn read(path: &Path) -> Result<Self, BadInput> {
         let refuse = |problem: String, remedy: String| BadInput::new(path.display(), problem, remedy);
         let again = "make it again with `recsim eval --out`";
         let text = super::read(path).map_err(|error| {
             refuse(format!("cannot be read: {error}"), "name a file that can be read".to_owned())
         })?;
-        match serde_json::from_slice::<EvaluationHead>(&text) {
-            Ok(EvaluationHead { format, version, .. }) if format == FORMAT && version == VERSION => {}
-            Ok(EvaluationHead { format, version, command, .. }) if format == FORMAT => {
+        match serde_json::from_slice::<Head>(&text) {
+            Ok(Head { format, version, .. }) if format == FORMAT && version == VERSION => {}
+            Ok(Head { format, version, command, .. }) if format == FORMAT => {
                 let problem =
                     format!("`version` is {version}, and this recsim reads evaluations of version {VERSION}");
                 let remedy =
                     command.map_or(again.to_owned(), |command| format!("make it again: {command} --out FILE"));
                 return Err(refuse(problem, remedy));
             }
-            Ok(EvaluationHead { format, .. }) => {
+            Ok(Head { format, .. }) => {
                 let problem = format!("`format` is `{format}`, not `{FORMAT}`");
-                return Err(refuse(problem, format!("give a file that {WRITER}")));
+                return Err(refuse(problem, format!("give a file that {NOT_OTHERS}")));
             }
             Err(error) => {
                 let problem = format!("this is no evaluation, or a damaged one: {error}");
-                return Err(refuse(problem, format!("give a file that {WRITER}, or make it again")));
+                return Err(refuse(problem, format!("give a file that {NOT_OTHERS}, or make it again")));
             }
         }
         let evaluation: Self =
             parse(&text).map_err(|error| refuse(format!("this is damaged: {error}"), again.to_owned()))?;
-        match evaluation.inconsistent_key() {
+        match evaluation.misfit() {
             None => Ok(evaluation),
             Some(key) => {
-                let problem = format!("this is damaged: `{key}` is inconsistent with the rest");
+                let problem = format!("this is damaged: `{key}` does not suit the rest");
                 Err(refuse(problem, again.to_owned()))
             }
         }
     }
 
-    /// The first key whose array has another length than the rounds and clusters ask for, or whose counts are
-    /// impossible.
-    fn inconsistent_key(&self) -> Option<String> {
+    /// A key whose values do not suit the number of rounds and clusters, or cannot be counts.
+    fn misfit(&self) -> Option<String> {
         let (rounds, clusters) = (self.rounds, self.target.len());
         if clusters == 0 || self.initial_beliefs.len() != clusters {
             return Some("initial_beliefs".to_owned());
         }
-        let has_shape = |rows: usize, columns: usize, counts: &Counts| {
-            let fits = |counts: &[Vec<u64>]| counts.len() == rows && counts.iter().all(|row| row.len() == columns);
+        let table = |rows: usize, columns: usize, counts: &Counts| {
+            let fits = |table: &[Vec<u64>]| table.len() == rows && table.iter().all(|row| row.len() == columns);
             fits(&counts.shown) && fits(&counts.accepted)
         };
         self.policies.iter().enumerate().find_map(|(n, policy)| {
@@ -169,19 +160,16 @@ impl Evaluation {
                 ("beliefs", beliefs.len() == rounds && beliefs.iter().all(|row| row.len() == clusters)),
                 (
                     "reliability",
-                    policy.reliability.bins.iter().all(|bin| bin.shown < MAX_COUNT && bin.accepted <= bin.shown),
+                    policy.reliability.bins.iter().all(|bin| bin.shown < MANY && bin.accepted <= bin.shown),
                 ),
-                ("by_round", has_shape(rounds, clusters, &policy.by_round)),
-                ("by_distance", has_shape(clusters, DECILES, &policy.by_distance)),
+                ("by_round", table(rounds, clusters, &policy.by_round)),
+                ("by_distance", table(clusters, DECILES, &policy.by_distance)),
             ];
             fits.into_iter().find(|(_, fits)| !fits).map(|(key, _)| format!("policies[{n}].{key}"))
         })
     }
 
-    /// Replaces the file at `path`.
-    ///
-    /// # Errors
-    /// If it cannot be written. The old file stays.
+    /// Writes it to `path`, or leaves there what there was.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         atomic::replace(path, |file| {
             serde_json::to_writer_pretty(&mut *file, self)?;
@@ -190,24 +178,20 @@ impl Evaluation {
     }
 }
 
-/// The file that an evaluation is written to if `--out` names `path`. An interrupted evaluation does not replace a
-/// complete one, and is written beside it.
+/// Where an evaluation goes that is to go to `path`: one that was stopped does not take the place of one that was not.
 pub(crate) fn place(path: &Path, interrupted: bool) -> PathBuf {
-    let is_complete = || head(path).is_some_and(|head| head.format == FORMAT && !head.interrupted);
-    if interrupted && is_complete() { interrupted_path(path) } else { path.to_owned() }
+    let is_whole = || head(path).is_some_and(|head| head.format == FORMAT && !head.interrupted);
+    if interrupted && is_whole() { cut_short(path) } else { path.to_owned() }
 }
 
-fn interrupted_path(path: &Path) -> PathBuf {
+fn cut_short(path: &Path) -> PathBuf {
     path.with_extension("interrupted.json")
 }
 
-/// Checks whether an evaluation may be written to `path`.
-///
-/// # Errors
-/// If there is a file that is not an evaluation, or if no file can have the name.
+/// Refuses a file that is there and is no evaluation, and a name that no file can have.
 pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
     atomic::check_name(path)?;
-    atomic::check_name(&interrupted_path(path))?;
+    atomic::check_name(&cut_short(path))?;
     if path.symlink_metadata().is_err() || head(path).is_some_and(|head| head.format == FORMAT) {
         return Ok(());
     }
@@ -215,20 +199,20 @@ pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
     Err(BadInput::new(path.display(), problem, "give --out another file, or a folder"))
 }
 
-fn head(path: &Path) -> Option<EvaluationHead> {
+fn head(path: &Path) -> Option<Head> {
     serde_json::from_slice(&super::read(path).ok()?).ok()
 }
 
 pub(crate) const FORMAT: &str = "recsim evaluation";
 /// Raised when a field changes its meaning.
 pub(crate) const VERSION: u32 = 2;
-/// Above any real count of items. Ten such counts can be added without overflow.
-const MAX_COUNT: u64 = 1 << 53;
-const WRITER: &str = "`recsim eval --out` wrote";
+/// More items than anybody can show; ten times as many can still be counted.
+const MANY: u64 = 1 << 53;
+const NOT_OTHERS: &str = "`recsim eval --out` wrote";
 
-/// The keys that identify an evaluation of any version.
+/// What tells an evaluation from other files.
 #[derive(Deserialize)]
-struct EvaluationHead {
+struct Head {
     format: String,
     #[serde(default)]
     version: u32,
@@ -245,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interrupted_evaluation_replaces_only_interrupted_ones() {
+    fn a_stopped_evaluation_replaces_stopped_ones_only() {
         let folder = tempfile::tempdir().unwrap();
         let (path, beside) = (folder.path().join("e.json"), folder.path().join("e.interrupted.json"));
         assert_eq!(place(&path, true), path);

@@ -52,7 +52,7 @@ pub(crate) fn writable(path: &Path) -> Result<(), BadInput> {
     {
         return Err(BadInput::new(
             path.display(),
-            format!("there can be no such name: {error}"),
+            format!("no file can have this name: {error}"),
             "give a shorter one",
         ));
     }
@@ -102,7 +102,11 @@ pub(crate) fn claim(path: &Path) -> Result<Option<File>, BadInput> {
 
 /// The error of a path that another process has locked.
 pub(crate) fn is_taken(path: &Path) -> BadInput {
-    BadInput::new(path.display(), "another program is writing here", "give another place, or wait for it to end")
+    BadInput::new(
+        path.display(),
+        "another program is writing here",
+        "give another path, or wait until it has ended",
+    )
 }
 
 fn try_clear(path: &Path) -> io::Result<()> {

@@ -56,7 +56,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     if path.metadata()?.is_file() {
         File::open(path)
     } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no file"))
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "this is not a regular file"))
     }
 }
 
