@@ -1,5 +1,5 @@
-//! What is written is on the disk before it gets its name, and its name is before anything older goes: by the system
-//! calls, as `strace` sees them.
+//! A file is synced before it is renamed to its name, and its name is synced before an older file is removed: checked
+//! by system calls, traced by `strace`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![cfg(target_os = "linux")]
 
@@ -12,93 +12,97 @@ use std::process::{Command, Stdio};
 use common::{TestDir, skipped, stderr};
 
 #[test]
-fn whatever_gets_its_name_is_on_the_disk() {
+fn files_are_synced_before_they_are_renamed() {
     let dir = TestDir::new();
     let path = |name: &str| dir.path(name).canonicalize().unwrap_or_else(|_| dir.path(name)).display().to_string();
     let (run, world, traced) = (path("run"), path("world"), path("trace"));
     let train = ["train", "--config", "tiny.yaml", "--backend", "reference", "-q", "--out", &run, "--set"];
     let train = [&train[..], &["experiment.checkpoint_every=2", "--trace", &traced]].concat();
-    let Some(seen) = System::watching(&dir, &train) else {
-        return skipped("there is no strace, or it may not look");
+    let Some(calls) = FileCalls::trace(&dir, &train) else {
+        return skipped("strace is missing or may not trace");
     };
-    assert!(seen.lagging.is_empty(), "a checkpoint rests on {:?}", seen.lagging);
+    assert!(calls.unsynced_logs.is_empty(), "a checkpoint needs unsynced {:?}", calls.unsynced_logs);
     let checkpoint = |name: &Path| name.parent().is_some_and(|above| above.ends_with("checkpoints"));
     let numbered = |(_, to): &&(PathBuf, PathBuf)| checkpoint(to) && !to.ends_with(".old");
     assert_eq!(
-        seen.renamed.iter().filter(numbered).count(),
+        calls.renamed.iter().filter(numbered).count(),
         4,
         "one every two of eight rounds: {:?}",
-        seen.renamed
+        calls.renamed
     );
-    let retired = seen.renamed.iter().filter(|(from, to)| checkpoint(from) && to.ends_with(".old"));
-    assert_eq!(retired.count(), 2, "of four, two are kept");
+    let retired = calls.renamed.iter().filter(|(from, to)| checkpoint(from) && to.ends_with(".old"));
+    assert_eq!(retired.count(), 2, "two of four checkpoints stay");
     for name in ["config.yaml", "run.json", "summary.json", "results/current_user_beliefs.json"] {
-        assert!(seen.has_named(&Path::new(&run).join(name)), "{name}: {:?}", seen.renamed);
+        assert!(calls.has_renamed_to(&Path::new(&run).join(name)), "{name}: {:?}", calls.renamed);
     }
     assert!(
-        seen.has_named(&Path::new(&run).join("models/actor.safetensors")) && seen.has_named(Path::new(&traced))
+        calls.has_renamed_to(&Path::new(&run).join("models/actor.safetensors"))
+            && calls.has_renamed_to(Path::new(&traced))
     );
 
     for _ in 0..2 {
-        let made = ["world", "new", &world, "--force", "--users", "5", "--items", "50", "-q"];
-        let seen = System::watching(&dir, &made).unwrap();
+        let generate = ["world", "new", &world, "--force", "--users", "5", "--items", "50", "-q"];
+        let calls = FileCalls::trace(&dir, &generate).unwrap();
         assert!(
-            ["world.json", "world.safetensors"].iter().all(|name| seen.has_named(&Path::new(&world).join(name)))
+            ["world.json", "world.safetensors"]
+                .iter()
+                .all(|name| calls.has_renamed_to(&Path::new(&world).join(name)))
         );
     }
-    let findings = path("e.json");
+    let results = path("e.json");
     let evaluate = ["eval", "--config", "tiny.yaml", "--backend", "reference", "--seeds", "1", "--rounds", "1"];
-    let seen = System::watching(&dir, &[&evaluate[..], &["--out", &findings]].concat()).unwrap();
-    assert!(seen.has_named(Path::new(&findings)));
+    let calls = FileCalls::trace(&dir, &[&evaluate[..], &["--out", &results]].concat()).unwrap();
+    assert!(calls.has_renamed_to(Path::new(&results)));
 }
 
-/// What a program did to files, followed call by call.
+/// What a process did to files, from its system calls.
 #[derive(Debug, Default)]
-struct System {
-    /// Files that have been written to since they were last brought to the disk.
+struct FileCalls {
+    /// Files that were written since they were last synced.
     unsynced: BTreeSet<PathBuf>,
-    /// Folders in which something has got its name since.
+    /// Folders in which a file was renamed since they were last synced.
     unsynced_names: BTreeSet<PathBuf>,
-    /// What has been brought to the disk, files and folders, since it last got another name.
+    /// Files and folders that were synced since they were last renamed.
     synced: BTreeSet<PathBuf>,
     renamed: Vec<(PathBuf, PathBuf)>,
-    /// Of a run, the files that grow and were not on the disk when something got its name last.
-    lagging: Vec<PathBuf>,
+    /// The run's append-only files that were not synced at the last rename.
+    unsynced_logs: Vec<PathBuf>,
 }
 
-impl System {
-    /// Runs the command, checks every call, and gives what was seen.
-    fn watching(dir: &TestDir, arguments: &[&str]) -> Option<Self> {
+impl FileCalls {
+    /// Runs the command, and checks every call. `None` if `strace` is missing or may not trace.
+    fn trace(dir: &TestDir, arguments: &[&str]) -> Option<Self> {
         let trace = dir.path("strace");
-        let calls = "trace=write,pwrite64,writev,copy_file_range,sendfile,fsync,fdatasync,rename,renameat,renameat2,\
+        let traced = "trace=write,pwrite64,writev,copy_file_range,sendfile,fsync,fdatasync,rename,renameat,renameat2,\
                      unlink,unlinkat,rmdir";
         let mut command = Command::new("strace");
-        command.args(["-f", "-y", "-qq", "-e", calls, "-o"]).arg(&trace).arg(env!("CARGO_BIN_EXE_recsim"));
+        command.args(["-f", "-y", "-qq", "-e", traced, "-o"]).arg(&trace).arg(env!("CARGO_BIN_EXE_recsim"));
         let output = command.args(arguments).current_dir(dir.path(".")).stdin(Stdio::null()).output().ok()?;
         if stderr(&output).contains("ptrace") {
             return None;
         }
         assert!(output.status.success(), "{}", stderr(&output));
-        let mut seen = Self::default();
+        let mut calls = Self::default();
         let text = std::fs::read_to_string(trace).unwrap();
-        text.lines().for_each(|line| seen.call(line));
-        assert!(seen.unsynced_names.is_empty(), "names that are not on the disk: {:?}", seen.unsynced_names);
-        Some(seen)
+        text.lines().for_each(|line| calls.call(line));
+        assert!(calls.unsynced_names.is_empty(), "names that were not synced: {:?}", calls.unsynced_names);
+        Some(calls)
     }
 
-    fn has_named(&self, path: &Path) -> bool {
+    fn has_renamed_to(&self, path: &Path) -> bool {
         self.renamed.iter().any(|(_, to)| to == path)
     }
 
-    /// A line: a process, a call and its arguments, open files with their paths in angle brackets.
+    /// Follows a line of the trace: a process id, a call and its arguments, open files with their paths in angle
+    /// brackets.
     fn call(&mut self, line: &str) {
         let Some((name, arguments)) = line.split_once(' ').and_then(|(_, call)| call.trim_start().split_once('('))
         else {
             return;
         };
         let between = |open: char, close: char| -> Vec<PathBuf> {
-            let parts = arguments.split(open).skip(1).filter_map(|part| part.split_once(close));
-            parts.map(|(path, _)| PathBuf::from(path)).collect()
+            let paths = arguments.split(open).skip(1).filter_map(|rest| rest.split_once(close));
+            paths.map(|(path, _)| PathBuf::from(path)).collect()
         };
         match name {
             "write" | "pwrite64" | "writev" | "sendfile" => {
@@ -125,31 +129,30 @@ impl System {
                 let paths = arguments.split(['"', '<', '>']).map(Path::new);
                 assert!(
                     !paths.into_iter().any(of_a_checkpoint),
-                    "a checkpoint is taken apart under its number: {line}"
+                    "a file of a numbered checkpoint is removed: {line}"
                 );
             }
             _ => {}
         }
     }
 
-    /// Renames what must be on the disk.
+    /// Follows a rename, whose source must be synced.
     fn rename(&mut self, from: &Path, to: &Path, line: &str) {
         let is_hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(".recsim-world-");
         let last = to.iter().next_back().unwrap().to_string_lossy().into_owned();
         let moved: Vec<PathBuf> = self.unsynced.iter().filter(|path| path.starts_with(from)).cloned().collect();
         if to.iter().any(is_hidden) || last == ".old" {
-            // No name that anybody relies on. What made it needless, beside it, must be there for good before. (Names
-            // elsewhere may be new: checkpoints are written beside the models.)
+            // A temporary name. The newer checkpoint in the same folder must be synced before. (Other folders may have
+            // unsynced names: models are written concurrently.)
             let pending = self.unsynced_names.contains(to.parent().unwrap());
             assert!(last != ".old" || !pending, "{line}: {:?}", self.unsynced_names);
         } else {
-            assert!(moved.is_empty(), "{line}\nis not on the disk: {moved:?}");
-            // A folder has names in it; a file has what is in it, if that is anything.
-            assert!(self.synced.remove(from), "{line}\nwas never brought to the disk");
+            assert!(moved.is_empty(), "{line}\nis not synced: {moved:?}");
+            assert!(self.synced.remove(from), "{line}\nwas never synced");
             let of_a_run = |path: &Path| path.iter().any(|name| name == "run");
-            let grows =
+            let is_log =
                 |path: &&PathBuf| of_a_run(path) && !path.file_name().unwrap().to_string_lossy().starts_with('.');
-            self.lagging = self.unsynced.iter().filter(grows).cloned().collect();
+            self.unsynced_logs = self.unsynced.iter().filter(is_log).cloned().collect();
             self.unsynced_names.insert(to.parent().unwrap().to_owned());
         }
         for path in moved {

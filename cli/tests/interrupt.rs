@@ -1,24 +1,24 @@
-//! Ctrl-C and termination finish the round or suspend it, save, and exit with 130 or 143.
+//! SIGINT and SIGTERM complete or pause the round, save, and end the process with exit code 130 or 143.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![cfg(unix)]
 
 mod common;
+mod process;
 
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use common::{TestDir, json, json_lines, stderr, stdout, tensor};
+use process::Process;
 
 #[test]
-fn a_signal_leaves_every_file_whole_and_exits_with_its_code() {
-    for signal in ["INT", "TERM"] {
+fn signal_leaves_every_file_complete_and_sets_the_exit_code() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let dir = TestDir::new();
-        let run = start(&dir, &["--trace", "trace.safetensors", "--trace-users", "3"], 5);
-        send(&run, signal);
-        let output = run.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(if signal == "TERM" { 143 } else { 130 }), "{}", stderr(&output));
-        let told = stderr(&output);
-        assert!(told.contains("go on with: recsim train --resume run"), "{told}");
+        let mut run = start(&dir, &["--trace", "trace.safetensors", "--trace-users", "3"]);
+        run.signal(signal);
+        let output = run.finish();
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert!(stderr(&output).contains("resume with: recsim train --resume run"), "{}", stderr(&output));
 
         let rounds = json_lines(&dir.path("run/rounds.jsonl"));
         assert!(!rounds.is_empty());
@@ -32,74 +32,66 @@ fn a_signal_leaves_every_file_whole_and_exits_with_its_code() {
             }
         }
         let trace = std::fs::read(dir.path("trace.safetensors")).unwrap();
-        assert_eq!(tensor(&trace, "reward").0, [rounds.len(), 3], "a trace holds the rounds done");
+        assert_eq!(tensor(&trace, "reward").0, [rounds.len(), 3], "a trace has the completed rounds");
         let shown = stdout(&dir.run(&["show", "run"]));
         assert!(shown.contains("interrupted after episode 1 round"), "{shown}");
     }
 }
 
+/// As `timeout` sends them, to the process and to its group.
 #[test]
-fn two_signals_at_once_are_one_and_a_later_one_ends_the_program() {
+fn two_signals_at_once_count_as_one() {
     let dir = TestDir::new();
-    let run = start(&dir, &[], 5);
-    send(&run, "TERM");
-    send(&run, "TERM");
-    let output = run.wait_with_output().unwrap();
+    let mut run = start(&dir, &[]);
+    let id = run.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id, &id]).status().unwrap().success());
+    let output = run.finish();
     assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
     assert_eq!(json(&dir.path("run/summary.json"))["status"], "interrupted");
-
-    // A round of a million users takes longer than anybody waits who sends another one.
-    let dir = TestDir::new();
-    let long = ["train", "--users", "1000000", "--backend", "reference", "--set", "world.items=20", "--out", "run"];
-    let mut command = dir.command(&long);
-    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while !dir.path("run/run.json").exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    send(&run, "TERM");
-    std::thread::sleep(Duration::from_secs(1));
-    let ended = Instant::now();
-    send(&run, "TERM");
-    assert_eq!(run.wait_with_output().unwrap().status.code(), Some(143));
-    assert!(ended.elapsed() < Duration::from_secs(20) && !dir.path("run/summary.json").exists());
 }
 
 #[test]
-fn a_signal_is_heard_in_the_midst_of_learning() {
+fn later_signal_ends_the_process_at_once() {
     let dir = TestDir::new();
-    let run = start(&dir, &["--set", "td3.gradient_steps=4294967295"], 2);
-    // The third round ends with a learning session that would take days.
-    std::thread::sleep(Duration::from_millis(300));
-    send(&run, "TERM");
-    let output = run.wait_with_output().unwrap();
+    // The run writes its summary to this pipe first. Nothing reads it, so that the run saves for ever.
+    std::fs::create_dir(dir.path("run")).unwrap();
+    let pipe = dir.path("run/.summary.json.new");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut run = start(&dir, &[]);
+    run.signal("TERM");
+    run.wait_for("finishing what was begun");
+    while run.is_running() {
+        run.signal("TERM");
+    }
+    let output = run.finish();
+    assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
+    assert!(!dir.path("run/summary.json").exists());
+    assert!(!stderr(&output).contains("resume with"), "{}", stderr(&output));
+}
+
+#[test]
+fn signal_pauses_learning() {
+    let dir = TestDir::new();
+    // Learning after the third round would take days. The line comes after 10 s of it.
+    let mut run = start(&dir, &["--set", "td3.gradient_steps=4294967295"]);
+    run.wait_for("learning: ");
+    run.signal("TERM");
+    let output = run.finish();
     assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
     let rounds = json_lines(&dir.path("run/rounds.jsonl"));
     let progress = json(&dir.path("run/checkpoints/000001/checkpoint.json"))["header"]["progress"].clone();
-    let [updates, left] = [&progress["updates"], &progress["suspended"]["updates"]].map(|n| n.as_u64().unwrap());
-    assert!(updates > 0 && updates + left == 4_294_967_295, "{progress}");
-    assert_eq!((rounds.len(), &progress["rounds"]), (2, &3.into()), "a round is reported when it is done");
+    let [done, remaining] =
+        [&progress["updates"], &progress["paused"]["remaining_updates"]].map(|count| count.as_u64().unwrap());
+    assert!(done > 0 && done + remaining == 4_294_967_295, "{progress}");
+    assert_eq!((rounds.len(), &progress["rounds"]), (2, &3.into()), "a paused round is not reported");
     assert!(stderr(&output).contains("before episode 1 round 3, of which"), "{}", stderr(&output));
 }
 
-/// A run that would take for ever, some rounds in.
-fn start(dir: &TestDir, more: &[&str], rounds: usize) -> Child {
+/// A run without an end, after its first round.
+fn start(dir: &TestDir, more: &[&str]) -> Process {
     let arguments =
         ["train", "--config", "tiny.yaml", "--out", "run", "--rounds", "100000000", "--backend", "reference"];
-    let mut command = dir.command(&[&arguments, more].concat());
-    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let began = Instant::now();
-    let lines = || std::fs::read_to_string(dir.path("run/rounds.jsonl")).map_or(0, |text| text.lines().count());
-    while lines() < rounds {
-        if began.elapsed() > Duration::from_secs(60) {
-            run.kill().unwrap();
-            panic!("no round was done");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let mut run = Process::start(&mut dir.command(&[&arguments, more].concat()));
+    run.wait_for("episode 1/2 round 1/");
     run
-}
-
-fn send(run: &Child, signal: &str) {
-    let sent = Command::new("kill").args([&format!("-{signal}"), &run.id().to_string()]).status().unwrap();
-    assert!(sent.success());
 }

@@ -1,21 +1,21 @@
-//! Runs' folders as no run leaves them: cut short before their first checkpoint, moved, with somebody else's files.
+//! Unusual folders of runs: without a checkpoint, moved, damaged, with other files or pipes in them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![cfg(unix)]
 
 mod common;
+mod process;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
 use common::{TestDir, json, skipped, stderr, tree};
+use process::Process;
 
 const BACKEND: [&str; 2] = ["--backend", "reference"];
 
-/// The command where no file may be longer than 512 bytes; the signal that says so is ignored.
+/// Runs the command where no file may be longer than 512 bytes. The signal that reports it is ignored.
 fn without_space(dir: &TestDir, line: &str) -> Output {
     let full = format!("trap '' XFSZ; ulimit -f 1; exec \"$0\" {line}");
     let mut command = Command::new("sh");
@@ -23,37 +23,38 @@ fn without_space(dir: &TestDir, line: &str) -> Output {
     command.stdin(Stdio::null()).output().unwrap()
 }
 
-fn expect(output: &Output, code: i32, told: &[&str]) {
-    let all = stderr(output);
-    assert_eq!(output.status.code(), Some(code), "{all}");
-    told.iter().for_each(|words| assert!(all.contains(words), "{words} in: {all}"));
-    assert!(!all.contains("panicked"), "{all}");
+/// Asserts the exit code, and the texts that standard error contains.
+fn expect(output: &Output, code: i32, texts: &[&str]) {
+    let actual = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{actual}");
+    texts.iter().for_each(|text| assert!(actual.contains(text), "{text} in: {actual}"));
+    assert!(!actual.contains("panicked"), "{actual}");
 }
 
 /// A run that was killed before its first checkpoint.
-fn cut_short(dir: &TestDir, run: &str) {
+fn start_without_checkpoint(dir: &TestDir, run: &str) {
     dir.train(run, &[&BACKEND[..], &["--set", "td3.tau=0.03"]].concat());
-    for gone in ["summary.json", "rounds.jsonl", "episodes.jsonl"] {
-        fs::remove_file(dir.path(run).join(gone)).unwrap();
+    for file in ["summary.json", "rounds.jsonl", "episodes.jsonl"] {
+        fs::remove_file(dir.path(run).join(file)).unwrap();
     }
-    for gone in ["checkpoints", "models", "results", "tensorboard"] {
-        fs::remove_dir_all(dir.path(run).join(gone)).unwrap();
+    for folder in ["checkpoints", "models", "results", "tensorboard"] {
+        fs::remove_dir_all(dir.path(run).join(folder)).unwrap();
     }
 }
 
 #[test]
-fn a_full_disk_does_not_take_the_settings_of_a_run_without_a_checkpoint() {
+fn full_disk_leaves_the_settings_of_a_run_without_a_checkpoint() {
     let dir = TestDir::new();
-    cut_short(&dir, "run");
+    start_without_checkpoint(&dir, "run");
     let before = tree(&dir.path("run"));
     expect(&without_space(&dir, "train --resume run"), 1, &["config.yaml", "free some space"]);
     assert_eq!(tree(&dir.path("run")), before);
-    expect(&dir.run(&["train", "--resume", "run"]), 0, &["left no checkpoint: it begins anew"]);
+    expect(&dir.run(&["train", "--resume", "run"]), 0, &["left no checkpoint: it starts again"]);
     assert!(fs::read_to_string(dir.path("run/config.yaml")).unwrap().contains("tau: 0.03"));
 }
 
 #[test]
-fn a_full_disk_does_not_take_the_run_that_was_to_be_replaced() {
+fn full_disk_leaves_the_run_that_force_would_replace() {
     let dir = TestDir::new();
     dir.train("run", &BACKEND);
     let before = tree(&dir.path("run"));
@@ -65,9 +66,9 @@ fn a_full_disk_does_not_take_the_run_that_was_to_be_replaced() {
 }
 
 #[test]
-fn a_replacement_killed_at_any_call_leaves_what_can_be_gone_on_with() {
+fn force_killed_at_any_removal_leaves_a_resumable_run() {
     if Command::new("strace").arg("-V").output().is_err() {
-        return skipped("there is no strace");
+        return skipped("strace is missing");
     }
     let dir = TestDir::new();
     dir.train("base", &BACKEND);
@@ -87,7 +88,7 @@ fn a_replacement_killed_at_any_call_leaves_what_can_be_gone_on_with() {
                 .unwrap();
             if traced.status.signal() != Some(9) {
                 if !traced.status.success() {
-                    return skipped("strace may not look");
+                    return skipped("strace may not trace");
                 }
                 fs::remove_dir_all(dir.path("run")).unwrap();
                 break;
@@ -103,48 +104,35 @@ fn a_replacement_killed_at_any_call_leaves_what_can_be_gone_on_with() {
     assert!(killed > 20, "killed {killed} times");
 }
 
-/// A run that does not end by itself, some time after its first line of metrics.
-fn endless(dir: &TestDir, more: &[&str]) -> Child {
-    let endless = ["train", "-q", "--config", "tiny.yaml", "--out", "run", "--episodes", "1000000"];
-    let endless = [&endless[..], &BACKEND, more].concat();
-    let mut run = dir.command(&endless).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    while fs::metadata(dir.path("run/rounds.jsonl")).map_or(0, |file| file.len()) == 0 {
-        assert!(run.try_wait().unwrap().is_none(), "the run has ended");
-        sleep(Duration::from_millis(5));
-    }
-    sleep(Duration::from_millis(100));
+/// A run without an end, after its first round.
+fn start_endless(dir: &TestDir, more: &[&str]) -> Process {
+    let endless = ["train", "--config", "tiny.yaml", "--out", "run", "--episodes", "1000000"];
+    let mut run = Process::start(&mut dir.command(&[&endless[..], &BACKEND, more].concat()));
+    run.wait_for("episode 1/1000000 round 1/");
     run
 }
 
-fn signal(run: &Child, signal: &str) {
-    assert!(Command::new("kill").args([signal, &run.id().to_string()]).status().unwrap().success());
-}
-
 #[test]
-fn a_run_whose_folder_was_moved_stops_and_leaves_whoever_took_its_place_alone() {
+fn moved_run_stops_and_leaves_the_run_in_its_old_folder_alone() {
     let dir = TestDir::new();
-    // It is learning for nearly all of its time, and not writing. One is asked to stop, and would make a checkpoint.
-    let slow = ["--set", "td3.gradient_steps=20000"];
-    for asked in [false, true] {
-        let moved = endless(&dir, &slow);
-        signal(&moved, "-STOP");
+    // Until the fourth round it writes to open files only, and learning after the third takes long: it does not write
+    // by path before it is stopped. The interrupted run would make a checkpoint.
+    let slow = ["--set", "td3.gradient_steps=20000", "--set", "experiment.checkpoint_every=0"];
+    for is_interrupted in [false, true] {
+        let mut moved = start_endless(&dir, &slow);
+        moved.signal("STOP");
         fs::rename(dir.path("run"), dir.path("moved")).unwrap();
-        let mut other = endless(&dir, &["--seed", "6"]);
-        if asked {
-            signal(&moved, "-INT");
+        let mut other = start_endless(&dir, &["--seed", "6"]);
+        if is_interrupted {
+            moved.signal("INT");
         }
-        signal(&moved, "-CONT");
-        let output = moved.wait_with_output().unwrap();
-        expect(&output, 1, &["run is another folder than the run began in"]);
-        assert!(!stderr(&output).contains("go on from there"), "it would be the other run: {}", stderr(&output));
-        let rounds = || fs::read(dir.path("run/rounds.jsonl")).unwrap().len();
-        let before = rounds();
-        while rounds() < before + 10_000 {
-            assert!(other.try_wait().unwrap().is_none(), "the run has ended");
-            sleep(Duration::from_millis(5));
-        }
-        signal(&other, "-INT");
-        expect(&other.wait_with_output().unwrap(), 130, &[]);
+        moved.signal("CONT");
+        let output = moved.finish();
+        expect(&output, 1, &["run is not the folder that the run started in"]);
+        assert!(!stderr(&output).contains("resume from it"), "it would be the other run: {}", stderr(&output));
+        other.wait_for("episode 20/");
+        other.signal("INT");
+        expect(&other.finish(), 130, &[]);
         for entry in fs::read_dir(dir.path("run/checkpoints")).unwrap() {
             let checkpoint = entry.unwrap().path();
             let sums =
@@ -158,7 +146,7 @@ fn a_run_whose_folder_was_moved_stops_and_leaves_whoever_took_its_place_alone() 
 }
 
 #[test]
-fn what_only_has_a_checkpoints_name_stays_and_stops_nobody() {
+fn foreign_files_with_the_name_of_a_checkpoint_stay() {
     let dir = TestDir::new();
     dir.train("run", &BACKEND);
     let checkpoints = dir.path("run/checkpoints");
@@ -178,23 +166,23 @@ fn what_only_has_a_checkpoints_name_stays_and_stops_nobody() {
     }
     assert!(checkpoints.join("1000001/SHA256SUMS").exists() && checkpoints.join("1000002/SHA256SUMS").exists());
     assert!(!checkpoints.join(".next").exists() && !checkpoints.join(".old").exists());
-    assert!(!checkpoints.join("000002").exists(), "checkpoints are still removed");
+    assert!(!checkpoints.join("000002").exists(), "old checkpoints are removed");
     fs::write(checkpoints.join("4294967295"), "mine").unwrap();
     expect(&dir.run(&["train", "--resume", "run", "--episodes", "5"]), 1, &["`4294967295` leaves no number"]);
 }
 
 #[test]
-fn a_folder_of_somebody_is_no_checkpoint_of_a_run_that_has_none() {
+fn numbered_foreign_folder_is_not_a_checkpoint() {
     let dir = TestDir::new();
-    cut_short(&dir, "run");
+    start_without_checkpoint(&dir, "run");
     fs::create_dir_all(dir.path("run/checkpoints/000007")).unwrap();
     dir.write("run/checkpoints/000007/precious", "mine");
-    expect(&dir.run(&["train", "--resume", "run"]), 0, &["left no checkpoint: it begins anew"]);
+    expect(&dir.run(&["train", "--resume", "run"]), 0, &["left no checkpoint: it starts again"]);
     assert!(dir.path("run/checkpoints/000007/precious").exists());
 }
 
 #[test]
-fn a_record_that_is_damaged_is_not_written_over_unseen() {
+fn damaged_run_record_is_refused_and_not_overwritten() {
     let dir = TestDir::new();
     dir.train("run", &BACKEND);
     let whole = fs::read(dir.path("run/run.json")).unwrap();
@@ -211,7 +199,7 @@ fn a_record_that_is_damaged_is_not_written_over_unseen() {
 }
 
 #[test]
-fn nobody_waits_for_what_is_no_file() {
+fn pipe_in_place_of_a_file_is_refused_without_waiting() {
     let dir = TestDir::new();
     dir.train("whole", &BACKEND);
     let checkpoint = fs::read_dir(dir.path("whole/checkpoints")).unwrap().next().unwrap().unwrap().file_name();
@@ -227,7 +215,7 @@ fn nobody_waits_for_what_is_no_file() {
         for line in
             [&["show", "run"][..], &["report", "run"], &["train", "--resume", "run", "--episodes", "3", "-q"]]
         {
-            // `timeout` ends with 124 where it must end the command.
+            // `timeout` exits with 124 if the command hangs.
             let mut command = Command::new("timeout");
             command.args(["20", env!("CARGO_BIN_EXE_recsim")]).args(line).current_dir(dir.path("."));
             let output = command.stdin(Stdio::null()).output().unwrap();
@@ -240,12 +228,12 @@ fn nobody_waits_for_what_is_no_file() {
 }
 
 #[test]
-fn a_line_without_end_is_refused() {
+fn endless_line_is_refused() {
     let dir = TestDir::new();
     dir.train("run", &BACKEND);
     for file in ["run/rounds.jsonl", "run/episodes.jsonl"] {
         let whole = fs::read(dir.path(file)).unwrap();
-        // Four GiB that take no room on the disk.
+        // A sparse file of 4 GiB.
         fs::File::options().write(true).open(dir.path(file)).unwrap().set_len(1 << 32).unwrap();
         expect(&dir.run(&["show", "run"]), 2, &[file, "the line is too long"]);
         dir.write(file, whole);

@@ -1,42 +1,40 @@
-//! A run of as many episodes as there is time for takes no more of the machine at its end than when it had begun.
+//! A long run uses no more memory, threads and open files at its end than near its start.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![cfg(target_os = "linux")]
 
 mod common;
+mod process;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use common::TestDir;
+use process::Process;
 
 #[test]
-fn a_long_run_takes_no_more_and_more() {
-    // Hours of it with RECSIM_SOAK_MINUTES=120, as docs/reliability.md has it.
-    let minutes = std::env::var("RECSIM_SOAK_MINUTES").map_or(0.15, |number| number.parse().unwrap());
-    let time = Duration::from_secs_f64(60.0 * minutes);
+fn resource_use_of_a_long_run_is_constant() {
+    // Hours of it with RECSIM_SOAK_EPISODES=170000: see docs/reliability.md.
+    let num_episodes = std::env::var("RECSIM_SOAK_EPISODES").map_or(150, |number| number.parse().unwrap());
     let dir = TestDir::new();
-    let endless = ["train", "-q", "--config", "tiny.yaml", "--out", "run", "--episodes", "4294967295"];
-    let ring = ["--set", "td3.buffer_size=1000"];
-    let began = usage_of(&dir, &[&endless[..], &ring].concat(), time);
-    let resumed = usage_of(&dir, &["train", "-q", "--resume", "run"], time / 10);
+    let endless = ["train", "--config", "tiny.yaml", "--out", "run", "--episodes", "4294967295"];
+    let buffer = ["--set", "td3.buffer_size=1000"];
+    let started = usage_of(&dir, &[&endless[..], &buffer].concat(), num_episodes);
+    let resumed = usage_of(&dir, &["train", "--resume", "run"], num_episodes / 10);
 
     let episodes = fs::read_to_string(dir.path("run/episodes.jsonl")).unwrap().lines().count();
-    println!("{episodes} episodes, each with a checkpoint: {began:?}; gone on with: {resumed:?}");
-    for (name, usage) in [("the run", began), ("the run gone on with", resumed)] {
+    println!("{episodes} episodes, each with a checkpoint: {started:?}; resumed: {resumed:?}");
+    for (name, usage) in [("the run", started), ("the resumed run", resumed)] {
         let (early, late) = (usage.early, usage.late);
         assert!(late.resident <= early.resident + SLACK, "{name}: {early:?} became {late:?}");
-        assert!(late.threads <= early.threads + AT_TIMES, "{name}: {early:?} became {late:?}");
-        assert!(late.files <= early.files + AT_TIMES, "{name}: {early:?} became {late:?}");
+        assert!(late.threads <= early.threads + MAX_BRIEF, "{name}: {early:?} became {late:?}");
+        assert!(late.files <= early.files + MAX_BRIEF, "{name}: {early:?} became {late:?}");
     }
-    assert!(resumed.late.resident <= began.late.resident + SLACK, "{began:?} became {resumed:?}");
+    assert!(resumed.late.resident <= started.late.resident + SLACK, "{started:?} became {resumed:?}");
 }
 
-/// The most of what a program had at any of several moments.
+/// The maxima of a process's resources over several samples.
 #[derive(Clone, Copy, Debug, Default)]
-struct Share {
+struct Resources {
     /// Bytes of memory.
     resident: u64,
     threads: u64,
@@ -46,49 +44,48 @@ struct Share {
 
 #[derive(Clone, Copy, Debug)]
 struct Usage {
-    /// In the second fifth of the time.
-    early: Share,
-    /// In the last.
-    late: Share,
+    /// In the second fifth of the episodes.
+    early: Resources,
+    /// In the last fifth.
+    late: Resources,
 }
 
-/// What the command takes, which goes on for so long and is then interrupted.
-fn usage_of(dir: &TestDir, arguments: &[&str], time: Duration) -> Usage {
-    let mut run = dir.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let began = Instant::now();
-    let (mut early, mut late) = (Share::default(), Share::default());
-    while began.elapsed() < time {
-        sleep(time / 500);
-        match 5.0 * began.elapsed().as_secs_f64() / time.as_secs_f64() {
-            1.0..2.0 => early.add(&mut run),
-            4.0..5.0 => late.add(&mut run),
+/// Runs the command for `num_episodes`, and then interrupts it.
+fn usage_of(dir: &TestDir, arguments: &[&str], num_episodes: usize) -> Usage {
+    let mut run = Process::start(&mut dir.command(arguments));
+    let (mut early, mut late) = (Resources::default(), Resources::default());
+    for episode in 0..num_episodes {
+        // An episode's line; those of rounds have another word before the colon.
+        run.wait_for("/4294967295: ");
+        match 5 * episode / num_episodes {
+            1 => early.sample(run.id()),
+            4 => late.sample(run.id()),
             _ => {}
         }
     }
-    assert!(std::process::Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
-    assert_eq!(run.wait().unwrap().code(), Some(130));
+    run.signal("INT");
+    assert_eq!(run.finish().status.code(), Some(130));
     Usage { early, late }
 }
 
-impl Share {
-    /// What a program has now.
-    fn add(&mut self, run: &mut Child) {
-        assert!(run.try_wait().unwrap().is_none(), "the run has ended");
-        let about = Path::new("/proc").join(run.id().to_string());
-        let status = fs::read_to_string(about.join("status")).unwrap();
-        let number = |key: &str| -> u64 {
+impl Resources {
+    /// Adds a sample of a running process.
+    fn sample(&mut self, id: u32) {
+        let proc = Path::new("/proc").join(id.to_string());
+        let status = fs::read_to_string(proc.join("status")).unwrap();
+        let value = |key: &str| -> u64 {
             let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
             line.trim_end_matches("kB").trim().parse().unwrap()
         };
-        self.resident = self.resident.max(1024 * number("VmRSS:"));
-        self.threads = self.threads.max(number("Threads:"));
-        self.files = self.files.max(fs::read_dir(about.join("fd")).unwrap().count() as u64);
+        self.resident = self.resident.max(1024 * value("VmRSS:"));
+        self.threads = self.threads.max(value("Threads:"));
+        self.files = self.files.max(fs::read_dir(proc.join("fd")).unwrap().count() as u64);
     }
 }
 
-/// What an allocator may keep of the pages that it was given back, however long a run: far below what it would lose in
-/// hours if an episode lost a hundred bytes.
+/// Bytes that an allocator may keep of freed pages, however long the run. A run of hours would exceed it if an episode
+/// leaked a hundred bytes.
 const SLACK: u64 = 2 << 20;
 
-/// Threads and files that are there for a moment only, in which nobody may have looked.
-const AT_TIMES: u64 = 4;
+/// Threads and files that exist so briefly that a sample may miss them.
+const MAX_BRIEF: u64 = 4;

@@ -1,4 +1,4 @@
-//! Writes checkpoints while the run goes on.
+//! Writes checkpoints in a thread of their own, during the run.
 
 use std::fmt;
 use std::fs::File;
@@ -16,178 +16,198 @@ use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{AgentSpec, AgentState};
 use serde::{Deserialize, Serialize};
 
-use super::draft::Draft;
-use super::rows::Row;
-use super::{About, FORMAT, Found, Subject, VERSION};
-use crate::files::home::Home;
-use crate::files::log::Mark;
+use super::builder::CheckpointBuilder;
+use super::rows::RowLayout;
+use super::{CheckpointInfo, FORMAT, RunIdentity, SavedCheckpoint, VERSION};
+use crate::files::append_log::LogPosition;
+use crate::files::run_dir::RunDir;
 use crate::files::timestamp;
 
-/// Takes a run's transitions as they come, and what else a checkpoint holds when one is due. A thread of its own writes
-/// them; a run that is faster than the disk waits.
-pub(crate) struct Writer {
-    subject: Subject,
+/// Takes a run's transitions as they are made, and the rest of a checkpoint's content when one is requested. A thread
+/// writes them. The caller waits if the thread has a job to do and another one waiting.
+pub(crate) struct CheckpointWriter {
+    identity: RunIdentity,
     spec: AgentSpec,
-    /// Rounds between checkpoints.
+    /// Rounds between checkpoints; `None` if only [`CheckpointWriter::save`] makes them.
     every: Option<u64>,
-    /// Transitions that were handed over, of all that were brought to the ring.
-    handed: u64,
-    /// The progress that the last checkpoint has.
+    /// The number of transitions of the run up to the last one that was handed over.
+    handed_over: u64,
+    /// The progress in the last checkpoint.
     saved: Option<RunProgress>,
-    jobs: SyncSender<Job>,
-    thread: JoinHandle<anyhow::Result<Kept>>,
+    jobs: SyncSender<WriterJob>,
+    thread: JoinHandle<anyhow::Result<CheckpointStats>>,
 }
 
-/// What a run's checkpoints came to.
+/// Statistics of the checkpoints that a command made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct CheckpointStats {
     /// Checkpoints written.
     pub(crate) written: u64,
-    /// The last, in the run's folder.
+    /// The path of the last one. If the run's folder was given by a relative path, it is relative to the directory that
+    /// the command ran in.
     pub(crate) last: Option<PathBuf>,
-    /// Its size.
+    /// The size of the last one.
     pub(crate) bytes: u64,
-    /// What it took to finish it, its transitions apart.
+    /// The time to finish the last one, without its transitions.
     pub(crate) seconds: f64,
-    /// What all of them took, transitions included, while the run went on.
+    /// The time that the thread took for all of them, with their transitions.
     pub(crate) seconds_of_all: f64,
 }
 
-/// No more checkpoints can be written: [`Writer::finish`] says why.
+/// The error of a job that came after the thread had failed. [`CheckpointWriter::finish`] returns the cause.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Closed;
+pub(crate) struct WriterClosed;
 
-enum Job {
+enum WriterJob {
     Rows(Pending<Transitions, anyhow::Error>),
-    Save(Box<Save>),
+    Save(Box<SaveRequest>),
 }
 
-/// All of a checkpoint but its transitions.
-struct Save {
-    subject: Subject,
+/// A checkpoint's content without its transitions.
+struct SaveRequest {
+    identity: RunIdentity,
     wall: Duration,
     progress: RunProgress,
     spec: AgentSpec,
     agent: Pending<AgentState, anyhow::Error>,
     beliefs: Pending<Vec<f32>, anyhow::Error>,
-    logs: Vec<(String, Mark, File)>,
+    logs: Vec<(String, LogPosition, File)>,
 }
 
-impl Writer {
-    /// Checkpoints of `session` in its run's folder, every so many rounds, or none but those that are asked for; the first
-    /// follows `found`, if the session does.
-    pub(crate) fn begin<B: Backend>(
-        home: Home,
-        subject: Subject,
+impl CheckpointWriter {
+    /// Starts the thread. A checkpoint is made after every `every` rounds, or only by [`CheckpointWriter::save`] if
+    /// `every` is 0. `resumed_from` is the checkpoint that `session` was resumed from.
+    pub(crate) fn start<B: Backend>(
+        run_dir: RunDir,
+        identity: RunIdentity,
         every: u32,
         session: &Session<B>,
-        found: Option<&Found>,
+        resumed_from: Option<&SavedCheckpoint>,
     ) -> Self {
         let spec = session.plan().agent.clone();
         let dimensions = spec.action_dim();
-        let row = Row { clusters: spec.state_dim() - dimensions, dimensions };
-        let (last, parts) =
-            found.map_or((None, Vec::new()), |found| (Some(found.path.clone()), found.parts.clone()));
-        let saved = found.map(|found| found.about.header.progress);
-        let handed = saved.map_or(0, |progress| progress.transitions);
-        let draft = Draft::new(home, row, spec.buffer_size(), last, parts);
-        let (jobs, due) = sync_channel(WAITING);
-        let thread = thread::spawn(move || write(draft, &due));
+        let layout = RowLayout { clusters: spec.state_dim() - dimensions, dimensions };
+        let (last, replay) =
+            resumed_from.map_or((None, Vec::new()), |saved| (Some(saved.path.clone()), saved.replay.clone()));
+        let saved = resumed_from.map(|saved| saved.info.header.progress);
+        let handed_over = saved.map_or(0, |progress| progress.transitions);
+        let builder = CheckpointBuilder::new(run_dir, layout, spec.buffer_size(), last, replay);
+        let (jobs, receiver) = sync_channel(MAX_WAITING_JOBS);
+        let thread = thread::spawn(move || write(builder, &receiver));
         let every = (every > 0).then_some(u64::from(every));
-        Self { subject, spec, every, handed, saved, jobs, thread }
+        Self { identity, spec, every, handed_over, saved, jobs, thread }
     }
 
-    /// Whether checkpoints are made without being asked for.
-    pub(crate) fn are_wanted(&self) -> bool {
+    /// Whether checkpoints are made after a number of rounds.
+    pub(crate) fn is_periodic(&self) -> bool {
         self.every.is_some()
     }
 
-    /// After every round: hands over what it brought to the ring. Whether a checkpoint is due.
+    /// Hands over the transitions of the last round. Returns whether [`CheckpointWriter::save`] should be called now.
+    ///
+    /// # Errors
+    /// [`WriterClosed`], or an error of the backend.
     pub(crate) fn round<B: Backend>(&mut self, session: &mut Session<B>) -> anyhow::Result<bool> {
         let Some(every) = self.every else { return Ok(false) };
         let progress = session.progress();
-        let left = (every - progress.rounds % every) % every;
-        // What the next checkpoint's ring will not hold need not be written.
-        let to_come = left.saturating_mul(session.plan().schedule.users as u64);
-        if to_come < self.spec.buffer_size() as u64 {
+        let remaining = (every - progress.rounds % every) % every;
+        // Transitions that the replay buffer overwrites before the next checkpoint need not be written.
+        let later_transitions = remaining.saturating_mul(session.plan().schedule.users as u64);
+        if later_transitions < self.spec.buffer_size() as u64 {
             self.hand_over(session)?;
         }
-        Ok(left == 0 && progress.paused.is_none())
+        Ok(remaining == 0 && progress.paused.is_none())
     }
 
-    /// Makes a checkpoint of the session as it is, unless the last one is. `logs` are the run's files that grow.
+    /// Makes a checkpoint of the session as it is, unless the last checkpoint has the same progress. `logs` are the
+    /// run's append-only files.
+    ///
+    /// # Errors
+    /// [`WriterClosed`], or an error of the backend.
     pub(crate) fn save<B: Backend>(
         &mut self,
         session: &mut Session<B>,
         wall: Duration,
-        logs: Vec<(String, Mark, File)>,
+        logs: Vec<(String, LogPosition, File)>,
     ) -> anyhow::Result<()> {
         let progress = session.progress();
         if self.saved == Some(progress) {
             return Ok(());
         }
         self.hand_over(session)?;
-        let (agent, beliefs) = (told(session.agent()?), told(session.beliefs()?));
-        let (subject, spec) = (self.subject.clone(), self.spec.clone());
-        self.send(Job::Save(Box::new(Save { subject, wall, progress, spec, agent, beliefs, logs })))?;
+        let (agent, beliefs) = (with_anyhow(session.agent()?), with_anyhow(session.beliefs()?));
+        let (identity, spec) = (self.identity.clone(), self.spec.clone());
+        let request = SaveRequest { identity, wall, progress, spec, agent, beliefs, logs };
+        self.send(WriterJob::Save(Box::new(request)))?;
         self.saved = Some(progress);
         Ok(())
     }
 
-    /// Waits until all is written.
-    pub(crate) fn finish(self) -> anyhow::Result<Kept> {
+    /// Waits until every job is done.
+    ///
+    /// # Errors
+    /// The error of the job that failed.
+    pub(crate) fn finish(self) -> anyhow::Result<CheckpointStats> {
         drop(self.jobs);
         self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     fn hand_over<B: Backend>(&mut self, session: &mut Session<B>) -> anyhow::Result<()> {
-        let brought = session.progress().transitions;
-        let new = (brought - self.handed).min(self.spec.buffer_size() as u64);
+        let inserted = session.progress().transitions;
+        let new = (inserted - self.handed_over).min(self.spec.buffer_size() as u64);
         if new > 0 {
-            self.handed = brought;
-            let rows = told(session.transitions(new as usize)?);
-            self.send(Job::Rows(rows))?;
+            self.handed_over = inserted;
+            let rows = with_anyhow(session.transitions(new as usize)?);
+            self.send(WriterJob::Rows(rows))?;
         }
         Ok(())
     }
 
-    fn send(&mut self, job: Job) -> anyhow::Result<()> {
-        self.jobs.send(job).map_err(|_| Closed.into())
+    fn send(&mut self, job: WriterJob) -> anyhow::Result<()> {
+        self.jobs.send(job).map_err(|_| WriterClosed.into())
     }
 }
 
-fn told<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
-    later: Pending<T, E>,
+/// Converts the error type.
+fn with_anyhow<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
+    pending: Pending<T, E>,
 ) -> Pending<T, anyhow::Error> {
-    Pending::new(|| later.wait().map_err(Into::into))
+    Pending::new(|| pending.wait().map_err(Into::into))
 }
 
-fn write(mut draft: Draft, due: &Receiver<Job>) -> anyhow::Result<Kept> {
-    let mut kept = Kept::default();
-    draft.tidy().with_context(|| format!("could not tidy {}", draft.folder().display()))?;
-    for job in due {
-        let began = Instant::now();
+/// The thread: does `jobs` until the sender is dropped, or until one fails.
+fn write(mut builder: CheckpointBuilder, jobs: &Receiver<WriterJob>) -> anyhow::Result<CheckpointStats> {
+    let mut stats = CheckpointStats::default();
+    builder.tidy().with_context(|| format!("could not tidy {}", builder.folder().display()))?;
+    for job in jobs {
+        let start = Instant::now();
         let done = match job {
-            Job::Rows(rows) => rows.wait().and_then(|rows| Ok(draft.push(&rows)?)),
-            Job::Save(save) => finish(&mut draft, *save, &mut kept),
+            WriterJob::Rows(rows) => rows.wait().and_then(|rows| Ok(builder.push(&rows)?)),
+            WriterJob::Save(request) => finish(&mut builder, *request, &mut stats),
         };
         if let Err(error) = done {
-            draft.abandon();
-            return Err(error.context(format!("could not write a checkpoint in {}", draft.folder().display())));
+            builder.abandon();
+            return Err(error.context(format!("could not write a checkpoint in {}", builder.folder().display())));
         }
-        kept.seconds_of_all += began.elapsed().as_secs_f64();
+        stats.seconds_of_all += start.elapsed().as_secs_f64();
     }
-    // Of a run that failed between checkpoints: transitions of one that will never be due.
-    draft.abandon();
-    Ok(kept)
+    // A run that failed between checkpoints has handed over transitions of a checkpoint that will not be made.
+    builder.abandon();
+    Ok(stats)
 }
 
-fn finish(draft: &mut Draft, save: Save, kept: &mut Kept) -> anyhow::Result<()> {
-    let Save { subject: Subject { device, config, world }, wall, progress, spec, agent, beliefs, logs } = save;
+fn finish(
+    builder: &mut CheckpointBuilder,
+    request: SaveRequest,
+    stats: &mut CheckpointStats,
+) -> anyhow::Result<()> {
+    let SaveRequest { identity, wall, progress, spec, agent, beliefs, logs } = request;
+    let RunIdentity { device, config, world } = identity;
     let (agent, beliefs) = (agent.wait()?, beliefs.wait()?);
-    let began = Instant::now();
-    let (logs_then, logs): (_, Vec<_>) = logs.into_iter().map(|(name, mark, file)| ((name, mark), file)).unzip();
-    let mut about = About {
+    let start = Instant::now();
+    let (positions, files): (_, Vec<_>) =
+        logs.into_iter().map(|(name, position, file)| ((name, position), file)).unzip();
+    let mut info = CheckpointInfo {
         format: FORMAT.to_owned(),
         version: VERSION,
         recsim: env!("CARGO_PKG_VERSION").to_owned(),
@@ -197,23 +217,23 @@ fn finish(draft: &mut Draft, save: Save, kept: &mut Kept) -> anyhow::Result<()> 
         config,
         world,
         header: CheckpointHeader::new(progress, &agent),
-        logs: logs_then,
+        logs: positions,
         replay: Vec::new(),
     };
-    let finished = draft.finish(&mut about, &spec, &agent, &beliefs, &logs)?;
-    kept.written += 1;
-    (kept.last, kept.bytes) = (Some(finished.path), finished.bytes);
-    kept.seconds = began.elapsed().as_secs_f64();
+    let built = builder.finish(&mut info, &spec, &agent, &beliefs, &files)?;
+    stats.written += 1;
+    (stats.last, stats.bytes) = (Some(built.path), built.bytes);
+    stats.seconds = start.elapsed().as_secs_f64();
     Ok(())
 }
 
-impl std::error::Error for Closed {}
+impl std::error::Error for WriterClosed {}
 
-impl fmt::Display for Closed {
+impl fmt::Display for WriterClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("checkpoints can be written no longer")
+        f.write_str("the thread that writes checkpoints has failed")
     }
 }
 
-/// Jobs that wait while one is done.
-const WAITING: usize = 1;
+/// Jobs that wait while the thread does another one.
+const MAX_WAITING_JOBS: usize = 1;

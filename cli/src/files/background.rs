@@ -1,16 +1,16 @@
-//! Files written while the run goes on.
+//! Saves that run in a thread of their own.
 
 use std::panic::resume_unwind;
 use std::thread::{Scope, ScopedJoinHandle};
 
-type Job<'scope> = Box<dyn FnOnce() -> anyhow::Result<()> + Send + 'scope>;
+type SaveJob<'scope> = Box<dyn FnOnce() -> anyhow::Result<()> + Send + 'scope>;
 
-/// Saves, one at a time, in a thread of its own. If a save is due while another is still being written, it waits; and if a
-/// third comes, the one that waits is dropped, as the third has all that it has.
+/// Runs saves one at a time in a thread. At most one more save waits. A later save replaces the one that waits, because
+/// it writes the same files with newer content.
 pub(crate) struct Background<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     running: Option<ScopedJoinHandle<'scope, anyhow::Result<()>>>,
-    next: Option<Job<'scope>>,
+    next: Option<SaveJob<'scope>>,
 }
 
 impl<'scope, 'env> Background<'scope, 'env> {
@@ -18,16 +18,22 @@ impl<'scope, 'env> Background<'scope, 'env> {
         Self { scope, running: None, next: None }
     }
 
-    /// Has `save` done soon. An error is an earlier one's.
+    /// Starts `save`, or queues it behind the save that is running.
+    ///
+    /// # Errors
+    /// The error of an earlier save.
     pub(crate) fn save(&mut self, save: impl FnOnce() -> anyhow::Result<()> + Send + 'scope) -> anyhow::Result<()> {
         self.next = Some(Box::new(save));
-        self.look()
+        self.poll()
     }
 
-    /// Says what went wrong with a save that has ended, and begins the next.
-    pub(crate) fn look(&mut self) -> anyhow::Result<()> {
+    /// Joins the running save if it has ended, and starts the next one. Does not wait.
+    ///
+    /// # Errors
+    /// The error of the save that has ended.
+    pub(crate) fn poll(&mut self) -> anyhow::Result<()> {
         if let Some(running) = self.running.take_if(|running| running.is_finished()) {
-            joined(running)?;
+            join(running)?;
         }
         if self.running.is_none() {
             self.running = self.next.take().map(|save| self.scope.spawn(save));
@@ -35,17 +41,20 @@ impl<'scope, 'env> Background<'scope, 'env> {
         Ok(())
     }
 
-    /// Waits for every save, and says what went wrong.
+    /// Waits until every save has ended.
+    ///
+    /// # Errors
+    /// The error of the first save that failed.
     pub(crate) fn wait(&mut self) -> anyhow::Result<()> {
         while let Some(running) = self.running.take() {
-            joined(running)?;
-            self.look()?;
+            join(running)?;
+            self.poll()?;
         }
         Ok(())
     }
 }
 
-fn joined(running: ScopedJoinHandle<'_, anyhow::Result<()>>) -> anyhow::Result<()> {
+fn join(running: ScopedJoinHandle<'_, anyhow::Result<()>>) -> anyhow::Result<()> {
     running.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
@@ -56,13 +65,13 @@ mod tests {
     use std::thread::scope;
 
     #[test]
-    fn a_save_that_waits_gives_way_to_a_later_one() {
+    fn later_save_replaces_the_waiting_one() {
         let (release, hold) = mpsc::channel();
         let done = Mutex::new(Vec::new());
         scope(|scope| {
             let mut background = Background::new(scope);
             let push = |number| {
-                done.lock().expect("nobody panics").push(number);
+                done.lock().expect("no thread panics").push(number);
                 Ok(())
             };
             background
@@ -70,23 +79,23 @@ mod tests {
                     hold.recv()?;
                     push(1)
                 })
-                .expect("nothing was before it");
+                .expect("no save came before");
             for number in 2..=4 {
-                background.save(move || push(number)).expect("the first is not done");
+                background.save(move || push(number)).expect("the first save is still running");
             }
-            release.send(()).expect("the first waits");
-            background.wait().expect("all is well");
+            release.send(()).expect("the first save waits");
+            background.wait().expect("every save succeeds");
         });
-        assert_eq!(done.into_inner().expect("nobody panics"), [1, 4]);
+        assert_eq!(done.into_inner().expect("no thread panics"), [1, 4]);
     }
 
     #[test]
-    fn an_error_is_told_at_the_latest_when_all_is_waited_for() {
+    fn wait_returns_the_error_of_an_earlier_save() {
         scope(|scope| {
             let mut background = Background::new(scope);
-            background.save(|| Err(anyhow::anyhow!("the disk is full"))).expect("it has not begun");
-            let told = background.save(|| Ok(())).and_then(|()| background.wait());
-            assert_eq!(told.expect_err("the disk is full").to_string(), "the disk is full");
+            background.save(|| Err(anyhow::anyhow!("the disk is full"))).expect("no save came before");
+            let error = background.save(|| Ok(())).and_then(|()| background.wait());
+            assert_eq!(error.expect_err("the disk is full").to_string(), "the disk is full");
         });
     }
 }

@@ -1,4 +1,4 @@
-//! `results/current_user_beliefs.json`: where every user stands.
+//! `results/current_user_beliefs.json`: the beliefs of every user.
 
 use std::fmt;
 use std::io::{BufReader, Write};
@@ -22,68 +22,71 @@ struct Entry<'a> {
     cluster_distances: Vec<f32>,
 }
 
-/// What a belief file comes to.
+/// The means of a belief file over its users.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Means {
-    /// After which episode.
+    /// The episode after which the file was written.
     pub(crate) episode: u32,
     /// `[K]`
     pub(crate) beliefs: Vec<f64>,
-    /// `[K]`: as beliefs never pass it, it is a belief and its distance.
+    /// `[K]`: the mean of belief + distance. Beliefs never exceed the target.
     pub(crate) target: Vec<f64>,
 }
 
-/// The means of the file at `path`, of which only one user at a time is held in memory.
+/// The means of the file at `path`. Holds one user at a time in memory.
+///
+/// # Errors
+/// If the file cannot be read, is damaged or has no user.
 pub(crate) fn means(path: &Path) -> anyhow::Result<Means> {
     let file = super::open(path).with_context(|| format!("could not read {}", path.display()))?;
     let read = serde_json::from_reader(BufReader::new(file));
-    let Beliefs { episode, user_beliefs: Sums { users, beliefs, target } } =
+    let BeliefFile { episode, user_beliefs: BeliefSums { users, beliefs, target } } =
         read.map_err(|error| damaged(path.display(), &error))?;
     let mean = |sums: Vec<f64>| sums.into_iter().map(|sum| sum / users as f64).collect();
     Ok(Means { episode, beliefs: mean(beliefs), target: mean(target) })
 }
 
-/// The file, as far as it is read.
+/// The keys of the file that are read.
 #[derive(Deserialize)]
-struct Beliefs {
+struct BeliefFile {
     episode: u32,
-    user_beliefs: Sums,
+    user_beliefs: BeliefSums,
 }
 
-/// Its users, added up.
+/// Sums over the users of the file.
 #[derive(Default)]
-struct Sums {
+struct BeliefSums {
     users: u64,
     beliefs: Vec<f64>,
     target: Vec<f64>,
 }
 
-impl<'de> Deserialize<'de> for Sums {
+impl<'de> Deserialize<'de> for BeliefSums {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Adding)
+        deserializer.deserialize_map(SumUsers)
     }
 }
 
-/// Adds users up as they come.
-struct Adding;
+/// Sums users as they are parsed.
+struct SumUsers;
 
-impl<'de> Visitor<'de> for Adding {
-    type Value = Sums;
+impl<'de> Visitor<'de> for SumUsers {
+    type Value = BeliefSums;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("users and their beliefs")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sums, A::Error> {
-        /// What counts of a user.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<BeliefSums, A::Error> {
+        /// The keys of a user's entry that are read.
         #[derive(Deserialize)]
-        struct User {
+        struct UserBeliefs {
             beliefs: Vec<f64>,
             cluster_distances: Vec<f64>,
         }
-        let mut sums = Sums::default();
-        while let Some((_, user)) = map.next_entry::<IgnoredAny, User>()? {
-            let User { beliefs, cluster_distances } = user;
+        let mut sums = BeliefSums::default();
+        while let Some((_, user)) = map.next_entry::<IgnoredAny, UserBeliefs>()? {
+            let UserBeliefs { beliefs, cluster_distances } = user;
             if sums.users == 0 {
                 (sums.beliefs, sums.target) = (vec![0.0; beliefs.len()], vec![0.0; beliefs.len()]);
             }
@@ -104,7 +107,11 @@ impl<'de> Visitor<'de> for Adding {
     }
 }
 
-/// Replaces the file at `path` by one line per user of `beliefs`, `[users, K]`. `ids` names the users of the world.
+/// Replaces the file at `path` by one with a line per user of `beliefs`, `[users, K]`. `target` is `[K]`, and
+/// `ids` are the ids of the world's users, at least as many.
+///
+/// # Errors
+/// If the file cannot be written. The old file stays.
 pub(crate) fn write(
     path: &Path,
     episode: u32,
@@ -127,7 +134,7 @@ pub(crate) fn write(
 }
 
 fn entry<'a>(beliefs: &'a [f32], target: &[f32]) -> Entry<'a> {
-    let cluster_distances = beliefs.iter().zip(target).map(|(belief, most)| (most - belief).abs()).collect();
+    let cluster_distances = beliefs.iter().zip(target).map(|(belief, target)| (target - belief).abs()).collect();
     Entry { beliefs, pp1_distance: pp1_distance(beliefs, target), cluster_distances }
 }
 
@@ -136,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_has_its_means() {
+    fn means_of_a_written_file_are_exact() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("beliefs.json");
         let ids = ["a", "b"].map(str::to_owned);

@@ -1,4 +1,4 @@
-//! JSON lines: one value a line, on the disk's side as soon as it is known.
+//! JSON lines files: one value a line.
 
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read};
@@ -8,15 +8,18 @@ use anyhow::Context;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::log::Log;
+use super::append_log::AppendLog;
 use crate::error::BadInput;
 
-/// A file that grows by a line at a time.
+/// A JSON lines file that is appended to.
 #[derive(Debug)]
-pub(crate) struct JsonLines(pub(crate) Log);
+pub(crate) struct JsonLines(pub(crate) AppendLog);
 
 impl JsonLines {
-    /// Adds a line, in one write.
+    /// Appends a line, in one write.
+    ///
+    /// # Errors
+    /// If `value` has no JSON form or the file cannot be written.
     pub(crate) fn push(&mut self, value: &impl Serialize) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(value)?;
         line.push(b'\n');
@@ -24,27 +27,36 @@ impl JsonLines {
     }
 }
 
-/// Every line of a file. One that was not finished, as of a run that was killed, is left out.
+/// The values of every complete line of a file. An incomplete last line is ignored: a killed run leaves one.
+///
+/// # Errors
+/// As [`each`].
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
     let mut values = Vec::new();
     each(path, |value| values.push(value))?;
     Ok(values)
 }
 
-/// The last finished line of a file; however long the file, one line at a time is held.
+/// The value of the last complete line of a file. Holds one line at a time in memory.
+///
+/// # Errors
+/// As [`each`].
 pub(crate) fn last<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
     let mut last = None;
     each(path, |value| last = Some(value))?;
     Ok(last)
 }
 
-/// A record of a run that does not say what it should.
-pub(crate) fn damaged(place: impl Display, error: &impl Display) -> BadInput {
-    BadInput::new(place, format!("this is damaged: {error}"), "restore the file, or repeat the run")
+/// The error of a run's record that is damaged. `location` is a file, or a file and a line.
+pub(crate) fn damaged(location: impl Display, error: &impl Display) -> BadInput {
+    BadInput::new(location, format!("this is damaged: {error}"), "restore the file, or repeat the run")
 }
 
-/// Every finished line of a file, one at a time.
-pub(crate) fn each<T: DeserializeOwned>(path: &Path, mut keep: impl FnMut(T)) -> anyhow::Result<()> {
+/// Calls `visit` with the value of every complete line of a file, in order.
+///
+/// # Errors
+/// If the file cannot be read, or if a line is too long or not a `T`. Names the line.
+pub(crate) fn each<T: DeserializeOwned>(path: &Path, mut visit: impl FnMut(T)) -> anyhow::Result<()> {
     let unreadable = || format!("could not read {}", path.display());
     let file = super::open(path).map_err(|error| {
         let problem = format!("cannot be read: {error}");
@@ -54,18 +66,18 @@ pub(crate) fn each<T: DeserializeOwned>(path: &Path, mut keep: impl FnMut(T)) ->
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        file.by_ref().take(LONGEST).read_until(b'\n', &mut line).with_context(unreadable)?;
-        let place = || format!("{}:{number}", path.display());
-        if line.len() as u64 == LONGEST {
-            return Err(damaged(place(), &"the line is too long").into());
+        file.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).with_context(unreadable)?;
+        let location = || format!("{}:{number}", path.display());
+        if line.len() as u64 == MAX_LINE_BYTES {
+            return Err(damaged(location(), &"the line is too long").into());
         }
         if line.pop() != Some(b'\n') {
             break;
         }
-        keep(serde_json::from_slice(&line).map_err(|error| damaged(place(), &error))?);
+        visit(serde_json::from_slice(&line).map_err(|error| damaged(location(), &error))?);
     }
     Ok(())
 }
 
-/// More bytes than a line of a run's records has.
-const LONGEST: u64 = 1 << 16;
+/// Above the length of any line that a run writes.
+const MAX_LINE_BYTES: u64 = 1 << 16;

@@ -1,6 +1,6 @@
-//! `models/*.safetensors`: networks by the names PyTorch would give their tensors.
+//! `models/*.safetensors`: networks, with the tensor names that PyTorch would use.
 //!
-//! The file's metadata has one entry, `recsim`, a JSON object that says what the network is of and holds the file's
+//! The file's metadata has one entry, `recsim`: a JSON object that describes the network and contains the file's
 //! checksum.
 
 use std::borrow::Cow;
@@ -17,107 +17,116 @@ use serde_json::{Map, Value, json};
 
 use super::atomic::Replacement;
 use super::seal;
-use super::tables::{self, Tables};
+use super::tables::{self, TensorMap};
 
-/// Writes the three networks and their targets into `folder`: none is replaced before all are on the disk.
+/// Writes the three networks and their targets into `folder`. Replaces no file before all are on the disk.
+///
+/// # Errors
+/// If a file cannot be written.
 pub(crate) fn write(folder: &Path, plan: &Plan, agent: &AgentState) -> anyhow::Result<()> {
     let spec = &plan.agent;
-    let tables = named_arrays(spec, agent);
+    let arrays = named_arrays(spec, agent);
     let mut replacements = Vec::new();
     for (stem, layout) in model_layouts(spec) {
         let of_stem =
-            |table: &&NamedArray<'_>| table.name.split_once('.').is_some_and(|(prefix, _)| prefix == stem);
-        let views = tables.iter().filter(of_stem).map(|table| (&*table.name, Tensor(table)));
-        let mut about = about(layout, plan);
-        about.insert(SEAL.to_owned(), seal::ZEROS.into());
-        // One entry: a map of several would come out in another order every time.
-        let metadata = HashMap::from([(ABOUT.to_owned(), Value::from(about).to_string())]);
+            |array: &&NamedArray<'_>| array.name.split_once('.').is_some_and(|(prefix, _)| prefix == stem);
+        let views = arrays.iter().filter(of_stem).map(|array| (&*array.name, ArrayView(array)));
+        let mut description = description(layout, plan);
+        description.insert(CHECKSUM.to_owned(), seal::ZEROS.into());
+        // One entry: a `HashMap` of several has another order in every process.
+        let metadata = HashMap::from([(DESCRIPTION.to_owned(), Value::from(description).to_string())]);
         let mut bytes = safetensors::serialize(views, Some(metadata)).map_err(io::Error::other)?;
-        seal::put(&mut bytes, SEAL_KEY);
+        seal::put(&mut bytes, CHECKSUM_PREFIX);
         let path = folder.join(format!("{stem}.safetensors"));
         replacements.push(Replacement::write(&path, |file| file.write_all(&bytes))?);
     }
     replacements.into_iter().try_for_each(Replacement::commit)
 }
 
-/// What a model file holds.
+/// The content of a model file.
 pub(crate) struct Model {
-    pub(crate) tables: Tables,
-    /// Whether the file has a checksum. One that an earlier recsim wrote has none.
+    pub(crate) tables: TensorMap,
+    /// Whether the file has a checksum. Files of format version 1 have none.
     pub(crate) is_sealed: bool,
 }
 
-/// The model in the file `path`, as it was written, of this network and of a run of these settings; or what is wrong, in
-/// words that follow the file's name.
+/// Reads the network `layout` of a run with the settings `plan` from the file `path`.
+///
+/// # Errors
+/// What is wrong, in words that follow the file's name: the file is damaged, or describes another network.
 pub(crate) fn read(path: &Path, layout: &MlpLayout, plan: &Plan) -> Result<Model, String> {
     parse(&super::read(path).map_err(|error| format!("cannot be read: {error}"))?, layout, plan)
 }
 
-/// The same of the file's bytes.
+/// As [`read`], from the file's bytes.
+///
+/// # Errors
+/// As [`read`].
 pub(crate) fn parse(bytes: &[u8], layout: &MlpLayout, plan: &Plan) -> Result<Model, String> {
-    let no_model = |error: &dyn std::fmt::Display| format!("is damaged, or no model: {error}");
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| no_model(&error))?;
-    let text = metadata.metadata().as_ref().and_then(|entries| entries.get(ABOUT));
-    let found: Map<String, Value> = match text {
-        Some(text) => serde_json::from_str(text).map_err(|error| no_model(&error))?,
-        None => return Err(no_model(&format!("its metadata has no `{ABOUT}`"))),
+    let damaged = |error: &dyn std::fmt::Display| format!("is damaged, or no model: {error}");
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(&error))?;
+    let text = metadata.metadata().as_ref().and_then(|entries| entries.get(DESCRIPTION));
+    let actual: Map<String, Value> = match text {
+        Some(text) => serde_json::from_str(text).map_err(|error| damaged(&error))?,
+        None => return Err(damaged(&format!("its metadata has no `{DESCRIPTION}`"))),
     };
-    let is_sealed = match found.get("format_version").and_then(Value::as_u64) {
-        // No single bit makes the one of the other.
-        Some(UNSEALED) => false,
-        Some(FORMAT_VERSION) if seal::holds(bytes, SEAL_KEY) => true,
+    let is_sealed = match actual.get("format_version").and_then(Value::as_u64) {
+        // A flipped bit cannot turn the digit 2 into 1.
+        Some(WITHOUT_CHECKSUM) => false,
+        Some(FORMAT_VERSION) if seal::holds(bytes, CHECKSUM_PREFIX) => true,
         Some(FORMAT_VERSION) => return Err("was changed or is damaged: it differs from its own checksum".into()),
         Some(other) => return Err(format!("is of format {other}, and this recsim reads {FORMAT_VERSION}")),
-        None => return Err(no_model(&"it does not say of which format it is")),
+        None => return Err(damaged(&"it has no `format_version`")),
     };
-    let expected = about(layout, plan);
-    let mut described = found.iter().filter(|(key, _)| !OF_LEARNING.contains(&&***key));
+    let expected = description(layout, plan);
+    let mut described = actual.iter().filter(|(key, _)| !NOT_COMPARED.contains(&&***key));
     let other = described.find(|(key, value)| expected.get(*key).is_some_and(|expected| expected != *value));
     if let Some((key, value)) = other {
         return Err(format!("has `{key}` {value}, where the run's settings ask for {}", expected[key]));
     }
-    Ok(Model { tables: tables::parse(bytes).map_err(|problem| no_model(&problem))?, is_sealed })
+    Ok(Model { tables: tables::parse(bytes).map_err(|problem| damaged(&problem))?, is_sealed })
 }
 
-/// What a reader needs to build the network and to use it.
-fn about(layout: &MlpLayout, plan: &Plan) -> Map<String, Value> {
+/// What a program needs to know to build the network and to use it.
+fn description(layout: &MlpLayout, plan: &Plan) -> Map<String, Value> {
     let spec = &plan.agent;
     let mut widths = vec![layout.inputs()];
     widths.extend(layout.layers().iter().map(|layer| layer.outputs));
-    let about = json!({
+    let description = json!({
         "format_version": FORMAT_VERSION,
         "network": layout.name(),
         "widths": widths,
         "batch_norm": layout.running_stats_count() > 0,
         "dropout": spec.td3.dropout,
         "max_action": spec.max_action,
-        // What it sees of a belief.
+        // The form of the beliefs in its input.
         "beliefs": if plan.environment.normalize_beliefs { "divided by the target" } else { "as they are" },
-        // By what its actions find items.
+        // How an action is compared with items.
         "similarity": plan.environment.similarity,
     });
-    match about {
-        Value::Object(about) => about,
+    match description {
+        Value::Object(description) => description,
         _ => Map::new(),
     }
 }
 
-/// Raised when the tables or the description change their meaning. Files of the one before have no checksum.
+/// Raised when the tensors or the description change their meaning.
 const FORMAT_VERSION: u64 = 2;
-const UNSEALED: u64 = 1;
+/// The format version whose files have no checksum.
+const WITHOUT_CHECKSUM: u64 = 1;
 /// The metadata's entry.
-const ABOUT: &str = "recsim";
-/// The checksum's key in it.
-const SEAL: &str = "sha256";
-/// What stands before the checksum: JSON in JSON.
-const SEAL_KEY: &str = r#"\"sha256\":\""#;
-/// What a network that has learned does not depend on.
-const OF_LEARNING: [&str; 2] = ["format_version", "dropout"];
+const DESCRIPTION: &str = "recsim";
+/// The checksum's key in the description.
+const CHECKSUM: &str = "sha256";
+/// The file's bytes before the checksum: JSON in a JSON string.
+const CHECKSUM_PREFIX: &str = r#"\"sha256\":\""#;
+/// Keys that may differ from the run's settings: they do not change what the network computes.
+const NOT_COMPARED: [&str; 2] = ["format_version", "dropout"];
 
-/// A table as safetensors wants it.
-pub(crate) struct Tensor<'a>(pub(crate) &'a NamedArray<'a>);
+/// An array as a safetensors view.
+pub(crate) struct ArrayView<'a>(pub(crate) &'a NamedArray<'a>);
 
-impl View for Tensor<'_> {
+impl View for ArrayView<'_> {
     fn dtype(&self) -> Dtype {
         Dtype::F32
     }
@@ -145,16 +154,16 @@ mod tests {
     use recsim_core::world::{SyntheticWorldConfig, brute_force_lists, generate};
 
     fn plan(change: impl FnOnce(&mut Config)) -> Plan {
-        let recipe =
+        let world =
             SyntheticWorldConfig { users: 2, items: 6, clusters: 2, dimensions: 2, pretrained_len: 4, seed: 0 };
         let mut config = Config::default();
         config.td3.hidden_sizes = vec![2];
         (config.recommendation.total_recommendations, config.recommendation.rl_list_size) = (4, 2);
         change(&mut config);
-        config.plan(&generate(&recipe, brute_force_lists).view().unwrap()).unwrap()
+        config.plan(&generate(&world, brute_force_lists).view().unwrap()).unwrap()
     }
 
-    /// A run's actor as it is written.
+    /// The bytes of an actor's file.
     fn actor(plan: &Plan) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), plan, &plan.agent.initial_agent(3)).unwrap();
@@ -166,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_comes_back_and_no_bit_of_it_can_change() {
+    fn model_file_detects_every_flipped_bit_and_truncation() {
         let plan = plan(|_| ());
         let whole = actor(&plan);
         let model = read(&whole, &plan).unwrap_or_else(|problem| panic!("{problem}"));
@@ -178,26 +187,26 @@ mod tests {
             changed[bit / 8] ^= 1 << (bit % 8);
             assert!(read(&changed, &plan).is_err_and(|problem| !problem.is_empty()), "bit {bit}");
         }
-        for length in 0..whole.len() {
-            assert!(read(&whole[..length], &plan).is_err(), "cut off at {length}");
+        for len in 0..whole.len() {
+            assert!(read(&whole[..len], &plan).is_err(), "cut off at {len}");
         }
     }
 
     #[test]
-    fn a_model_of_an_earlier_format_is_read_and_one_of_a_later_is_refused() {
+    fn model_format_version_1_is_read_and_3_is_refused() {
         let plan = plan(|_| ());
-        let of_format = |digit: &str| {
+        let with_format = |digit: &str| {
             let mut bytes = actor(&plan);
-            let place = bytes.windows(17).position(|window| window == br#"format_version\":"#).unwrap() + 17;
-            bytes[place] = digit.as_bytes()[0];
+            let offset = bytes.windows(17).position(|window| window == br#"format_version\":"#).unwrap() + 17;
+            bytes[offset] = digit.as_bytes()[0];
             bytes
         };
-        assert!(!read(&of_format("1"), &plan).unwrap_or_else(|problem| panic!("{problem}")).is_sealed);
-        assert_eq!(read(&of_format("3"), &plan).err().unwrap(), "is of format 3, and this recsim reads 2");
+        assert!(!read(&with_format("1"), &plan).unwrap_or_else(|problem| panic!("{problem}")).is_sealed);
+        assert_eq!(read(&with_format("3"), &plan).err().unwrap(), "is of format 3, and this recsim reads 2");
     }
 
     #[test]
-    fn a_model_of_other_settings_is_refused_by_what_is_other() {
+    fn model_of_other_settings_is_refused_and_the_key_named() {
         let bytes = actor(&plan(|_| ()));
         let problem = |change: fn(&mut Config)| read(&bytes, &plan(change)).err().unwrap();
         assert_eq!(
@@ -212,6 +221,9 @@ mod tests {
             config.recommendation.similarity_metric = recsim_core::model::slate::Similarity::Dot;
         };
         assert!(problem(dot).contains("`similarity`"));
-        assert!(read(&bytes, &plan(|config| config.td3.dropout = 0.0)).is_ok(), "of learning alone");
+        assert!(
+            read(&bytes, &plan(|config| config.td3.dropout = 0.0)).is_ok(),
+            "dropout does not change an inference"
+        );
     }
 }

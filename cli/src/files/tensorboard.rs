@@ -1,6 +1,6 @@
 //! TensorBoard's event files: protocol buffers in TensorFlow's record framing.
 //!
-//! The messages are the few fields of TensorFlow's `event.proto` and `summary.proto` that scalars need.
+//! The messages have the fields of TensorFlow's `event.proto` and `summary.proto` that scalars need.
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +11,11 @@ use prost::Message;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::log::Log;
+use super::append_log::AppendLog;
 
-/// A folder's event file.
+/// An event file that is appended to.
 #[derive(Debug)]
-pub(crate) struct Events(pub(crate) Log);
+pub(crate) struct EventLog(pub(crate) AppendLog);
 
 #[derive(Clone, PartialEq, Message)]
 struct Event {
@@ -26,11 +26,11 @@ struct Event {
     #[prost(string, optional, tag = "3")]
     file_version: Option<String>,
     #[prost(message, optional, tag = "5")]
-    summary: Option<Summary>,
+    summary: Option<ScalarSummary>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Summary {
+struct ScalarSummary {
     #[prost(message, repeated, tag = "1")]
     value: Vec<Scalar>,
 }
@@ -39,42 +39,53 @@ struct Summary {
 struct Scalar {
     #[prost(string, tag = "1")]
     tag: String,
-    /// One of several kinds of value, so that a 0 must be written too: without it TensorBoard sees no value.
+    /// A member of a `oneof`: a 0 must be written too, or TensorBoard sees no value.
     #[prost(float, optional, tag = "2")]
     simple_value: Option<f32>,
 }
 
-impl Events {
-    /// A new event file in `folder`, which is made.
+impl EventLog {
+    /// Creates an event file in `folder`, and the folder.
+    ///
+    /// # Errors
+    /// If they cannot be created.
     pub(crate) fn create(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join(format!("{PREFIX}{}{SUFFIX}", since_1970().as_secs()));
         fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
-        let mut events = Self(Log::create(path)?);
+        let mut events = Self(AppendLog::create(path)?);
         events.push(0, Some("brain.Event:2".to_owned()), None)?;
         Ok(events)
     }
 
-    /// Adds every number of a report under `group/name`, at `step`.
+    /// Appends an event with every number of a report, tagged `group/name`, at `step`.
+    ///
+    /// # Errors
+    /// If `report` has no JSON form or the file cannot be written.
     pub(crate) fn report(&mut self, group: &str, step: u64, report: &impl Serialize) -> anyhow::Result<()> {
         let mut value = Vec::new();
         scalars(group, &serde_json::to_value(report)?, &mut value);
-        self.push(step as i64, None, Some(Summary { value }))
+        self.push(step as i64, None, Some(ScalarSummary { value }))
     }
 
-    fn push(&mut self, step: i64, file_version: Option<String>, summary: Option<Summary>) -> anyhow::Result<()> {
+    fn push(
+        &mut self,
+        step: i64,
+        file_version: Option<String>,
+        summary: Option<ScalarSummary>,
+    ) -> anyhow::Result<()> {
         let wall_time = since_1970().as_secs_f64();
         let event = Event { wall_time, step, file_version, summary }.encode_to_vec();
         self.0.push(&framed(&event))
     }
 }
 
-/// Whether an event file of that name was written here.
+/// Whether `name` is the name of an event file that this program writes.
 pub(crate) fn is_ours(name: &str) -> bool {
-    let middle = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
-    middle.is_some_and(|seconds| seconds.parse::<u64>().is_ok())
+    let seconds = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    seconds.is_some_and(|seconds| seconds.parse::<u64>().is_ok())
 }
 
-/// The numbers of a report: those of its parts under `prefix/part/name`.
+/// Appends the numbers of a report to `into`. Numbers in nested objects are tagged `prefix/object/name`.
 fn scalars(prefix: &str, report: &Json, into: &mut Vec<Scalar>) {
     match report {
         Json::Object(fields) => {
@@ -90,7 +101,7 @@ fn scalars(prefix: &str, report: &Json, into: &mut Vec<Scalar>) {
     }
 }
 
-/// TensorFlow's record: length, its checksum, data, its checksum; all little-endian.
+/// TensorFlow's record: length, checksum of the length, data, checksum of the data; all little-endian.
 fn framed(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     [&length[..], &masked(&length), data, &masked(data)].concat()
@@ -107,7 +118,7 @@ fn since_1970() -> Duration {
 
 const PREFIX: &str = "events.out.tfevents.";
 const SUFFIX: &str = ".recsim";
-/// What numbers the reports: the step says it.
+/// Left out, because the event's step has them.
 const COUNTERS: [&str; 2] = ["episode", "round"];
 
 #[cfg(test)]
@@ -115,8 +126,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_framed_as_tensorflow_does() {
-        // Of TensorFlow's own file version event at wall time 0: its framing of "brain.Event:2".
+    fn record_has_tensorflow_framing() {
+        // TensorFlow's file version event at wall time 0.
         let event = Event { wall_time: 0.0, step: 0, file_version: Some("brain.Event:2".into()), summary: None };
         let data = event.encode_to_vec();
         assert_eq!(data, b"\x1a\x0dbrain.Event:2");
@@ -129,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn a_reports_numbers_come_back() {
+    fn event_log_contains_the_numbers_of_a_report() {
         let folder = tempfile::tempdir().unwrap();
-        let mut events = Events::create(folder.path()).unwrap();
+        let mut events = EventLog::create(folder.path()).unwrap();
         let report =
             serde_json::json!({"episode": 1, "rate": 0.5, "learning": null, "seconds": {"step": 2.0, "none": 0.0}});
         events.report("round", 7, &report).unwrap();
@@ -150,7 +161,7 @@ mod tests {
         assert_eq!(read[0].file_version.as_deref(), Some("brain.Event:2"));
         let values = &read[1].summary.as_ref().unwrap().value;
         let values: Vec<_> = values.iter().map(|scalar| (&*scalar.tag, scalar.simple_value)).collect();
-        let due = [("round/rate", 0.5), ("round/seconds/none", 0.0), ("round/seconds/step", 2.0)];
-        assert_eq!((read[1].step, values), (7, due.map(|(tag, value)| (tag, Some(value))).to_vec()));
+        let expected = [("round/rate", 0.5), ("round/seconds/none", 0.0), ("round/seconds/step", 2.0)];
+        assert_eq!((read[1].step, values), (7, expected.map(|(tag, value)| (tag, Some(value))).to_vec()));
     }
 }

@@ -1,4 +1,4 @@
-//! `--trace`: everything that happened to the first users, so that anyone can recompute the simulator's arithmetic.
+//! `--trace`: the transitions of the first users, from which the simulator's arithmetic can be recomputed.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
@@ -11,16 +11,16 @@ use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::atomic::{Replacement, folder_of};
 
-/// A trace being written: a nameless temporary file for each tensor, put together at the end.
+/// Writes a trace: an unnamed temporary file for each tensor, and the trace's file at the end.
 ///
-/// Only one batch of users is ever held in memory, and an interrupted trace holds the rounds that were done.
+/// It holds one batch of users in memory. The trace of an interrupted run has the rounds that were completed.
 #[derive(Debug)]
-pub(crate) struct Trace {
+pub(crate) struct TraceWriter {
     path: PathBuf,
     users: usize,
     rounds: usize,
     columns: Vec<Column>,
-    /// The place is kept from the beginning: two traces of one name would meet at the end.
+    /// Claimed at the start, so that a second trace of the same name is refused then.
     replacement: Replacement,
 }
 
@@ -30,39 +30,42 @@ struct Column {
     name: &'static str,
     dtype: Dtype,
     width: Option<usize>,
-    bytes: Bytes,
+    encode: Encode,
     file: BufWriter<File>,
 }
 
-/// The first that many elements of a batch's tensor, as they stand in the file.
-type Bytes = fn(&RoundSnapshot, usize) -> Vec<u8>;
+/// Encodes the first elements of a batch's tensor, up to a count, in little-endian order.
+type Encode = fn(&RoundSnapshot, usize) -> Vec<u8>;
 
-impl Trace {
-    /// A trace of the first `users` users to be written to `path`, for actions of `dimensions`, slates of `shown` items and
-    /// beliefs in `clusters`.
+impl TraceWriter {
+    /// Begins a trace of the first `users` users at `path`, for actions of `dimensions` components, slates of
+    /// `slate_len` items and beliefs about `clusters` clusters.
+    ///
+    /// # Errors
+    /// If another process writes a trace at `path`, or if a temporary file cannot be created beside it.
     pub(crate) fn create(
         path: PathBuf,
         users: usize,
         dimensions: usize,
-        shown: usize,
+        slate_len: usize,
         clusters: usize,
     ) -> anyhow::Result<Self> {
         let replacement = Replacement::claim(&path)?;
-        let column = |(name, dtype, width, bytes)| {
+        let column = |(name, dtype, width, encode)| {
             let file = BufWriter::new(tempfile::tempfile_in(folder_of(&path))?);
-            Ok(Column { name, dtype, width, bytes, file })
+            Ok(Column { name, dtype, width, encode, file })
         };
-        // In the order of a safetensors file: wide types first, then by name.
-        let columns: [(_, _, _, Bytes); 6] = [
+        // The order of a safetensors file: types of more bytes first, then by name.
+        let columns: [(_, _, _, Encode); 6] = [
             ("action", Dtype::F32, Some(dimensions), |batch, rows| floats(&batch.action[..rows])),
             ("belief_after", Dtype::F32, Some(clusters), |batch, rows| floats(&batch.belief[..rows])),
             ("belief_before", Dtype::F32, Some(clusters), |batch, rows| floats(&batch.belief_before[..rows])),
             ("reward", Dtype::F32, None, |batch, rows| floats(&batch.reward[..rows])),
-            ("slate", Dtype::U32, Some(shown), |batch, rows| {
+            ("slate", Dtype::U32, Some(slate_len), |batch, rows| {
                 batch.slate[..rows].iter().flat_map(|item| item.to_le_bytes()).collect()
             }),
-            ("accepted", Dtype::U8, Some(shown), |batch, rows| {
-                batch.accepted[..rows].iter().map(|&taken| u8::from(taken)).collect()
+            ("accepted", Dtype::U8, Some(slate_len), |batch, rows| {
+                batch.accepted[..rows].iter().map(|&accepted| u8::from(accepted)).collect()
             }),
         ];
         let columns = columns.map(column).into_iter().collect::<io::Result<_>>();
@@ -70,28 +73,34 @@ impl Trace {
         Ok(Self { path, users, rounds: 0, columns, replacement })
     }
 
-    /// Where it is written to.
+    /// The file that it writes.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Adds a round, from the batches of the traced users in their order.
+    /// Appends a round. `snapshots` are the batches that contain the traced users, in order.
+    ///
+    /// # Errors
+    /// If a temporary file cannot be written.
     pub(crate) fn round(&mut self, snapshots: &[RoundSnapshot]) -> anyhow::Result<()> {
-        let mut left = self.users;
+        let mut remaining = self.users;
         for batch in snapshots {
-            let count = batch.users.len().min(left);
+            let count = batch.users.len().min(remaining);
             for column in &mut self.columns {
-                let bytes = (column.bytes)(batch, count * column.width.unwrap_or(1));
+                let bytes = (column.encode)(batch, count * column.width.unwrap_or(1));
                 let written = column.file.write_all(&bytes);
                 written.with_context(|| format!("could not write the trace {}", self.path.display()))?;
             }
-            left -= count;
+            remaining -= count;
         }
         self.rounds += 1;
         Ok(())
     }
 
-    /// Puts the file together.
+    /// Writes the trace's file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
     pub(crate) fn finish(mut self) -> anyhow::Result<()> {
         let header = self.header()?;
         let columns = &mut self.columns;

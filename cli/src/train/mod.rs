@@ -1,11 +1,15 @@
 //! `recsim train` and `recsim show`.
 
-mod leave;
+mod changes;
 mod logs;
 mod options;
 mod record;
 mod resume;
+mod run_writer;
+mod start;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use std::time::Instant;
 
@@ -14,7 +18,7 @@ use recsim_core::session::metrics::EpisodeReport;
 use recsim_core::session::{RoundObserver, Session};
 
 use crate::arguments::{Show, Train};
-use crate::checkpoint::{self, Subject};
+use crate::checkpoint::{self, RunIdentity};
 use crate::device::{About, Job};
 use crate::error::Interrupted;
 use crate::files::background::Background;
@@ -22,51 +26,77 @@ use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::world::WorldFile;
 use crate::{output, source};
-use leave::{Leavings, Users};
-use options::{Options, Start};
+use options::TrainOptions;
 pub(crate) use record::{End, Run, Status};
-use summary::Summary;
+use run_writer::{RunUsers, RunWriter};
+use start::Start;
+use summary::RunSummary;
 
-/// Runs the experiment. Whatever can be refused is refused before anything is written.
+/// Runs the experiment. Checks all that can be checked before it writes anything.
+///
+/// # Errors
+/// A `BadInput` for what the user gave, [`Interrupted`] after an interruption, or what failed.
 pub(crate) fn run(arguments: &Train) -> anyhow::Result<()> {
-    let options = Options::of(arguments)?;
+    let quiet = arguments.quiet;
+    run_until(arguments, move || {
+        let interrupt = Interrupt::listen(move || {
+            if !quiet {
+                output::note("\nfinishing what was begun, then saving; once more ends at once");
+            }
+        })?;
+        Ok(move || interrupt.asked())
+    })
+}
+
+/// [`run`] with another source of interruptions: `listen` returns a function that says whether the run should stop.
+fn run_until<P: Fn() -> Option<Interrupted>>(
+    arguments: &Train,
+    listen: impl FnOnce() -> anyhow::Result<P>,
+) -> anyhow::Result<()> {
+    let options = TrainOptions::resolve(arguments)?;
     if let Start::Finished = options.start {
         if !options.quiet {
-            output::note(&format!(
-                "the run in {} has come to its end: nothing is left to do",
-                options.output.display()
-            ));
+            output::note(&format!("the run in {} has finished: nothing is left to do", options.output.display()));
         }
-        return tell(&options);
+        return print_summary(&options);
     }
     options.device.look()?;
     let world = source::world(&options.settings, options.device.threads(), options.quiet)?;
-    options.device.clone().run(Experiment { options: &options, world })
+    options.device.clone().run(TrainingJob { options: &options, world, listen })
 }
 
-/// Settles the arguments, and no more.
+/// Resolves the arguments, and does nothing else.
 #[cfg(fuzzing)]
 pub(crate) fn settle(arguments: &Train) -> anyhow::Result<()> {
-    Options::of(arguments).map(drop)
+    TrainOptions::resolve(arguments).map(drop)
 }
 
 /// Prints a run's summary from its files.
+///
+/// # Errors
+/// If the folder has no run, a file is damaged, or standard output cannot be written.
 pub(crate) fn show(arguments: &Show) -> anyhow::Result<()> {
-    let summary = Summary::read(&arguments.run)?;
+    let summary = RunSummary::read(&arguments.run)?;
     if arguments.json { output::json(&summary) } else { output::text(&summary.to_string()) }
 }
 
-/// A run whose options are settled, on a world that is there.
-struct Experiment<'a> {
-    options: &'a Options,
+/// A run with resolved options and an open world.
+struct TrainingJob<'a, L> {
+    options: &'a TrainOptions,
     world: WorldFile,
+    /// Begins to listen for interruptions.
+    listen: L,
 }
 
-impl Job for Experiment<'_> {
+impl<L, P> Job for TrainingJob<'_, L>
+where
+    L: FnOnce() -> anyhow::Result<P>,
+    P: Fn() -> Option<Interrupted>,
+{
     type Output = ();
 
     fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<()> {
-        let Self { options, world } = self;
+        let Self { options, world, listen } = self;
         let settings = &options.settings;
         let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
@@ -74,52 +104,48 @@ impl Job for Experiment<'_> {
         let quiet = options.quiet;
         let mut config = settings.config.resolved(&plan, &view.shape());
         about.settle(&mut config, matches!(options.start, Start::Resumed(_)));
-        let subject = Subject { device: about.clone(), config, world: checkpoint::fingerprint(&view) };
-        let interrupt = Interrupt::listen(move || {
-            if !quiet {
-                output::note("\nfinishing what was begun, then saving; once more ends at once");
-            }
-        })?;
+        let identity = RunIdentity { device: about.clone(), config, world: checkpoint::fingerprint(&view) };
+        let poll = listen()?;
         let run = Run::new(about, source::provenance(&settings.config, &world, view.shape()), &view, &plan);
-        // Before the old run, if there is one, is replaced: a device may lack the memory.
+        // Before an older run is replaced: the device may lack the memory.
         let mut session = match &options.start {
-            Start::Resumed(resumed) => resumed.session(backend, &view, plan, &subject, quiet)?,
+            Start::Resumed(resumed) => resumed.session(backend, &view, plan, &identity, quiet)?,
             _ => Session::new(backend, &view, plan)?,
         };
         session.record_users(trace.as_ref().map_or(0, |&(_, traced)| traced));
         let target = view.target().to_vec();
-        // The device has the world now, and of millions of users one is enough.
+        // The backend has a copy of the world: this one is dropped.
         let ids = world.into_user_ids();
-        let users = Users { ids: &ids, target: &target };
+        let users = RunUsers { ids: &ids, target: &target };
         let mut progress = Progress::new(session.plan().schedule, session.progress().reported_rounds(), quiet);
         let interrupted = std::thread::scope(|scope| {
             let background = Background::new(scope);
-            let mut leavings = Leavings::begin(options, run, subject, trace, users, &session, background)?;
-            let interrupted = match follow(&mut session, &mut leavings, &mut progress, &interrupt) {
+            let mut writer = RunWriter::start(options, run, identity, trace, users, &session, background)?;
+            let interrupted = match train(&mut session, &mut writer, &mut progress, &poll) {
                 Ok(interrupted) => interrupted,
-                Err(error) => return Err(leavings.abandon(error)),
+                Err(error) => return Err(writer.abandon(error)),
             };
-            leavings.finish(if interrupted.is_some() { Status::Interrupted } else { Status::Finished })?;
+            writer.finish(if interrupted.is_some() { Status::Interrupted } else { Status::Finished })?;
             Ok(interrupted)
         })?;
-        let Some(interrupted) = interrupted else { return tell(options) };
+        let Some(interrupted) = interrupted else { return print_summary(options) };
         let folder = options.output.display();
         let (episode, round) = session.next_round();
-        let left = session
+        let remaining = session
             .progress()
             .paused
             .map(|round| format!(", of which {} updates are left", round.remaining_updates));
-        let left = left.unwrap_or_default();
+        let remaining = remaining.unwrap_or_default();
         progress
-            .say(&format!("stopped before episode {episode} round {round}{left}; what there is lies in {folder}"));
-        progress.say(&format!("go on with: recsim train --resume {folder}"));
+            .say(&format!("stopped before episode {episode} round {round}{remaining}; the files are in {folder}"));
+        progress.say(&format!("resume with: recsim train --resume {folder}"));
         Err(interrupted.into())
     }
 }
 
-/// Prints the summary of a run that has come to its end.
-fn tell(options: &Options) -> anyhow::Result<()> {
-    let summary = Summary::read(&options.output)?;
+/// Prints the summary of a finished run.
+fn print_summary(options: &TrainOptions) -> anyhow::Result<()> {
+    let summary = RunSummary::read(&options.output)?;
     match (options.json, options.quiet) {
         (true, _) => output::json(&summary),
         (false, true) => Ok(()),
@@ -127,60 +153,59 @@ fn tell(options: &Options) -> anyhow::Result<()> {
     }
 }
 
-/// Runs the session to its end, or until it is asked to stop.
-fn follow<B: Backend>(
+/// Trains to the end of the session, or until `poll` returns an interruption: then it saves and makes a checkpoint.
+fn train<B: Backend>(
     session: &mut Session<B>,
-    leavings: &mut Leavings<'_, '_>,
+    writer: &mut RunWriter<'_, '_>,
     progress: &mut Progress,
-    interrupt: &Interrupt,
+    poll: &impl Fn() -> Option<Interrupted>,
 ) -> anyhow::Result<Option<Interrupted>> {
     let epoch = Instant::now();
     let (episode, _) = session.next_round();
-    let mut rounds = leavings.rounds_of(episode)?;
-    let mut course = leavings.course()?;
+    let mut rounds = writer.rounds_of(episode)?;
+    let mut monitor = writer.monitor()?;
     if session.is_finished() {
-        // Its last results may not have been written.
-        leavings.save(session.plan().schedule.episodes, session)?;
+        // The process may have been killed before it wrote the last results.
+        writer.save(session.plan().schedule.episodes, session)?;
     }
     while !session.is_finished() {
         let next = session.next_round();
         progress.begin(next);
-        if let Some(report) = session.round(&mut Attendant { epoch, interrupt, progress })? {
+        if let Some(report) = session.round(&mut TrainObserver { epoch, poll, progress })? {
             progress.round(&report);
             rounds.push(report);
-            let complete = rounds.len() == session.plan().schedule.rounds_per_episode as usize;
+            let is_complete = rounds.len() == session.plan().schedule.rounds_per_episode as usize;
             let discount = session.plan().agent.td3.discount;
-            let episode = complete
-                .then(|| EpisodeReport::from_rounds(&rounds, session.initial_distance(), discount))
-                .flatten();
-            leavings.round(&rounds[rounds.len() - 1], episode.as_ref(), session)?;
+            let episode =
+                is_complete.then(|| EpisodeReport::from_rounds(&rounds, session.initial_distance(), discount)).flatten();
+            writer.round(&rounds[rounds.len() - 1], episode.as_ref(), session)?;
             if let Some(episode) = episode {
                 progress.episode(&episode);
-                course.push(&episode);
-                for concern in course.new_warnings() {
-                    progress.say(&format!("warning: {concern}"));
+                monitor.push(&episode);
+                for warning in monitor.new_warnings() {
+                    progress.say(&format!("warning: {warning}"));
                 }
                 rounds.clear();
             }
         }
-        if let Some(interrupted) = interrupt.asked().filter(|_| !session.is_finished()) {
-            leavings.save(next.0, session)?;
-            leavings.checkpoint(session)?;
+        if let Some(interrupted) = poll().filter(|_| !session.is_finished()) {
+            writer.save(next.0, session)?;
+            writer.checkpoint(session)?;
             return Ok(Some(interrupted));
         }
     }
-    leavings.conclude(session)?;
+    writer.conclude(session)?;
     Ok(None)
 }
 
-/// Shows how far a round is, and puts its updates off when asked to stop.
-struct Attendant<'a> {
+/// Shows the progress within a round, and pauses its updates on an interruption.
+struct TrainObserver<'a, P> {
     epoch: Instant,
-    interrupt: &'a Interrupt,
+    poll: &'a P,
     progress: &'a mut Progress,
 }
 
-impl RoundObserver for Attendant<'_> {
+impl<P: Fn() -> Option<Interrupted>> RoundObserver for TrainObserver<'_, P> {
     fn now(&mut self) -> f64 {
         self.epoch.elapsed().as_secs_f64()
     }
@@ -189,8 +214,8 @@ impl RoundObserver for Attendant<'_> {
         self.progress.served(users);
     }
 
-    fn should_pause(&mut self, left: u32) -> bool {
-        self.progress.learning(left);
-        self.interrupt.asked().is_some()
+    fn should_pause(&mut self, remaining: u32) -> bool {
+        self.progress.learning(remaining);
+        (self.poll)().is_some()
     }
 }

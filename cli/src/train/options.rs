@@ -1,6 +1,5 @@
-//! What `recsim train` was asked to do, as meant.
+//! The resolved options of `recsim train`.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::arguments::Train;
@@ -9,49 +8,37 @@ use crate::device::Choice;
 use crate::error::BadInput;
 use crate::files::{folder, names};
 
-use super::resume::{self, Resumed};
+use super::start::{self, Start};
 
-/// How a run begins.
-#[derive(Debug)]
-pub(super) enum Start {
-    /// In a folder of its own, or in place of another run.
-    Afresh {
-        /// Whether that may be.
-        force: bool,
-    },
-    /// In the folder of a run that left no checkpoint, which is locked while the lock lives.
-    Over { _claim: Option<File> },
-    /// Where the run in the folder, which is locked likewise, was.
-    Resumed(Box<Resumed>),
-    /// Not at all: the run has come to its end.
-    Finished,
-}
-
-/// Everything a run needs to know, except its world.
-pub(super) struct Options {
+/// Everything that a run needs, except its world.
+pub(super) struct TrainOptions {
     pub(super) settings: Settings,
     pub(super) device: Choice,
     /// The folder for the results.
     pub(super) output: PathBuf,
-    /// Where the first users' steps are written to, and how many users were asked for.
+    /// The trace's file, and the number of users if `--trace-users` gives it.
     trace: Option<(PathBuf, Option<usize>)>,
     pub(super) start: Start,
     pub(super) quiet: bool,
     pub(super) json: bool,
 }
 
-impl Options {
-    /// Settles the arguments, and refuses what can be refused without a world.
-    pub(super) fn of(arguments: &Train) -> anyhow::Result<Self> {
+impl TrainOptions {
+    /// Resolves the arguments, and checks all that can be checked without a world. For `--resume` this locks the run's
+    /// folder and reads the newest checkpoint.
+    ///
+    /// # Errors
+    /// A [`BadInput`] that names the flag, file or key that is wrong.
+    pub(super) fn resolve(arguments: &Train) -> anyhow::Result<Self> {
         if let Some(run) = &arguments.resume {
-            resume::check(run)?;
+            start::check_folder(run)?;
         }
         let settings = Settings::load(&arguments.overrides())?;
         let experiment = &settings.config.experiment;
         let device = Choice::of(&settings, arguments.shadow.is_some())?;
         let file = arguments.overrides().file;
         let (output, start) = match &arguments.resume {
-            Some(run) => (run.clone(), resume::start(run, &settings, &arguments.may_change)?),
+            Some(run) => (run.clone(), Start::resumed(run, &settings, &arguments.may_change)?),
             None => {
                 let output = match &*experiment.output {
                     AUTO => folder::default_path(experiment.seed),
@@ -66,11 +53,11 @@ impl Options {
                 if let Some(file) = &file
                     && folder::is_same(file, &output.join(names::CONFIG))
                 {
-                    let problem = "the run would replace this file of settings by its own";
-                    let remedy = "give another folder with --out, or move the file; --resume goes on with the run";
+                    let problem = "the run would replace this file of settings";
+                    let remedy = "give another folder with --out, or move the file; --resume continues the run";
                     return Err(BadInput::new(file.display(), problem, remedy).into());
                 }
-                (output, Start::Afresh { force: arguments.force })
+                (output, Start::New { force: arguments.force })
             }
         };
         let trace = arguments.trace.clone().map(|path| (path, arguments.trace_users.map(|users| users as usize)));
@@ -82,23 +69,29 @@ impl Options {
         Ok(Self { settings, device, output, trace, start, quiet, json })
     }
 
-    /// The file of the trace, and of how many users it is. Refuses more than are served.
+    /// The trace's file and its number of users, where `served` users are served in a round.
+    ///
+    /// # Errors
+    /// If more users are to be traced than are served.
     pub(super) fn trace(&self, served: usize) -> Result<Option<(PathBuf, usize)>, BadInput> {
         match &self.trace {
             Some((_, Some(users))) if *users > served => {
                 let problem = format!("{users} users are to be traced, and {served} are served");
                 Err(BadInput::new("--trace-users", problem, format!("give at most {served}")))
             }
-            Some((path, users)) => Ok(Some((path.clone(), users.unwrap_or(served.min(TRACED))))),
+            Some((path, users)) => Ok(Some((path.clone(), users.unwrap_or(served.min(DEFAULT_TRACED))))),
             None => Ok(None),
         }
     }
 }
 
-/// Users traced where it is not said how many.
-const TRACED: usize = 100;
+/// Users traced without `--trace-users`.
+const DEFAULT_TRACED: usize = 100;
 
-/// Refuses a file for the trace that would be lost, or that the run or its world needs.
+/// Checks whether the trace may be written to `path`.
+///
+/// # Errors
+/// If `path` is a file of the run, of its world or of its settings, exists without `--force`, or cannot be written.
 fn check_trace_file(
     path: &Path,
     run: &Path,

@@ -1,56 +1,57 @@
-//! `run.json` and `summary.json`: what was run, and how it ended.
+//! `run.json` and `summary.json`: what a run is, and how it ended.
 
 use recsim_core::session::config::Plan;
 use recsim_core::world::World;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Kept;
+use crate::checkpoint::CheckpointStats;
 use crate::device::About;
 use crate::files::timestamp;
 use crate::source::Provenance;
 
-/// What was run, on what: known when it begins.
+/// The content of `run.json`: what is run, on what. Known when the run starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Run {
-    /// Of recsim.
+    /// The version of recsim.
     pub(crate) version: String,
-    /// UTC.
+    /// When the run started, UTC.
     pub(crate) started: String,
     pub(crate) seed: u64,
     #[serde(flatten)]
     pub(crate) device: About,
+    /// Episodes planned, as of the last resumption.
     pub(crate) episodes: u32,
     pub(crate) rounds_per_episode: u32,
-    /// Users served in a round.
+    /// Users served in each round.
     pub(crate) users_per_round: usize,
     pub(crate) world: Provenance,
-    /// Whom it steers; none in the record of an older recsim.
+    /// Where the users start and where they should go; absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) beliefs: Option<Steered>,
-    /// Where it was gone on with after a stop.
+    pub(crate) beliefs: Option<BeliefGoal>,
+    /// One entry for each time the run was resumed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) resumed: Vec<Resumption>,
 }
 
-/// Where the users of a run begin, and where they are to go.
+/// The mean initial beliefs of a run's users, and their target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Steered {
-    /// `[K]`: the mean of their beliefs.
+pub(crate) struct BeliefGoal {
+    /// `[K]`: the mean of their initial beliefs.
     pub(crate) initial: Vec<f64>,
     /// `[K]`
     pub(crate) target: Vec<f32>,
 }
 
-/// A run gone on with.
+/// A resumption of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Resumption {
-    /// UTC.
+    /// When, UTC.
     pub(crate) at: String,
-    /// Rounds that were done.
+    /// Rounds completed before.
     pub(crate) rounds: u64,
     #[serde(flatten)]
     pub(crate) device: About,
-    /// Settings that are other than they were.
+    /// Settings that changed, `key: old -> new`.
     pub(crate) changes: Vec<String>,
 }
 
@@ -62,30 +63,30 @@ pub(crate) enum Status {
     Interrupted,
 }
 
-/// What is known when a run has ended.
+/// The content of `summary.json`: what is known when a run has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct End {
     pub(crate) status: Status,
-    /// UTC.
+    /// When the run ended, UTC.
     pub(crate) ended: String,
-    /// From the first round to the last file, without the time between a stop and going on.
+    /// The time from the first round to the last file, without the time between an interruption and a resumption.
     pub(crate) wall_seconds: f64,
-    /// What checkpoints came to since it was last begun or gone on with.
+    /// Checkpoints since the run was last started or resumed.
     #[serde(default)]
-    pub(crate) checkpoints: Kept,
-    /// In the run's folder.
+    pub(crate) checkpoints: CheckpointStats,
+    /// Files and folders of the run, relative to its folder.
     pub(crate) files: Vec<String>,
-    /// As it was given to `--trace`.
+    /// The path given to `--trace`.
     pub(crate) trace: Option<String>,
 }
 
 impl Run {
-    /// Every setting that it was ever allowed to change.
+    /// Every change of a setting, of all resumptions.
     pub(crate) fn changes(&self) -> Vec<String> {
-        self.resumed.iter().flat_map(|again| again.changes.iter().cloned()).collect()
+        self.resumed.iter().flat_map(|resumption| resumption.changes.iter().cloned()).collect()
     }
 
-    /// A run that begins now.
+    /// The record of a run that starts now.
     pub(crate) fn new(device: About, provenance: Provenance, world: &World<'_>, plan: &Plan) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -96,7 +97,7 @@ impl Run {
             rounds_per_episode: plan.schedule.rounds_per_episode,
             users_per_round: plan.schedule.users,
             world: provenance,
-            beliefs: Some(Steered {
+            beliefs: Some(BeliefGoal {
                 initial: world.first_users(plan.schedule.users).mean_beliefs(),
                 target: world.target().to_vec(),
             }),

@@ -1,4 +1,4 @@
-//! The summary of a run, read from its files.
+//! The summary of a run, which `recsim show` prints, read from the run's files.
 
 use std::fmt;
 use std::path::Path;
@@ -9,27 +9,30 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 
 use super::record::{End, Run, Status};
-use crate::checkpoint::{self, Kept};
+use crate::checkpoint::{self, CheckpointStats};
 use crate::error::BadInput;
 use crate::files::{lines, names, read_json};
 use crate::output::{counted, duration, percent, table, thousands};
 
-/// A run, as far as it has come.
+/// A run up to now.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Summary {
+pub(super) struct RunSummary {
     folder: String,
     run: Run,
     episodes: Vec<EpisodeReport>,
-    /// Reasons to doubt that the agent learns, as of the last episode.
-    concerns: Vec<TrainingWarning>,
-    /// The last round, whether or not its episode was finished.
+    /// Warnings about learning, as of the last episode.
+    warnings: Vec<TrainingWarning>,
+    /// The last completed round. Its episode may be incomplete.
     last_round: Option<RoundReport>,
-    /// None if the run goes on, or was ended without a chance to say so.
+    /// `None` while the run continues, or if it was killed.
     end: Option<End>,
 }
 
-impl Summary {
+impl RunSummary {
     /// Reads a run's folder.
+    ///
+    /// # Errors
+    /// A `BadInput` if the folder has no run, or if a file is missing or damaged.
     pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
         if !folder.join(names::RUN).is_file() {
             let problem = format!("this is not a run's folder: there is no {} in it", names::RUN);
@@ -45,25 +48,31 @@ impl Summary {
         Ok(Self {
             folder: folder.display().to_string(),
             run,
-            concerns: episodes.iter().collect::<TrainingMonitor>().run_warnings(is_over).collect(),
+            warnings: episodes.iter().collect::<TrainingMonitor>().run_warnings(is_over).collect(),
             episodes,
             last_round,
             end,
         })
     }
 
-    /// How the run in a folder ended, if it did and could say so.
+    /// How the run in a folder ended; `None` if it has not, or its `summary.json` cannot be read.
     pub(super) fn status_of(folder: &Path) -> Option<Status> {
         read_json(&folder.join(names::SUMMARY)).ok().map(|end: End| end.status)
     }
 
-    /// What the run in a folder says of itself, if it got to say it.
-    pub(super) fn run_of(folder: &Path) -> anyhow::Result<Option<Run>> {
+    /// The `run.json` in a folder, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read or is damaged.
+    pub(super) fn record_of(folder: &Path) -> anyhow::Result<Option<Run>> {
         let path = folder.join(names::RUN);
         if path.symlink_metadata().is_ok() { read_json(&path).map(Some) } else { Ok(None) }
     }
 
-    /// Rounds that the run in a folder has reported.
+    /// The number of rounds in a folder's `rounds.jsonl`.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
     pub(super) fn rounds_of(folder: &Path) -> anyhow::Result<u64> {
         let mut rounds = 0;
         lines::each(&folder.join(names::ROUNDS), |_: IgnoredAny| rounds += 1)?;
@@ -79,13 +88,16 @@ impl Summary {
             ("world", self.world()),
         ];
         if let Some(round) = &self.last_round {
-            let shown = counted(round.total_interactions as usize, "item");
-            facts.push(("interactions", format!("{shown} shown, {}", counted(round.updates as usize, "update"))));
+            let items = counted(round.total_interactions as usize, "item");
+            facts.push(("interactions", format!("{items} shown, {}", counted(round.updates as usize, "update"))));
         }
-        let resumed: Vec<String> =
-            run.resumed.iter().map(|again| format!("after {}", counted(again.rounds as usize, "round"))).collect();
+        let resumed: Vec<String> = run
+            .resumed
+            .iter()
+            .map(|resumption| format!("after {}", counted(resumption.rounds as usize, "round")))
+            .collect();
         if !resumed.is_empty() {
-            facts.push(("gone on with", resumed.join(", ")));
+            facts.push(("resumed", resumed.join(", ")));
         }
         if let Some(end) = &self.end {
             facts.push(("time", self.time(end)));
@@ -173,14 +185,14 @@ impl Summary {
     }
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for RunSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&table(&[], self.facts(), false))?;
         if !self.episodes.is_empty() {
             write!(f, "\n{}", self.episodes())?;
         }
-        for concern in &self.concerns {
-            writeln!(f, "\nwarning: {concern}")?;
+        for warning in &self.warnings {
+            writeln!(f, "\nwarning: {warning}")?;
         }
         if let Some(end) = &self.end {
             writeln!(f, "\nfiles")?;
@@ -199,13 +211,13 @@ fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
 }
 
-fn checkpoint(last: &Path, kept: &Kept) -> String {
+fn checkpoint(last: &Path, stats: &CheckpointStats) -> String {
     format!(
-        "{} ({}); {} written, the last in {}, all in {} beside the run",
+        "{} ({}); {} written, the last in {}, all in {} during the run",
         last.display(),
-        HumanBytes(kept.bytes),
-        kept.written,
-        duration(kept.seconds),
-        duration(kept.seconds_of_all),
+        HumanBytes(stats.bytes),
+        stats.written,
+        duration(stats.seconds),
+        duration(stats.seconds_of_all),
     )
 }
