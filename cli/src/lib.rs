@@ -1,4 +1,4 @@
-//! The `recsim` command: all of it, so that fuzzing can reach what it reads. Nobody else is to build on this library.
+//! The `recsim` command as a library, so that fuzz targets can call its parsers. It has no stable interface.
 
 mod arguments;
 mod bench;
@@ -30,7 +30,7 @@ use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
 
-/// The program.
+/// Runs the command line of this process, and returns its exit code.
 pub fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 use std::process::Output;
 
-use common::{Place, json, stderr, stdout};
+use common::{TestDir, json, stderr, stdout};
 use serde_json::Value;
 
 const METRICS: [&str; 13] = [
@@ -26,9 +26,9 @@ const METRICS: [&str; 13] = [
 ];
 
 /// Evaluates on the tiny configuration, and expects success.
-fn eval(place: &Place, more: &[&str]) -> Output {
+fn eval(dir: &TestDir, more: &[&str]) -> Output {
     let arguments = [&["eval", "--config", "tiny.yaml", "--backend", "reference", "--seeds", "2"], more].concat();
-    let output = place.run(&arguments);
+    let output = dir.run(&arguments);
     assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
     output
 }
@@ -45,12 +45,12 @@ fn findings(path: &Path) -> Value {
 
 #[test]
 fn two_evaluations_of_the_same_differ_in_the_time_alone() {
-    let place = Place::new();
-    let one = eval(&place, &["--out", "one.json", "--json"]);
+    let dir = TestDir::new();
+    let one = eval(&dir, &["--out", "one.json", "--json"]);
     std::thread::sleep(std::time::Duration::from_millis(1100));
-    let two = eval(&place, &["--out", "two.json", "--json", "-q"]);
+    let two = eval(&dir, &["--out", "two.json", "--json", "-q"]);
     assert_eq!(stdout(&one), stdout(&two));
-    let [one, two] = ["one.json", "two.json"].map(|file| std::fs::read_to_string(place.path(file)).unwrap());
+    let [one, two] = ["one.json", "two.json"].map(|file| std::fs::read_to_string(dir.path(file)).unwrap());
     let differing: Vec<&str> = one.lines().zip(two.lines()).filter(|(a, b)| a != b).map(|(a, _)| a).collect();
     assert!(one.lines().count() == two.lines().count() && differing.len() == 1, "{differing:?}");
     assert!(differing[0].contains("\"timestamp\""));
@@ -58,9 +58,9 @@ fn two_evaluations_of_the_same_differ_in_the_time_alone() {
 
 #[test]
 fn threads_batches_and_backends_change_nothing_that_is_found() {
-    let place = Place::new();
-    eval(&place, &["--out", "plain.json"]);
-    let plain = findings(&place.path("plain.json"));
+    let dir = TestDir::new();
+    eval(&dir, &["--out", "plain.json"]);
+    let plain = findings(&dir.path("plain.json"));
     let mut others: Vec<&[&str]> =
         vec![&["--threads", "1"], &["--threads", "2"], &["--set", "training.batch_size=7"]];
     if cfg!(feature = "cpu") {
@@ -71,23 +71,23 @@ fn threads_batches_and_backends_change_nothing_that_is_found() {
         // A flag given twice is refused, so the backend is left out where it is another.
         let base = ["eval", "--config", "tiny.yaml", "--seeds", "2", "--out", "other.json", "-q"];
         let backend: &[&str] = if other.contains(&"--backend") { &[] } else { &["--backend", "reference"] };
-        let output = place.run(&[&base, backend, other].concat());
+        let output = dir.run(&[&base, backend, other].concat());
         assert!(output.status.success(), "{other:?}: {}", stderr(&output));
-        assert_eq!(findings(&place.path("other.json")), plain, "{other:?}");
+        assert_eq!(findings(&dir.path("other.json")), plain, "{other:?}");
     }
 }
 
 #[test]
 fn json_is_one_line_with_every_metric_of_every_policy_the_best_first() {
-    let place = Place::new();
-    let printed = stdout(&eval(&place, &["--json", "-q"]));
+    let dir = TestDir::new();
+    let printed = stdout(&eval(&dir, &["--json", "-q"]));
     assert_eq!(printed.lines().count(), 1);
     let policies: Vec<Value> = serde_json::from_str(&printed).unwrap();
     let names: Vec<&str> = policies.iter().map(|policy| policy["policy"].as_str().unwrap()).collect();
     assert_eq!(names.len(), 7);
     let area = |name: &str| {
-        let place = names.iter().position(|other| *other == name).unwrap();
-        policies[place]["normalized_area"]["mean"].as_f64().unwrap()
+        let dir = names.iter().position(|other| *other == name).unwrap();
+        policies[dir]["normalized_area"]["mean"].as_f64().unwrap()
     };
     assert_eq!((area("random"), area("greedy")), (0.0, 1.0));
     assert!(names.iter().map(|name| area(name)).is_sorted_by(|a, b| a >= b), "{names:?}");
@@ -108,10 +108,10 @@ fn json_is_one_line_with_every_metric_of_every_policy_the_best_first() {
 
 #[test]
 fn a_file_has_curves_pairs_and_all_that_makes_it_again() {
-    let place = Place::new();
-    std::fs::create_dir(place.path("folder")).unwrap();
-    eval(&place, &["--out", "folder", "--policies", "popular,anti", "--rounds", "3", "--seed", "9", "-q"]);
-    let file = json(&place.path("folder/evaluation.json"));
+    let dir = TestDir::new();
+    std::fs::create_dir(dir.path("folder")).unwrap();
+    eval(&dir, &["--out", "folder", "--policies", "popular,anti", "--rounds", "3", "--seed", "9", "-q"]);
+    let file = json(&dir.path("folder/evaluation.json"));
     assert_eq!((&file["format"], &file["version"]), (&"recsim evaluation".into(), &2.into()));
     assert_eq!((&file["seeds"], &file["interrupted"]), (&serde_json::json!([9, 10]), &false.into()));
     assert_eq!((&file["rounds"], &file["users"], &file["chosen"]), (&3.into(), &40.into(), &4.into()));
@@ -153,28 +153,28 @@ fn a_file_has_curves_pairs_and_all_that_makes_it_again() {
     // The command makes the same again.
     let command = file["command"].as_str().unwrap();
     let words: Vec<&str> = command.split(' ').skip(1).chain(["--out", "again.json", "-q"]).collect();
-    assert!(place.run(&words).status.success(), "{command}");
-    assert_eq!(findings(&place.path("again.json")), findings(&place.path("folder/evaluation.json")));
+    assert!(dir.run(&words).status.success(), "{command}");
+    assert_eq!(findings(&dir.path("again.json")), findings(&dir.path("folder/evaluation.json")));
 }
 
 #[test]
 fn people_get_tables_and_quiet_is_silent() {
-    let place = Place::new();
-    let output = eval(&place, &[]);
+    let dir = TestDir::new();
+    let output = eval(&dir, &[]);
     let (told, printed) = (stderr(&output), stdout(&output));
     for said in ["normalised area", "greedy-full", "items covered", "better", "probability", "calibration error"] {
         assert!(printed.contains(said), "`{said}` is missing in {printed}");
     }
     assert!(told.contains("user-steps/s") && !(told + &printed).contains(['\x1b', '\r']));
-    let output = eval(&place, &["-q"]);
+    let output = eval(&dir, &["-q"]);
     assert_eq!((stdout(&output), stderr(&output)), (String::new(), String::new()));
 }
 
 #[test]
 fn what_a_run_has_learned_is_compared() {
-    let place = Place::new();
-    place.train("run", &["--backend", "reference", "-q"]);
-    let printed = stdout(&eval(&place, &["--policies", "actor:run,random,greedy", "--json", "-q"]));
+    let dir = TestDir::new();
+    dir.train("run", &["--backend", "reference", "-q"]);
+    let printed = stdout(&eval(&dir, &["--policies", "actor:run,random,greedy", "--json", "-q"]));
     let policies: Vec<Value> = serde_json::from_str(&printed).unwrap();
     let actor = policies.iter().find(|policy| policy["policy"] == "actor:run").unwrap();
     assert!(actor["area"]["mean"].as_f64().unwrap() > 0.0);
@@ -182,33 +182,33 @@ fn what_a_run_has_learned_is_compared() {
     let settings =
         ["--policies", "actor:run,random,greedy", "--json", "-q", "--set", "td3.normalize_beliefs=false"];
     let other = ["--set", "td3.hidden_sizes=[3]", "--set", "recommendation.similarity_metric=dot"];
-    assert_eq!(stdout(&eval(&place, &[&settings[..], &other].concat())), printed);
+    assert_eq!(stdout(&eval(&dir, &[&settings[..], &other].concat())), printed);
 }
 
 #[test]
 fn an_agent_of_another_world_is_told_so() {
-    let place = Place::new();
-    let told = |place: &Place, more: &[&str]| {
+    let dir = TestDir::new();
+    let told = |dir: &TestDir, more: &[&str]| {
         let arguments = ["--policies", "actor:run,random,greedy", "--rounds", "1"];
-        stderr(&eval(place, &[&arguments[..], more].concat())).contains("learned in another world")
+        stderr(&eval(dir, &[&arguments[..], more].concat())).contains("learned in another world")
     };
-    place.train("run", &["--backend", "reference", "-q"]);
-    assert_eq!([told(&place, &[]), told(&place, &["--set", "world.seed=1"])], [false, true]);
+    dir.train("run", &["--backend", "reference", "-q"]);
+    assert_eq!([told(&dir, &[]), told(&dir, &["--set", "world.seed=1"])], [false, true]);
     let world = |out, seed| {
         let sizes = ["--users", "40", "--items", "120", "--clusters", "3", "--dim", "6", "--seed", seed];
-        let output = place.run(&[&["world", "new", out, "-q"][..], &sizes].concat());
+        let output = dir.run(&[&["world", "new", out, "-q"][..], &sizes].concat());
         assert!(output.status.success(), "{}", stderr(&output));
     };
     world("one", "0");
     world("other", "1");
-    place.train("run", &["--backend", "reference", "-q", "--world", "one", "--force"]);
-    std::fs::rename(place.path("one"), place.path("moved")).unwrap();
-    assert_eq!(["moved", "other"].map(|world| told(&place, &["--world", world])), [false, true]);
+    dir.train("run", &["--backend", "reference", "-q", "--world", "one", "--force"]);
+    std::fs::rename(dir.path("one"), dir.path("moved")).unwrap();
+    assert_eq!(["moved", "other"].map(|world| told(&dir, &["--world", world])), [false, true]);
 }
 
 #[test]
 fn without_a_scale_policies_are_ranked_by_area_and_that_is_said() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let one = [
         "eval",
         "--config",
@@ -225,7 +225,7 @@ fn without_a_scale_policies_are_ranked_by_area_and_that_is_said() {
     let mut scaleless = 0;
     for seed in ["0", "1", "2", "3", "4", "5", "6", "7"] {
         let more = ["--policies", "random,greedy,anti", "--seed", seed, "--json"];
-        let output = place.run(&[&one[..], &more].concat());
+        let output = dir.run(&[&one[..], &more].concat());
         let policies: Vec<Value> = serde_json::from_str(&stdout(&output)).unwrap();
         let value = |n: usize, metric: &str| policies[n][metric]["mean"].as_f64();
         assert!((0..3).map(|n| value(n, "area").unwrap()).is_sorted(), "{policies:?}");
@@ -244,10 +244,10 @@ fn without_a_scale_policies_are_ranked_by_area_and_that_is_said() {
 
 #[test]
 fn a_seed_does_not_depend_on_how_many_there_are_and_policies_not_on_each_other() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let mean = |more: &[&str]| {
         let base = ["eval", "--config", "tiny.yaml", "--backend", "reference", "--json", "-q"];
-        let output = place.run(&[&base, more].concat());
+        let output = dir.run(&[&base, more].concat());
         let policies: Vec<Value> = serde_json::from_str(&stdout(&output)).unwrap();
         let random = policies.iter().find(|policy| policy["policy"] == "random").unwrap().clone();
         random["area"]["mean"].as_f64().unwrap()
@@ -260,13 +260,13 @@ fn a_seed_does_not_depend_on_how_many_there_are_and_policies_not_on_each_other()
 
 #[test]
 fn whatever_cannot_be_is_refused_with_a_remedy() {
-    let place = Place::new();
-    place.train("run", &["--backend", "reference", "-q"]);
-    place.train("untrained", &["--backend", "reference", "-q"]);
-    std::fs::remove_dir_all(place.path("untrained/models")).unwrap();
-    place.train("damaged", &["--backend", "reference", "-q"]);
-    place.write("damaged/models/actor.safetensors", "not a model");
-    place.write("notes.txt", "mine");
+    let dir = TestDir::new();
+    dir.train("run", &["--backend", "reference", "-q"]);
+    dir.train("untrained", &["--backend", "reference", "-q"]);
+    std::fs::remove_dir_all(dir.path("untrained/models")).unwrap();
+    dir.train("damaged", &["--backend", "reference", "-q"]);
+    dir.write("damaged/models/actor.safetensors", "not a model");
+    dir.write("notes.txt", "mine");
     let wide: &[&str] = &["--policies", "actor:run", "--set", "world.dimensions=7"];
     let cases: &[(&[&str], &[&str])] = &[
         (&["--policies", "gredy"], &["--policies: there is no policy `gredy`", "did you mean `greedy`?"]),
@@ -294,7 +294,7 @@ fn whatever_cannot_be_is_refused_with_a_remedy() {
     ];
     for (flags, says) in cases {
         let backend: &[&str] = if flags.contains(&"--backend") { &[] } else { &["--backend", "reference"] };
-        let output = place.run(&[&["eval", "--config", "tiny.yaml"], backend, flags].concat());
+        let output = dir.run(&[&["eval", "--config", "tiny.yaml"], backend, flags].concat());
         let told = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{flags:?}: {told}");
         for said in *says {
@@ -302,21 +302,21 @@ fn whatever_cannot_be_is_refused_with_a_remedy() {
         }
         assert!(!told.contains("panicked") && stdout(&output).is_empty(), "{flags:?}: {told}");
     }
-    assert_eq!(std::fs::read_to_string(place.path("notes.txt")).unwrap(), "mine");
+    assert_eq!(std::fs::read_to_string(dir.path("notes.txt")).unwrap(), "mine");
 }
 
 #[test]
 fn a_users_flag_takes_the_first_users_of_a_world() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let world = "world new world --users 30 --items 100 --clusters 3 --dim 6 --seed 1 -q";
-    let output = place.run(&world.split(' ').collect::<Vec<_>>());
+    let output = dir.run(&world.split(' ').collect::<Vec<_>>());
     assert!(output.status.success(), "{}", stderr(&output));
     let base = ["eval", "--backend", "reference", "--world", "world", "--users", "20", "--rounds", "2"];
-    let output = place.run(&[&base[..], &["--out", "some/where/e.json", "-q", "--seeds", "1"]].concat());
+    let output = dir.run(&[&base[..], &["--out", "some/where/e.json", "-q", "--seeds", "1"]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
-    let file = json(&place.path("some/where/e.json"));
+    let file = json(&dir.path("some/where/e.json"));
     assert_eq!((&file["users"], &file["world"]["users"]), (&20.into(), &30.into()));
-    let output = place.run(&[&base[..], &["--out", "world/world.json"]].concat());
+    let output = dir.run(&[&base[..], &["--out", "world/world.json"]].concat());
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("a file of the world"));
 }
@@ -326,10 +326,10 @@ fn a_users_flag_takes_the_first_users_of_a_world() {
 fn an_interrupt_keeps_the_seeds_that_are_done() {
     use std::io::{BufRead, BufReader, Read};
     use std::process::{Command, Stdio};
-    let place = Place::new();
+    let dir = TestDir::new();
     let arguments =
         ["eval", "--config", "tiny.yaml", "--backend", "reference", "--seeds", "1000", "--rounds", "300"];
-    let mut command = place.command(&[&arguments[..], &["--out", "e.json"]].concat());
+    let mut command = dir.command(&[&arguments[..], &["--out", "e.json"]].concat());
     let mut run = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(run.stderr.take().unwrap());
     let mut line = String::new();
@@ -342,7 +342,7 @@ fn an_interrupt_keeps_the_seeds_that_are_done() {
     let mut rest = String::new();
     told.read_to_string(&mut rest).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(130), "{rest}");
-    let file = json(&place.path("e.json"));
+    let file = json(&dir.path("e.json"));
     let seeds = file["seeds"].as_array().unwrap().len();
     assert!(file["interrupted"] == true && (1..1000).contains(&seeds), "{seeds}");
     assert!(rest.contains(&format!("stopped: {seeds} of 1000 seeds are done")), "{rest}");

@@ -6,32 +6,32 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::{Place, json, json_lines, stderr, stdout};
+use common::{TestDir, json, json_lines, stderr, stdout};
 use serde_json::Value;
 
 /// Two runs that differ in their seed, `a` and `b`, and an evaluation of the first.
-fn place() -> Place {
-    let place = Place::new();
-    place.train("a", &["--backend", "reference", "-q"]);
-    place.train("b", &["--backend", "reference", "-q", "--seed", "6"]);
+fn dir() -> TestDir {
+    let dir = TestDir::new();
+    dir.train("a", &["--backend", "reference", "-q"]);
+    dir.train("b", &["--backend", "reference", "-q", "--seed", "6"]);
     let settings = ["--config", "tiny.yaml", "--backend", "reference", "--seeds", "2", "-q"];
     let policies = ["--policies", "actor:a,random,greedy,anti", "--out", "e.json"];
-    let output = place.run(&[&["eval"], &settings[..], &policies].concat());
+    let output = dir.run(&[&["eval"], &settings[..], &policies].concat());
     assert!(output.status.success(), "{}", stderr(&output));
-    place
+    dir
 }
 
 /// Reports, and expects success; what `--json` tells.
-fn report(place: &Place, arguments: &[&str]) -> Value {
+fn report(dir: &TestDir, arguments: &[&str]) -> Value {
     let arguments = [&["report", "--json"], arguments].concat();
-    let output = place.run(&arguments);
+    let output = dir.run(&arguments);
     assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
     assert_eq!((stdout(&output).lines().count(), stderr(&output)), (1, String::new()));
     serde_json::from_str(&stdout(&output)).unwrap()
 }
 
-fn page(place: &Place, name: &str) -> String {
-    std::fs::read_to_string(place.path(name)).unwrap()
+fn page(dir: &TestDir, name: &str) -> String {
+    std::fs::read_to_string(dir.path(name)).unwrap()
 }
 
 fn plots(told: &Value) -> Vec<&str> {
@@ -62,10 +62,10 @@ fn assert_well_formed(markup: &str) {
 
 #[test]
 fn a_report_of_runs_and_an_evaluation_has_every_part_and_needs_nothing_else() {
-    let place = place();
-    let told = report(&place, &["a", "b", "e.json"]);
+    let dir = dir();
+    let told = report(&dir, &["a", "b", "e.json"]);
     assert_eq!((&told["report"], &told["missing"]), (&"report.html".into(), &serde_json::json!([])));
-    let page = page(&place, "report.html");
+    let page = page(&dir, "report.html");
     assert_well_formed(&page);
     for id in [
         "overview",
@@ -120,19 +120,19 @@ fn a_report_of_runs_and_an_evaluation_has_every_part_and_needs_nothing_else() {
 
 #[test]
 fn the_same_makes_the_same_bytes_and_replaces_a_report_only() {
-    let place = place();
-    report(&place, &["a", "e.json", "--plots", "p"]);
+    let dir = dir();
+    report(&dir, &["a", "e.json", "--plots", "p"]);
     let files = || {
-        let names = std::fs::read_dir(place.path("p")).unwrap().map(|entry| entry.unwrap().path());
+        let names = std::fs::read_dir(dir.path("p")).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<_> = names.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
         files.sort();
         files
     };
-    let (first, drawn) = (page(&place, "report.html"), files());
+    let (first, drawn) = (page(&dir, "report.html"), files());
     // The rest of one that was killed.
-    place.write("p/.policies-distance.csv.new", "half");
-    let told = report(&place, &["a", "e.json", "--plots", "p"]);
-    assert_eq!((page(&place, "report.html"), files()), (first, drawn));
+    dir.write("p/.policies-distance.csv.new", "half");
+    let told = report(&dir, &["a", "e.json", "--plots", "p"]);
+    assert_eq!((page(&dir, "report.html"), files()), (first, drawn));
     assert_eq!(files().len(), 2 * plots(&told).len());
     for (path, text) in files() {
         if path.extension().is_some_and(|kind| kind == "svg") {
@@ -144,27 +144,27 @@ fn the_same_makes_the_same_bytes_and_replaces_a_report_only() {
             );
         }
     }
-    let told = report(&place, &["a", "--plots", "p"]);
+    let told = report(&dir, &["a", "--plots", "p"]);
     assert_eq!(files().len(), 2 * plots(&told).len(), "plots of the report before are gone");
-    std::fs::create_dir(place.path("folder")).unwrap();
+    std::fs::create_dir(dir.path("folder")).unwrap();
     for _ in 0..2 {
-        report(&place, &["a", "-o", "folder", "--plots", "folder"]);
+        report(&dir, &["a", "-o", "folder", "--plots", "folder"]);
     }
-    assert!(place.path("folder/report.html").is_file());
-    let output = place.run(&["report", "a", "-q"]);
+    assert!(dir.path("folder/report.html").is_file());
+    let output = dir.run(&["report", "a", "-q"]);
     assert!(output.status.success() && stdout(&output).is_empty() && stderr(&output).is_empty());
-    let printed = stdout(&place.run(&["report", "a"]));
+    let printed = stdout(&dir.run(&["report", "a"]));
     assert!(printed.starts_with("report.html: ") && printed.contains("Slates over time"), "{printed}");
 }
 
 #[test]
 fn the_numbers_are_those_of_the_inputs() {
-    let place = place();
-    report(&place, &["a", "b", "e.json", "--plots", "p"]);
-    let csv = |name: &str| rows(&place.path(&format!("p/{name}.csv")));
+    let dir = dir();
+    report(&dir, &["a", "b", "e.json", "--plots", "p"]);
+    let csv = |name: &str| rows(&dir.path(&format!("p/{name}.csv")));
     let number = |row: &BTreeMap<String, String>, column: &str| row[column].parse::<f64>().unwrap();
     // Two runs: the middle between them, and a band from one to the other.
-    let [a, b] = ["a", "b"].map(|run| json_lines(&place.path(run).join("episodes.jsonl")));
+    let [a, b] = ["a", "b"].map(|run| json_lines(&dir.path(run).join("episodes.jsonl")));
     let learning = csv("learning-distance");
     assert_eq!(learning.len(), 2);
     for ((row, a), b) in learning.iter().zip(&a).zip(&b) {
@@ -174,7 +174,7 @@ fn the_numbers_are_those_of_the_inputs() {
             ((a.min(b) + a.max(b)) / 2.0, a.min(b), a.max(b))
         );
     }
-    let evaluation = json(&place.path("e.json"));
+    let evaluation = json(&dir.path("e.json"));
     let policies = evaluation["policies"].as_array().unwrap();
     let of = |rows: Vec<BTreeMap<String, String>>, column: &str, policy: &Value| -> Vec<BTreeMap<String, String>> {
         rows.into_iter().filter(|row| row[column] == policy["policy"]).collect()
@@ -209,11 +209,11 @@ fn the_numbers_are_those_of_the_inputs() {
         assert_eq!(serde_json::json!(after), policy["beliefs"][3]);
     }
     // What a run began with, and where it ended.
-    let run = json(&place.path("a/run.json"));
+    let run = json(&dir.path("a/run.json"));
     let beliefs = csv("beliefs-run");
     let before: Vec<f64> = beliefs[..3].iter().map(|row| number(row, "belief")).collect();
     assert_eq!(serde_json::json!(before), run["beliefs"]["initial"]);
-    let users = json(&place.path("a/results/current_user_beliefs.json"));
+    let users = json(&dir.path("a/results/current_user_beliefs.json"));
     let users: Vec<&Value> = users["user_beliefs"].as_object().unwrap().values().collect();
     let mean = users.iter().map(|user| user["beliefs"][1].as_f64().unwrap()).sum::<f64>() / users.len() as f64;
     assert!((number(&beliefs[4], "belief") - mean).abs() < 1e-12);
@@ -221,78 +221,78 @@ fn the_numbers_are_those_of_the_inputs() {
 
 #[test]
 fn parts_without_data_are_left_out_and_the_page_says_why() {
-    let place = place();
-    let told = report(&place, &["e.json"]);
+    let dir = dir();
+    let told = report(&dir, &["e.json"]);
     let missing = |told: &Value| -> Vec<String> {
         told["missing"].as_array().unwrap().iter().map(|part| part["part"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(missing(&told), ["Learning", "Losses and values", "Timings"]);
-    assert!(page(&place, "report.html").contains("<b>Learning</b>: no run was given"));
-    let told = report(&place, &["a"]);
+    assert!(page(&dir, "report.html").contains("<b>Learning</b>: no run was given"));
+    let told = report(&dir, &["a"]);
     assert_eq!(missing(&told).len(), 4);
-    assert!(page(&place, "report.html").contains("<b>Slates over time</b>: no evaluation was given"));
+    assert!(page(&dir, "report.html").contains("<b>Slates over time</b>: no evaluation was given"));
     // A run that has not come far, and does not say where its users began.
-    std::fs::write(place.path("b/episodes.jsonl"), "").unwrap();
-    std::fs::write(place.path("b/rounds.jsonl"), "{\"episode\":1,\"rou").unwrap();
+    std::fs::write(dir.path("b/episodes.jsonl"), "").unwrap();
+    std::fs::write(dir.path("b/rounds.jsonl"), "{\"episode\":1,\"rou").unwrap();
     for gone in ["summary.json", "results/current_user_beliefs.json"] {
-        std::fs::remove_file(place.path("b").join(gone)).unwrap();
+        std::fs::remove_file(dir.path("b").join(gone)).unwrap();
     }
-    std::fs::remove_dir_all(place.path("b/checkpoints")).unwrap();
-    let told = report(&place, &["b"]);
+    std::fs::remove_dir_all(dir.path("b/checkpoints")).unwrap();
+    let told = report(&dir, &["b"]);
     assert_eq!((missing(&told).len(), plots(&told).len()), (8, 0));
-    assert!(page(&place, "report.html").contains("no run has finished an episode"));
+    assert!(page(&dir, "report.html").contains("no run has finished an episode"));
 }
 
 #[test]
 fn runs_with_other_settings_are_told_apart_and_a_folder_gives_all_that_it_holds() {
-    let place = place();
-    place.train("c", &["--backend", "reference", "-q", "--set", "td3.discount=0.9"]);
-    std::fs::copy(place.path("e.json"), place.path("c/evaluation.json")).unwrap();
-    let told = report(&place, &["a", "b", "c", "--plots", "p"]);
-    let page = page(&place, "report.html");
+    let dir = dir();
+    dir.train("c", &["--backend", "reference", "-q", "--set", "td3.discount=0.9"]);
+    std::fs::copy(dir.path("e.json"), dir.path("c/evaluation.json")).unwrap();
+    let told = report(&dir, &["a", "b", "c", "--plots", "p"]);
+    let page = page(&dir, "report.html");
     assert!(page.contains("td3.discount=0.5 (2 runs)") && page.contains("td3.discount=0.9"));
     assert!(plots(&told).contains(&"losses-value-2") && plots(&told).contains(&"policies-distance"));
     let lines: Vec<String> =
-        rows(&place.path("p/learning-area.csv")).into_iter().map(|row| row["line"].clone()).collect();
+        rows(&dir.path("p/learning-area.csv")).into_iter().map(|row| row["line"].clone()).collect();
     assert_eq!(
         lines,
         ["td3.discount=0.5 (2 runs)", "td3.discount=0.5 (2 runs)", "td3.discount=0.9", "td3.discount=0.9"]
     );
     // The folder's file given too is meant once.
-    assert_eq!(plots(&report(&place, &["c", "c/evaluation.json"])), plots(&report(&place, &["c"])));
+    assert_eq!(plots(&report(&dir, &["c", "c/evaluation.json"])), plots(&report(&dir, &["c"])));
 }
 
 #[test]
 fn names_that_are_markup_stay_names() {
-    let place = place();
-    let mut evaluation = json(&place.path("e.json"));
+    let dir = dir();
+    let mut evaluation = json(&dir.path("e.json"));
     evaluation["policies"][0]["policy"] = "actor:<b>&\"'\u{1b}".into();
-    place.write("odd.json", evaluation.to_string());
-    report(&place, &["odd.json"]);
-    let page = page(&place, "report.html");
+    dir.write("odd.json", evaluation.to_string());
+    report(&dir, &["odd.json"]);
+    let page = page(&dir, "report.html");
     assert!(!page.contains("<b>&") && page.contains("actor:&lt;b&gt;&amp;"));
     assert_well_formed(&page);
 }
 
 #[test]
 fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
-    let place = place();
+    let dir = dir();
     let damaged = |name: &str, change: &dyn Fn(&mut Value)| {
-        let mut evaluation = json(&place.path("e.json"));
+        let mut evaluation = json(&dir.path("e.json"));
         change(&mut evaluation);
-        place.write(name, evaluation.to_string());
+        dir.write(name, evaluation.to_string());
     };
     damaged("old.json", &|e| e["version"] = 1.into());
     damaged("type.json", &|e| e["policies"][1]["beliefs"] = "none".into());
     damaged("short.json", &|e| e["policies"][1]["curves"]["distance"] = serde_json::json!([]));
     damaged("many.json", &|e| e["policies"][0]["reliability"]["bins"][3]["shown"] = u64::MAX.into());
     damaged("other.json", &|e| e["format"] = "something else".into());
-    place.write("text.json", "no JSON");
-    place.write("half.json", &std::fs::read(place.path("e.json")).unwrap()[..500]);
-    place.write("mine.html", "<html></html>");
-    std::fs::create_dir(place.path("empty")).unwrap();
-    std::fs::create_dir(place.path("full")).unwrap();
-    place.write("full/thesis.tex", "mine");
+    dir.write("text.json", "no JSON");
+    dir.write("half.json", &std::fs::read(dir.path("e.json")).unwrap()[..500]);
+    dir.write("mine.html", "<html></html>");
+    std::fs::create_dir(dir.path("empty")).unwrap();
+    std::fs::create_dir(dir.path("full")).unwrap();
+    dir.write("full/thesis.tex", "mine");
     for (run, file, text) in [
         ("r1", "run.json", "{\"version\": 3}"),
         ("r2", "rounds.jsonl", "{\"episode\":1}\n"),
@@ -301,11 +301,11 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         ("r5", "results/current_user_beliefs.json", "{\"episode\": 1, \"user_beliefs\": {\"U1\": {}}}"),
         ("r6", "summary.json", "[]"),
     ] {
-        place.train(run, &["--backend", "reference", "-q", "--episodes", "1"]);
-        place.write(&format!("{run}/{file}"), text);
+        dir.train(run, &["--backend", "reference", "-q", "--episodes", "1"]);
+        dir.write(&format!("{run}/{file}"), text);
     }
-    place.train("r7", &["--backend", "reference", "-q", "--episodes", "1"]);
-    std::fs::remove_file(place.path("r7/rounds.jsonl")).unwrap();
+    dir.train("r7", &["--backend", "reference", "-q", "--episodes", "1"]);
+    std::fs::remove_file(dir.path("r7/rounds.jsonl")).unwrap();
     fn twice(lines: &str) -> String {
         lines.split_inclusive('\n').flat_map(|line| [line; 2]).collect()
     }
@@ -322,9 +322,9 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         String::new()
     }
     let changed = |run: &str, file: &str, change: fn(&str) -> String| {
-        place.train(run, &["--backend", "reference", "-q", "--episodes", "1"]);
+        dir.train(run, &["--backend", "reference", "-q", "--episodes", "1"]);
         let path = format!("{run}/{file}");
-        place.write(&path, change(&std::fs::read_to_string(place.path(&path)).unwrap()));
+        dir.write(&path, change(&std::fs::read_to_string(dir.path(&path)).unwrap()));
     };
     changed("r9", "rounds.jsonl", twice);
     changed("r10", "rounds.jsonl", beheaded);
@@ -334,15 +334,15 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
     changed("r14", "episodes.jsonl", negative);
     changed("r15", "rounds.jsonl", better);
     changed("r16", "episodes.jsonl", better);
-    place.train("r8", &["--backend", "reference", "-q", "--episodes", "1"]);
+    dir.train("r8", &["--backend", "reference", "-q", "--episodes", "1"]);
     damaged("r8/evaluation.json", &|e| e["timestamp"] = "2020-01-01 00:00:00".into());
-    std::fs::create_dir_all(place.path("copy/results")).unwrap();
+    std::fs::create_dir_all(dir.path("copy/results")).unwrap();
     for file in ["run.json", "rounds.jsonl", "episodes.jsonl", "config.yaml", "summary.json"] {
-        std::fs::copy(place.path(&format!("a/{file}")), place.path(&format!("copy/{file}"))).unwrap();
+        std::fs::copy(dir.path(&format!("a/{file}")), dir.path(&format!("copy/{file}"))).unwrap();
     }
     for file in ["drawn/mine.svg", "counted/mine.csv"] {
-        std::fs::create_dir(place.path(file).parent().unwrap()).unwrap();
-        place.write(file, "<svg/>");
+        std::fs::create_dir(dir.path(file).parent().unwrap()).unwrap();
+        dir.write(file, "<svg/>");
     }
     let cases: &[(&[&str], &[&str])] = &[
         (&["r8"], &["r8/evaluation.json: `timestamp` is 2020", "evaluate that run"]),
@@ -389,7 +389,7 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         (&[], &["RUN|EVALUATION"]),
     ];
     for (arguments, says) in cases {
-        let output = place.run(&[&["report"], *arguments].concat());
+        let output = dir.run(&[&["report"], *arguments].concat());
         let told = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
         for said in *says {
@@ -397,5 +397,5 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         }
         assert!(!told.contains("panicked") && stdout(&output).is_empty(), "{arguments:?}: {told}");
     }
-    assert!(!place.path("report.html").exists() && page(&place, "mine.html") == "<html></html>");
+    assert!(!dir.path("report.html").exists() && page(&dir, "mine.html") == "<html></html>");
 }

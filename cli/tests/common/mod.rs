@@ -31,13 +31,13 @@ world:
 ";
 
 /// A folder that goes away, with `tiny.yaml` in it.
-pub(crate) struct Place(tempfile::TempDir);
+pub(crate) struct TestDir(tempfile::TempDir);
 
-impl Place {
+impl TestDir {
     pub(crate) fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        place.write("tiny.yaml", TINY);
-        place
+        let dir = Self(tempfile::tempdir().unwrap());
+        dir.write("tiny.yaml", TINY);
+        dir
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
