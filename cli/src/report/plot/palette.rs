@@ -67,8 +67,8 @@ type Rgb = [u8; 3];
 type NamedColor = (&'static str, Rgb, Rgb);
 
 const SERIES: usize = 10;
-/// All light values differ, so that each can be replaced by its name. The series' are told apart by most color-blind
-/// people, the first eight best.
+/// All light values differ, so that each can be replaced by its name. Most color-blind readers can distinguish the
+/// series, the first eight best.
 const PALETTE: [NamedColor; 2 + SERIES] = [
     ("text", [0x1f, 0x28, 0x33], [0xe4, 0xe8, 0xee]),
     ("faint", [0xd3, 0xd8, 0xde], [0x3a, 0x42, 0x4d]),

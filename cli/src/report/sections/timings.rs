@@ -14,7 +14,7 @@ pub(super) fn of(groups: &[RunGroup<'_>]) -> anyhow::Result<Section> {
         return Ok(Section::Missing { title: TITLE, why: "no run has finished an episode".to_owned() });
     }
     let blocks = with_each(vec![speed(groups)?], groups, stages)?;
-    let intro = "As y_axis by each run on its own machine. Of several runs: the median.";
+    let intro = "As measured by each run on its own machine. Of several runs: the median.";
     Ok(Section::Present(SectionContent { id: "timings", title: TITLE, intro: intro.to_owned(), blocks }))
 }
 
@@ -40,7 +40,7 @@ fn stages(group: &RunGroup<'_>, n: usize) -> anyhow::Result<Figure> {
         ("training", |seconds| seconds.training),
     ];
     let lines = stages.map(|(_, of)| group.line(|run| run.by_episode(|episode| Some(of(&episode.seconds)))));
-    // All stages were y_axis in the same episodes.
+    // All stages were measured in the same episodes.
     let columns = lines[0].points.iter().enumerate();
     let columns = columns.map(|(n, point)| (point.x, lines.iter().map(|line| line.points[n].y).collect()));
     stack(StackPlot {
