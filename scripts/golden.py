@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes testdata/*.json: golden values of the formulas, computed apart from the Rust code.
+"""Writes testdata/*.json: golden values of the formulas, computed independently of the Rust code.
 
 Plain Python, no packages. `f32` marks where a number is rounded to float32: of two float32 numbers, Python's float64
 sum, difference, product, quotient and square root, rounded once more, are the correctly rounded float32 ones (float64
-has more than 2 * 24 + 2 bits), so these cases are compared bit for bit. What needs an exponential, a logarithm or a
-cosine is given in float64, for a comparison within a derived budget.
+has more than 2 * 24 + 2 bits), so these cases are compared bit for bit. Results that need an exponential, a logarithm
+or a cosine are in float64, for a comparison within a derived error bound.
 
     python3 scripts/golden.py            writes the files
     python3 scripts/golden.py --check    exits 1 if a file differs from what would be written
@@ -30,7 +30,7 @@ def f32(x):
 
 
 def f32_of_fraction(x):
-    """The nearest float32 to an exact fraction, halves to even."""
+    """The nearest float32 to an exact fraction, ties to even."""
     if x == 0:
         return 0.0
     sign, x = (-1.0, -x) if x < 0 else (1.0, x)
@@ -56,12 +56,12 @@ def sigmoid(x):
 # --- acceptance ------------------------------------------------------------------------------------------------------
 
 
-def probability(belief, distance, most=5.0, scale=10_000.0, baseline=0.1):
-    return min(max(max(0.0, 1 - distance / most) * sigmoid(belief * scale) + baseline, 0.0), 1.0)
+def probability(belief, distance, max_distance=5.0, scale=10_000.0, baseline=0.1):
+    return min(max(max(0.0, 1 - distance / max_distance) * sigmoid(belief * scale) + baseline, 0.0), 1.0)
 
 
 def acceptance():
-    # The table of the specification, its third row by the formula and not as the seed document misprints it.
+    # The table of the specification. Its third row follows the formula, not the misprint in the original experiment.
     printed = {
         0.0006: [0.8980, 0.4990, 0.2995, 0.1],
         0.0000: [0.5000, 0.3000, 0.2000, 0.1],
@@ -74,11 +74,11 @@ def acceptance():
     ]
     cases = []
 
-    def case(belief, distance, most=5.0, scale=10_000.0, baseline=0.1):
-        belief, distance, most, scale, baseline = map(f32, (belief, distance, most, scale, baseline))
+    def case(belief, distance, max_distance=5.0, scale=10_000.0, baseline=0.1):
+        belief, distance, max_distance, scale, baseline = map(f32, (belief, distance, max_distance, scale, baseline))
         cases.append(
-            dict(belief=belief, distance=distance, max_cluster_distance=most, sigmoid_scale=scale, baseline=baseline,
-                 probability=probability(belief, distance, most, scale, baseline))
+            dict(belief=belief, distance=distance, max_cluster_distance=max_distance, sigmoid_scale=scale,
+                 baseline=baseline, probability=probability(belief, distance, max_distance, scale, baseline))
         )
 
     for b in (0.0, SMALLEST, 1e-6, 1 / 19130, 0.0002, 0.000246, 0.0006, 0.001, 0.0083, 0.5, 1.0):
@@ -87,10 +87,11 @@ def acceptance():
     for scale in (0.0, 1.0, 1e30, LARGEST):
         for baseline in (0.0, 0.5, 1.0):
             case(0.3, 1.0, 2.0, scale, baseline)
-    case(0.1, 1e-30, 1.1754943508222875e-38)  # the smallest possible maximum: nearness cannot overflow
+    case(0.1, 1e-30, 1.1754943508222875e-38)  # the smallest valid maximum: nearness does not overflow
     sigmoids = [
         {"x": x, "sigmoid": sigmoid(x)}
-        for x in (0.0, 1.0, -1.0, 2.0, 4.0, -4.0, 16.0, -16.0, 80.0, -80.0, 500.0, -500.0, 1e30, -1e30, LARGEST, -LARGEST)
+        for x in (0.0, 1.0, -1.0, 2.0, 4.0, -4.0, 16.0, -16.0, 80.0, -80.0, 500.0, -500.0, 1e30, -1e30,
+                  LARGEST, -LARGEST)
     ]
     return {"table": table, "cases": cases, "sigmoid": sigmoids}
 
@@ -122,7 +123,7 @@ def belief_update():
         after = update(beliefs, counts, target, increment)
         cases.append(dict(name=name, beliefs=beliefs, accepted=counts, target=target, increment=increment, after=after))
 
-    case("the seed document's example", [0, 0, 0, 0, 0.001], [0, 0, 0, 0, 3])
+    case("the original experiment's example", [0, 0, 0, 0, 0.001], [0, 0, 0, 0, 3])
     case("nothing accepted", [0.1, 0.02, 0, 0, 0.001], [0, 0, 0, 0, 0])
     case("nothing accepted, beliefs above the target stay", [0.9, 0.09, 0.2, 0, 0], [0, 0, 0, 0, 0])
     case("one of each", [0, 0, 0, 0, 0], [1, 1, 1, 1, 1])
@@ -157,26 +158,26 @@ def score(kind, beliefs, target):
     return f32(engagement * alignment)
 
 
-def reward(form, kind, before, after, target, scale, most, threshold, factor, bonus):
-    far = lambda beliefs: [abs(f32(t - b)) for b, t in zip(beliefs, target)]
-    far_before, far_after = far(before), far(after)
-    gained = lost_before = lost_after = 0.0
-    for x, y in zip(far_before, far_after):
+def reward(form, kind, before, after, target, scale, limit, threshold, factor, bonus):
+    distances = lambda beliefs: [abs(f32(t - b)) for b, t in zip(beliefs, target)]
+    distances_before, distances_after = distances(before), distances(after)
+    gained = sum_before = sum_after = 0.0
+    for x, y in zip(distances_before, distances_after):
         gained = f32(gained + max(f32(x - y), 0.0))
-        lost_before, lost_after = f32(lost_before + x), f32(lost_after + y)
-    reached = score(kind, after, target)
-    delta = f32(reached - score(kind, before, target))
+        sum_before, sum_after = f32(sum_before + x), f32(sum_after + y)
+    score_after = score(kind, after, target)
+    delta = f32(score_after - score(kind, before, target))
     if form == "potential":
-        worth = f32(scale * f32(lost_before - lost_after))
+        value = f32(scale * f32(sum_before - sum_after))
     elif form == "strict":
-        worth = f32(scale * gained) if delta >= threshold else 0.0
-    elif any(y < x for x, y in zip(far_before, far_after)):
-        worth = f32(f32(scale * gained) + (bonus if delta >= threshold else 0.0))
+        value = f32(scale * gained) if delta >= threshold else 0.0
+    elif any(y < x for x, y in zip(distances_before, distances_after)):
+        value = f32(f32(scale * gained) + (bonus if delta >= threshold else 0.0))
     elif delta > -threshold:
-        worth = f32(factor * reached)
+        value = f32(factor * score_after)
     else:
-        worth = f32(scale * delta)
-    return min(max(worth, -most), most)
+        value = f32(scale * delta)
+    return min(max(value, -limit), limit)
 
 
 def rewards():
@@ -198,16 +199,16 @@ def rewards():
     for name, target, before, after in moves:
         for form in ("strict", "hybrid", "potential"):
             for kind in ("combined", "distance"):
-                for scale, most, threshold, factor, bonus in (
+                for scale, limit, threshold, factor, bonus in (
                     (100.0, 100.0, f32(0.01), f32(0.7), f32(0.2)),
                     (100.0, 2.0, 0.0, -1.0, 5.0),
                     (100.0, 100.0, 0.0, -1.0, 5.0),
                 ):
-                    worth = reward(form, kind, before, after, target, scale, most, threshold, factor, bonus)
+                    value = reward(form, kind, before, after, target, scale, limit, threshold, factor, bonus)
                     cases.append(
                         dict(name=name, form=form, score=kind, target=target, before=before, after=after, scale=scale,
-                             max=most, threshold=threshold, maintenance_factor=factor, exploration_bonus=bonus,
-                             reward=worth)
+                             max=limit, threshold=threshold, maintenance_factor=factor, exploration_bonus=bonus,
+                             reward=value)
                     )
     scores = [
         dict(beliefs=b, target=t, combined=score("combined", b, t), distance=score("distance", b, t))
@@ -227,7 +228,7 @@ def dot32(action, row):
     return total
 
 
-def normalised(row):
+def normalized(row):
     length = math.sqrt(sum(x * x for x in row))
     return [f32(x / length) for x in row] if length > 0 else row
 
@@ -241,29 +242,33 @@ def slates():
             action, row = normal(n), normal(n, size)
             scores.append(dict(action=action, row=row, score=dot32(action, row)))
     scores.append(dict(action=[0.0] * 3, row=[0.0] * 3, score=0.0))
-    rows = [normal(n) for n in (1, 2, 5, 64)] + [[0.0, 0.0], [f32(3e-30), f32(4e-30)], [f32(1e30), 0.0], [SMALLEST, 0.0]]
-    normalise = [dict(row=row, normalised=normalised(row)) for row in rows]
+    rows = [normal(n) for n in (1, 2, 5, 64)]
+    rows += [[0.0, 0.0], [f32(3e-30), f32(4e-30)], [f32(1e30), 0.0], [SMALLEST, 0.0]]
+    normalized_rows = [dict(row=row, normalised=normalized(row)) for row in rows]
 
     slates = []
 
-    def slate(name, items, action, chosen, shown, pretrained):
+    def slate(name, items, action, rl_slots, slate_len, pretrained):
         order = sorted(range(len(items)), key=lambda i: (-dot32(action, items[i]), i))
-        best = order[:chosen]
-        rest = [i for i in pretrained if i not in best][: shown - chosen]
-        slates.append(dict(name=name, items=items, action=action, chosen=chosen, pretrained=pretrained, slate=best + rest))
+        best = order[:rl_slots]
+        rest = [i for i in pretrained if i not in best][: slate_len - rl_slots]
+        slates.append(
+            dict(name=name, items=items, action=action, chosen=rl_slots, pretrained=pretrained, slate=best + rest)
+        )
 
     items = [normal(4) for _ in range(30)]
     everything = list(range(30))
     draw.shuffle(everything)
     slate("the best first, then the list", items, normal(4), 5, 12, everything[:12])
-    slate("the list holds the chosen ones", items, items[3], 6, 12, sorted(range(30), key=lambda i: -dot32(items[3], items[i]))[:12])
+    by_score = sorted(range(30), key=lambda i: -dot32(items[3], items[i]))
+    slate("the list holds the chosen ones", items, items[3], 6, 12, by_score[:12])
     slate("every item is shown", items, normal(4), 10, 30, everything)
     slate("only chosen ones", items, normal(4), 12, 12, everything[:12])
     slate("equal items go by index", [[1.0, 2.0]] * 8, [0.5, 0.5], 3, 6, [7, 6, 5, 4, 3, 2])
     slate("a zero action gives the first items", items, [0.0] * 4, 5, 8, [4, 3, 2, 1, 0, 9, 8, 7])
     slate("a zero row beats a negative score", [[-1.0], [0.0], [-2.0], [1.0]], [1.0], 4, 4, [0, 1, 2, 3])
     slate("one item", [[1.0]], [-1.0], 1, 1, [0])
-    return {"scores": scores, "normalise": normalise, "slates": slates}
+    return {"scores": scores, "normalise": normalized_rows, "slates": slates}
 
 
 # --- randomness ------------------------------------------------------------------------------------------------------
@@ -271,7 +276,7 @@ def slates():
 MASK = (1 << 64) - 1
 
 
-def descend(key, coordinate):
+def fold_in(key, coordinate):
     """Output number `coordinate` of the SplitMix64 generator (Steele, Lea and Flood, 2014) that starts at `key`."""
     z = (key + (coordinate + 1) * 0x9E3779B97F4A7C15) & MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
@@ -287,24 +292,25 @@ def normal_pair(key):
     return [radius * math.cos(angle), radius * math.sin(angle)]
 
 
-def kept(layer, row, column_of_four, threshold):
-    bits = descend(descend(layer, row), column_of_four)
+def keep_mask(layer, row, column_of_four, threshold):
+    bits = fold_in(fold_in(layer, row), column_of_four)
     return sum(1 << unit for unit in range(4) if (bits >> (16 * unit)) & 0xFFFF >= threshold)
 
 
 def rng():
-    purposes = ["Acceptance", "Exploration", "Initial", "Sample", "TargetNoise", "Dropout", "World", "EvaluationAcceptance"]
+    purposes = ["Acceptance", "Exploration", "Initial", "Sample", "TargetNoise", "Dropout", "World"]
+    purposes += ["EvaluationAcceptance"]
     keys, draws, masks = [], [], []
     for seed in (0, 1, 42, MASK):
         for number, purpose in enumerate(purposes, 1):
             for path in ([], [1], [1, 2, 3, 4], [10, 20, 49_999, 19_129], [MASK, 0, 1 << 63]):
-                key = descend(seed, number)
+                key = fold_in(seed, number)
                 for coordinate in path:
-                    key = descend(key, coordinate)
+                    key = fold_in(key, coordinate)
                 keys.append(dict(seed=seed, purpose=purpose, path=path, bits=key))
     for n in range(64):
         path = [n, 7]
-        key = descend(descend(descend(0, 1), n), 7)  # seed 0, acceptance
+        key = fold_in(fold_in(fold_in(0, 1), n), 7)  # seed 0, acceptance
         length = [1, 2, 19_130, 1_000_000, (1 << 32) - 1][n % 5]
         draws.append(
             dict(path=path, uniform=(key >> 40) / 2**24, length=length, index=key * length >> 64,
@@ -312,10 +318,10 @@ def rng():
         )
     for share, threshold in ((0.0, 0), (0.1, 6554), (0.5, 32768), (1.0, 65535)):
         for row, column in ((0, 0), (3, 1), (511, 127)):
-            layer = descend(descend(descend(descend(9, 6), 5), 1), 2)  # seed 9, dropout, update 5, critic 1, layer 2
+            layer = fold_in(fold_in(fold_in(fold_in(9, 6), 5), 1), 2)  # seed 9, dropout, update 5, critic 1, layer 2
             masks.append(
                 dict(share=share, threshold=threshold, row=row, column_of_four=column,
-                     kept=kept(layer, row, column, threshold))
+                     kept=keep_mask(layer, row, column, threshold))
             )
     return {"keys": keys, "draws": draws, "dropout": masks}
 
@@ -328,7 +334,7 @@ def pp1_distance():
     cases = []
 
     def case(beliefs, target):
-        # The centroids themselves, not their difference: another way to the same number.
+        # Computes both centroids, where the Rust code computes the difference's: two ways to the same number.
         centroid = lambda values: [
             sum(v * wave(math.tau * i / len(values)) for i, v in enumerate(values)) / len(values)
             for wave in (math.cos, math.sin)
@@ -345,7 +351,7 @@ def pp1_distance():
 
 
 def adam():
-    """Adam as its paper states it, in float64: the bias-corrected moments themselves."""
+    """Adam as in its paper, in float64, with bias-corrected moments."""
     draw = random.Random(6)
     cases = []
     for rate, limit in ((3e-4, 1.0), (0.1, 1e-3), (1e-2, 1e9)):
@@ -356,8 +362,10 @@ def adam():
             m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
             p -= rate * (m / (1 - 0.9**t)) / (math.sqrt(v / (1 - 0.999**t)) + 1e-8)
             parameters.append(p)
-        cases.append(dict(learning_rate=rate, grad_clip_norm=limit, start=0.5, gradients=gradients, parameters=parameters,
-                          first=m, second=v))
+        cases.append(
+            dict(learning_rate=rate, grad_clip_norm=limit, start=0.5, gradients=gradients, parameters=parameters,
+                 first=m, second=v)
+        )
     return {"cases": cases}
 
 

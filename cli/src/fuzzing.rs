@@ -1,5 +1,4 @@
-//! What `fuzz` calls of the command, which it builds as a library: whatever somebody could give it, read and held to what
-//! it must be.
+//! The entry points of the fuzz targets. Each reads untrusted input and asserts that an accepted input is valid.
 
 use std::path::Path;
 
@@ -17,82 +16,103 @@ use crate::files::{hash, models, seal, tables};
 use crate::world::WorldFile;
 use crate::{checkpoint, eval, source, train, world};
 
-/// Carries out a command line.
+/// Runs a command line. `words` starts with the program's name.
+///
+/// # Errors
+/// If the command fails.
 pub fn run(words: &[&str]) -> Result<()> {
     crate::run(Arguments::try_parse_from(words)?.command)
 }
 
-/// Settles a command line, as far as that can be done without a world, and carries out nothing.
-pub fn settle(words: &[String]) -> Result<()> {
-    let alone = |overrides: &Overrides| Choice::of(&Settings::load(overrides)?, false).map(drop);
+/// Resolves the options of a command line, as far as that needs no world, without running it.
+///
+/// # Errors
+/// If an argument or a setting is invalid.
+pub fn check_arguments(words: &[String]) -> Result<()> {
+    let check_settings = |overrides: &Overrides| Choice::of(&Settings::load(overrides)?, false).map(drop);
     match Arguments::try_parse_from(words)?.command {
         Command::Train(arguments) => train::settle(&arguments),
-        Command::Eval(arguments) => eval::settle(&arguments),
-        Command::Recommend(arguments) => Ok(alone(&arguments.overrides())?),
-        Command::Config(arguments) => Ok(alone(&arguments.settings.overrides())?),
-        Command::Bench(arguments) => Ok(alone(&arguments.settings.overrides())?),
+        Command::Eval(arguments) => eval::check_arguments(&arguments),
+        Command::Recommend(arguments) => Ok(check_settings(&arguments.overrides())?),
+        Command::Config(arguments) => Ok(check_settings(&arguments.settings.overrides())?),
+        Command::Bench(arguments) => Ok(check_settings(&arguments.settings.overrides())?),
         _ => Ok(()),
     }
 }
 
-/// Reads a file of settings, and prints what it comes to.
+/// Reads a configuration file, and returns all settings as resolved, in YAML.
+///
+/// # Errors
+/// If the file is not a valid configuration.
 pub fn settings(file: &Path) -> Result<String> {
     let overrides = Overrides { file: Some(file.to_owned()), ..Overrides::default() };
     Ok(config::annotated(&Settings::load(&overrides)?.config))
 }
 
-/// What `recsim world import` or `assemble` makes of its files: it must be a world in order.
-pub fn make(words: &[&str]) -> Result<()> {
+/// Builds the world of a `recsim world import` or `assemble` command line in memory.
+///
+/// # Panics
+/// If the world that was built is invalid.
+///
+/// # Errors
+/// If an input file is refused.
+pub fn build_world(words: &[&str]) -> Result<()> {
     let Command::World { command, .. } = Arguments::try_parse_from(words)?.command else { return Ok(()) };
-    let made = world::made(&command)?.context("this command reads no files")?;
-    made.view().expect("what is made is in order");
+    let world = world::made(&command)?.context("this command reads no files")?;
+    world.view().expect("a world that was built is valid");
     Ok(())
 }
 
-/// Opens a world's folder and looks through all of it.
+/// Opens a world's folder and checks all of it.
+///
+/// # Errors
+/// If a file is missing, damaged or invalid.
 pub fn open_world(dir: &Path) -> Result<()> {
     world::open(dir)?.view()?;
     Ok(())
 }
 
-/// Puts a world's checksums right, whatever its files hold.
-pub fn seal_world(about: &mut [u8], tensors: &[u8]) {
+/// Replaces the checksums in `world.json` by those of the files as they are.
+pub fn update_world_checksums(about: &mut [u8], tensors: &[u8]) {
     let digits = hash::text(sha2::Digest::new_with_prefix(tensors));
     let key = b"\"world.safetensors\": \"";
     if let Some(at) = about.windows(key.len()).position(|window| window == key) {
-        let place = about[at + key.len()..].iter_mut().zip(digits.bytes());
-        place.for_each(|(old, new)| *old = new);
+        let old_digits = about[at + key.len()..].iter_mut();
+        old_digits.zip(digits.bytes()).for_each(|(old, new)| *old = new);
     }
-    seal_again(about, "\"world.json\": \"");
+    update_checksum(about, "\"world.json\": \"");
 }
 
-/// Puts the checksum right that a model file holds.
-pub fn seal_model(bytes: &mut [u8]) {
-    seal_again(bytes, r#"\"sha256\":\""#);
+/// Replaces the checksum in a model file by that of its bytes as they are.
+pub fn update_model_checksum(bytes: &mut [u8]) {
+    update_checksum(bytes, r#"\"sha256\":\""#);
 }
 
-/// The sums of a checkpoint's files, given with their names.
-pub fn sums<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+/// The text of a checkpoint's `SHA256SUMS`. `files` are names and contents.
+pub fn checksums<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
     files.map(|(name, bytes)| hash::text(sha2::Digest::new_with_prefix(bytes)) + "  " + name + "\n").collect()
 }
 
-fn seal_again(bytes: &mut [u8], key: &str) {
-    let place = bytes.windows(key.len()).position(|window| window == key.as_bytes()).map(|at| at + key.len());
-    if let Some(digits) = place.and_then(|at| bytes.get_mut(at..at + seal::ZEROS.len())) {
+fn update_checksum(bytes: &mut [u8], key: &str) {
+    let offset = bytes.windows(key.len()).position(|window| window == key.as_bytes()).map(|at| at + key.len());
+    if let Some(digits) = offset.and_then(|at| bytes.get_mut(at..at + seal::ZEROS.len())) {
         digits.copy_from_slice(seal::ZEROS.as_bytes());
         seal::put(bytes, key);
     }
 }
 
-/// A run's settings and its world.
-pub struct Experiment {
+/// The plan and the world of a run.
+pub struct RunFixture {
     world: WorldFile,
     plan: Plan,
 }
 
-impl Experiment {
-    /// Of the run in a folder.
-    pub fn of(run: &Path) -> Result<Self> {
+impl RunFixture {
+    /// Reads the settings of the run in a folder, and builds or opens its world.
+    ///
+    /// # Errors
+    /// If its `config.yaml` or its world is invalid.
+    pub fn open(run: &Path) -> Result<Self> {
         let overrides = Overrides { file: Some(run.join("config.yaml")), ..Overrides::default() };
         let settings = Settings::load(&overrides)?;
         let world = source::world(&settings, Some(1), true)?;
@@ -100,22 +120,31 @@ impl Experiment {
         Ok(Self { world, plan })
     }
 
-    /// Goes on from the newest checkpoint in the folder, for a round.
-    pub fn go_on(&self, run: &Path) -> Result<()> {
-        let (found, _) = checkpoint::newest(run)?;
-        let state = found.context("there is no checkpoint")?.state(&self.plan.agent)?;
+    /// Resumes from the newest checkpoint in the folder, and plays one round.
+    ///
+    /// # Errors
+    /// If the checkpoint is missing, damaged or does not fit this run.
+    pub fn resume_one_round(&self, run: &Path) -> Result<()> {
+        let (newest, _) = checkpoint::newest(run)?;
+        let state = newest.context("there is no checkpoint")?.state(&self.plan.agent)?;
         let world = self.world.view()?;
         state.check(&self.plan, &world)?;
         let mut session = Session::resume(Reference::<f32>::default(), &world, self.plan.clone(), &state)
-            .expect("a state that was checked");
+            .expect("the state was checked");
         if !session.is_finished() {
             session.round(&mut || 0.0)?;
         }
         Ok(())
     }
 
-    /// Reads the actor's model file; whether it has a checksum.
-    pub fn actor(&self, bytes: &[u8]) -> Result<bool> {
+    /// Parses the bytes of the actor's model file. Returns whether it has a checksum.
+    ///
+    /// # Panics
+    /// If a weight that was accepted is not finite.
+    ///
+    /// # Errors
+    /// If the file is damaged or does not fit this run.
+    pub fn read_actor(&self, bytes: &[u8]) -> Result<bool> {
         let layout = &self.plan.agent.actor;
         let model = models::parse(bytes, layout, &self.plan).map_err(anyhow::Error::msg)?;
         let weights = restore_model(layout, |name| tables::find(&model.tables, name))?;

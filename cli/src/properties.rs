@@ -1,9 +1,9 @@
-//! How the property tests of this program remember what they found.
+//! The configuration of the property tests.
 
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::FileFailurePersistence;
 
-/// The usual configuration, with failures kept where all of the workspace's are.
+/// The default configuration, with failures stored where those of the whole workspace are.
 pub(crate) fn config() -> ProptestConfig {
     let file = FileFailurePersistence::Direct("../proptest-regressions/cli.txt");
     ProptestConfig { failure_persistence: Some(Box::new(file)), ..ProptestConfig::default() }

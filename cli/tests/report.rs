@@ -1,4 +1,4 @@
-//! `recsim report`: one page with everything, the numbers beside it, and nothing written where something is wrong.
+//! `recsim report`: one self-contained page, the plots' values as CSV, and errors before anything is written.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
@@ -9,8 +9,8 @@ use std::path::Path;
 use common::{TestDir, json, json_lines, stderr, stdout};
 use serde_json::Value;
 
-/// Two runs that differ in their seed, `a` and `b`, and an evaluation of the first.
-fn dir() -> TestDir {
+/// Two runs, `a` and `b`, that differ in their seed, and an evaluation of the first.
+fn dir_with_inputs() -> TestDir {
     let dir = TestDir::new();
     dir.train("a", &["--backend", "reference", "-q"]);
     dir.train("b", &["--backend", "reference", "-q", "--seed", "6"]);
@@ -21,7 +21,7 @@ fn dir() -> TestDir {
     dir
 }
 
-/// Reports, and expects success; what `--json` tells.
+/// Runs `recsim report --json`, expects success, and returns what it printed.
 fn report(dir: &TestDir, arguments: &[&str]) -> Value {
     let arguments = [&["report", "--json"], arguments].concat();
     let output = dir.run(&arguments);
@@ -34,8 +34,8 @@ fn page(dir: &TestDir, name: &str) -> String {
     std::fs::read_to_string(dir.path(name)).unwrap()
 }
 
-fn plots(told: &Value) -> Vec<&str> {
-    told["plots"].as_array().unwrap().iter().map(|plot| plot.as_str().unwrap()).collect()
+fn plots(summary: &Value) -> Vec<&str> {
+    summary["plots"].as_array().unwrap().iter().map(|plot| plot.as_str().unwrap()).collect()
 }
 
 /// A CSV file's rows, by column.
@@ -43,12 +43,12 @@ fn rows(path: &Path) -> Vec<BTreeMap<String, String>> {
     csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect()
 }
 
-/// Every tag is closed where it should be, and no attribute is given twice.
+/// Asserts that tags are closed in order and that attributes are quoted.
 fn assert_well_formed(markup: &str) {
     let mut open = Vec::new();
-    for piece in markup.split('<').skip(1) {
-        let (tag, text) = piece.split_once('>').expect("a tag ends");
-        assert!(!text.contains('>') && !tag.contains('\u{0}'), "{piece}");
+    for chunk in markup.split('<').skip(1) {
+        let (tag, text) = chunk.split_once('>').expect("a tag ends");
+        assert!(!text.contains('>') && !tag.contains('\u{0}'), "{chunk}");
         let name = tag.split([' ', '\n']).next().unwrap();
         if let Some(name) = name.strip_prefix('/') {
             assert_eq!(open.pop().as_deref(), Some(name));
@@ -61,10 +61,10 @@ fn assert_well_formed(markup: &str) {
 }
 
 #[test]
-fn a_report_of_runs_and_an_evaluation_has_every_part_and_needs_nothing_else() {
-    let dir = dir();
-    let told = report(&dir, &["a", "b", "e.json"]);
-    assert_eq!((&told["report"], &told["missing"]), (&"report.html".into(), &serde_json::json!([])));
+fn report_has_every_section_and_is_self_contained() {
+    let dir = dir_with_inputs();
+    let summary = report(&dir, &["a", "b", "e.json"]);
+    assert_eq!((&summary["report"], &summary["missing"]), (&"report.html".into(), &serde_json::json!([])));
     let page = page(&dir, "report.html");
     assert_well_formed(&page);
     for id in [
@@ -81,7 +81,7 @@ fn a_report_of_runs_and_an_evaluation_has_every_part_and_needs_nothing_else() {
     ] {
         assert!(page.contains(&format!("<section id=\"{id}\">")), "{id}");
     }
-    let plots = plots(&told);
+    let plots = plots(&summary);
     for plot in [
         "learning-distance",
         "policies-ranking",
@@ -99,28 +99,34 @@ fn a_report_of_runs_and_an_evaluation_has_every_part_and_needs_nothing_else() {
         assert!(page.contains(&format!("download=\"{plot}.csv\" href=\"data:text/csv")), "{plot}");
     }
     assert_eq!(page.matches("<svg ").count(), plots.len());
-    // Nothing is fetched: every reference is to the page itself or holds what it names.
+    // Nothing is fetched: every reference is to the page itself or a `data:` URL.
     for reference in page.split(" href=\"").skip(1).chain(page.split(" src=\"").skip(1)) {
         assert!(reference.starts_with("data:") || reference.starts_with('#'), "{reference:.80}");
     }
     assert!(!page.contains("<script") && !page.contains("@import") && !page.contains("url("));
-    // Colours are names, so that there are light ones and dark ones.
+    // Colors are CSS variables with a light and a dark value.
     assert!(page.contains("prefers-color-scheme: dark") && page.contains("stroke=\"var(--blue)\""));
     assert!(!page.contains("=\"#0066B3\""));
-    for said in [
+    for expected in [
         "2 runs",
+        "P(improvement)",
+        "rounds to 10 %",
+        "total reward",
+        "4 of 8 selected by the policy",
+        "discounted return",
+        "How to reproduce it",
         "sigmoid_scale",
         "recsim eval --config tiny.yaml",
         "recsim train --config config.yaml",
         "actor:a",
     ] {
-        assert!(page.contains(said), "{said}");
+        assert!(page.contains(expected), "{expected}");
     }
 }
 
 #[test]
-fn the_same_makes_the_same_bytes_and_replaces_a_report_only() {
-    let dir = dir();
+fn report_repeats_bytes_and_replaces_reports_only() {
+    let dir = dir_with_inputs();
     report(&dir, &["a", "e.json", "--plots", "p"]);
     let files = || {
         let names = std::fs::read_dir(dir.path("p")).unwrap().map(|entry| entry.unwrap().path());
@@ -128,12 +134,12 @@ fn the_same_makes_the_same_bytes_and_replaces_a_report_only() {
         files.sort();
         files
     };
-    let (first, drawn) = (page(&dir, "report.html"), files());
-    // The rest of one that was killed.
+    let (expected_page, expected_files) = (page(&dir, "report.html"), files());
+    // A temporary file of a report that was killed.
     dir.write("p/.policies-distance.csv.new", "half");
-    let told = report(&dir, &["a", "e.json", "--plots", "p"]);
-    assert_eq!((page(&dir, "report.html"), files()), (first, drawn));
-    assert_eq!(files().len(), 2 * plots(&told).len());
+    let summary = report(&dir, &["a", "e.json", "--plots", "p"]);
+    assert_eq!((page(&dir, "report.html"), files()), (expected_page, expected_files));
+    assert_eq!(files().len(), 2 * plots(&summary).len());
     for (path, text) in files() {
         if path.extension().is_some_and(|kind| kind == "svg") {
             let text = String::from_utf8(text).unwrap();
@@ -144,8 +150,8 @@ fn the_same_makes_the_same_bytes_and_replaces_a_report_only() {
             );
         }
     }
-    let told = report(&dir, &["a", "--plots", "p"]);
-    assert_eq!(files().len(), 2 * plots(&told).len(), "plots of the report before are gone");
+    let summary = report(&dir, &["a", "--plots", "p"]);
+    assert_eq!(files().len(), 2 * plots(&summary).len(), "plots of the previous report are removed");
     std::fs::create_dir(dir.path("folder")).unwrap();
     for _ in 0..2 {
         report(&dir, &["a", "-o", "folder", "--plots", "folder"]);
@@ -158,12 +164,12 @@ fn the_same_makes_the_same_bytes_and_replaces_a_report_only() {
 }
 
 #[test]
-fn the_numbers_are_those_of_the_inputs() {
-    let dir = dir();
+fn csv_values_are_those_of_the_inputs() {
+    let dir = dir_with_inputs();
     report(&dir, &["a", "b", "e.json", "--plots", "p"]);
     let csv = |name: &str| rows(&dir.path(&format!("p/{name}.csv")));
     let number = |row: &BTreeMap<String, String>, column: &str| row[column].parse::<f64>().unwrap();
-    // Two runs: the middle between them, and a band from one to the other.
+    // The median of two runs is their mean, and the band reaches from one to the other.
     let [a, b] = ["a", "b"].map(|run| json_lines(&dir.path(run).join("episodes.jsonl")));
     let learning = csv("learning-distance");
     assert_eq!(learning.len(), 2);
@@ -188,7 +194,7 @@ fn the_numbers_are_those_of_the_inputs() {
         }
         assert_eq!(distances.len(), 4);
         let ranking = of(csv("policies-ranking"), "policy", policy);
-        assert_eq!(number(&ranking[0], "normalised area"), policy["normalized_area"]["mean"].as_f64().unwrap());
+        assert_eq!(number(&ranking[0], "normalized area"), policy["normalized_area"]["mean"].as_f64().unwrap());
         let id = if n == 0 { "slates-policy".to_owned() } else { format!("slates-policy-{}", n + 1) };
         for row in csv(&id) {
             let (round, cluster) =
@@ -208,7 +214,7 @@ fn the_numbers_are_those_of_the_inputs() {
         let after: Vec<f64> = beliefs[3..].iter().map(|row| number(row, "belief")).collect();
         assert_eq!(serde_json::json!(after), policy["beliefs"][3]);
     }
-    // What a run began with, and where it ended.
+    // A run's beliefs before and after.
     let run = json(&dir.path("a/run.json"));
     let beliefs = csv("beliefs-run");
     let before: Vec<f64> = beliefs[..3].iter().map(|row| number(row, "belief")).collect();
@@ -220,51 +226,89 @@ fn the_numbers_are_those_of_the_inputs() {
 }
 
 #[test]
-fn parts_without_data_are_left_out_and_the_page_says_why() {
-    let dir = dir();
-    let told = report(&dir, &["e.json"]);
-    let missing = |told: &Value| -> Vec<String> {
-        told["missing"].as_array().unwrap().iter().map(|part| part["part"].as_str().unwrap().to_owned()).collect()
+fn sections_without_data_are_listed_with_reasons() {
+    let dir = dir_with_inputs();
+    let summary = report(&dir, &["e.json"]);
+    let missing = |summary: &Value| -> Vec<String> {
+        summary["missing"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|part| part["part"].as_str().unwrap().to_owned())
+            .collect()
     };
-    assert_eq!(missing(&told), ["Learning", "Losses and values", "Timings"]);
+    assert_eq!(missing(&summary), ["Learning", "Losses and values", "Timings"]);
     assert!(page(&dir, "report.html").contains("<b>Learning</b>: no run was given"));
-    let told = report(&dir, &["a"]);
-    assert_eq!(missing(&told).len(), 4);
+    let summary = report(&dir, &["a"]);
+    assert_eq!(missing(&summary).len(), 4);
     assert!(page(&dir, "report.html").contains("<b>Slates over time</b>: no evaluation was given"));
-    // A run that has not come far, and does not say where its users began.
+    // A run without a finished episode, whose record lacks the initial beliefs.
     std::fs::write(dir.path("b/episodes.jsonl"), "").unwrap();
     std::fs::write(dir.path("b/rounds.jsonl"), "{\"episode\":1,\"rou").unwrap();
     for gone in ["summary.json", "results/current_user_beliefs.json"] {
         std::fs::remove_file(dir.path("b").join(gone)).unwrap();
     }
     std::fs::remove_dir_all(dir.path("b/checkpoints")).unwrap();
-    let told = report(&dir, &["b"]);
-    assert_eq!((missing(&told).len(), plots(&told).len()), (8, 0));
+    let summary = report(&dir, &["b"]);
+    assert_eq!((missing(&summary).len(), plots(&summary).len()), (8, 0));
     assert!(page(&dir, "report.html").contains("no run has finished an episode"));
 }
 
 #[test]
-fn runs_with_other_settings_are_told_apart_and_a_folder_gives_all_that_it_holds() {
-    let dir = dir();
+fn runs_are_grouped_by_settings_and_folders_contribute_evaluations() {
+    let dir = dir_with_inputs();
     dir.train("c", &["--backend", "reference", "-q", "--set", "td3.discount=0.9"]);
     std::fs::copy(dir.path("e.json"), dir.path("c/evaluation.json")).unwrap();
-    let told = report(&dir, &["a", "b", "c", "--plots", "p"]);
+    let summary = report(&dir, &["a", "b", "c", "--plots", "p"]);
     let page = page(&dir, "report.html");
     assert!(page.contains("td3.discount=0.5 (2 runs)") && page.contains("td3.discount=0.9"));
-    assert!(plots(&told).contains(&"losses-value-2") && plots(&told).contains(&"policies-distance"));
+    assert!(plots(&summary).contains(&"losses-value-2") && plots(&summary).contains(&"policies-distance"));
     let lines: Vec<String> =
         rows(&dir.path("p/learning-area.csv")).into_iter().map(|row| row["line"].clone()).collect();
     assert_eq!(
         lines,
         ["td3.discount=0.5 (2 runs)", "td3.discount=0.5 (2 runs)", "td3.discount=0.9", "td3.discount=0.9"]
     );
-    // The folder's file given too is meant once.
+    // An evaluation in a folder that is also given by its own path is read once.
     assert_eq!(plots(&report(&dir, &["c", "c/evaluation.json"])), plots(&report(&dir, &["c"])));
 }
 
+/// `evaluation.json` as recsim 0.1.0 wrote it, with the keys of that version.
 #[test]
-fn names_that_are_markup_stay_names() {
-    let dir = dir();
+fn evaluation_of_0_1_0_is_read() {
+    const OLD: &str = include_str!("../../testdata/compatibility/0.1.0/evaluation.json");
+    let dir = TestDir::new();
+    dir.write("old.json", OLD);
+    // The same evaluation with the new keys.
+    let mut new: Value = serde_json::from_str(OLD).unwrap();
+    let rename = |value: &mut Value, old: &str, new: &str| {
+        let object = value.as_object_mut().unwrap();
+        let value = object.remove(old).unwrap_or_else(|| panic!("0.1.0 wrote `{old}`"));
+        object.insert(new.to_owned(), value);
+    };
+    rename(&mut new, "chosen", "rl_slots");
+    rename(&mut new, "shown", "slate_len");
+    for policy in new["policies"].as_array_mut().unwrap() {
+        rename(policy, "normalised_area", "normalized_area");
+        rename(policy, "return", "total_reward");
+    }
+    for pair in new["pairs"].as_array_mut().unwrap() {
+        rename(pair, "improvement", "probability_of_improvement");
+        rename(&mut pair["difference"], "normalised_area", "normalized_area");
+        rename(&mut pair["difference"], "return", "total_reward");
+    }
+    dir.write("new.json", new.to_string());
+    for name in ["old", "new"] {
+        report(&dir, &[&format!("{name}.json"), "--out", &format!("{name}.html")]);
+    }
+    let old = page(&dir, "old.html");
+    assert!(old.contains("10 of 20 selected by the policy") && old.contains("actor:run"));
+    assert_eq!(old.replace("old.", "new."), page(&dir, "new.html"));
+}
+
+#[test]
+fn policy_names_are_escaped() {
+    let dir = dir_with_inputs();
     let mut evaluation = json(&dir.path("e.json"));
     evaluation["policies"][0]["policy"] = "actor:<b>&\"'\u{1b}".into();
     dir.write("odd.json", evaluation.to_string());
@@ -275,8 +319,8 @@ fn names_that_are_markup_stay_names() {
 }
 
 #[test]
-fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
-    let dir = dir();
+fn invalid_input_is_refused_before_anything_is_written() {
+    let dir = dir_with_inputs();
     let damaged = |name: &str, change: &dyn Fn(&mut Value)| {
         let mut evaluation = json(&dir.path("e.json"));
         change(&mut evaluation);
@@ -309,16 +353,16 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
     fn twice(lines: &str) -> String {
         lines.split_inclusive('\n').flat_map(|line| [line; 2]).collect()
     }
-    fn beheaded(lines: &str) -> String {
+    fn without_first_line(lines: &str) -> String {
         lines.split_inclusive('\n').skip(1).collect()
     }
     fn negative(lines: &str) -> String {
         lines.replacen("\"acceptance_rate\":", "\"acceptance_rate\":-", 1)
     }
-    fn better(lines: &str) -> String {
+    fn with_higher_acceptance(lines: &str) -> String {
         lines.replacen("\"acceptance_rate\":0.", "\"acceptance_rate\":0.9", 1)
     }
-    fn nothing(_: &str) -> String {
+    fn empty(_: &str) -> String {
         String::new()
     }
     let changed = |run: &str, file: &str, change: fn(&str) -> String| {
@@ -327,13 +371,13 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         dir.write(&path, change(&std::fs::read_to_string(dir.path(&path)).unwrap()));
     };
     changed("r9", "rounds.jsonl", twice);
-    changed("r10", "rounds.jsonl", beheaded);
+    changed("r10", "rounds.jsonl", without_first_line);
     changed("r11", "rounds.jsonl", negative);
-    changed("r12", "rounds.jsonl", nothing);
+    changed("r12", "rounds.jsonl", empty);
     changed("r13", "episodes.jsonl", twice);
     changed("r14", "episodes.jsonl", negative);
-    changed("r15", "rounds.jsonl", better);
-    changed("r16", "episodes.jsonl", better);
+    changed("r15", "rounds.jsonl", with_higher_acceptance);
+    changed("r16", "episodes.jsonl", with_higher_acceptance);
     dir.train("r8", &["--backend", "reference", "-q", "--episodes", "1"]);
     damaged("r8/evaluation.json", &|e| e["timestamp"] = "2020-01-01 00:00:00".into());
     std::fs::create_dir_all(dir.path("copy/results")).unwrap();
@@ -347,7 +391,7 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
     let cases: &[(&[&str], &[&str])] = &[
         (&["r8"], &["r8/evaluation.json: `timestamp` is 2020", "evaluate that run"]),
         (&["nowhere"], &["nowhere: there is no such file or folder", "give the folder of a run"]),
-        (&["empty"], &["empty: this folder holds neither a run nor an evaluation", "run.json"]),
+        (&["empty"], &["empty: this folder contains neither run.json of a run nor evaluation.json", "run.json"]),
         (&["a", "./a"], &["./a: this is given twice", "leave out one"]),
         (&["a", "copy"], &["copy: this is a copy of a", "leave out one"]),
         (
@@ -367,7 +411,7 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         (&["r10"], &["rounds.jsonl:1: this is damaged: round 2 of episode 1 follows"]),
         (&["r11"], &["rounds.jsonl:1: this is damaged: `acceptance_rate` is -0."]),
         (&["r12"], &["rounds.jsonl: this is damaged: there are 1 finished episodes, and rounds of 0"]),
-        (&["r13"], &["episodes.jsonl:2: this is damaged: `episode` is 1 where 2 is due"]),
+        (&["r13"], &["episodes.jsonl:2: this is damaged: `episode` is 1, and 2 is expected"]),
         (&["r14"], &["episodes.jsonl:1: this is damaged: `acceptance_rate` is -0."]),
         (&["r15"], &["rounds.jsonl: was changed or damaged", "restore the file"]),
         (&["r16"], &["episodes.jsonl: was changed or damaged", "restore the file"]),
@@ -375,27 +419,33 @@ fn whatever_is_wrong_is_refused_with_a_remedy_before_anything_is_written() {
         (&["r5"], &["current_user_beliefs.json: this is damaged", "missing field `beliefs`"]),
         (&["r6"], &["summary.json: this is damaged"]),
         (&["r7"], &["rounds.jsonl: cannot be read", "give the folder of a run that is whole"]),
-        (&["a", "-o", "no/such/r.html"], &["no/such: there is no such folder", "make it first"]),
+        (&["a", "-o", "no/such/r.html"], &["no/such: this folder does not exist", "create it first"]),
         (&["a", "-o", ""], &["--out"]),
         (&["a", "-o", &"a".repeat(252)], &["give --out a shorter name"]),
-        (&["a", "-o", "mine.html"], &["mine.html: this is there already, and is no report"]),
-        (&["a", "-o", "a/config.yaml"], &["config.yaml: this is there already, and is no report"]),
-        (&["a", "--plots", "full"], &["full: this folder holds other things than plots of a report: thesis.tex"]),
-        (&["a", "--plots", "drawn"], &["drawn: this folder holds other things than plots of a report: mine.svg"]),
-        (&["a", "--plots", "counted"], &["counted: this folder holds other things", "mine.csv"]),
-        (&["a", "-o", "x.html", "--plots", "x.html"], &["x.html: this is where the page goes"]),
-        (&["a", "--plots", "no/such"], &["no: there is no such folder"]),
-        (&["a", "--plots", "e.json"], &["e.json: plots cannot be put here"]),
+        (&["a", "-o", "mine.html"], &["mine.html: this file exists and is not a report"]),
+        (&["a", "-o", "a/config.yaml"], &["config.yaml: this file exists and is not a report"]),
+        (
+            &["a", "--plots", "full"],
+            &["full: this folder contains a file that is not a plot of a report: thesis.tex"],
+        ),
+        (
+            &["a", "--plots", "drawn"],
+            &["drawn: this folder contains a file that is not a plot of a report: mine.svg"],
+        ),
+        (&["a", "--plots", "counted"], &["counted: this folder contains a file that is not a plot", "mine.csv"]),
+        (&["a", "-o", "x.html", "--plots", "x.html"], &["x.html: the page is written to this path"]),
+        (&["a", "--plots", "no/such"], &["no: this folder does not exist"]),
+        (&["a", "--plots", "e.json"], &["e.json: plots cannot be written here"]),
         (&[], &["RUN|EVALUATION"]),
     ];
-    for (arguments, says) in cases {
+    for (arguments, expected) in cases {
         let output = dir.run(&[&["report"], *arguments].concat());
-        let told = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
-        for said in *says {
-            assert!(told.contains(said), "{arguments:?}: `{said}` is missing in {told}");
+        let error = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        for text in *expected {
+            assert!(error.contains(text), "{arguments:?}: `{text}` is missing in {error}");
         }
-        assert!(!told.contains("panicked") && stdout(&output).is_empty(), "{arguments:?}: {told}");
+        assert!(!error.contains("panicked") && stdout(&output).is_empty(), "{arguments:?}: {error}");
     }
     assert!(!dir.path("report.html").exists() && page(&dir, "mine.html") == "<html></html>");
 }

@@ -1,30 +1,30 @@
-//! Any command line: refused with a message, or settled without anything being done.
+//! Any command line: it is refused with a message, or its options are resolved. Nothing is run or written.
 #![no_main]
 
-mod place;
+mod fuzz_dir;
 
 use std::sync::LazyLock;
 
+use fuzz_dir::FuzzDir;
 use libfuzzer_sys::fuzz_target;
-use place::Place;
 
-/// Words, a line each, behind `recsim`. They are settled in an empty folder, which they leave empty.
-static PLACE: LazyLock<Place> = LazyLock::new(|| {
-    let place = Place::new();
-    std::env::set_current_dir(place.path("")).expect("the folder is there");
-    place
+/// The working folder, which is empty and must stay empty.
+static DIR: LazyLock<FuzzDir> = LazyLock::new(|| {
+    let dir = FuzzDir::new();
+    std::env::set_current_dir(dir.path("")).expect("the folder is there");
+    dir
 });
 
 fuzz_target!(|text: &str| {
-    let place = &*PLACE;
-    // Files elsewhere are none of a fuzzer's business.
+    let dir = &*DIR;
+    // The input is one argument a line. It must not name files outside of the folder.
     if text.contains(['/', '\0']) {
         return;
     }
     let words: Vec<String> = std::iter::once("recsim").chain(text.lines()).map(str::to_owned).collect();
-    if let Err(error) = recsim_cli::fuzzing::settle(&words) {
+    if let Err(error) = recsim_cli::fuzzing::check_arguments(&words) {
         assert!(!error.to_string().is_empty());
     }
-    let left = std::fs::read_dir(place.path("")).expect("the folder is there").count();
-    assert_eq!(left, 0, "{words:?} left something behind");
+    let num_files = std::fs::read_dir(dir.path("")).expect("the folder is there").count();
+    assert_eq!(num_files, 0, "{words:?} wrote a file");
 });

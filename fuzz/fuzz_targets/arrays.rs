@@ -1,21 +1,23 @@
-//! Any bytes as an array, `.npy` or `.safetensors`: refused with a message, or embeddings of a world.
+//! Any bytes as a `.npy` or `.safetensors` array: they are refused with a message, or become embeddings of a world.
 #![no_main]
 
-mod place;
+mod fuzz_dir;
 
 use std::sync::LazyLock;
 
+use fuzz_dir::FuzzDir;
 use libfuzzer_sys::fuzz_target;
-use place::Place;
 
-static PLACE: LazyLock<Place> = LazyLock::new(Place::new);
+static DIR: LazyLock<FuzzDir> = LazyLock::new(FuzzDir::new);
 
 fuzz_target!(|bytes: &[u8]| {
     let ending = if bytes.starts_with(b"\x93NUMPY") { "npy" } else { "safetensors" };
-    let file = PLACE.write(&format!("array.{ending}"), bytes).display().to_string();
+    let file = DIR.write(&format!("array.{ending}"), bytes).display().to_string();
     let words =
         ["recsim", "world", "assemble", "never-written", "--item-embedding", &file, "--user-embedding", &file];
-    if let Err(error) = recsim_cli::fuzzing::make(&[&words[..], &["--clusters", "1", "--list", "1"]].concat()) {
+    if let Err(error) =
+        recsim_cli::fuzzing::build_world(&[&words[..], &["--clusters", "1", "--list", "1"]].concat())
+    {
         assert!(!error.to_string().is_empty());
     }
 });

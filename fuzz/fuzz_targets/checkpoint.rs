@@ -1,9 +1,9 @@
-//! A checkpoint's files, damaged: refused, unless the sums were put right, and then refused or gone on from.
+//! A checkpoint with damaged files: it is refused. If the checksums match, it is refused or the run resumes from it.
 #![no_main]
 
 mod damage;
-mod place;
-mod run;
+mod fuzz_dir;
+mod run_fixture;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,24 +11,24 @@ use std::sync::LazyLock;
 
 use damage::Damage;
 use libfuzzer_sys::fuzz_target;
-use run::Run;
+use run_fixture::RunFiles;
 
 #[derive(Debug, arbitrary::Arbitrary)]
-struct Input {
-    /// Which files, by their places among the names, and how.
+struct CheckpointInput {
+    /// Indices of files among the sorted names, and the damage to each.
     damaged: Vec<(u8, Damage)>,
-    sealed: bool,
+    has_valid_checksums: bool,
 }
 
-struct Kept {
-    run: Run,
+struct CheckpointFixture {
+    run: RunFiles,
     /// The newest checkpoint, and its files.
     folder: PathBuf,
     files: BTreeMap<String, Vec<u8>>,
 }
 
-static KEPT: LazyLock<Kept> = LazyLock::new(|| {
-    let run = Run::new();
+static FIXTURE: LazyLock<CheckpointFixture> = LazyLock::new(|| {
+    let run = RunFiles::new();
     let entries = |path: PathBuf| std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry"));
     let folder = entries(run.path().join("checkpoints")).map(|entry| entry.path()).max().expect("a checkpoint");
     let files = entries(folder.clone())
@@ -37,30 +37,32 @@ static KEPT: LazyLock<Kept> = LazyLock::new(|| {
             (name, std::fs::read(entry.path()).expect("a file"))
         })
         .collect();
-    let kept = Kept { run, folder, files };
-    kept.run.experiment.go_on(&kept.run.path()).expect("a whole checkpoint is gone on from");
-    kept
+    let fixture = CheckpointFixture { run, folder, files };
+    fixture.run.run.resume_one_round(&fixture.run.path()).expect("an undamaged checkpoint is accepted");
+    fixture
 });
 
-fuzz_target!(|input: Input| {
-    let Kept { run, folder, files } = &*KEPT;
-    let mut now = files.clone();
-    for (which, damage) in &input.damaged {
-        let file = now.values_mut().nth(usize::from(*which) % files.len()).expect("there are as many");
-        *file = damage.to(file);
+fuzz_target!(|input: CheckpointInput| {
+    let CheckpointFixture { run, folder, files } = &*FIXTURE;
+    let mut damaged_files = files.clone();
+    for (index, damage) in &input.damaged {
+        let file =
+            damaged_files.values_mut().nth(usize::from(*index) % files.len()).expect("the index is in range");
+        *file = damage.apply(file);
     }
-    if input.sealed {
-        let named = now.iter().map(|(name, bytes)| (&**name, &**bytes)).filter(|(name, _)| *name != SUMS);
-        let sums = recsim_cli::fuzzing::sums(named).into_bytes();
-        now.insert(SUMS.to_owned(), sums);
+    if input.has_valid_checksums {
+        let named =
+            damaged_files.iter().map(|(name, bytes)| (&**name, &**bytes)).filter(|(name, _)| *name != CHECKSUMS);
+        let checksums = recsim_cli::fuzzing::checksums(named).into_bytes();
+        damaged_files.insert(CHECKSUMS.to_owned(), checksums);
     }
-    for (name, bytes) in &now {
+    for (name, bytes) in &damaged_files {
         std::fs::write(folder.join(name), bytes).expect("a file is written");
     }
-    match run.experiment.go_on(&run.path()) {
+    match run.run.resume_one_round(&run.path()) {
         Err(error) => assert!(!error.to_string().is_empty()),
-        Ok(()) => assert!(input.sealed || *files == now, "damage is accepted"),
+        Ok(()) => assert!(input.has_valid_checksums || *files == damaged_files, "damage was accepted"),
     }
 });
 
-const SUMS: &str = "SHA256SUMS";
+const CHECKSUMS: &str = "SHA256SUMS";

@@ -1,43 +1,43 @@
-//! What may happen to a file's bytes.
+//! Damage to a file's bytes.
 
 #[derive(Debug, arbitrary::Arbitrary)]
 pub struct Damage {
-    /// Everything, by something else.
+    /// Bytes that replace the whole file.
     replaced: Option<Vec<u8>>,
-    /// Bytes, by place.
+    /// Offsets, and the bytes that are written there.
     changed: Vec<(u16, u8)>,
-    /// Whole numbers in the text, by their place among all of them, and what stands there instead.
+    /// Indices of integers in the text, and indices into [`HOSTILE`] of what replaces them.
     numbers: Vec<(u16, u8)>,
-    /// Bytes put in between.
+    /// Offsets, and bytes that are inserted there.
     inserted: Vec<(u16, Vec<u8>)>,
-    /// Where it ends.
+    /// The length to which the file is cut.
     cut: Option<u16>,
-    /// Of a safetensors file: whether the header's length goes with what it holds.
-    fits: bool,
+    /// Whether the header length of a safetensors file is corrected after replacing numbers.
+    fits_header: bool,
 }
 
 impl Damage {
-    /// The damaged file; perhaps the whole one.
-    pub fn to(&self, whole: &[u8]) -> Vec<u8> {
-        let mut bytes = self.replaced.clone().unwrap_or_else(|| whole.to_vec());
-        for &(which, number) in &self.numbers {
+    /// Returns the damaged bytes, which may equal the undamaged ones.
+    pub fn apply(&self, undamaged: &[u8]) -> Vec<u8> {
+        let mut bytes = self.replaced.clone().unwrap_or_else(|| undamaged.to_vec());
+        for &(index, number) in &self.numbers {
             let number = HOSTILE[usize::from(number) % HOSTILE.len()];
             let before = bytes.len();
-            replace_number(&mut bytes, usize::from(which), number);
-            if self.fits
+            replace_number(&mut bytes, usize::from(index), number);
+            if self.fits_header
                 && let Some(length) = bytes.first_chunk().copied().map(u64::from_le_bytes)
             {
                 let length = length.wrapping_add(bytes.len() as u64).wrapping_sub(before as u64);
                 bytes[..8].copy_from_slice(&length.to_le_bytes());
             }
         }
-        for (place, more) in &self.inserted {
-            let place = usize::from(*place) % (bytes.len() + 1);
-            bytes.splice(place..place, more.iter().copied());
+        for (offset, more) in &self.inserted {
+            let offset = usize::from(*offset) % (bytes.len() + 1);
+            bytes.splice(offset..offset, more.iter().copied());
         }
-        for &(place, byte) in &self.changed {
+        for &(offset, byte) in &self.changed {
             let length = bytes.len().max(1);
-            if let Some(old) = bytes.get_mut(usize::from(place) % length) {
+            if let Some(old) = bytes.get_mut(usize::from(offset) % length) {
                 *old = byte;
             }
         }
@@ -48,10 +48,11 @@ impl Damage {
     }
 }
 
-fn replace_number(bytes: &mut Vec<u8>, which: usize, number: &str) {
-    let is_first = |&at: &usize| bytes[at].is_ascii_digit() && (at == 0 || !bytes[at - 1].is_ascii_digit());
-    let firsts: Vec<usize> = (0..bytes.len()).filter(is_first).collect();
-    if let Some(&start) = firsts.get(which % firsts.len().max(1)) {
+/// Replaces the integer with this index among those in the text.
+fn replace_number(bytes: &mut Vec<u8>, index: usize, number: &str) {
+    let is_start = |&at: &usize| bytes[at].is_ascii_digit() && (at == 0 || !bytes[at - 1].is_ascii_digit());
+    let starts: Vec<usize> = (0..bytes.len()).filter(is_start).collect();
+    if let Some(&start) = starts.get(index % starts.len().max(1)) {
         let digits = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         bytes.splice(start..start + digits, number.bytes());
     }

@@ -1,12 +1,12 @@
-//! `recsim eval`: policies compared.
+//! `recsim eval`: compares policies.
 
-mod crew;
-mod field;
+mod contenders;
 mod names;
 mod options;
 mod progress;
-mod report;
+mod results;
 mod tables;
+mod threads;
 
 use recsim_core::backend::Backend;
 use recsim_core::eval::resample::Interval;
@@ -17,83 +17,89 @@ use serde::Serialize;
 use crate::arguments::Eval;
 use crate::device::{About, Job};
 use crate::error::Interrupted;
-use crate::files::evaluation::{self, Evaluation, Policy};
+use crate::files::evaluation::{self, Evaluation, PolicyResults};
 use crate::interrupt::Interrupt;
 use crate::learned::Learned;
 use crate::world::WorldFile;
 use crate::{output, source};
-use crew::Threads;
-use field::Field;
-use names::Name;
-use options::Options;
-use progress::Progress;
+use contenders::Contenders;
+use names::PolicyName;
+use options::EvalOptions;
+use progress::EvaluationProgress;
+use threads::Threads;
 
-/// Tries every policy with every seed, and tells what came of it. Whatever can be refused is refused before.
+/// Plays every policy with every seed, then writes and prints the results.
+///
+/// # Errors
+/// If an argument, the world or a run is invalid, which is checked before the first episode; if the backend fails; if
+/// a file cannot be written; or [`Interrupted`], after the results of the finished seeds are written and printed.
 pub(crate) fn run(arguments: &Eval) -> anyhow::Result<()> {
-    let options = Options::of(arguments)?;
+    let options = EvalOptions::of(arguments)?;
     options.device.look()?;
     let world = source::world(&options.settings, options.device.threads(), options.quiet)?;
     let (evaluation, interrupted) = options.device.run(EvaluationJob { options: &options, world: &world })?;
     if let Some(evaluation) = evaluation {
-        tell(&options, &evaluation)?;
+        write_and_print(&options, &evaluation)?;
     }
     interrupted.map_or(Ok(()), |interrupted| Err(interrupted.into()))
 }
 
-/// Settles the arguments, and no more.
+/// Resolves the arguments without evaluating anything.
+///
+/// # Errors
+/// As [`EvalOptions::of`].
 #[cfg(fuzzing)]
-pub(crate) fn settle(arguments: &Eval) -> anyhow::Result<()> {
-    Options::of(arguments).map(drop)
+pub(crate) fn check_arguments(arguments: &Eval) -> anyhow::Result<()> {
+    EvalOptions::of(arguments).map(drop)
 }
 
-/// Writes and prints an evaluation.
-fn tell(options: &Options, evaluation: &Evaluation) -> anyhow::Result<()> {
+fn write_and_print(options: &EvalOptions, evaluation: &Evaluation) -> anyhow::Result<()> {
     let written = options.output.as_ref().map(|path| evaluation::place(path, evaluation.interrupted));
     if let Some(path) = &written {
         evaluation.write(path)?;
         if options.output.as_ref() != Some(path) {
-            output::note(&format!("what was done before the stop lies in {}", path.display()));
+            output::note(&format!("the results of the finished seeds are in {}", path.display()));
         }
     }
-    if let Some(warning) = tables::warning(evaluation) {
+    if let Some(warning) = tables::reliability_warning(evaluation) {
         output::note(&warning);
     }
-    if let Some(warning) = tables::no_scale(evaluation) {
+    if let Some(warning) = tables::scale_warning(evaluation) {
         output::note(warning);
     }
     if options.json {
-        let rows: Vec<Row<'_>> = evaluation.policies.iter().map(Row::of).collect();
+        let rows: Vec<MetricsRow<'_>> = evaluation.policies.iter().map(MetricsRow::of).collect();
         return output::json(&rows);
     }
     if options.quiet {
         return Ok(());
     }
-    let written = written.map_or(String::new(), |path| format!("\nall of it lies in {}\n", path.display()));
+    let written = written.map_or(String::new(), |path| format!("\nall results are in {}\n", path.display()));
     output::text(&format!("{}{written}", tables::all(evaluation)))
 }
 
 /// What `--json` prints of a policy.
 #[derive(Serialize)]
-struct Row<'a> {
+struct MetricsRow<'a> {
     policy: &'a str,
     #[serde(flatten)]
     metrics: &'a PolicyMetrics<Interval>,
 }
 
-impl<'a> Row<'a> {
-    fn of(policy: &'a Policy) -> Self {
+impl<'a> MetricsRow<'a> {
+    fn of(policy: &'a PolicyResults) -> Self {
         Self { policy: &policy.policy, metrics: &policy.metrics }
     }
 }
 
-/// A comparison whose options are settled, in a world that is there.
+/// An evaluation whose options are resolved, in a loaded world.
 struct EvaluationJob<'a> {
-    options: &'a Options,
+    options: &'a EvalOptions,
     world: &'a WorldFile,
 }
 
 impl Job for EvaluationJob<'_> {
-    /// What came of it if a seed was done, and whether somebody stopped it.
+    /// The results, `None` if no seed was finished; and whether the user interrupted the evaluation.
     type Output = (Option<Evaluation>, Option<Interrupted>);
 
     fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<Self::Output> {
@@ -101,46 +107,53 @@ impl Job for EvaluationJob<'_> {
         let settings = &options.settings;
         let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;
-        let learned = options.policies.iter().filter_map(Name::run);
-        let here = source::provenance(&settings.config, world, view.shape());
-        let learned =
-            learned.map(|run| Learned::read(run, &view, &here, &plan, options.quiet)).collect::<Result<_, _>>()?;
+        let runs = options.policies.iter().filter_map(PolicyName::run);
+        let provenance = source::provenance(&settings.config, world, view.shape());
+        let learned = runs
+            .map(|run| Learned::read(run, &view, &provenance, &plan, options.quiet))
+            .collect::<Result<_, _>>()?;
         let quiet = options.quiet;
         let interrupt = Interrupt::listen(move || {
             if !quiet {
-                output::note("\nstopping after this round; once more ends at once");
+                output::note("\nstopping after this round; interrupt again to exit at once");
             }
         })?;
         let evaluator = Evaluator::new(&view, &plan.environment, &plan.schedule);
-        let crew = Threads::new(options.device.threads())?;
-        let mut field = Field::new(backend, &evaluator, &view, &plan, &crew, &options.policies, learned)?;
-        let mut progress = Progress::new(&options.policies, options.seeds.len(), &plan.schedule, quiet);
+        let threads = Threads::new(options.device.threads())?;
+        let mut contenders =
+            Contenders::new(backend, &evaluator, &view, &plan, &threads, &options.policies, learned)?;
+        let mut progress = EvaluationProgress::new(&options.policies, options.seeds.len(), &plan.schedule, quiet);
 
-        let (episodes, interrupted) = play(&mut field, options, &mut progress, &interrupt)?;
+        let (episodes, interrupted) = play(&mut contenders, options, &mut progress, &interrupt)?;
         progress.end();
-        let done = episodes[0].len();
+        let finished_seeds = episodes[0].len();
         if interrupted.is_some() && !quiet {
-            let seeds = options.seeds.len();
+            let num_seeds = options.seeds.len();
             output::note(&format!(
-                "stopped: {done} of {seeds} seeds are done{}",
-                if done > 0 { "" } else { ", nothing to tell" }
+                "stopped: {finished_seeds} of {num_seeds} seeds are finished{}",
+                if finished_seeds > 0 { "" } else { ", there are no results" }
             ));
         }
-        if done == 0 {
+        if finished_seeds == 0 {
             return Ok((None, interrupted));
         }
-        let place = |name: &Name| options.policies.iter().position(|other| other == name);
-        let (random, greedy) = (place(&Name::Random), place(&Name::Greedy));
-        let (random, greedy) = random.zip(greedy).expect("the ends of the scale are always tried");
-        let study = Comparison::new(episodes, random, greedy);
-        let about =
-            Circumstances { about, world, evaluator: &evaluator, plan: &plan, interrupted: interrupted.is_some() };
-        Ok((Some(report::of(&study, options, about, &crew)), interrupted))
+        let index = |name: &PolicyName| options.policies.iter().position(|other| other == name);
+        let (random, greedy) = (index(&PolicyName::Random), index(&PolicyName::Greedy));
+        let (random, greedy) = random.zip(greedy).expect("both baselines of the scale are always played");
+        let comparison = Comparison::new(episodes, random, greedy);
+        let context = EvaluationContext {
+            about,
+            world,
+            evaluator: &evaluator,
+            plan: &plan,
+            interrupted: interrupted.is_some(),
+        };
+        Ok((Some(results::evaluation(&comparison, options, context, &threads)), interrupted))
     }
 }
 
-/// What a report says beside the findings.
-struct Circumstances<'a> {
+/// What an evaluation records beside its estimates.
+struct EvaluationContext<'a> {
     about: About,
     world: &'a WorldFile,
     evaluator: &'a Evaluator<'a>,
@@ -148,22 +161,23 @@ struct Circumstances<'a> {
     interrupted: bool,
 }
 
-/// Plays every episode, `[policies][seeds]`, or those of the seeds that are done when somebody stops it.
+/// Plays every episode, seed by seed. Returns `[policies][seeds]` of episodes, and, if the user interrupted it, those
+/// of the finished seeds only.
 fn play<'a, B: Backend + 'a>(
-    field: &mut Field<'a, B>,
-    options: &Options,
-    progress: &mut Progress,
+    contenders: &mut Contenders<'a, B>,
+    options: &EvalOptions,
+    progress: &mut EvaluationProgress,
     interrupt: &Interrupt,
 ) -> anyhow::Result<(Vec<Vec<Episode>>, Option<Interrupted>)> {
     let mut episodes = vec![Vec::new(); options.policies.len()];
     for (n, &seed) in options.seeds.iter().enumerate() {
         let mut of_seed = Vec::new();
         for policy in 0..options.policies.len() {
-            let mut after = |round| {
+            let mut should_stop = |round| {
                 progress.round(n, policy, round);
                 interrupt.asked().is_some()
             };
-            match field.episode(policy, seed, &mut after)? {
+            match contenders.episode(policy, seed, &mut should_stop)? {
                 Some(episode) => of_seed.push(episode),
                 None => return Ok((episodes, interrupt.asked())),
             }

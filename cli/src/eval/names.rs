@@ -1,4 +1,4 @@
-//! Policies by their names.
+//! The names of policies, as `--policies` takes them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::config::nearest;
 use crate::error::BadInput;
 
-/// A policy that was asked for.
+/// A policy, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub(super) enum PolicyName {
     Random,
     Popular,
     Pretrained,
@@ -16,12 +16,15 @@ pub(super) enum Name {
     Anti,
     RandomFull,
     GreedyFull,
-    /// What a run has learned.
+    /// The actor of the run in this folder.
     Actor(PathBuf),
 }
 
-impl Name {
-    /// The policies of these names, each but once, and the two that the scale needs.
+impl PolicyName {
+    /// Parses names, and appends `random` and `greedy` if they are missing: the normalized area is defined by them.
+    ///
+    /// # Errors
+    /// If a name is unknown or given twice, or an actor names no run.
     pub(super) fn all(texts: &[String]) -> Result<Vec<Self>, BadInput> {
         let mut names = Vec::new();
         for text in texts {
@@ -31,16 +34,16 @@ impl Name {
             }
             names.push(name);
         }
-        for end in [Self::Random, Self::Greedy] {
-            if !names.contains(&end) {
-                names.push(end);
+        for baseline in [Self::Random, Self::Greedy] {
+            if !names.contains(&baseline) {
+                names.push(baseline);
             }
         }
         Ok(names)
     }
 
     fn parse(text: &str) -> Result<Self, BadInput> {
-        if let Some((_, name)) = KNOWN.iter().find(|(known, _)| *known == text) {
+        if let Some((_, name)) = BASELINES.iter().find(|(baseline, _)| *baseline == text) {
             return Ok(name.clone());
         }
         match text.split_once(':') {
@@ -50,19 +53,16 @@ impl Name {
             _ => {}
         }
         let word = text.split_once(':').map_or(text, |(word, _)| word);
-        let known = KNOWN.iter().map(|(known, _)| *known).chain([ACTOR]);
-        let remedy = match nearest(word, known) {
+        let baselines = BASELINES.iter().map(|(baseline, _)| *baseline);
+        let remedy = match nearest(word, baselines.clone().chain([ACTOR])) {
             Some((ACTOR, true)) => "did you mean `actor:RUN`?".to_owned(),
-            Some((known, true)) => format!("did you mean `{known}`?"),
-            _ => {
-                let known: Vec<&str> = KNOWN.iter().map(|(known, _)| *known).collect();
-                format!("there are {} and actor:RUN", known.join(", "))
-            }
+            Some((baseline, true)) => format!("did you mean `{baseline}`?"),
+            _ => format!("there are {} and actor:RUN", baselines.collect::<Vec<_>>().join(", ")),
         };
         Err(BadInput::new(FLAG, format!("there is no policy `{text}`"), remedy))
     }
 
-    /// The folder of the run, of an actor.
+    /// The folder of the run, if this is an actor.
     pub(super) fn run(&self) -> Option<&Path> {
         match self {
             Self::Actor(run) => Some(run),
@@ -71,10 +71,10 @@ impl Name {
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for PolicyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match KNOWN.iter().find(|(_, name)| name == self) {
-            Some((known, _)) => f.write_str(known),
+        match BASELINES.iter().find(|(_, name)| name == self) {
+            Some((baseline, _)) => f.write_str(baseline),
             None => write!(f, "{ACTOR}:{}", self.run().unwrap_or(Path::new("")).display()),
         }
     }
@@ -82,19 +82,19 @@ impl fmt::Display for Name {
 
 fn no_run(text: &str) -> BadInput {
     let remedy = "name the folder of a run, such as actor:runs/2025-01-08-0";
-    BadInput::new(FLAG, format!("`{text}` does not say whose actor"), remedy)
+    BadInput::new(FLAG, format!("`{text}` names no run"), remedy)
 }
 
 const FLAG: &str = "--policies";
 const ACTOR: &str = "actor";
-const KNOWN: [(&str, Name); 7] = [
-    ("random", Name::Random),
-    ("popular", Name::Popular),
-    ("pretrained", Name::Pretrained),
-    ("greedy", Name::Greedy),
-    ("anti", Name::Anti),
-    ("random-full", Name::RandomFull),
-    ("greedy-full", Name::GreedyFull),
+const BASELINES: [(&str, PolicyName); 7] = [
+    ("random", PolicyName::Random),
+    ("popular", PolicyName::Popular),
+    ("pretrained", PolicyName::Pretrained),
+    ("greedy", PolicyName::Greedy),
+    ("anti", PolicyName::Anti),
+    ("random-full", PolicyName::RandomFull),
+    ("greedy-full", PolicyName::GreedyFull),
 ];
 
 #[cfg(test)]
@@ -102,9 +102,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_written_as_it_is_read_and_the_scale_is_never_missing() {
+    fn policy_name_round_trips_and_baselines_are_appended() {
         let texts = ["popular", "actor:a:b/c", "greedy"].map(str::to_owned);
-        let names = Name::all(&texts).unwrap();
+        let names = PolicyName::all(&texts).unwrap();
         let written: Vec<String> = names.iter().map(ToString::to_string).collect();
         assert_eq!(written, ["popular", "actor:a:b/c", "greedy", "random"]);
     }

@@ -1,8 +1,8 @@
-//! What `recsim eval` was asked to do, as meant.
+//! The options of `recsim eval`, resolved from its arguments.
 
 use std::path::{Path, PathBuf};
 
-use super::names::Name;
+use super::names::PolicyName;
 use crate::arguments::Eval;
 use crate::config::{AUTO, Settings};
 use crate::device::Choice;
@@ -10,33 +10,36 @@ use crate::error::BadInput;
 use crate::files::{evaluation, folder};
 use crate::output;
 
-/// Everything an evaluation needs to know, except its world.
-pub(super) struct Options {
+/// Everything an evaluation needs except its world.
+pub(super) struct EvalOptions {
     pub(super) settings: Settings,
     pub(super) device: Choice,
-    pub(super) policies: Vec<Name>,
+    pub(super) policies: Vec<PolicyName>,
     pub(super) seeds: Vec<u64>,
-    /// The file for what is found.
+    /// The file for the results.
     pub(super) output: Option<PathBuf>,
-    /// What makes it again.
+    /// The command that repeats the evaluation, without `--out`.
     pub(super) command: String,
     pub(super) quiet: bool,
     pub(super) json: bool,
 }
 
-impl Options {
-    /// Settles the arguments, and refuses what can be refused without a world.
+impl EvalOptions {
+    /// Resolves the arguments.
+    ///
+    /// # Errors
+    /// If an argument is invalid, as far as that shows without the world, or the output file cannot be written.
     pub(super) fn of(arguments: &Eval) -> anyhow::Result<Self> {
         let settings = Settings::load(&arguments.overrides())?;
         let device = Choice::of(&settings, false)?;
         let first = settings.config.experiment.seed;
         let Some(last) = first.checked_add(u64::from(arguments.seeds) - 1) else {
-            let problem = format!("there are no {} seeds from {first} on", arguments.seeds);
+            let problem = format!("{} seeds from {first} on exceed {}", arguments.seeds, u64::MAX);
             return Err(settings.refuse_value("experiment.seed", problem).into());
         };
-        let output = arguments.out.as_deref().map(|out| file(out, &settings)).transpose()?;
+        let output = arguments.out.as_deref().map(|out| output_file(out, &settings)).transpose()?;
         Ok(Self {
-            policies: Name::all(&arguments.policies)?,
+            policies: PolicyName::all(&arguments.policies)?,
             seeds: (first..=last).collect(),
             output,
             command: command(arguments),
@@ -48,8 +51,8 @@ impl Options {
     }
 }
 
-/// The file that is meant, which may be written.
-fn file(out: &Path, settings: &Settings) -> Result<PathBuf, BadInput> {
+/// The file that `--out` means, once it is known that it can be written.
+fn output_file(out: &Path, settings: &Settings) -> Result<PathBuf, BadInput> {
     if out.as_os_str().is_empty() {
         return Err(BadInput::new("--out", "the path is empty", "name a file or a folder"));
     }
@@ -64,7 +67,7 @@ fn file(out: &Path, settings: &Settings) -> Result<PathBuf, BadInput> {
     Ok(file)
 }
 
-/// The command that was typed, without where its results go.
+/// The command as typed, without `--out` and what it prints.
 fn command(arguments: &Eval) -> String {
     let mut words = vec!["recsim".to_owned(), "eval".to_owned()];
     words.extend(arguments.settings.typed());

@@ -1,4 +1,4 @@
-//! An evaluation for people.
+//! The printed tables of an evaluation.
 
 use recsim_core::eval::PolicyMetrics;
 use recsim_core::eval::reliability::Reliability;
@@ -7,29 +7,38 @@ use recsim_core::eval::resample::Interval;
 use crate::files::evaluation::Evaluation;
 use crate::output::{counted, percent, table, thousands};
 
-/// Everything worth reading.
+/// All tables, under a heading that says what was evaluated.
 pub(super) fn all(evaluation: &Evaluation) -> String {
-    [heading(evaluation), ranking(evaluation), slates(evaluation), pairs(evaluation), reliability(evaluation)]
+    [heading(evaluation), leaderboard(evaluation), slates(evaluation), pairs(evaluation), reliability(evaluation)]
         .join("\n")
 }
 
 fn heading(evaluation: &Evaluation) -> String {
-    let Evaluation { users, rounds, seeds, chosen, shown, initial_distance, resamples, .. } = evaluation;
+    let Evaluation { users, rounds, seeds, rl_slots, slate_len, initial_distance, resamples, .. } = evaluation;
     let stopped = if evaluation.interrupted { " (stopped early)" } else { "" };
     let list: Vec<String> = seeds.iter().map(ToString::to_string).collect();
     format!(
-        "{}, {}, {chosen} of {} chosen, seeds {}{stopped}; distance {initial_distance:.4} at the start\n\
-         in brackets: between what 95 of 100 of {resamples} resamples of users and seeds lie\n",
+        "{}, {}, {rl_slots} of {} selected by the policy, seeds {}{stopped}; initial distance {initial_distance:.4}\n\
+         in brackets: 95 % bootstrap intervals over users and seeds, from {resamples} resamples\n",
         counted(*users, "user"),
         counted(*rounds, "round"),
-        counted(*shown, "item"),
+        counted(*slate_len, "item"),
         list.join(", "),
     )
 }
 
-fn ranking(evaluation: &Evaluation) -> String {
-    let header =
-        ["policy", "normalised area", "area", "middle", "last", "to a tenth", "improved", "accepted", "return"];
+fn leaderboard(evaluation: &Evaluation) -> String {
+    let header = [
+        "policy",
+        "normalized area",
+        "area",
+        "IQM",
+        "final",
+        "rounds to 10 %",
+        "improved",
+        "accepted",
+        "total reward",
+    ];
     let rows = evaluation.policies.iter().map(|policy| {
         let PolicyMetrics { normalized_area, area, area_iqm, distance, rounds_to_tenth, .. } = &policy.metrics;
         let PolicyMetrics { improved_share, total_reward, acceptance, .. } = &policy.metrics;
@@ -39,7 +48,7 @@ fn ranking(evaluation: &Evaluation) -> String {
             with_range(area, 3),
             number(area_iqm.mean, 3),
             number(distance.mean, 4),
-            rounds_to_tenth.mean.map_or("never".to_owned(), |round| format!("round {round:.0}")),
+            rounds_to_tenth.mean.map_or("never".to_owned(), |round| format!("{round:.0}")),
             improved_share.mean.map_or(String::new(), percent),
             acceptance.mean.map_or(String::new(), percent),
             number(total_reward.mean, 2),
@@ -49,7 +58,7 @@ fn ranking(evaluation: &Evaluation) -> String {
 }
 
 fn slates(evaluation: &Evaluation) -> String {
-    let header = ["policy", "items covered", "Gini", "diversity", "entropy", "KL to the target"];
+    let header = ["policy", "items covered", "Gini", "diversity", "entropy", "KL to target"];
     let rows = evaluation.policies.iter().map(|policy| {
         let PolicyMetrics { item_coverage, gini, diversity, entropy, calibration, .. } = &policy.metrics;
         vec![
@@ -65,7 +74,7 @@ fn slates(evaluation: &Evaluation) -> String {
 }
 
 fn pairs(evaluation: &Evaluation) -> String {
-    let header = ["better", "than", "normalised area", "area", "for so many"];
+    let header = ["better", "than", "normalized area", "area", "P(improvement)"];
     let rows = evaluation.pairs.iter().map(|pair| {
         vec![
             pair.first.clone(),
@@ -74,25 +83,26 @@ fn pairs(evaluation: &Evaluation) -> String {
             signed(&pair.difference.area, 3),
             format!(
                 "{} [{}, {}]",
-                pair.improvement.mean.map_or(String::new(), percent),
-                pair.improvement.low.map_or(String::new(), percent),
-                pair.improvement.high.map_or(String::new(), percent),
+                pair.probability_of_improvement.mean.map_or(String::new(), percent),
+                pair.probability_of_improvement.low.map_or(String::new(), percent),
+                pair.probability_of_improvement.high.map_or(String::new(), percent),
             ),
         ]
     });
     table(&header, rows, true)
 }
 
-/// What was predicted and what happened, over all policies; of standard errors, the worst of any policy's.
+/// Predicted and observed acceptances over all policies, by bins of the predicted probability. The last column is the
+/// largest deviation of a single policy.
 fn reliability(evaluation: &Evaluation) -> String {
     let mut all = Reliability::default();
     evaluation.policies.iter().for_each(|policy| all += &policy.reliability);
-    let header = ["probability", "items shown", "predicted", "accepted", "standard errors off"];
+    let header = ["probability", "items shown", "predicted", "accepted", "deviation (SE)"];
     let bins = all.bins.iter().enumerate().filter(|(_, bin)| bin.shown > 0);
     let rows = bins.map(|(n, bin)| {
         let shown = bin.shown as f64;
-        // Policies share their luck, so that errors of all together would be mistaken.
-        let worst = evaluation.policies.iter().map(|policy| policy.reliability.bins[n].z_score());
+        // Policies share their random draws, so that a standard error of the pooled counts would be wrong.
+        let worst = evaluation.policies.iter().map(|policy| policy.reliability.bins[n].deviation());
         let worst = worst.max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
         vec![
             format!("{:.1} to {:.1}", n as f64 / 10.0, (n + 1) as f64 / 10.0),
@@ -104,39 +114,39 @@ fn reliability(evaluation: &Evaluation) -> String {
     });
     let (bins, error, worst) = (table(&header, rows, true), all.expected_calibration_error(), worst(evaluation));
     format!(
-        "{bins}expected calibration error {error:.5}; no policy is off by more than {worst:.1} standard errors\n"
+        "{bins}expected calibration error {error:.5}; largest deviation of any policy: {worst:.1} standard errors\n"
     )
 }
 
-/// What must be said, whoever listens, where users do not accept as the formula says.
-pub(super) fn warning(evaluation: &Evaluation) -> Option<String> {
+/// The warning, printed even with `--quiet`, that acceptances do not follow the formula.
+pub(super) fn reliability_warning(evaluation: &Evaluation) -> Option<String> {
     let worst = worst(evaluation);
-    (worst >= SUSPICIOUS).then(|| {
+    (worst >= SUSPICIOUS_DEVIATION).then(|| {
         format!(
-            "warning: acceptances are off by {worst:.1} standard errors from what was predicted, which luck does not \
-             explain: trust none of this, and tell the makers of the backend"
+            "warning: acceptances deviate by {worst:.1} standard errors from the predicted ones, which chance does \
+             not explain: the backend is wrong, do not use these results, and report the problem to its authors"
         )
     })
 }
 
-/// What must be said where areas have no scale.
-pub(super) fn no_scale(evaluation: &Evaluation) -> Option<&'static str> {
-    let is_without = |interval: &Interval| interval.mean.is_none() || interval.low.is_none();
-    evaluation.policies.iter().any(|policy| is_without(&policy.metrics.normalized_area)).then_some(
-        "warning: `greedy` is no better than `random` here, or may not be: there is no scale for areas, and normalised ones \
-         say little or nothing; policies are ranked by their areas",
+/// The warning that the normalized area is undefined.
+pub(super) fn scale_warning(evaluation: &Evaluation) -> Option<&'static str> {
+    let is_undefined = |interval: &Interval| interval.mean.is_none() || interval.low.is_none();
+    evaluation.policies.iter().any(|policy| is_undefined(&policy.metrics.normalized_area)).then_some(
+        "warning: `greedy` is not better than `random`, or not in every resample: the normalized area is undefined \
+         or unreliable; policies are ranked by area",
     )
 }
 
-/// By how many standard errors the worst of any policy's bins is off.
+/// The largest deviation of any bin of any policy, in standard errors.
 fn worst(evaluation: &Evaluation) -> f64 {
     evaluation.policies.iter().map(|policy| policy.reliability.max_z_score()).fold(0.0, f64::max)
 }
 
 fn number(value: Option<f64>, digits: usize) -> String {
-    // What rounds to 0 is 0, from whichever side.
-    let negligible = |value: f64| value.abs() < 0.5 * 10.0_f64.powi(-(digits as i32));
-    value.map_or("-".to_owned(), |value| format!("{:.digits$}", if negligible(value) { 0.0 } else { value }))
+    // A negative value that rounds to 0 is printed without its sign.
+    let is_negligible = |value: f64| value.abs() < 0.5 * 10.0_f64.powi(-(digits as i32));
+    value.map_or("-".to_owned(), |value| format!("{:.digits$}", if is_negligible(value) { 0.0 } else { value }))
 }
 
 fn with_range(interval: &Interval, digits: usize) -> String {
@@ -150,5 +160,6 @@ fn signed(interval: &Interval, digits: usize) -> String {
     format!("{mean} [{low}, {high}]")
 }
 
-/// One of a hundred bins lies beyond it by chance in one of some ten thousand evaluations.
-const SUSPICIOUS: f64 = 5.0;
+/// Standard errors from which a deviation is reported. By chance, one of a hundred bins exceeds it in about one of
+/// 10,000 evaluations.
+const SUSPICIOUS_DEVIATION: f64 = 5.0;

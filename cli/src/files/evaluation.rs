@@ -1,4 +1,4 @@
-//! `evaluation.json`: what `recsim eval` found, for whoever draws it or compares it.
+//! `evaluation.json`: the results of `recsim eval`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,93 +15,98 @@ use crate::device::About;
 use crate::error::BadInput;
 use crate::source::Provenance;
 
-/// The name in a folder that is given for one.
+/// The file's name in a folder.
 pub(crate) const NAME: &str = "evaluation.json";
 
-/// An evaluation. Two of the same make the same bytes, but for the time.
+/// An evaluation. The same command writes the same bytes but for `timestamp`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Evaluation {
     /// [`FORMAT`].
     pub(crate) format: String,
-    /// [`VERSION`] when it was written.
+    /// The version of the format: [`VERSION`] when it was written.
     pub(crate) version: u32,
-    /// Of recsim.
+    /// The version of recsim that wrote it.
     pub(crate) recsim: String,
     /// When it was written, UTC.
     pub(crate) timestamp: String,
-    /// What makes it again.
+    /// The command that repeats it, without `--out`.
     pub(crate) command: String,
-    /// Whether it was stopped before all seeds were done.
+    /// Whether it was stopped before all seeds were finished.
     pub(crate) interrupted: bool,
     pub(crate) device: About,
     pub(crate) world: Provenance,
     /// Every setting, as resolved.
     pub(crate) config: Config,
-    /// Those that are done.
+    /// The seeds that are finished.
     pub(crate) seeds: Vec<u64>,
     /// Users served in every round.
     pub(crate) users: usize,
     /// Rounds of an episode.
     pub(crate) rounds: usize,
-    /// Items of a slate that a policy chooses, and all that are shown.
-    pub(crate) chosen: usize,
-    pub(crate) shown: usize,
-    /// Resamples that intervals are of, and blocks of users that they draw.
+    /// Items of a slate that a policy selects.
+    #[serde(alias = "chosen")]
+    pub(crate) rl_slots: usize,
+    /// Items of a slate.
+    #[serde(alias = "shown")]
+    pub(crate) slate_len: usize,
+    /// Bootstrap resamples behind each interval.
     pub(crate) resamples: usize,
+    /// Blocks of users that a resample draws from.
     pub(crate) blocks: usize,
-    /// The users' mean summed distance to the target at the start.
+    /// The users' mean summed distance to the target before the first round.
     pub(crate) initial_distance: f64,
-    /// `[K]`: the users' mean beliefs at the start.
+    /// `[K]`: the users' mean beliefs before the first round.
     pub(crate) initial_beliefs: Vec<f64>,
-    /// `[K]`
+    /// `[K]`: the target beliefs.
     pub(crate) target: Vec<f32>,
-    /// The farthest any item lies from its cluster's centre: distances are told by tenths of it.
+    /// The largest distance of any item to its cluster's centre. `by_distance` counts by tenths of it.
     pub(crate) farthest: f32,
-    /// The best first.
-    pub(crate) policies: Vec<Policy>,
-    /// Every two of them, the better one first.
-    pub(crate) pairs: Vec<Pair>,
+    /// The smallest area first.
+    pub(crate) policies: Vec<PolicyResults>,
+    /// Every two policies, the better one first.
+    pub(crate) pairs: Vec<PolicyPair>,
 }
 
-/// A policy, measured.
+/// The results of a policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Policy {
-    /// As it was asked for.
+pub(crate) struct PolicyResults {
+    /// Its name, as given to `--policies`.
     pub(crate) policy: String,
     #[serde(flatten)]
     pub(crate) metrics: PolicyMetrics<Interval>,
     pub(crate) curves: Curves,
-    /// Acceptances by their probability, of all seeds.
+    /// Acceptances by their predicted probability, over all seeds.
     pub(crate) reliability: Reliability,
-    /// `[rounds][K]`: mean beliefs after the round.
+    /// `[rounds][K]`: mean beliefs after each round, over all seeds.
     pub(crate) beliefs: Vec<Vec<f64>>,
-    /// `[rounds][K]`: items by round and cluster, of all seeds.
-    pub(crate) by_round: ItemCounts,
-    /// `[K][10]`: items by cluster and distance, of all seeds.
-    pub(crate) by_distance: ItemCounts,
+    /// `[rounds][K]`: items by round and cluster, over all seeds.
+    pub(crate) by_round: Counts,
+    /// `[K][10]`: items by cluster and tenth of `farthest`, over all seeds.
+    pub(crate) by_distance: Counts,
 }
 
-/// A value for each round, from the first on.
+/// `[rounds]`: a value for each round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Curves {
     /// Mean summed distance to the target after the round.
     pub(crate) distance: Vec<Interval>,
-    /// Share of shown items that were accepted.
+    /// Share of the shown items that were accepted, in 0 to 1.
     pub(crate) acceptance: Vec<Interval>,
 }
 
 /// Two policies, compared on the same resamples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Pair {
+pub(crate) struct PolicyPair {
     pub(crate) first: String,
     pub(crate) second: String,
-    /// The probability that a user's area is smaller under the first policy than under the second with the same luck; equal
-    /// ones count half.
-    pub(crate) improvement: Interval,
-    /// Each metric of the first less that of the second.
+    /// The probability that a user's area is smaller under the first policy than under the second with the same seed.
+    /// Ties count half.
+    #[serde(alias = "improvement")]
+    pub(crate) probability_of_improvement: Interval,
+    /// Each metric of the first minus that of the second.
     pub(crate) difference: PolicyMetrics<Interval>,
 }
 

@@ -1,23 +1,23 @@
-//! Runs that differ in nothing but their seed are drawn as one: their median, and a band.
+//! Groups runs that differ only in their seed. A group is drawn as one line: the median, with a band.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::plot::{Ink, Line, Point};
-use super::trained::Trained;
+use super::plot::{LinePoint, PlotColor, PlotLine};
+use super::run_data::RunData;
 
 /// Runs with the same settings in the same world.
-pub(super) struct Group<'a> {
-    /// What tells it from others.
+pub(super) struct RunGroup<'a> {
+    /// The settings that distinguish it, or a run's name.
     pub(super) name: String,
-    pub(super) ink: Ink,
-    pub(super) runs: Vec<&'a Trained>,
+    pub(super) color: PlotColor,
+    pub(super) runs: Vec<&'a RunData>,
 }
 
-/// The groups of runs, in the order of their first ones.
-pub(super) fn groups(runs: &[Trained]) -> Vec<Group<'_>> {
-    let mut groups: Vec<(BTreeMap<String, Value>, Vec<&Trained>)> = Vec::new();
+/// Groups runs. Groups are in the order of their first runs.
+pub(super) fn groups(runs: &[RunData]) -> Vec<RunGroup<'_>> {
+    let mut groups: Vec<(BTreeMap<String, Value>, Vec<&RunData>)> = Vec::new();
     for run in runs {
         let settings = settings(run);
         match groups.iter_mut().find(|(known, _)| *known == settings) {
@@ -27,37 +27,37 @@ pub(super) fn groups(runs: &[Trained]) -> Vec<Group<'_>> {
     }
     let names: Vec<String> = groups.iter().map(|(own, runs)| name(own, runs, &groups)).collect();
     let numbered = names.into_iter().zip(groups).enumerate();
-    numbered.map(|(n, (name, (_, runs)))| Group { name, ink: Ink::Series(n), runs }).collect()
+    numbered.map(|(n, (name, (_, runs)))| RunGroup { name, color: PlotColor::Series(n), runs }).collect()
 }
 
-impl Group<'_> {
-    /// The median over the runs of what each has at some places, with a band from the least to the greatest where there
-    /// are several.
-    pub(super) fn line(&self, of: impl Fn(&Trained) -> Vec<(u64, f64)>) -> Line {
-        let mut places: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-        for (place, value) in self.runs.iter().flat_map(|run| of(run)) {
-            places.entry(place).or_default().push(value);
+impl RunGroup<'_> {
+    /// The median over the runs at each x value, with a band from the minimum to the maximum where several runs have a
+    /// value. `points` returns the x and y values of a run.
+    pub(super) fn line(&self, points: impl Fn(&RunData) -> Vec<(u64, f64)>) -> PlotLine {
+        let mut by_x: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+        for (x, y) in self.runs.iter().flat_map(|run| points(run)) {
+            by_x.entry(x).or_default().push(y);
         }
-        let points = places.into_iter().map(|(place, values)| point(place as f64, values)).collect();
-        Line { name: self.name.clone(), ink: self.ink, points }
+        let points = by_x.into_iter().map(|(x, values)| point(x as f64, values)).collect();
+        PlotLine { name: self.name.clone(), color: self.color, points }
     }
 }
 
-fn point(x: f64, mut values: Vec<f64>) -> Point {
+fn point(x: f64, mut values: Vec<f64>) -> LinePoint {
     values.sort_by(f64::total_cmp);
     let (low, high) = (values[0], values[values.len() - 1]);
     let band = (values.len() > 1).then_some((low, high));
-    Point { x, y: median(&values), band }
+    LinePoint { x, y: median(&values), band }
 }
 
-/// Of sorted values.
+/// The median of sorted values.
 fn median(values: &[f64]) -> f64 {
     let middle = values.len() / 2;
     if values.len().is_multiple_of(2) { (values[middle - 1] + values[middle]) / 2.0 } else { values[middle] }
 }
 
-/// What may not differ within a group, by key.
-fn settings(run: &Trained) -> BTreeMap<String, Value> {
+/// The settings that are equal within a group, by key.
+fn settings(run: &RunData) -> BTreeMap<String, Value> {
     let config = serde_json::to_value(&run.config).unwrap_or_default();
     let groups = config.as_object().into_iter().flatten();
     let mut settings: BTreeMap<String, Value> = groups
@@ -65,17 +65,17 @@ fn settings(run: &Trained) -> BTreeMap<String, Value> {
             let keys = keys.as_object().into_iter().flatten();
             keys.map(move |(key, value)| (format!("{group}.{key}"), value.clone()))
         })
-        .filter(|(key, _)| !OF_NO_MATTER.contains(&&**key))
+        .filter(|(key, _)| !IGNORED_SETTINGS.contains(&&**key))
         .collect();
     settings.insert("world".to_owned(), run.run.world.checksum.clone().into());
     settings
 }
 
-/// The settings that a group does not share with all others, or a run's name where those are too many to read.
+/// The settings in which a group differs from others, or a run's name if those are more than two.
 fn name(
     own: &BTreeMap<String, Value>,
-    runs: &[&Trained],
-    groups: &[(BTreeMap<String, Value>, Vec<&Trained>)],
+    runs: &[&RunData],
+    groups: &[(BTreeMap<String, Value>, Vec<&RunData>)],
 ) -> String {
     let count = if runs.len() > 1 { format!(" ({} runs)", runs.len()) } else { String::new() };
     let shared = |key: &String, value: &Value| groups.iter().all(|(other, _)| other.get(key) == Some(value));
@@ -92,8 +92,8 @@ fn name(
     }
 }
 
-/// Settings that a run's numbers do not depend on, or that make it another run of the same.
-const OF_NO_MATTER: [&str; 6] = [
+/// Settings that do not change a run's numbers, and the seed.
+const IGNORED_SETTINGS: [&str; 6] = [
     "experiment.seed",
     "experiment.backend",
     "experiment.threads",
@@ -107,9 +107,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_point_is_the_median_with_a_band_from_the_least_to_the_greatest() {
-        assert_eq!(point(1.0, vec![3.0, 1.0, 2.0]), Point { x: 1.0, y: 2.0, band: Some((1.0, 3.0)) });
-        assert_eq!(point(2.0, vec![3.0, 1.0]), Point { x: 2.0, y: 2.0, band: Some((1.0, 3.0)) });
-        assert_eq!(point(2.0, vec![3.0]), Point { x: 2.0, y: 3.0, band: None });
+    fn point_is_the_median_with_a_band_from_minimum_to_maximum() {
+        assert_eq!(point(1.0, vec![3.0, 1.0, 2.0]), LinePoint { x: 1.0, y: 2.0, band: Some((1.0, 3.0)) });
+        assert_eq!(point(2.0, vec![3.0, 1.0]), LinePoint { x: 2.0, y: 2.0, band: Some((1.0, 3.0)) });
+        assert_eq!(point(2.0, vec![3.0]), LinePoint { x: 2.0, y: 3.0, band: None });
     }
 }

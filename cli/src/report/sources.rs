@@ -1,26 +1,29 @@
-//! What a report is made of: runs and evaluations, read before anything is drawn.
+//! Reads the inputs of a report: runs and evaluations.
 
 use std::path::{Path, PathBuf};
 
-use super::trained::Trained;
+use super::run_data::RunData;
 use crate::error::BadInput;
 use crate::files::evaluation::{self, Evaluation};
 use crate::files::{folder, names};
 
-/// Everything that was given, in its order.
+/// All inputs, in the order given.
 pub(super) struct Sources {
-    pub(super) runs: Vec<Trained>,
-    pub(super) evaluations: Vec<Named>,
+    pub(super) runs: Vec<RunData>,
+    pub(super) evaluations: Vec<NamedEvaluation>,
 }
 
-/// An evaluation, and its file as it was given.
-pub(super) struct Named {
+/// An evaluation, and its path as given on the command line.
+pub(super) struct NamedEvaluation {
     pub(super) name: String,
     pub(super) evaluation: Evaluation,
 }
 
 impl Sources {
-    /// Reads folders of runs, which may hold evaluations, and files of evaluations.
+    /// Reads folders of runs, which may contain an `evaluation.json`, and files of evaluations.
+    ///
+    /// # Errors
+    /// If an input is missing, damaged or given twice.
     pub(super) fn read(inputs: &[PathBuf]) -> anyhow::Result<Self> {
         let mut sources = Self { runs: Vec::new(), evaluations: Vec::new() };
         for (n, path) in inputs.iter().enumerate() {
@@ -38,43 +41,41 @@ impl Sources {
 
     fn folder(&mut self, path: &Path, inputs: &[PathBuf]) -> anyhow::Result<()> {
         let evaluation = path.join(evaluation::NAME);
-        let (run, evaluated) = (path.join(names::RUN).is_file(), evaluation.is_file());
-        if !run && !evaluated {
-            let problem = format!(
-                "this folder holds neither a run nor an evaluation: there is no {} and no {} in it",
-                names::RUN,
-                evaluation::NAME
-            );
+        let (has_run, has_evaluation) = (path.join(names::RUN).is_file(), evaluation.is_file());
+        if !has_run && !has_evaluation {
+            let problem = format!("this folder contains neither {} of a run nor {}", names::RUN, evaluation::NAME);
             return Err(BadInput::new(path.display(), problem, REMEDY).into());
         }
-        if run {
-            let read = Trained::read(path)?;
+        if has_run {
+            let read = RunData::read(path)?;
             if let Some(other) = self.runs.iter().find(|other| other.is_the_same_as(&read)) {
-                let problem =
-                    format!("this is a copy of {}: it began in the same second with the same seed", other.name);
+                let problem = format!(
+                    "this is a copy of {}: both started in the same second with the same settings",
+                    other.name
+                );
                 return Err(BadInput::new(path.display(), problem, "leave out one of the two").into());
             }
             self.runs.push(read);
         }
-        // Whoever gives a file of the folder too means it once.
-        if evaluated && !inputs.iter().any(|other| folder::is_same(other, &evaluation)) {
+        // The evaluation may be given by its own path too; it is read once.
+        if has_evaluation && !inputs.iter().any(|other| folder::is_same(other, &evaluation)) {
             self.evaluation(&evaluation)?;
-            if run {
-                self.of_this_run(&evaluation)?;
+            if has_run {
+                self.check_is_of_last_run(&evaluation)?;
             }
         }
         Ok(())
     }
 
-    /// Refuses an evaluation that was found in a run's folder and that another run, since replaced, has left there.
-    fn of_this_run(&self, path: &Path) -> Result<(), BadInput> {
-        let (run, found) = (self.runs.last(), self.evaluations.last());
-        let times = run.zip(found).map(|(run, found)| (&run.run.started, &found.evaluation.timestamp));
+    /// Refuses an evaluation in a run's folder that is older than the run: it is of a run that was replaced.
+    fn check_is_of_last_run(&self, path: &Path) -> Result<(), BadInput> {
+        let (run, evaluation) = (self.runs.last(), self.evaluations.last());
+        let times = run.zip(evaluation).map(|(run, named)| (&run.run.started, &named.evaluation.timestamp));
         match times {
-            // Both are written alike, so that the earlier is the lesser.
+            // Both have the same format, in which an earlier time compares as less.
             Some((started, written)) if written < started => {
                 let problem =
-                    format!("`timestamp` is {written}, and the run in this folder began later, at {started}");
+                    format!("`timestamp` is {written}, and the run in this folder started later, at {started}");
                 Err(BadInput::new(path.display(), problem, "evaluate that run, or move this file elsewhere"))
             }
             _ => Ok(()),
@@ -83,7 +84,7 @@ impl Sources {
 
     fn evaluation(&mut self, path: &Path) -> anyhow::Result<()> {
         let evaluation = Evaluation::read(path)?;
-        self.evaluations.push(Named { name: path.display().to_string(), evaluation });
+        self.evaluations.push(NamedEvaluation { name: path.display().to_string(), evaluation });
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
-//! Text in a page.
+//! Escapes text for HTML.
 
-/// Text as a page has it. What no XML may hold is left out.
+/// Text as HTML. Characters that XML does not allow are dropped.
 pub(super) fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -18,7 +18,7 @@ pub(super) fn escaped(text: &str) -> String {
     html
 }
 
-/// A file within a link.
+/// A `data:` URL that contains a file.
 pub(super) fn data_url(kind: &str, text: &str) -> String {
     let mut url = format!("data:{kind};charset=utf-8,");
     for byte in text.bytes() {
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_is_text_becomes_markup() {
+    fn escaped_text_is_no_markup() {
         assert_eq!(escaped("<a href=\"x\">&'\u{1b}é"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;é");
         assert_eq!(data_url("text/csv", "a,\"b\"\n1%,é"), "data:text/csv;charset=utf-8,a,%22b%22%0A1%25,%C3%A9");
     }

@@ -1,4 +1,4 @@
-//! The page: one HTML file that needs nothing else. It is well-formed XML too, so that anything can read it.
+//! The page: one self-contained HTML file, which is also well-formed XML.
 
 mod html;
 mod style;
@@ -6,36 +6,39 @@ mod style;
 use html::{data_url, escaped};
 
 use super::plot::Figure;
-use super::sections::{Block, Part, Section};
+use super::sections::{ReportBlock, Section, SectionContent};
 
-/// What tells a report from other pages: stands among its first bytes.
+/// Identifies a report: occurs among its first bytes.
 pub(super) const MARK: &str = r#"<meta name="generator" content="recsim report" />"#;
 
-/// What a plot's file begins with.
+/// Identifies a plot's file: its first bytes.
 pub(super) const PLOT_MARK: &str = "<!-- recsim report -->\n";
 
 /// The page with these sections.
+///
+/// # Errors
+/// If the values of a plot cannot be written as CSV.
 pub(super) fn page(sections: &[Section], command: &str) -> anyhow::Result<String> {
-    let parts = || {
+    let contents = || {
         sections.iter().filter_map(|section| match section {
-            Section::There(part) => Some(part),
+            Section::Present(content) => Some(content),
             Section::Missing { .. } => None,
         })
     };
-    let links = parts().map(|part| format!("<a href=\"#{}\">{}</a>", part.id, escaped(part.title)));
+    let links = contents().map(|content| format!("<a href=\"#{}\">{}</a>", content.id, escaped(content.title)));
     let links: Vec<String> = links.collect();
     let mut body = String::new();
-    for part in parts() {
-        body += &section(part)?;
+    for content in contents() {
+        body += &section(content)?;
     }
     Ok(format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n{MARK}\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\" />\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n\
-         <meta name=\"color-scheme\" content=\"light dark\" />\n<link rel=\"icon\" href=\"data:,\" />\n\
-         <title>recsim report</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n\
-         <header>\n<h1>recsim report</h1>\n<nav>{}</nav>\n</header>\n{body}{}\
-         <footer>Made by recsim {} with <code>{}</code></footer>\n</main>\n</body>\n</html>\n",
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n{MARK}\n<meta \
+         http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src \
+         data:\" />\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n<meta \
+         name=\"color-scheme\" content=\"light dark\" />\n<link rel=\"icon\" href=\"data:,\" />\n<title>recsim \
+         report</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n<header>\n<h1>recsim \
+         report</h1>\n<nav>{}</nav>\n</header>\n{body}{}<footer>Written by recsim {} with \
+         <code>{}</code></footer>\n</main>\n</body>\n</html>\n",
         style::sheet(),
         links.join(" "),
         missing(sections),
@@ -44,36 +47,35 @@ pub(super) fn page(sections: &[Section], command: &str) -> anyhow::Result<String
     ))
 }
 
-/// A plot as a file of its own.
+/// A plot as an SVG file.
 pub(super) fn standalone(figure: &Figure) -> String {
-    // One that says its size is not stretched over the window.
     PLOT_MARK.to_owned() + &figure.svg.replacen('>', &format!(">\n<style>\n{}</style>", style::of_plots()), 1)
 }
 
-fn section(part: &Part) -> anyhow::Result<String> {
+fn section(content: &SectionContent) -> anyhow::Result<String> {
     let mut html = format!(
         "<section id=\"{}\">\n<h2>{}</h2>\n<p>{}</p>\n",
-        part.id,
-        escaped(part.title),
-        escaped(&part.words)
+        content.id,
+        escaped(content.title),
+        escaped(&content.intro)
     );
-    for block in &part.blocks {
+    for block in &content.blocks {
         match block {
-            Block::Heading(text) => html += &format!("<h3>{}</h3>\n", escaped(text)),
-            Block::Figures(figures) => {
+            ReportBlock::Heading(text) => html += &format!("<h3>{}</h3>\n", escaped(text)),
+            ReportBlock::Figures(figures) => {
                 html += "<div class=\"figures\">\n";
                 for figure in figures {
                     html += &self::figure(figure)?;
                 }
                 html += "</div>\n";
             }
-            Block::Table { header, rows } => html += &table(header, rows),
-            Block::Folded { title, header, rows } => {
+            ReportBlock::Table { header, rows } => html += &table(header, rows),
+            ReportBlock::Folded { title, header, rows } => {
                 let rows = table(header, rows);
                 html += &format!("<details><summary>{}</summary>\n{rows}</details>\n", escaped(title));
             }
-            Block::Command(command) => html += &format!("<pre><code>{}</code></pre>\n", escaped(command)),
-            Block::File { name, text } => {
+            ReportBlock::Command(command) => html += &format!("<pre><code>{}</code></pre>\n", escaped(command)),
+            ReportBlock::File { name, text } => {
                 html += &format!(
                     "<details><summary>{0}</summary>\n<p><a download=\"{0}\" href=\"{1}\">Save</a></p>\n\
                      <pre><code>{2}</code></pre></details>\n",
@@ -88,16 +90,17 @@ fn section(part: &Part) -> anyhow::Result<String> {
 }
 
 fn figure(figure: &Figure) -> anyhow::Result<String> {
-    // A picture that scales is told by its name, and has no size of its own.
+    // Within the page, a plot has a label and no fixed size, so that it scales.
     let (_, rest) = figure.svg.split_once("viewBox").unwrap_or(("", &figure.svg));
-    let words = if figure.words.is_empty() { String::new() } else { format!("<p>{}</p>", escaped(&figure.words)) };
+    let caption =
+        if figure.caption.is_empty() { String::new() } else { format!("<p>{}</p>", escaped(&figure.caption)) };
     Ok(format!(
-        "<figure id=\"{id}\">\n<figcaption><h4>{title}</h4>{words}</figcaption>\n\
+        "<figure id=\"{id}\">\n<figcaption><h4>{title}</h4>{caption}</figcaption>\n\
          <svg role=\"img\" aria-label=\"{title}\" viewBox{rest}\
-         <a class=\"numbers\" download=\"{id}.csv\" href=\"{csv}\">numbers (CSV)</a>\n</figure>\n",
+         <a class=\"csv\" download=\"{id}.csv\" href=\"{csv}\">values (CSV)</a>\n</figure>\n",
         id = figure.id,
         title = escaped(&figure.title),
-        csv = data_url("text/csv", &figure.numbers.csv()?),
+        csv = data_url("text/csv", &figure.data.csv()?),
     ))
 }
 
@@ -115,10 +118,10 @@ fn table(header: &[String], rows: &[Vec<String>]) -> String {
     )
 }
 
-/// What there is not, and why.
+/// The list of missing sections, with reasons.
 fn missing(sections: &[Section]) -> String {
     let missing = sections.iter().filter_map(|section| match section {
-        Section::There(_) => None,
+        Section::Present(_) => None,
         Section::Missing { title, why } => Some(format!("<li><b>{}</b>: {}.</li>\n", escaped(title), escaped(why))),
     });
     let missing: Vec<String> = missing.collect();

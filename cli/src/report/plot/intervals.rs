@@ -1,81 +1,81 @@
-//! Values with how sure they are, one below the other.
+//! Values with their intervals, one below the other: a forest plot.
 
 use plotters::element::{Circle, PathElement};
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 use recsim_core::eval::resample::Interval;
 
-use super::axis::{Axis, Unit};
+use super::axis::{Axis, AxisUnit};
 use super::canvas::{Frame, HEIGHT, MARGIN, put, px, shortened, stroke};
-use super::{Figure, Ink, Numbers, cell};
+use super::{Figure, PlotColor, PlotData, cell};
 
-/// Something measured.
-pub(in crate::report) struct Whisker {
+/// A row of a forest plot.
+pub(in crate::report) struct IntervalRow {
     pub(in crate::report) name: String,
-    pub(in crate::report) ink: Ink,
+    pub(in crate::report) color: PlotColor,
     pub(in crate::report) value: Interval,
 }
 
-/// Draws what was measured as `measured`, from the top down.
+/// Draws the rows from top to bottom, over an axis named `axis`.
 pub(in crate::report) fn intervals(
     id: String,
     title: &str,
-    words: String,
-    measured: &str,
-    whiskers: &[Whisker],
+    caption: String,
+    axis: &str,
+    rows: &[IntervalRow],
 ) -> anyhow::Result<Figure> {
-    let ends = whiskers.iter().flat_map(|whisker| {
-        let Interval { mean, low, high } = whisker.value;
+    let ends = rows.iter().flat_map(|row| {
+        let Interval { mean, low, high } = row.value;
         [mean, low, high].into_iter().flatten()
     });
-    let x = Axis::round(Unit::Number, ends, 6);
-    let rows = whiskers.len() as f64;
-    let y = Axis::silent(0.0, rows);
-    let frame = Frame { height: (rows * ROW).max(HEIGHT / 2.0), ..Frame::new("", &[]) };
-    let row = frame.height / rows;
-    let svg = frame.chart((&x, &y), measured, |chart| {
-        for (n, whisker) in whiskers.iter().enumerate() {
-            let height = rows - n as f64 - 0.72;
-            // Beside the dot alone: above it stands text.
+    let x = Axis::round(AxisUnit::Number, ends, 6);
+    let num_rows = rows.len() as f64;
+    let y = Axis::without_ticks(0.0, num_rows);
+    let frame = Frame { height: (num_rows * ROW_HEIGHT).max(HEIGHT / 2.0), ..Frame::new("", &[]) };
+    let row_height = frame.height / num_rows;
+    let svg = frame.chart((&x, &y), axis, |chart| {
+        for (n, row) in rows.iter().enumerate() {
+            let height = num_rows - n as f64 - 0.72;
+            // The zero line is drawn beside the dot only: the text stands above it.
             let zero = [(0.0, height - 0.2), (0.0, height + 0.2)];
-            chart.draw_series([PathElement::new(zero, stroke(Ink::Faint, 1.5))])?;
-            let Interval { mean, low, high } = whisker.value;
+            chart.draw_series([PathElement::new(zero, stroke(PlotColor::Faint, 1.5))])?;
+            let Interval { mean, low, high } = row.value;
             if let (Some(low), Some(high)) = (low, high) {
                 let line = [(low, height), (high, height)];
-                chart.draw_series([PathElement::new(line, stroke(whisker.ink, 3.0))])?;
+                chart.draw_series([PathElement::new(line, stroke(row.color, 3.0))])?;
             }
             if let Some(mean) = mean {
-                chart.draw_series([Circle::new((mean, height), px(4.0), whisker.ink.light().filled())])?;
+                chart.draw_series([Circle::new((mean, height), px(4.0), row.color.light().filled())])?;
             }
         }
         let area = chart.plotting_area().strip_coord_spec();
-        let wide = f64::from(area.dim_in_pixel().0) / f64::from(px(1.0));
-        for (n, whisker) in whiskers.iter().enumerate() {
-            let line = (n as f64 + 0.34) * row;
+        let width = f64::from(area.dim_in_pixel().0) / f64::from(px(1.0));
+        for (n, row) in rows.iter().enumerate() {
+            let line = (n as f64 + 0.34) * row_height;
+            put(&area, (MARGIN, line), &shortened(&row.name, MAX_NAME_LEN), (row.color, HPos::Left, VPos::Center))?;
             put(
                 &area,
-                (MARGIN, line),
-                &shortened(&whisker.name, LONGEST),
-                (whisker.ink, HPos::Left, VPos::Center),
+                (width - MARGIN, line),
+                &formatted(&row.value),
+                (PlotColor::Text, HPos::Right, VPos::Center),
             )?;
-            put(&area, (wide - MARGIN, line), &told(&whisker.value), (Ink::Text, HPos::Right, VPos::Center))?;
         }
         Ok(())
     })?;
-    let mut numbers = Numbers::new(&["policy", measured, "low", "high"]);
-    for whisker in whiskers {
-        let Interval { mean, low, high } = whisker.value;
-        numbers.push(vec![whisker.name.clone(), cell(mean), cell(low), cell(high)]);
+    let mut data = PlotData::new(&["policy", axis, "low", "high"]);
+    for row in rows {
+        let Interval { mean, low, high } = row.value;
+        data.push(vec![row.name.clone(), cell(mean), cell(low), cell(high)]);
     }
-    Ok(Figure { id, title: title.to_owned(), words, svg, numbers })
+    Ok(Figure { id, title: title.to_owned(), caption, svg, data })
 }
 
 /// A value and its interval.
-fn told(interval: &Interval) -> String {
+fn formatted(interval: &Interval) -> String {
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
     format!("{} [{}, {}]", number(interval.mean), number(interval.low), number(interval.high))
 }
 
-const ROW: f64 = 36.0;
-/// Letters of a name, so that its value stands in the same line.
-const LONGEST: usize = 24;
+const ROW_HEIGHT: f64 = 36.0;
+/// Letters of a name, so that its value fits into the same line.
+const MAX_NAME_LEN: usize = 24;

@@ -1,48 +1,49 @@
-//! Lines over rounds or episodes, some with a band.
+//! Line plots, with bands where there are intervals.
 
 use plotters::element::{Circle, PathElement, Polygon};
 use plotters::style::Color;
 
-use super::axis::{Axis, Unit};
+use super::axis::{Axis, AxisUnit};
 use super::canvas::{Chart, Frame, LEGEND, px, shortened, stroke};
-use super::{Figure, Ink, Numbers, cell};
+use super::{Figure, PlotColor, PlotData, cell};
 
-/// What lines are drawn of.
-pub(in crate::report) struct Lines<'a> {
+/// A line plot.
+pub(in crate::report) struct LinePlot<'a> {
     pub(in crate::report) id: String,
     pub(in crate::report) title: &'a str,
-    pub(in crate::report) words: String,
-    /// What the lines go over, as an axis and as a column.
-    pub(in crate::report) over: (&'a str, Unit),
-    /// What is measured, as an axis.
-    pub(in crate::report) measured: (&'a str, Unit),
-    pub(in crate::report) lines: Vec<Line>,
-    /// Whether a thin line shows where both axes are equal.
-    pub(in crate::report) diagonal: bool,
+    pub(in crate::report) caption: String,
+    /// The name and the unit of the x axis. The name is also a column of the values.
+    pub(in crate::report) x_axis: (&'a str, AxisUnit),
+    /// The name and the unit of the y axis.
+    pub(in crate::report) y_axis: (&'a str, AxisUnit),
+    pub(in crate::report) lines: Vec<PlotLine>,
+    /// Whether a thin line marks equal values on both axes.
+    pub(in crate::report) has_diagonal: bool,
 }
 
-/// A line.
-pub(in crate::report) struct Line {
+/// A line of a line plot.
+pub(in crate::report) struct PlotLine {
     pub(in crate::report) name: String,
-    pub(in crate::report) ink: Ink,
+    pub(in crate::report) color: PlotColor,
     /// From left to right.
-    pub(in crate::report) points: Vec<Point>,
+    pub(in crate::report) points: Vec<LinePoint>,
 }
 
-/// A point of a line, and the ends of the band there if there is one.
+/// A point of a line, and the low and high end of its band.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::report) struct Point {
+pub(in crate::report) struct LinePoint {
     pub(in crate::report) x: f64,
     pub(in crate::report) y: f64,
     pub(in crate::report) band: Option<(f64, f64)>,
 }
 
-/// Draws lines.
-pub(in crate::report) fn lines(lines: Lines<'_>) -> anyhow::Result<Figure> {
-    let Lines { id, title, words, over: (x_name, x_unit), measured: (y_name, y_unit), lines, diagonal } = lines;
+/// Draws a line plot.
+pub(in crate::report) fn lines(plot: LinePlot<'_>) -> anyhow::Result<Figure> {
+    let LinePlot { id, title, caption, x_axis: (x_name, x_unit), y_axis: (y_name, y_unit), lines, has_diagonal } =
+        plot;
     let points = || lines.iter().flat_map(|line| &line.points);
     let x = match x_unit {
-        Unit::Count => Axis::tight(x_unit, points().map(|point| point.x), 7),
+        AxisUnit::Count => Axis::tight(x_unit, points().map(|point| point.x), 7),
         _ => Axis::round(x_unit, points().map(|point| point.x), 6),
     };
     let values = points().flat_map(|point| {
@@ -50,58 +51,59 @@ pub(in crate::report) fn lines(lines: Lines<'_>) -> anyhow::Result<Figure> {
         [low, point.y, high]
     });
     let y = Axis::round(y_unit, values, 5);
-    let legend: Vec<(Ink, String)> = lines.iter().map(|line| (line.ink, shortened(&line.name, LEGEND))).collect();
+    let legend: Vec<(PlotColor, String)> =
+        lines.iter().map(|line| (line.color, shortened(&line.name, LEGEND))).collect();
     let svg = Frame::new(y_name, &legend).chart((&x, &y), x_name, |chart| {
-        if diagonal {
+        if has_diagonal {
             let (from, to) = (x.low.max(y.low), x.high.min(y.high));
-            chart.draw_series([PathElement::new([(from, from), (to, to)], stroke(Ink::Faint, 1.0))])?;
+            chart.draw_series([PathElement::new([(from, from), (to, to)], stroke(PlotColor::Faint, 1.0))])?;
         }
         lines.iter().try_for_each(|line| band(chart, line))?;
         lines.iter().try_for_each(|line| curve(chart, line))
     })?;
-    let mut numbers = Numbers::new(&["line", x_name, y_name, "low", "high"]);
+    let mut data = PlotData::new(&["line", x_name, y_name, "low", "high"]);
     for (line, point) in lines.iter().flat_map(|line| line.points.iter().map(move |point| (line, point))) {
         let band = [point.band.map(|band| band.0), point.band.map(|band| band.1)].map(cell);
         let [low, high] = band;
-        numbers.push(vec![line.name.clone(), cell(point.x), cell(point.y), low, high]);
+        data.push(vec![line.name.clone(), cell(point.x), cell(point.y), low, high]);
     }
-    Ok(Figure { id, title: title.to_owned(), words, svg, numbers })
+    Ok(Figure { id, title: title.to_owned(), caption, svg, data })
 }
 
-fn band(chart: &mut Chart<'_, '_>, line: &Line) -> anyhow::Result<()> {
+fn band(chart: &mut Chart<'_, '_>, line: &PlotLine) -> anyhow::Result<()> {
     let ends: Vec<(f64, f64, f64)> =
         drawn(&line.points).filter_map(|point| point.band.map(|(low, high)| (point.x, low, high))).collect();
-    let there = ends.iter().map(|&(x, _, high)| (x, high));
-    let back = ends.iter().rev().map(|&(x, low, _)| (x, low));
-    let outline: Vec<(f64, f64)> = there.chain(back).filter(|(_, y)| y.is_finite()).collect();
+    let upper = ends.iter().map(|&(x, _, high)| (x, high));
+    let lower = ends.iter().rev().map(|&(x, low, _)| (x, low));
+    let outline: Vec<(f64, f64)> = upper.chain(lower).filter(|(_, y)| y.is_finite()).collect();
     if outline.len() > 2 {
-        chart.draw_series([Polygon::new(outline, line.ink.light().mix(0.18))])?;
+        chart.draw_series([Polygon::new(outline, line.color.light().mix(0.18))])?;
     }
     Ok(())
 }
 
-fn curve(chart: &mut Chart<'_, '_>, line: &Line) -> anyhow::Result<()> {
+fn curve(chart: &mut Chart<'_, '_>, line: &PlotLine) -> anyhow::Result<()> {
     let points: Vec<(f64, f64)> = drawn(&line.points).map(|point| (point.x, point.y)).collect();
-    if points.len() <= FEW {
-        let marks = points.iter().map(|&point| Circle::new(point, px(2.6), line.ink.light().filled()));
+    if points.len() <= MAX_MARKED_POINTS {
+        let marks = points.iter().map(|&point| Circle::new(point, px(2.6), line.color.light().filled()));
         chart.draw_series(marks)?;
     }
     if points.len() > 1 {
-        chart.draw_series([PathElement::new(points, stroke(line.ink, 1.8))])?;
+        chart.draw_series([PathElement::new(points, stroke(line.color, 1.8))])?;
     }
     Ok(())
 }
 
-/// Of very many points those that can be told apart, the last among them.
-fn drawn(points: &[Point]) -> impl Iterator<Item = Point> {
-    let every = points.len() / MOST + 1;
+/// At most [`MAX_POINTS`] of the points that can be drawn, the last among them.
+fn drawn(points: &[LinePoint]) -> impl Iterator<Item = LinePoint> {
+    let stride = points.len() / MAX_POINTS + 1;
     let last = points.len().saturating_sub(1);
-    let told = move |n: &usize| n.is_multiple_of(every) || *n == last;
-    let numbered = points.iter().enumerate().filter(|(_, point)| point.x.is_finite() && point.y.is_finite());
-    numbered.filter(move |(n, _)| told(n)).map(|(_, point)| *point)
+    let is_drawn = move |n: &usize| n.is_multiple_of(stride) || *n == last;
+    let finite = points.iter().enumerate().filter(|(_, point)| point.x.is_finite() && point.y.is_finite());
+    finite.filter(move |(n, _)| is_drawn(n)).map(|(_, point)| *point)
 }
 
-/// So few points are marked.
-const FEW: usize = 24;
-/// A plot is not wider.
-const MOST: usize = 1200;
+/// A line with more points has no dots.
+const MAX_MARKED_POINTS: usize = 24;
+/// More points than a plot has pixels are not told apart.
+const MAX_POINTS: usize = 1200;

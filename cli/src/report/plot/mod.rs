@@ -1,32 +1,32 @@
-//! Plots, each with the numbers it was drawn from.
+//! Plots as SVG, each with the values it was drawn from.
 
 mod axis;
 mod canvas;
+mod data;
 mod dots;
 mod intervals;
 mod lines;
-mod numbers;
 mod palette;
 mod radar;
 mod stack;
 
-pub(super) use axis::Unit;
-pub(super) use dots::{Dots, dots};
-pub(super) use intervals::{Whisker, intervals};
-pub(super) use lines::{Line, Lines, Point, lines};
-pub(super) use numbers::{Numbers, cell};
-pub(super) use palette::{Ink, style_sheet};
-pub(super) use radar::{Radar, radar};
-pub(super) use stack::{Stack, stack};
+pub(super) use axis::AxisUnit;
+pub(super) use data::{PlotData, cell};
+pub(super) use dots::{DotPlot, dots};
+pub(super) use intervals::{IntervalRow, intervals};
+pub(super) use lines::{LinePlot, LinePoint, PlotLine, lines};
+pub(super) use palette::{PlotColor, style_sheet};
+pub(super) use radar::{RadarPlot, radar};
+pub(super) use stack::{StackPlot, stack};
 
-/// A plot, and the numbers in it.
+/// A plot, and the values in it.
 pub(super) struct Figure {
-    /// What it is called in files and links.
+    /// Its name in files and links.
     pub(super) id: String,
     pub(super) title: String,
-    /// What is seen, and how to read it.
-    pub(super) words: String,
-    /// From `<svg` to `</svg>`; colours are called by the names of [`style_sheet`].
+    /// What it shows, and how to read it.
+    pub(super) caption: String,
+    /// From `<svg` to `</svg>`. Colors are the names that [`style_sheet`] defines.
     pub(super) svg: String,
-    pub(super) numbers: Numbers,
+    pub(super) data: PlotData,
 }

@@ -1,33 +1,34 @@
-//! Colours: the plots are drawn in the light ones, and then each is called by its name, so that a page can be dark.
+//! The colors of plots. A plot is drawn in the light palette; then each color is replaced by a CSS variable, so that
+//! a page can be dark.
 
 use std::fmt::Write;
 
 use plotters::style::{Color, RGBColor, ShapeStyle};
 
-/// What something is drawn in.
+/// A color of the palette.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::report) enum Ink {
+pub(in crate::report) enum PlotColor {
     Text,
     /// Axes and grids.
     Faint,
-    /// The n-th of several things; they repeat after ten.
+    /// The color of the n-th series. Colors repeat after [`SERIES`].
     Series(usize),
 }
 
-impl Ink {
-    /// As it is on paper.
+impl PlotColor {
+    /// Its value in the light palette.
     pub(super) fn light(self) -> RGBColor {
-        let (_, [r, g, b], _) = COLOURS[self.place()];
+        let (_, [r, g, b], _) = PALETTE[self.index()];
         RGBColor(r, g, b)
     }
 
-    /// What a surface is filled with: of more things than there are colours, the later ones are paler.
+    /// The style of a filled area. A series whose color repeats an earlier one's is paler.
     pub(super) fn fill(self) -> ShapeStyle {
-        let round = if let Self::Series(n) = self { n / SERIES } else { 0 };
-        self.light().mix([1.0, 0.55, 0.25][round.min(2)]).filled()
+        let repetition = if let Self::Series(n) = self { n / SERIES } else { 0 };
+        self.light().mix([1.0, 0.55, 0.25][repetition.min(2)]).filled()
     }
 
-    fn place(self) -> usize {
+    fn index(self) -> usize {
         match self {
             Self::Text => 0,
             Self::Faint => 1,
@@ -36,38 +37,39 @@ impl Ink {
     }
 }
 
-/// A drawing whose colours are called by their names.
-pub(super) fn named(svg: &str) -> String {
-    COLOURS.iter().fold(svg.to_owned(), |svg, (name, light, _)| {
+/// Replaces the light palette's colors in a drawing by CSS variables.
+pub(super) fn with_css_variables(svg: &str) -> String {
+    PALETTE.iter().fold(svg.to_owned(), |svg, (name, light, _)| {
         svg.replace(&format!("\"{}\"", hex(*light)), &format!("\"var(--{name})\""))
     })
 }
 
-/// The style sheet that says what the names mean, by day and by night.
+/// The style sheet that defines the CSS variables, for the light and the dark scheme.
 pub(in crate::report) fn style_sheet() -> String {
-    let list = |of: fn(&Colour) -> Rgb| {
-        COLOURS.iter().fold(String::new(), |mut list, colour| {
-            // A string takes whatever is written to it.
-            let _ = write!(list, "--{}:{};", colour.0, hex(of(colour)));
+    let list = |of: fn(&NamedColor) -> Rgb| {
+        PALETTE.iter().fold(String::new(), |mut list, color| {
+            // Writing to a string cannot fail.
+            let _ = write!(list, "--{}:{};", color.0, hex(of(color)));
             list
         })
     };
-    let (light, dark) = (list(|colour| colour.1), list(|colour| colour.2));
+    let (light, dark) = (list(|color| color.1), list(|color| color.2));
     format!(":root{{{light}}}\n@media (prefers-color-scheme: dark){{:root{{{dark}}}}}\n")
 }
 
-/// As the drawing library writes it.
+/// A color as the drawing library writes it.
 fn hex([r, g, b]: Rgb) -> String {
     format!("#{r:02X}{g:02X}{b:02X}")
 }
 
 type Rgb = [u8; 3];
-/// Its name, by day, by night.
-type Colour = (&'static str, Rgb, Rgb);
+/// A color's name, its light and its dark value.
+type NamedColor = (&'static str, Rgb, Rgb);
 
 const SERIES: usize = 10;
-/// No two alike by day. The series' are told apart by most colour-blind people, the first eight best.
-const COLOURS: [Colour; 2 + SERIES] = [
+/// All light values differ, so that each can be replaced by its name. Most color-blind readers can distinguish the
+/// series, the first eight best.
+const PALETTE: [NamedColor; 2 + SERIES] = [
     ("text", [0x1f, 0x28, 0x33], [0xe4, 0xe8, 0xee]),
     ("faint", [0xd3, 0xd8, 0xde], [0x3a, 0x42, 0x4d]),
     ("blue", [0x00, 0x66, 0xb3], [0x5c, 0xb0, 0xff]),
@@ -87,11 +89,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_colours_are_alike_so_that_each_gets_its_own_name() {
-        let mut light = COLOURS.map(|(_, light, _)| hex(light));
+    fn no_two_colors_are_alike_so_that_each_gets_its_own_name() {
+        let mut light = PALETTE.map(|(_, light, _)| hex(light));
         light.sort();
         assert!(light.windows(2).all(|pair| pair[0] != pair[1]));
-        let svg = format!(r##"<path stroke="{}" fill="none"/>"##, hex(COLOURS[2].1));
-        assert_eq!(named(&svg), r#"<path stroke="var(--blue)" fill="none"/>"#);
+        let svg = format!(r##"<path stroke="{}" fill="none"/>"##, hex(PALETTE[2].1));
+        assert_eq!(with_css_variables(&svg), r#"<path stroke="var(--blue)" fill="none"/>"#);
     }
 }

@@ -1,5 +1,5 @@
-//! Beliefs in K clusters as polygons: K equally spaced axes, each as long as the target. Of one or two clusters, which
-//! make no polygon, bars.
+//! Beliefs in K clusters as a radar chart: K equally spaced axes, each as long as the target. With one or two clusters,
+//! which make no polygon, bars.
 
 use std::f64::consts::TAU;
 
@@ -8,45 +8,47 @@ use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{Area, Frame, LINE, MARGIN, WIDTH, put, px, stroke};
-use super::{Figure, Ink, Numbers, cell};
+use super::{Figure, PlotColor, PlotData, cell};
 
-/// What beliefs are drawn of.
-pub(in crate::report) struct Radar {
+/// A radar chart of beliefs.
+pub(in crate::report) struct RadarPlot {
     pub(in crate::report) id: String,
     pub(in crate::report) title: String,
-    pub(in crate::report) words: String,
-    /// `[K]`
+    pub(in crate::report) caption: String,
+    /// `[K]`: the target beliefs.
     pub(in crate::report) target: Vec<f64>,
-    /// By name: `[K]` each.
-    pub(in crate::report) beliefs: Vec<(String, Ink, Vec<f64>)>,
+    /// Name, color and `[K]` of each polygon.
+    pub(in crate::report) beliefs: Vec<(String, PlotColor, Vec<f64>)>,
 }
 
-/// Draws beliefs.
-pub(in crate::report) fn radar(radar: Radar) -> anyhow::Result<Figure> {
-    let Radar { id, title, words, target, beliefs } = radar;
-    let reached = |values: &[f64]| -> Vec<f64> { values.iter().zip(&target).map(|(b, t)| share(*b, *t)).collect() };
-    let mut shapes = vec![(Ink::Text, "target".to_owned(), vec![1.0; target.len()])];
-    shapes.extend(beliefs.iter().map(|(name, ink, values)| (*ink, name.clone(), reached(values))));
-    let legend: Vec<(Ink, String)> = shapes.iter().map(|(ink, name, _)| (*ink, name.clone())).collect();
-    let frame = Frame { height: SIDE, ..Frame::new("share of the target that is reached", &legend) };
+/// Draws a radar chart.
+pub(in crate::report) fn radar(plot: RadarPlot) -> anyhow::Result<Figure> {
+    let RadarPlot { id, title, caption, target, beliefs } = plot;
+    let reached =
+        |values: &[f64]| -> Vec<f64> { values.iter().zip(&target).map(|(b, t)| share_of_target(*b, *t)).collect() };
+    let mut shapes = vec![(PlotColor::Text, "target".to_owned(), vec![1.0; target.len()])];
+    shapes.extend(beliefs.iter().map(|(name, color, values)| (*color, name.clone(), reached(values))));
+    let legend: Vec<(PlotColor, String)> = shapes.iter().map(|(color, name, _)| (*color, name.clone())).collect();
+    let frame = Frame { height: SIDE, ..Frame::new("share of the target", &legend) };
     let svg = if target.len() < 3 {
-        frame.sheet(bars_height(&shapes), |area, top| bars(area, top, &shapes))?
+        frame.canvas(bars_height(&shapes), |area, top| bars(area, top, &shapes))?
     } else {
-        frame.sheet(SIDE, |area, top| polygons(area, top, &shapes))?
+        frame.canvas(SIDE, |area, top| polygons(area, top, &shapes))?
     };
-    let mut numbers = Numbers::new(&["beliefs", "cluster", "belief", "target", "share of the target"]);
+    let mut data = PlotData::new(&["beliefs", "cluster", "belief", "target", "share of the target"]);
     for (name, _, values) in &beliefs {
         for (cluster, (belief, target)) in values.iter().zip(&target).enumerate() {
-            let cells = [*belief, *target, share(*belief, *target)].map(cell);
-            numbers.push([vec![name.clone(), cluster.to_string()], cells.to_vec()].concat());
+            let cells = [*belief, *target, share_of_target(*belief, *target)].map(cell);
+            data.push([vec![name.clone(), cluster.to_string()], cells.to_vec()].concat());
         }
     }
-    Ok(Figure { id, title, words, svg, numbers })
+    Ok(Figure { id, title, caption, svg, data })
 }
 
-type Shape = (Ink, String, Vec<f64>);
+/// A polygon's color, name and `[K]` shares of the target.
+type RadarShape = (PlotColor, String, Vec<f64>);
 
-fn polygons(area: &Area<'_>, top: f64, shapes: &[Shape]) -> anyhow::Result<()> {
+fn polygons(area: &Area<'_>, top: f64, shapes: &[RadarShape]) -> anyhow::Result<()> {
     let clusters = shapes[0].2.len();
     let centre = (WIDTH / 2.0, top + SIDE / 2.0);
     let at = |cluster: usize, length: f64| {
@@ -57,27 +59,27 @@ fn polygons(area: &Area<'_>, top: f64, shapes: &[Shape]) -> anyhow::Result<()> {
     let pixel = |(x, y): (f64, f64)| (px(x), px(y));
     for ring in [0.25, 0.5, 0.75] {
         let ring: Vec<_> = (0..=clusters).map(|cluster| pixel(at(cluster % clusters, ring))).collect();
-        area.draw(&PathElement::new(ring, stroke(Ink::Faint, 0.75)))?;
+        area.draw(&PathElement::new(ring, stroke(PlotColor::Faint, 0.75)))?;
     }
     for cluster in 0..clusters {
-        area.draw(&PathElement::new([pixel(centre), pixel(at(cluster, 1.0))], stroke(Ink::Faint, 0.75)))?;
+        area.draw(&PathElement::new([pixel(centre), pixel(at(cluster, 1.0))], stroke(PlotColor::Faint, 0.75)))?;
     }
-    for (ink, _, shares) in shapes {
-        // A user never passes the target; what lies outside the page is not worth seeing.
+    for (color, _, shares) in shapes {
+        // A belief never exceeds its target. A damaged file's may: the clamp keeps it on the page.
         let outline = (0..=clusters).map(|n| pixel(at(n % clusters, shares[n % clusters].clamp(0.0, 1.15))));
         let outline: Vec<_> = outline.collect();
-        if *ink != Ink::Text {
-            area.draw(&Polygon::new(outline.clone(), ink.light().mix(0.18)))?;
+        if *color != PlotColor::Text {
+            area.draw(&Polygon::new(outline.clone(), color.light().mix(0.18)))?;
         }
-        area.draw(&PathElement::new(outline.clone(), stroke(*ink, 1.6)))?;
-        if *ink != Ink::Text && clusters <= NAMED {
+        area.draw(&PathElement::new(outline.clone(), stroke(*color, 1.6)))?;
+        if *color != PlotColor::Text && clusters <= MAX_AXIS_LABELS {
             for point in outline {
-                area.draw(&Circle::new(point, px(2.6), ink.light().filled()))?;
+                area.draw(&Circle::new(point, px(2.6), color.light().filled()))?;
             }
         }
     }
-    // Of very many axes, some are named.
-    for cluster in (0..clusters).step_by(clusters.div_ceil(NAMED)) {
+    // Only some of many axes have a label.
+    for cluster in (0..clusters).step_by(clusters.div_ceil(MAX_AXIS_LABELS)) {
         let (x, y) = at(cluster, 1.0);
         let (right, down) = ((x - centre.0) / RADIUS, (y - centre.1) / RADIUS);
         let across = match right {
@@ -85,26 +87,26 @@ fn polygons(area: &Area<'_>, top: f64, shapes: &[Shape]) -> anyhow::Result<()> {
             right if right < -0.2 => HPos::Right,
             _ => HPos::Center,
         };
-        let place = (x + 8.0 * right, y + 13.0 * down);
-        put(area, place, &format!("cluster {cluster}"), (Ink::Text, across, VPos::Center))?;
+        let label = (x + 8.0 * right, y + 13.0 * down);
+        put(area, label, &format!("cluster {cluster}"), (PlotColor::Text, across, VPos::Center))?;
     }
     Ok(())
 }
 
-fn bars(area: &Area<'_>, top: f64, shapes: &[Shape]) -> anyhow::Result<()> {
+fn bars(area: &Area<'_>, top: f64, shapes: &[RadarShape]) -> anyhow::Result<()> {
     let mut line = top;
     for cluster in 0..shapes[0].2.len() {
         put(
             area,
             (MARGIN, line + LINE / 2.0),
             &format!("cluster {cluster}"),
-            (Ink::Text, HPos::Left, VPos::Center),
+            (PlotColor::Text, HPos::Left, VPos::Center),
         )?;
         line += LINE;
-        for (ink, _, shares) in shapes {
-            let long = shares[cluster].clamp(0.0, 1.0) * (WIDTH - 2.0 * MARGIN);
-            let corners = [(px(MARGIN), px(line)), (px(MARGIN + long.max(1.0)), px(line + BAR - 2.0))];
-            area.draw(&Rectangle::new(corners, ink.light().filled()))?;
+        for (color, _, shares) in shapes {
+            let length = shares[cluster].clamp(0.0, 1.0) * (WIDTH - 2.0 * MARGIN);
+            let corners = [(px(MARGIN), px(line)), (px(MARGIN + length.max(1.0)), px(line + BAR - 2.0))];
+            area.draw(&Rectangle::new(corners, color.light().filled()))?;
             line += BAR;
         }
         line += BAR / 2.0;
@@ -112,17 +114,16 @@ fn bars(area: &Area<'_>, top: f64, shapes: &[Shape]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn bars_height(shapes: &[Shape]) -> f64 {
+fn bars_height(shapes: &[RadarShape]) -> f64 {
     shapes[0].2.len() as f64 * (LINE + BAR * (shapes.len() as f64 + 0.5))
 }
 
-/// Of a target of 0 all is reached.
-fn share(belief: f64, target: f64) -> f64 {
+/// The share of the target that a belief reaches: 1 where the target is 0.
+fn share_of_target(belief: f64, target: f64) -> f64 {
     if target > 0.0 { belief / target } else { 1.0 }
 }
 
 const SIDE: f64 = 260.0;
 const RADIUS: f64 = 98.0;
 const BAR: f64 = 14.0;
-/// Axes that are named.
-const NAMED: usize = 12;
+const MAX_AXIS_LABELS: usize = 12;

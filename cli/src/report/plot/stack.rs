@@ -1,35 +1,36 @@
-//! Parts of a whole over rounds or episodes, one above the other.
+//! Stacked columns: the parts of a whole, by round or episode.
 
 use plotters::element::Polygon;
 
-use super::axis::{Axis, Unit};
+use super::axis::{Axis, AxisUnit};
 use super::canvas::{Frame, LEGEND, shortened};
-use super::{Figure, Ink, Numbers, cell};
+use super::{Figure, PlotColor, PlotData, cell};
 
-/// What parts are drawn of.
-pub(in crate::report) struct Stack<'a> {
+/// A stacked plot.
+pub(in crate::report) struct StackPlot<'a> {
     pub(in crate::report) id: String,
     pub(in crate::report) title: String,
-    pub(in crate::report) words: String,
-    /// What is counted from left to right, as an axis and as a column.
-    pub(in crate::report) over: &'a str,
-    /// What is measured, as an axis.
-    pub(in crate::report) measured: (&'a str, Unit),
-    /// The lowest first.
-    pub(in crate::report) parts: Vec<(String, Ink)>,
-    /// What is counted, and each part there.
+    pub(in crate::report) caption: String,
+    /// What the x axis counts; also a column of the values.
+    pub(in crate::report) x_axis: &'a str,
+    /// The name and the unit of the y axis.
+    pub(in crate::report) y_axis: (&'a str, AxisUnit),
+    /// Names of the parts, the lowest first.
+    pub(in crate::report) parts: Vec<(String, PlotColor)>,
+    /// An x value, and the value of each part there.
     pub(in crate::report) columns: Vec<(f64, Vec<f64>)>,
 }
 
-/// Draws parts.
-pub(in crate::report) fn stack(stack: Stack<'_>) -> anyhow::Result<Figure> {
-    let Stack { id, title, words, over, measured: (y_name, unit), parts, columns } = stack;
+/// Draws a stacked plot.
+pub(in crate::report) fn stack(plot: StackPlot<'_>) -> anyhow::Result<Figure> {
+    let StackPlot { id, title, caption, x_axis, y_axis: (y_name, unit), parts, columns } = plot;
     let ends = columns.iter().flat_map(|(x, _)| [x - 0.5, x + 0.5]);
-    let x = Axis::tight(Unit::Count, ends, 7);
+    let x = Axis::tight(AxisUnit::Count, ends, 7);
     let y = Axis::round(unit, columns.iter().map(|(_, values)| values.iter().sum()), 5);
-    let legend: Vec<(Ink, String)> = parts.iter().map(|(name, ink)| (*ink, shortened(name, LEGEND))).collect();
-    let svg = Frame::new(y_name, &legend).chart((&x, &y), over, |chart| {
-        for (part, (_, ink)) in parts.iter().enumerate() {
+    let legend: Vec<(PlotColor, String)> =
+        parts.iter().map(|(name, color)| (*color, shortened(name, LEGEND))).collect();
+    let svg = Frame::new(y_name, &legend).chart((&x, &y), x_axis, |chart| {
+        for (part, (_, color)) in parts.iter().enumerate() {
             let edge = |height: usize| {
                 columns.iter().flat_map(move |(x, values)| {
                     let sum: f64 = values.iter().take(height).sum();
@@ -41,15 +42,15 @@ pub(in crate::report) fn stack(stack: Stack<'_>) -> anyhow::Result<Figure> {
             upper.reverse();
             outline.extend(upper);
             outline.retain(|(_, y)| y.is_finite());
-            chart.draw_series([Polygon::new(outline, ink.fill())])?;
+            chart.draw_series([Polygon::new(outline, color.fill())])?;
         }
         Ok(())
     })?;
-    let mut numbers = Numbers::new(&[over, "part", y_name]);
+    let mut data = PlotData::new(&[x_axis, "part", y_name]);
     for (x, values) in &columns {
         for ((name, _), value) in parts.iter().zip(values) {
-            numbers.push(vec![cell(*x), name.clone(), cell(*value)]);
+            data.push(vec![cell(*x), name.clone(), cell(*value)]);
         }
     }
-    Ok(Figure { id, title, words, svg, numbers })
+    Ok(Figure { id, title, caption, svg, data })
 }

@@ -1,66 +1,74 @@
-//! Where users begin, where they come to, and where they were to go.
+//! Users' mean beliefs before and after, against the target.
 
-use super::{Block, Part, Section, heading, inks, numbered};
-use crate::report::groups::Group;
-use crate::report::plot::{Figure, Ink, Radar, radar};
-use crate::report::sources::Named;
+use super::{ReportBlock, Section, SectionContent, heading, numbered, policy_colors};
+use crate::report::groups::RunGroup;
+use crate::report::plot::{Figure, PlotColor, RadarPlot, radar};
+use crate::report::sources::NamedEvaluation;
 
-pub(super) fn of(groups: &[Group<'_>], evaluations: &[Named]) -> anyhow::Result<Section> {
+pub(super) fn of(groups: &[RunGroup<'_>], evaluations: &[NamedEvaluation]) -> anyhow::Result<Section> {
     let mut figures = Vec::new();
     for run in groups.iter().flat_map(|group| &group.runs) {
-        let Some((means, (initial, target))) = run.beliefs.as_ref().zip(run.steered()) else { continue };
-        if means.beliefs.len() != target.len() || initial.as_ref().is_some_and(|own| own.len() != target.len()) {
+        let Some((means, (initial, target))) = run.beliefs.as_ref().zip(run.initial_and_target()) else { continue };
+        if means.beliefs.len() != target.len()
+            || initial.as_ref().is_some_and(|beliefs| beliefs.len() != target.len())
+        {
             continue;
         }
-        let words = match initial {
+        let caption = match initial {
             Some(_) => "In training, exploration included.",
-            None => "In training, exploration included. Where its users began, this run's record does not say.",
+            None => "In training, exploration included. The run's record lacks the initial beliefs.",
         };
         let before = initial.map(|initial| ("before".to_owned(), BEFORE, initial));
-        let after = (format!("after episode {}", means.episode), Ink::Series(0), means.beliefs.clone());
-        figures.push(radar(Radar {
+        let after = (format!("after episode {}", means.episode), PlotColor::Series(0), means.beliefs.clone());
+        figures.push(radar(RadarPlot {
             id: numbered("beliefs-run", figures.len()),
             title: run.name.clone(),
-            words: words.to_owned(),
+            caption: caption.to_owned(),
             target,
             beliefs: before.into_iter().chain([after]).collect(),
         })?);
     }
-    let mut blocks = if figures.is_empty() { Vec::new() } else { vec![Block::Figures(figures)] };
-    let mut drawn = 0;
+    let mut blocks = if figures.is_empty() { Vec::new() } else { vec![ReportBlock::Figures(figures)] };
+    let mut num_figures = 0;
     for named in evaluations {
         let mut figures = Vec::new();
-        for (policy, ink) in named.evaluation.policies.iter().zip(inks(named)) {
+        for (policy, color) in named.evaluation.policies.iter().zip(policy_colors(named)) {
             let Some(last) = policy.beliefs.last() else { continue };
-            figures.push(of_policy(named, &policy.policy, ink, last, drawn)?);
-            drawn += 1;
+            figures.push(of_policy(named, &policy.policy, color, last, num_figures)?);
+            num_figures += 1;
         }
         blocks.extend(heading(&named.name, evaluations.len()));
-        blocks.push(Block::Figures(figures));
+        blocks.push(ReportBlock::Figures(figures));
     }
     if blocks.is_empty() {
         let why = "no run has finished an episode, and no evaluation was given".to_owned();
         return Ok(Section::Missing { title: TITLE, why });
     }
-    let words = "The mean of the users' beliefs. Each axis is a cluster, and ends at the target's belief in it, so that the \
-                 target is the outer polygon whatever the clusters' sizes; the numbers have the beliefs themselves.";
-    Ok(Section::There(Part { id: "beliefs", title: TITLE, words: words.to_owned(), blocks }))
+    let intro = "The mean of the users' beliefs. Each axis is a cluster and ends at the target's belief in it, so \
+                 that the outer polygon is the target. The CSV values contain the beliefs themselves.";
+    Ok(Section::Present(SectionContent { id: "beliefs", title: TITLE, intro: intro.to_owned(), blocks }))
 }
 
-fn of_policy(named: &Named, policy: &str, ink: Ink, last: &[f64], n: usize) -> anyhow::Result<Figure> {
+fn of_policy(
+    named: &NamedEvaluation,
+    policy: &str,
+    color: PlotColor,
+    last: &[f64],
+    n: usize,
+) -> anyhow::Result<Figure> {
     let evaluation = &named.evaluation;
     let after = format!("after round {}", evaluation.rounds);
-    radar(Radar {
+    radar(RadarPlot {
         id: numbered("beliefs-policy", n),
         title: policy.to_owned(),
-        words: String::new(),
+        caption: String::new(),
         target: evaluation.target.iter().copied().map(f64::from).collect(),
         beliefs: vec![
             ("before".to_owned(), BEFORE, evaluation.initial_beliefs.clone()),
-            (after, ink, last.to_vec()),
+            (after, color, last.to_vec()),
         ],
     })
 }
 
 const TITLE: &str = "Beliefs before, after, and the target";
-const BEFORE: Ink = Ink::Series(4);
+const BEFORE: PlotColor = PlotColor::Series(4);

@@ -1,4 +1,4 @@
-//! The parts of a report, a file each.
+//! The sections of a report, one file each.
 
 mod acceptance;
 mod beliefs;
@@ -11,49 +11,52 @@ mod reliability;
 mod slates;
 mod timings;
 
-use super::groups::{Group, groups};
-use super::plot::{Figure, Ink};
-use super::sources::{Named, Sources};
+use super::groups::{RunGroup, groups};
+use super::plot::{Figure, PlotColor};
+use super::sources::{NamedEvaluation, Sources};
 
-/// A part of a report, or why there is none.
+/// A section of a report, or why it is missing.
 pub(super) enum Section {
-    There(Part),
+    Present(SectionContent),
     Missing { title: &'static str, why: String },
 }
 
-/// A part that there is.
-pub(super) struct Part {
+/// The content of a section.
+pub(super) struct SectionContent {
     pub(super) id: &'static str,
     pub(super) title: &'static str,
     /// What it shows, and how to read it.
-    pub(super) words: String,
-    pub(super) blocks: Vec<Block>,
+    pub(super) intro: String,
+    pub(super) blocks: Vec<ReportBlock>,
 }
 
-/// What a part is made of.
-pub(super) enum Block {
+/// A block of a section.
+pub(super) enum ReportBlock {
     Heading(String),
     Figures(Vec<Figure>),
     Table {
         header: Vec<String>,
         rows: Vec<Vec<String>>,
     },
-    /// The same, to be unfolded.
+    /// A table that the reader unfolds.
     Folded {
         title: &'static str,
         header: Vec<String>,
         rows: Vec<Vec<String>>,
     },
-    /// A command for a shell.
+    /// A shell command.
     Command(String),
-    /// A file that was read, to be unfolded and saved.
+    /// A file that the reader unfolds or saves.
     File {
         name: String,
         text: String,
     },
 }
 
-/// All parts, in their order.
+/// All sections, in their order.
+///
+/// # Errors
+/// If drawing fails.
 pub(super) fn all(sources: &Sources) -> anyhow::Result<Vec<Section>> {
     let groups = groups(&sources.runs);
     let evaluations = &sources.evaluations[..];
@@ -71,67 +74,69 @@ pub(super) fn all(sources: &Sources) -> anyhow::Result<Vec<Section>> {
     ])
 }
 
-/// What is drawn of all groups, and then of each, which is named if there are several.
+/// A block of `figures`, followed by a figure of each group, whose title names the group if there are several.
 fn with_each(
     mut figures: Vec<Figure>,
-    groups: &[Group<'_>],
-    each: impl Fn(&Group<'_>, usize) -> anyhow::Result<Figure>,
-) -> anyhow::Result<Vec<Block>> {
+    groups: &[RunGroup<'_>],
+    figure_of: impl Fn(&RunGroup<'_>, usize) -> anyhow::Result<Figure>,
+) -> anyhow::Result<Vec<ReportBlock>> {
     for (n, group) in groups.iter().enumerate() {
-        let mut figure = each(group, n)?;
+        let mut figure = figure_of(group, n)?;
         if groups.len() > 1 {
             figure.title = format!("{}: {}", figure.title, group.name);
         }
         figures.push(figure);
     }
-    Ok(vec![Block::Figures(figures)])
+    Ok(vec![ReportBlock::Figures(figures)])
 }
 
-/// A part that shows the same of each evaluation, the `n`-th from 0.
-fn of_each(
+/// A section with the same blocks for each evaluation. `blocks_of` takes an evaluation and its index.
+fn of_each_evaluation(
     id: &'static str,
     title: &'static str,
-    words: &str,
-    evaluations: &[Named],
-    mut shown: impl FnMut(&Named, usize) -> anyhow::Result<Vec<Block>>,
+    intro: &str,
+    evaluations: &[NamedEvaluation],
+    mut blocks_of: impl FnMut(&NamedEvaluation, usize) -> anyhow::Result<Vec<ReportBlock>>,
 ) -> anyhow::Result<Section> {
     if evaluations.is_empty() {
-        let why = "no evaluation was given; make one with recsim eval --policies \
-                   actor:RUN,random,popular,pretrained,greedy,anti --out FILE, and give it beside the run";
+        let why = "no evaluation was given; write one with recsim eval --policies \
+                   actor:RUN,random,popular,pretrained,greedy,anti --out FILE, and give it in addition to the run";
         return Ok(Section::Missing { title, why: why.to_owned() });
     }
     let mut blocks = Vec::new();
     for (n, named) in evaluations.iter().enumerate() {
         blocks.extend(heading(&named.name, evaluations.len()));
-        blocks.extend(shown(named, n)?);
+        blocks.extend(blocks_of(named, n)?);
     }
-    Ok(Section::There(Part { id, title, words: words.to_owned(), blocks }))
+    Ok(Section::Present(SectionContent { id, title, intro: intro.to_owned(), blocks }))
 }
 
-/// A heading for each of several things, and none for a single one.
-fn heading(name: &str, of: usize) -> Option<Block> {
-    (of > 1).then(|| Block::Heading(name.to_owned()))
+/// A heading, unless it would be the only one of `count`.
+fn heading(name: &str, count: usize) -> Option<ReportBlock> {
+    (count > 1).then(|| ReportBlock::Heading(name.to_owned()))
 }
 
-/// The n-th of several figures of the same kind, by a name of its own.
+/// The id of the n-th figure of the same kind, counted from 0.
 fn numbered(id: &str, n: usize) -> String {
     if n == 0 { id.to_owned() } else { format!("{id}-{}", n + 1) }
 }
 
-/// The ink of each policy of an evaluation: a policy that everybody knows has the same in every report.
-fn inks(named: &Named) -> Vec<Ink> {
+/// The color of each policy of an evaluation. A baseline has the same color in every report.
+fn policy_colors(named: &NamedEvaluation) -> Vec<PlotColor> {
     let mut others = [0, 3, 6].into_iter().cycle();
     let policies = named.evaluation.policies.iter();
     policies
         .map(|policy| {
-            let known = ["anti", "greedy", "popular", "pretrained", "random", "greedy-full", "random-full"];
-            let place = known.iter().position(|name| *name == policy.policy);
-            Ink::Series(place.map_or_else(|| others.next().unwrap_or(0), |place| [1, 2, 4, 5, 7, 8, 9][place]))
+            let baselines = ["anti", "greedy", "popular", "pretrained", "random", "greedy-full", "random-full"];
+            let index = baselines.iter().position(|name| *name == policy.policy);
+            PlotColor::Series(
+                index.map_or_else(|| others.next().unwrap_or(0), |index| [1, 2, 4, 5, 7, 8, 9][index]),
+            )
         })
         .collect()
 }
 
-/// What is missing without a run.
+/// A section that is missing because no run was given.
 fn needs_run(title: &'static str) -> Section {
     Section::Missing { title, why: "no run was given; give the folder of a run of recsim train".to_owned() }
 }

@@ -1,28 +1,28 @@
-//! Where the numbers come from: configuration, environment, seeds, and the commands that make them again.
+//! How to reproduce the results: configuration, machine, world, seeds and commands.
 
 use super::overview::status;
-use super::{Block, Part, Section, header};
+use super::{ReportBlock, Section, SectionContent, header};
 use crate::config::plain;
 use crate::device::About;
 use crate::output::{counted, thousands};
-use crate::report::sources::{Named, Sources};
-use crate::report::trained::Trained;
+use crate::report::run_data::RunData;
+use crate::report::sources::{NamedEvaluation, Sources};
 use crate::source::Provenance;
 
 pub(super) fn of(sources: &Sources) -> Section {
     let runs = sources.runs.iter().flat_map(run);
     let evaluations = sources.evaluations.iter().flat_map(evaluation);
-    let words = "Configuration, environment and seeds. The same settings, seed and instruction set on the same backend give the \
-                 same numbers to the last bit, but for the times.";
-    Section::There(Part {
+    let intro = "Configuration, environment and seeds. The same settings, seed and instruction set on the same \
+                 backend give bit-identical results, except for times.";
+    Section::Present(SectionContent {
         id: "origins",
-        title: "How to make it again",
-        words: words.to_owned(),
+        title: "How to reproduce it",
+        intro: intro.to_owned(),
         blocks: runs.chain(evaluations).collect(),
     })
 }
 
-fn run(run: &Trained) -> Vec<Block> {
+fn run(run: &RunData) -> Vec<ReportBlock> {
     let record = &run.run;
     let mut facts = vec![
         ("recsim", record.version.clone()),
@@ -33,24 +33,24 @@ fn run(run: &Trained) -> Vec<Block> {
         ("seed", record.seed.to_string()),
         ("computed by", computed_by(&record.device)),
         ("world", world(&record.world)),
-        ("users served in a round", thousands(record.users_per_round as u64)),
+        ("users per round", thousands(record.users_per_round as u64)),
     ];
-    for again in &record.resumed {
-        let changes = if again.changes.is_empty() { "nothing" } else { &*again.changes.join(", ") };
+    for resumption in &record.resumed {
+        let changes = if resumption.changes.is_empty() { "nothing" } else { &*resumption.changes.join(", ") };
         facts.push((
-            "gone on with",
-            format!("{} after {}; changed: {changes}", again.at, counted(again.rounds as usize, "round")),
+            "resumed",
+            format!("{} after {}; changed: {changes}", resumption.at, counted(resumption.rounds as usize, "round")),
         ));
     }
     vec![
-        Block::Heading(run.name.clone()),
+        ReportBlock::Heading(run.name.clone()),
         table(facts),
-        Block::Command("recsim train --config config.yaml --out runs/again".to_owned()),
-        Block::File { name: "config.yaml".to_owned(), text: run.settings.clone() },
+        ReportBlock::Command("recsim train --config config.yaml --out runs/again".to_owned()),
+        ReportBlock::File { name: "config.yaml".to_owned(), text: run.config_text.clone() },
     ]
 }
 
-fn evaluation(Named { name, evaluation }: &Named) -> Vec<Block> {
+fn evaluation(NamedEvaluation { name, evaluation }: &NamedEvaluation) -> Vec<ReportBlock> {
     let seeds: Vec<String> = evaluation.seeds.iter().map(ToString::to_string).collect();
     let facts = vec![
         ("recsim", evaluation.recsim.clone()),
@@ -58,21 +58,24 @@ fn evaluation(Named { name, evaluation }: &Named) -> Vec<Block> {
         ("seeds", seeds.join(", ")),
         ("computed by", computed_by(&evaluation.device)),
         ("world", world(&evaluation.world)),
-        ("users served in a round", thousands(evaluation.users as u64)),
-        ("items of a slate", format!("{} of {} chosen by the policy", evaluation.chosen, evaluation.shown)),
-        ("intervals", format!("of {} resamples, users in {} blocks", evaluation.resamples, evaluation.blocks)),
+        ("users per round", thousands(evaluation.users as u64)),
+        ("items of a slate", format!("{} of {} selected by the policy", evaluation.rl_slots, evaluation.slate_len)),
+        (
+            "intervals",
+            format!("95 %, {} bootstrap resamples, users in {} blocks", evaluation.resamples, evaluation.blocks),
+        ),
     ];
     vec![
-        Block::Heading(name.clone()),
+        ReportBlock::Heading(name.clone()),
         table(facts),
-        Block::Command(format!("{} --out evaluation.json", evaluation.command)),
-        Block::File { name: "config.yaml".to_owned(), text: plain(&evaluation.config) },
+        ReportBlock::Command(format!("{} --out evaluation.json", evaluation.command)),
+        ReportBlock::File { name: "config.yaml".to_owned(), text: plain(&evaluation.config) },
     ]
 }
 
-fn table(facts: Vec<(&str, String)>) -> Block {
+fn table(facts: Vec<(&str, String)>) -> ReportBlock {
     let rows = facts.into_iter().map(|(name, fact)| vec![name.to_owned(), fact]).collect();
-    Block::Table { header: header(&[]), rows }
+    ReportBlock::Table { header: header(&[]), rows }
 }
 
 fn computed_by(device: &About) -> String {

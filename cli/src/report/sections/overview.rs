@@ -1,31 +1,32 @@
-//! What was given, and what came of it.
+//! The inputs, and their main results.
 
-use super::{Block, Part, Section, header};
+use recsim_core::session::metrics::EpisodeReport;
+
+use super::{ReportBlock, Section, SectionContent, header};
 use crate::output::{duration, percent, thousands};
-use crate::report::sources::{Named, Sources};
-use crate::report::trained::Trained;
+use crate::report::run_data::RunData;
+use crate::report::sources::{NamedEvaluation, Sources};
 use crate::train::Status;
 
 pub(super) fn of(sources: &Sources) -> Section {
     let mut blocks = Vec::new();
     if !sources.runs.is_empty() {
         let header =
-            header(&["run", "ended", "seed", "episodes", "distance", "accepted", "reward", "updates", "time"]);
-        blocks.push(Block::Table { header, rows: sources.runs.iter().map(run).collect() });
+            header(&["run", "status", "seed", "episodes", "distance", "accepted", "reward", "updates", "time"]);
+        blocks.push(ReportBlock::Table { header, rows: sources.runs.iter().map(run).collect() });
     }
     if !sources.evaluations.is_empty() {
-        let header = header(&["evaluation", "policies", "seeds", "users", "rounds", "best", "normalised area"]);
-        blocks.push(Block::Table { header, rows: sources.evaluations.iter().map(evaluation).collect() });
+        let header = header(&["evaluation", "policies", "seeds", "users", "rounds", "best", "normalized area"]);
+        blocks.push(ReportBlock::Table { header, rows: sources.evaluations.iter().map(evaluation).collect() });
     }
-    let words = "A distance is the mean over users of how far their beliefs are from the target, summed over clusters, at the \
-                 end: a smaller one is better. The normalised area is 0 for random items and 1 for the greedy yardstick.";
-    Section::There(Part { id: "overview", title: "Overview", words: words.to_owned(), blocks })
+    let intro = "The distance is that of users' beliefs from the target, summed over clusters, mean over users, \
+                 before and after the last episode. Less is better. The normalized area is 0 for random items and \
+                 1 for the greedy baseline.";
+    Section::Present(SectionContent { id: "overview", title: "Overview", intro: intro.to_owned(), blocks })
 }
 
-fn run(run: &Trained) -> Vec<String> {
-    let of_last = |of: &dyn Fn(&recsim_core::session::metrics::EpisodeReport) -> String| {
-        run.episodes.last().map_or("-".to_owned(), of)
-    };
+fn run(run: &RunData) -> Vec<String> {
+    let of_last = |value: &dyn Fn(&EpisodeReport) -> String| run.episodes.last().map_or("-".to_owned(), value);
     vec![
         run.name.clone(),
         status(run).to_owned(),
@@ -39,16 +40,16 @@ fn run(run: &Trained) -> Vec<String> {
     ]
 }
 
-/// How it ended.
-pub(super) fn status(run: &Trained) -> &'static str {
+/// How a run ended.
+pub(super) fn status(run: &RunData) -> &'static str {
     match run.end.as_ref().map(|end| end.status) {
         Some(Status::Finished) => "finished",
         Some(Status::Interrupted) => "interrupted",
-        None => "not yet",
+        None => "not finished",
     }
 }
 
-fn evaluation(Named { name, evaluation }: &Named) -> Vec<String> {
+fn evaluation(NamedEvaluation { name, evaluation }: &NamedEvaluation) -> Vec<String> {
     let best = evaluation.policies.first();
     vec![
         name.clone(),

@@ -1,13 +1,13 @@
-//! Whether users accept as often as the formula says.
+//! Predicted and observed acceptances.
 
-use super::{Block, Section, header, inks, numbered, of_each};
-use crate::report::plot::{Figure, Line, Lines, Point, Unit, lines};
-use crate::report::sources::Named;
+use super::{ReportBlock, Section, header, numbered, of_each_evaluation, policy_colors};
+use crate::report::plot::{AxisUnit, Figure, LinePlot, LinePoint, PlotLine, lines};
+use crate::report::sources::NamedEvaluation;
 
-pub(super) fn of(evaluations: &[Named]) -> anyhow::Result<Section> {
-    let words = "Items are gathered by the probability that the formula gives them, tenth by tenth. A point on the thin line \
-                 was accepted as often as predicted.";
-    of_each("reliability", "Predicted acceptance against realised", words, evaluations, |named, n| {
+pub(super) fn of(evaluations: &[NamedEvaluation]) -> anyhow::Result<Section> {
+    let intro = "Items are binned by their predicted acceptance probability, in steps of 0.1. Points on the thin \
+                 line were accepted as often as predicted.";
+    of_each_evaluation("reliability", "Predicted and observed acceptance", intro, evaluations, |named, n| {
         let rows = named.evaluation.policies.iter().map(|policy| {
             let reliability = &policy.reliability;
             vec![
@@ -16,28 +16,31 @@ pub(super) fn of(evaluations: &[Named]) -> anyhow::Result<Section> {
                 format!("{:.1}", reliability.max_z_score()),
             ]
         });
-        let header = header(&["policy", "expected calibration error", "most standard errors off"]);
-        Ok(vec![Block::Figures(vec![diagram(named, n)?]), Block::Table { header, rows: rows.collect() }])
+        let header = header(&["policy", "expected calibration error", "largest deviation (SE)"]);
+        Ok(vec![
+            ReportBlock::Figures(vec![diagram(named, n)?]),
+            ReportBlock::Table { header, rows: rows.collect() },
+        ])
     })
 }
 
-fn diagram(named: &Named, n: usize) -> anyhow::Result<Figure> {
-    let policies = named.evaluation.policies.iter().zip(inks(named));
-    let lines_of = policies.map(|(policy, ink)| {
+fn diagram(named: &NamedEvaluation, n: usize) -> anyhow::Result<Figure> {
+    let policies = named.evaluation.policies.iter().zip(policy_colors(named));
+    let lines_of = policies.map(|(policy, color)| {
         let bins = policy.reliability.bins.iter().filter(|bin| bin.shown > 0);
         let points = bins.map(|bin| {
             let shown = bin.shown as f64;
-            Point { x: bin.expected / shown, y: bin.accepted as f64 / shown, band: None }
+            LinePoint { x: bin.expected / shown, y: bin.accepted as f64 / shown, band: None }
         });
-        Line { name: policy.policy.clone(), ink, points: points.collect() }
+        PlotLine { name: policy.policy.clone(), color, points: points.collect() }
     });
-    lines(Lines {
+    lines(LinePlot {
         id: numbered("reliability-diagram", n),
-        title: "Reliability",
-        words: String::new(),
-        over: ("predicted", Unit::Share),
-        measured: ("accepted", Unit::Share),
+        title: "Reliability diagram",
+        caption: String::new(),
+        x_axis: ("predicted", AxisUnit::Share),
+        y_axis: ("accepted", AxisUnit::Share),
         lines: lines_of.collect(),
-        diagonal: true,
+        has_diagonal: true,
     })
 }

@@ -1,12 +1,12 @@
-//! Where the time went.
+//! Speed, and time by stage.
 
 use recsim_core::backend::StageSeconds;
 
-use super::{Part, Section, needs_run, numbered, with_each};
-use crate::report::groups::Group;
-use crate::report::plot::{Figure, Ink, Lines, Stack, Unit, lines, stack};
+use super::{Section, SectionContent, needs_run, numbered, with_each};
+use crate::report::groups::RunGroup;
+use crate::report::plot::{AxisUnit, Figure, LinePlot, PlotColor, StackPlot, lines, stack};
 
-pub(super) fn of(groups: &[Group<'_>]) -> anyhow::Result<Section> {
+pub(super) fn of(groups: &[RunGroup<'_>]) -> anyhow::Result<Section> {
     if groups.is_empty() {
         return Ok(needs_run(TITLE));
     }
@@ -14,25 +14,26 @@ pub(super) fn of(groups: &[Group<'_>]) -> anyhow::Result<Section> {
         return Ok(Section::Missing { title: TITLE, why: "no run has finished an episode".to_owned() });
     }
     let blocks = with_each(vec![speed(groups)?], groups, stages)?;
-    let words = "As measured by each run on its own machine, medians where there are several.";
-    Ok(Section::There(Part { id: "timings", title: TITLE, words: words.to_owned(), blocks }))
+    let intro = "As measured by each run on its own machine. Of several runs: the median.";
+    Ok(Section::Present(SectionContent { id: "timings", title: TITLE, intro: intro.to_owned(), blocks }))
 }
 
-fn speed(groups: &[Group<'_>]) -> anyhow::Result<Figure> {
-    let line = |group: &Group<'_>| group.line(|run| run.by_episode(|episode| Some(episode.user_steps_per_second)));
-    lines(Lines {
+fn speed(groups: &[RunGroup<'_>]) -> anyhow::Result<Figure> {
+    let line =
+        |group: &RunGroup<'_>| group.line(|run| run.by_episode(|episode| Some(episode.user_steps_per_second)));
+    lines(LinePlot {
         id: "timings-speed".to_owned(),
-        title: "Users served in a second",
-        words: "Learning included.".to_owned(),
-        over: ("episode", Unit::Count),
-        measured: ("user-steps per second", Unit::Number),
+        title: "User-steps per second",
+        caption: "Including updates.".to_owned(),
+        x_axis: ("episode", AxisUnit::Count),
+        y_axis: ("user-steps per second", AxisUnit::Number),
         lines: groups.iter().map(line).collect(),
-        diagonal: false,
+        has_diagonal: false,
     })
 }
 
-fn stages(group: &Group<'_>, n: usize) -> anyhow::Result<Figure> {
-    let stages: [Stage; 4] = [
+fn stages(group: &RunGroup<'_>, n: usize) -> anyhow::Result<Figure> {
+    let stages: [StageField; 4] = [
         ("policy", |seconds| seconds.policy),
         ("matching", |seconds| seconds.matching),
         ("step", |seconds| seconds.step),
@@ -42,19 +43,19 @@ fn stages(group: &Group<'_>, n: usize) -> anyhow::Result<Figure> {
     // All stages were measured in the same episodes.
     let columns = lines[0].points.iter().enumerate();
     let columns = columns.map(|(n, point)| (point.x, lines.iter().map(|line| line.points[n].y).collect()));
-    stack(Stack {
+    stack(StackPlot {
         id: numbered("timings-stages", n),
         title: "Seconds of an episode by stage".to_owned(),
-        words: "Policy: observing and acting. Matching: filling slates. Step: users respond. Training: updates."
+        caption: "Policy: observe and act. Matching: fill slates. Step: users respond. Training: updates."
             .to_owned(),
-        over: "episode",
-        measured: ("seconds", Unit::Number),
-        parts: stages.iter().enumerate().map(|(n, (name, _))| ((*name).to_owned(), Ink::Series(n))).collect(),
+        x_axis: "episode",
+        y_axis: ("seconds", AxisUnit::Number),
+        parts: stages.iter().enumerate().map(|(n, (name, _))| ((*name).to_owned(), PlotColor::Series(n))).collect(),
         columns: columns.collect(),
     })
 }
 
-/// A stage's name and its time.
-type Stage = (&'static str, fn(&StageSeconds) -> f64);
+/// A stage's name, and its field.
+type StageField = (&'static str, fn(&StageSeconds) -> f64);
 
 const TITLE: &str = "Timings";

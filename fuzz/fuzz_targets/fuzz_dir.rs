@@ -1,15 +1,15 @@
-//! A folder for the files that a target has read: in memory, where the system has such folders.
+//! A temporary folder for the files that a target reads: in memory if the system has `/dev/shm`.
 #![allow(dead_code, reason = "not every target writes files itself")]
 
 use std::path::{Path, PathBuf};
 
-pub struct Place(tempfile::TempDir);
+pub struct FuzzDir(tempfile::TempDir);
 
-impl Place {
+impl FuzzDir {
     pub fn new() -> Self {
         let memory = Path::new("/dev/shm");
-        let above = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let folder = tempfile::Builder::new().prefix("recsim-fuzz-").tempdir_in(above);
+        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let folder = tempfile::Builder::new().prefix("recsim-fuzz-").tempdir_in(parent);
         Self(folder.expect("a folder for the files"))
     }
 

@@ -1,12 +1,12 @@
-//! A table of numbers, as CSV.
+//! The values of a plot, as CSV.
 
-/// Named columns, and rows of as many cells.
-pub(in crate::report) struct Numbers {
+/// A table: the columns' names, and rows with a cell for each.
+pub(in crate::report) struct PlotData {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
-impl Numbers {
+impl PlotData {
     pub(in crate::report) fn new(header: &[&str]) -> Self {
         Self { header: header.iter().map(|&name| name.to_owned()).collect(), rows: Vec::new() }
     }
@@ -16,7 +16,10 @@ impl Numbers {
         self.rows.push(row);
     }
 
-    /// All of it.
+    /// The header and all rows.
+    ///
+    /// # Errors
+    /// If a row has another number of cells than the header.
     pub(in crate::report) fn csv(&self) -> anyhow::Result<String> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(&self.header)?;
@@ -27,7 +30,7 @@ impl Numbers {
     }
 }
 
-/// A number to its last digit, as in JSON; nothing where there is none.
+/// A number with all its digits, or an empty cell for `None`.
 pub(in crate::report) fn cell(value: impl Into<Option<f64>>) -> String {
     value.into().map_or(String::new(), |value| value.to_string())
 }

@@ -1,15 +1,18 @@
-//! Threads that work through a table.
+//! Divides work on the rows of an array among threads.
 
 use anyhow::Context;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use recsim_core::backend::ParallelFor;
 
-/// Some threads.
+/// A pool of threads.
 pub(super) struct Threads(ThreadPool);
 
 impl Threads {
-    /// That many, or one per core.
+    /// Starts `threads` threads, or one per core if `None`.
+    ///
+    /// # Errors
+    /// If the operating system cannot start them.
     pub(super) fn new(threads: Option<usize>) -> anyhow::Result<Self> {
         let pool = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
         pool.map(Self).context("could not start threads")
@@ -17,9 +20,9 @@ impl Threads {
 }
 
 impl ParallelFor for Threads {
-    fn for_each_row<T: Send>(&self, table: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+    fn for_each_row<T: Send>(&self, values: &mut [T], width: usize, work: impl Fn(usize, &mut [T]) + Sync) {
         if width > 0 {
-            let rows = table.par_chunks_exact_mut(width).enumerate();
+            let rows = values.par_chunks_exact_mut(width).enumerate();
             self.0.install(|| rows.for_each(|(n, row)| work(n, row)));
         }
     }
