@@ -126,7 +126,7 @@ def actor(layers, states):
     """Returns actions [_, D] in evaluation mode, with BatchNorm's initial statistics (mean 0, variance 1)."""
     x = states
     for weight, bias in layers[:-1]:
-        x = np.maximum((x @ weight + bias) / np.sqrt(1 + BATCH_NORM_EPSILON), 0)
+        x = np.maximum((x @ weight + bias) / math.sqrt(1 + BATCH_NORM_EPSILON), 0)
     weight, bias = layers[-1]
     return np.tanh(x @ weight + bias)
 
