@@ -11,7 +11,8 @@ import workload
 SQUARE_SIZES = (512, 1024, 2048, 4096)
 PADDED_ITEMS = -(-workload.NUM_ITEMS // 64) * 64
 # Rows, inner dimension and columns of the products that matter here: the search for items, and a hidden layer.
-SHAPES = [(rows, workload.DIMENSIONS, PADDED_ITEMS) for rows in (250, 4000)] + [(rows, 512, 512) for rows in (512, 4000)]
+SHAPES = [(rows, workload.DIMENSIONS, PADDED_ITEMS) for rows in (250, 4000)]
+SHAPES += [(rows, 512, 512) for rows in (512, 4000)]
 COPIED_FLOATS = 1 << 28  # 1 GiB
 
 

@@ -65,7 +65,7 @@ def main():
 
 
 def run_alone(name, threads):
-    """Times one method in a new process, which shares no threads and no memory with the others. Returns its exit code."""
+    """Times one method in a process of its own, without the threads and memory of the others. Returns its exit code."""
     limits = {variable: str(threads) for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     command = [sys.executable, *sys.argv, "--only", name]
     return abs(subprocess.run(command, env=os.environ | limits).returncode)

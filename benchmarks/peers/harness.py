@@ -44,7 +44,7 @@ def options(description):
     add("--phases", default=",".join(PHASES), type=phase_list, help="what to time; split is actor, topk and step")
     add("--episodes", type=int, default=10, help="episodes of the experiment")
     add("--rounds", type=int, default=20, help="rounds in an episode")
-    add("--run-rounds", type=int, default=20, help="rounds of the experiment that are run, the rest extrapolated; 0 runs all")
+    add("--run-rounds", type=int, default=20, help="experiment rounds run, the rest extrapolated; 0 runs all")
     add("--selfcheck", action="store_true", help="compare with the NumPy reference instead of timing phases")
     add("--expect", metavar="FILE", help="with --selfcheck: compare with another peer's saved --selfcheck line as well")
     return parser
@@ -59,6 +59,15 @@ def phase_list(text):
     if unknown := [phase for phase in phases if phase not in PHASES]:
         raise argparse.ArgumentTypeError(f"unknown phase {', '.join(unknown)}: choose from {', '.join(PHASES)}")
     return phases
+
+
+def parse_variant(text, kinds):
+    """Returns the kind and the chunk length, or None, of a search variant: `block` or `block-250`."""
+    kind, _, chunk_len = text.partition("-")
+    if kind not in kinds or not (chunk_len.isdecimal() and int(chunk_len) > 0 or text == kind):
+        kinds = ", ".join(kinds)
+        sys.exit(f"unknown --topk {text}: give auto, or one of {kinds}, alone or with a chunk length as in block-250")
+    return kind, int(chunk_len) if chunk_len else None
 
 
 def run(arguments, world, peer, name):

@@ -5,6 +5,7 @@ each, and everything stays on the device."""
 import functools
 import math
 import os
+import sys
 from typing import Any, NamedTuple
 
 import jax
@@ -35,8 +36,10 @@ class Network(NamedTuple):
 
 def make_network(arrays):
     layers = [Layer(jnp.asarray(weight), jnp.asarray(bias)) for weight, bias in arrays]
-    hidden = [layer._replace(scale=jnp.ones_like(layer.bias), shift=jnp.zeros_like(layer.bias)) for layer in layers[:-1]]
-    statistics = [(jnp.zeros_like(layer.bias), jnp.ones_like(layer.bias)) for layer in hidden]
+    # Each array is one of its own, as a donated buffer must not occur twice.
+    statistics = [(jnp.zeros_like(layer.bias), jnp.ones_like(layer.bias)) for layer in layers[:-1]]
+    batch_norms = [{"scale": jnp.ones_like(layer.bias), "shift": jnp.zeros_like(layer.bias)} for layer in layers[:-1]]
+    hidden = [layer._replace(**batch_norm) for layer, batch_norm in zip(layers, batch_norms)]
     return Network([*hidden, layers[-1]], statistics)
 
 
@@ -156,8 +159,7 @@ def update_policy(agent, states, key, dropout):
 
 
 def train_session(agent, replay, num_transitions, key):
-    """Returns the agent after TD3.gradient_steps updates on uniformly drawn rows; the last of each TD3.policy_freq moves
-    the policy."""
+    """Returns the agent after TD3.gradient_steps updates on random rows, each TD3.policy_freq-th with the policy."""
 
     def updates(agent, key):
         for number in range(1, TD3.policy_freq + 1):
@@ -192,9 +194,9 @@ class ItemSearch:
 
     def use(self, variant):
         """Takes the variant of that name."""
-        kind, _, chunk_len = variant.partition("-")
-        self.search = {"plain": self.search_plain, "approx": self.search_approx, "block": self.search_blocks}[kind]
-        self.chunk_len = int(chunk_len) if chunk_len else None
+        searches = {"plain": self.search_plain, "approx": self.search_approx, "block": self.search_blocks}
+        kind, self.chunk_len = harness.parse_variant(variant, searches)
+        self.search = searches[kind]
         self.variant = variant
 
     def use_fastest(self, queries):
@@ -236,7 +238,8 @@ class JaxPeer:
     """What harness.py times and checks."""
 
     def __init__(self, world, arguments):
-        self.num_users, self.batch_size = len(world.users), arguments.batch
+        self.num_users = len(world.users)
+        self.batch_size = min(arguments.batch, self.num_users)
         self.users, self.initial_beliefs = jnp.asarray(world.users), jnp.asarray(world.beliefs)
         self.clusters, self.target = jnp.asarray(world.clusters), jnp.asarray(workload.TARGET)
         self.attraction = jnp.asarray(np.maximum(0, 1 - world.distances / workload.MAX_DISTANCE))
@@ -244,7 +247,7 @@ class JaxPeer:
 
         self.item_search, self.search_times = ItemSearch(world.items), {}
         if arguments.topk == "auto":
-            queries = random.normal(random.key(1), (min(self.batch_size, self.num_users), workload.DIMENSIONS))
+            queries = random.normal(random.key(1), (self.batch_size, workload.DIMENSIONS))
             self.search_times = self.item_search.use_fastest(queries)
         else:
             self.item_search.use(arguments.topk)
@@ -253,6 +256,8 @@ class JaxPeer:
         self.pretrained = np.asarray(self.pretrained_items)
 
         # Rounds are written as a whole, so that the ring holds a whole number of them.
+        if self.num_users > TD3.buffer_size:
+            sys.exit(f"the replay buffer holds {TD3.buffer_size:,} transitions: give no more --users")
         self.capacity = TD3.buffer_size - TD3.buffer_size % self.num_users
         widths = (workload.STATE_DIM, workload.DIMENSIONS, workload.STATE_DIM, 1, 1)
         self.replay = [jnp.zeros((self.capacity, width)) for width in widths]

@@ -36,9 +36,8 @@ class ItemSearch:
 
     def use(self, variant):
         """Takes the variant of that name."""
-        kind, _, chunk_len = variant.partition("-")
-        self.search = {"plain": self.search_plain, "block": self.search_blocks}[kind]
-        self.chunk_len = int(chunk_len) if chunk_len else None
+        kind, self.chunk_len = harness.parse_variant(variant, ("plain", "block"))
+        self.search = self.search_plain if kind == "plain" else self.search_blocks
         self.variant = variant
 
     def use_fastest(self, queries, synchronize):

@@ -191,7 +191,7 @@ def search_gflop(num_queries):
 
 
 def update_gflop():
-    """Returns the mean of one TD3 update: a backward pass counts as two forward passes, through a fixed critic as one."""
+    """Returns the mean of one TD3 update. A backward pass counts as two forward passes, a fixed critic's as one."""
     actor_products = products(layer_sizes(STATE_DIM, DIMENSIONS))
     critic_products = products(layer_sizes(STATE_DIM + DIMENSIONS, 1))
     policy_products = (3 * actor_products + 2 * critic_products) / TD3.policy_freq
@@ -236,7 +236,8 @@ def check_weights(weights):
 
 
 def check_acceptance_probability():
-    for belief, row in ((6e-4, (0.8980, 0.4990, 0.2995, 0.1)), (0, (0.5, 0.3, 0.2, 0.1)), (2e-4, (0.8046, 0.4523, 0.2762, 0.1))):
+    rows = {6e-4: (0.8980, 0.4990, 0.2995, 0.1), 0: (0.5, 0.3, 0.2, 0.1), 2e-4: (0.8046, 0.4523, 0.2762, 0.1)}
+    for belief, row in rows.items():
         for distance, expected in zip((1, 3, 4, 5), row):
             assert abs(acceptance_probability(belief, distance) - expected) < 5e-5
 
@@ -244,7 +245,8 @@ def check_acceptance_probability():
 def check_respond(world):
     """Compares `respond` with a loop over users and items, and with cases worked out by hand."""
     rng = np.random.default_rng(5)
-    beliefs, slates, uniforms = world.beliefs[:300], rng.integers(0, NUM_ITEMS, (300, SLATE_LEN)), rng.random((300, SLATE_LEN))
+    slates, uniforms = rng.integers(0, NUM_ITEMS, (300, SLATE_LEN)), rng.random((300, SLATE_LEN))
+    beliefs = world.beliefs[:300].copy()
     beliefs[::3] = TARGET * rng.random((100, 1))
     beliefs[::5] = TARGET
     rows = zip(beliefs, slates, uniforms, *respond(world, beliefs, slates, uniforms))
