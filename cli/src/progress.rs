@@ -98,7 +98,7 @@ impl Progress {
     /// Counts and displays a finished round.
     pub(crate) fn round(&mut self, report: &RoundReport) {
         self.rounds += 1;
-        let total = u64::from(self.schedule.episodes) * u64::from(self.schedule.rounds);
+        let total = u64::from(self.schedule.episodes) * u64::from(self.schedule.rounds_per_episode);
         let seconds_per_round = self.start.elapsed().as_secs_f64() / (self.rounds - self.initial_rounds) as f64;
         let left = seconds_per_round * (total - self.rounds) as f64;
         let left = if total > self.rounds { format!("{} left, ", duration(left)) } else { String::new() };

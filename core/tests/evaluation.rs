@@ -109,7 +109,7 @@ fn episode_does_not_depend_on_its_batches() {
 #[test]
 fn comparison_orders_policies_by_normalized_area() {
     let comparison = comparison(3);
-    let (seeds, blocks) = comparison.size();
+    let (seeds, blocks) = comparison.sample_sizes();
     let estimates = comparison.estimates(&ResampleWeights::uniform(seeds, blocks));
     let [random, greedy, _, pretrained, anti] =
         [0, 1, 2, 3, 4].map(|n| estimates.metrics[n].normalized_area.unwrap());
@@ -125,17 +125,17 @@ fn comparison_orders_policies_by_normalized_area() {
 #[test]
 fn metrics_are_means_over_users() {
     let (world, plan) = setting();
-    let selector = Random { items: 120, width: 4 };
+    let selector = Random { num_items: 120, items_per_user: 4 };
     let episode = episode(&world, &plan, &selector, 1, 1000);
-    let users = episode.areas.len() as f64;
-    let sum = |column| (0..5).flat_map(|round| episode.sums(round, column).to_vec()).sum::<f64>();
+    let users = episode.user_areas.len() as f64;
+    let sum = |column| (0..5).flat_map(|round| episode.block_sums(round, column).to_vec()).sum::<f64>();
     let (area, acceptance) = (sum(Measure::Distance) / users, sum(Measure::Acceptance) / users / 5.0);
     let accepted: u64 = episode.reliability.bins.iter().map(|bin| bin.accepted).sum();
     assert!((acceptance - accepted as f64 / (users * 5.0 * 8.0)).abs() < 1e-12);
-    assert!((area - episode.areas.iter().sum::<f64>() / users).abs() < 1e-9);
-    assert_eq!(episode.shown.iter().sum::<u64>(), 300 * 5 * 8);
+    assert!((area - episode.user_areas.iter().sum::<f64>() / users).abs() < 1e-9);
+    assert_eq!(episode.shown_counts.iter().sum::<u64>(), 300 * 5 * 8);
     let comparison = Comparison::new(vec![vec![episode.clone()], vec![episode]], 0, 1);
-    let metrics = comparison.estimates(&ResampleWeights::uniform(1, comparison.size().1)).metrics[0];
+    let metrics = comparison.estimates(&ResampleWeights::uniform(1, comparison.sample_sizes().1)).metrics[0];
     assert_eq!(metrics.normalized_area, None, "random and greedy have the same area");
     assert!(
         (metrics.area.unwrap() - area).abs() < 1e-9 && (metrics.acceptance.unwrap() - acceptance).abs() < 1e-12
@@ -147,29 +147,33 @@ fn reliability_finds_the_predicted_acceptances() {
     let (world, plan) = setting();
     let mut reliability = Reliability::default();
     for seed in 0..20 {
-        reliability += &episode(&world, &plan, &Random { items: 120, width: 8 }, seed, 1000).reliability;
+        reliability +=
+            &episode(&world, &plan, &Random { num_items: 120, items_per_user: 8 }, seed, 1000).reliability;
     }
-    assert!(reliability.worst() < 4.0 && reliability.error() < 0.01, "{reliability:?}");
+    assert!(reliability.max_z_score() < 4.0 && reliability.expected_calibration_error() < 0.01, "{reliability:?}");
     assert!(reliability.bins.iter().filter(|bin| bin.shown > 1000).count() > 3);
 }
 
 #[test]
 fn interval_contains_the_estimate() {
     let comparison = comparison(3);
-    let (seeds, blocks) = comparison.size();
+    let (seeds, blocks) = comparison.sample_sizes();
     let estimates = comparison.estimates(&ResampleWeights::uniform(seeds, blocks));
-    let resamples: Vec<_> = (0..RESAMPLES as u64)
+    let resamples: Vec<_> = (0..RESAMPLE_COUNT as u64)
         .map(|number| comparison.estimates(&ResampleWeights::resample(1, number, seeds, blocks)))
         .collect();
     for (policy, metrics) in estimates.metrics.iter().enumerate() {
         for (n, mean) in metrics.into_array().into_iter().enumerate() {
-            let interval =
-                Interval::of(mean, resamples.iter().map(|resample| resample.metrics[policy].into_array()[n]));
+            let interval = Interval::from_resamples(
+                mean,
+                resamples.iter().map(|resample| resample.metrics[policy].into_array()[n]),
+            );
             let (Some(mean), Some(low), Some(high)) = (mean, interval.low, interval.high) else { continue };
             assert!(low <= mean && mean <= high, "policy {policy}, metric {n}: {interval:?}");
         }
     }
-    let area = |n: usize| Interval::of(None, resamples.iter().map(move |resample| resample.metrics[n].area));
+    let area =
+        |n: usize| Interval::from_resamples(None, resamples.iter().map(move |resample| resample.metrics[n].area));
     assert!(area(0).high.unwrap() - area(0).low.unwrap() > 0.0);
     assert_eq!(PolicyMetrics::from_array(estimates.metrics[0].into_array()), estimates.metrics[0]);
 }
@@ -233,7 +237,7 @@ fn interval_covers_the_mean_of_normal_values_with_its_confidence() {
             blocks.iter().zip(weights).map(|(x, &weight)| x * f64::from(weight)).sum::<f64>() / 256.0
         };
         let resamples = (0..400).map(|n| Some(mean(&ResampleWeights::resample(experiment, n, 1, 256).blocks)));
-        let interval = Interval::of(None, resamples);
+        let interval = Interval::from_resamples(None, resamples);
         interval.low.unwrap() <= 0.0 && 0.0 <= interval.high.unwrap()
     });
     // 285 of 300 are expected, with a standard deviation of 4.

@@ -107,8 +107,8 @@ fn item_selector<'a>(
     let items = world.shape().items;
     let &EnvironmentSpec { rl_slots, slate_len, .. } = environment;
     match name {
-        PolicyName::Random => Box::new(Random { items, width: rl_slots }),
-        PolicyName::RandomFull => Box::new(Random { items, width: slate_len }),
+        PolicyName::Random => Box::new(Random { num_items: items, items_per_user: rl_slots }),
+        PolicyName::RandomFull => Box::new(Random { num_items: items, items_per_user: slate_len }),
         PolicyName::Popular => Box::new(Popular::new(world, rl_slots)),
         PolicyName::Greedy => Box::new(Greedy::new(world, environment, rl_slots, Objective::Nearest)),
         PolicyName::GreedyFull => Box::new(Greedy::new(world, environment, slate_len, Objective::Nearest)),

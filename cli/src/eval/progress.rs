@@ -29,7 +29,7 @@ enum EvaluationDisplay {
 impl EvaluationProgress {
     /// Starts the clock. Displays nothing if `quiet`.
     pub(super) fn new(policies: &[PolicyName], num_seeds: usize, schedule: &Schedule, quiet: bool) -> Self {
-        let total = (policies.len() * num_seeds) as u64 * u64::from(schedule.rounds);
+        let total = (policies.len() * num_seeds) as u64 * u64::from(schedule.rounds_per_episode);
         let display = match (quiet, io::stderr().is_terminal()) {
             (true, _) => EvaluationDisplay::Quiet,
             (false, false) => EvaluationDisplay::Lines { last: Instant::now() },
@@ -39,7 +39,7 @@ impl EvaluationProgress {
             display,
             policies: policies.iter().map(ToString::to_string).collect(),
             num_seeds,
-            rounds_per_episode: schedule.rounds,
+            rounds_per_episode: schedule.rounds_per_episode,
             num_users: schedule.users,
             start: Instant::now(),
             rounds_done: 0,

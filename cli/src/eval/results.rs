@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use recsim_core::backend::ParallelFor;
 use recsim_core::eval::breakdown::Breakdown;
 use recsim_core::eval::reliability::Reliability;
-use recsim_core::eval::resample::{Interval, RESAMPLES, ResampleWeights};
+use recsim_core::eval::resample::{Interval, RESAMPLE_COUNT, ResampleWeights};
 use recsim_core::eval::{Comparison, Estimates, PolicyMetrics};
 
 use super::options::EvalOptions;
@@ -22,9 +22,9 @@ pub(super) fn evaluation(
     threads: &Threads,
 ) -> Evaluation {
     let EvaluationContext { about, world, evaluator, plan, interrupted } = context;
-    let (seeds, blocks) = comparison.size();
+    let (seeds, blocks) = comparison.sample_sizes();
     let seed = options.seeds[0];
-    let mut resamples: Vec<Option<Estimates>> = vec![None; RESAMPLES];
+    let mut resamples: Vec<Option<Estimates>> = vec![None; RESAMPLE_COUNT];
     threads.for_each_row(&mut resamples, 1, |n, row| {
         row[0] = Some(comparison.estimates(&ResampleWeights::resample(seed, n as u64, seeds, blocks)));
     });
@@ -48,15 +48,15 @@ pub(super) fn evaluation(
         config,
         seeds: options.seeds[..seeds].to_vec(),
         users: plan.schedule.users,
-        rounds: plan.schedule.rounds as usize,
+        rounds: plan.schedule.rounds_per_episode as usize,
         rl_slots: plan.environment.rl_slots,
         slate_len: plan.environment.slate_len,
-        resamples: RESAMPLES,
+        resamples: RESAMPLE_COUNT,
         blocks,
-        initial_distance: comparison.start(&uniform),
+        initial_distance: comparison.initial_distance(&uniform),
         initial_beliefs: evaluator.world().mean_beliefs(),
         target: evaluator.world().target().to_vec(),
-        farthest: evaluator.farthest(),
+        farthest: evaluator.max_item_distance(),
         policies: order.iter().map(|&policy| results.policy(comparison, policy, clusters, name(policy))).collect(),
         pairs: pairs(&order).map(|(a, b)| results.pair(comparison, (a, b), (name(a), name(b)))).collect(),
     }
@@ -85,7 +85,7 @@ struct ResampledEstimates {
 impl ResampledEstimates {
     /// The interval of a value of the estimates.
     fn interval(&self, value: impl Fn(&Estimates) -> Option<f64>) -> Interval {
-        Interval::of(value(&self.full), self.resamples.iter().map(&value))
+        Interval::from_resamples(value(&self.full), self.resamples.iter().map(&value))
     }
 
     /// The intervals of all metrics.
@@ -98,7 +98,10 @@ impl ResampledEstimates {
             PolicyMetrics::from_array(indices.map(|index| self.interval(|estimates| values(estimates)[index])));
         let normalized = |estimates: &Estimates| PolicyMetrics::from_array(values(estimates)).normalized_area;
         let resamples = self.resamples.iter().map(normalized);
-        PolicyMetrics { normalized_area: Interval::of_known(normalized(&self.full), resamples), ..metrics }
+        PolicyMetrics {
+            normalized_area: Interval::from_complete_resamples(normalized(&self.full), resamples),
+            ..metrics
+        }
     }
 
     fn policy(&self, comparison: &Comparison, policy: usize, clusters: usize, name: String) -> PolicyResults {
@@ -113,7 +116,8 @@ impl ResampledEstimates {
             reliability += &episode.reliability;
             breakdown += &episode.breakdown;
         }
-        let num_users = comparison.episodes(policy).iter().map(|episode| episode.areas.len()).sum::<usize>() as f64;
+        let num_users =
+            comparison.episodes(policy).iter().map(|episode| episode.user_areas.len()).sum::<usize>() as f64;
         let Breakdown { by_round, by_distance, mut beliefs } = breakdown;
         beliefs.iter_mut().flatten().for_each(|sum| *sum /= num_users);
         PolicyResults {

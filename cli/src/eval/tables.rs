@@ -102,7 +102,7 @@ fn reliability(evaluation: &Evaluation) -> String {
     let rows = bins.map(|(n, bin)| {
         let shown = bin.shown as f64;
         // Policies share their random draws, so that a standard error of the pooled counts would be wrong.
-        let worst = evaluation.policies.iter().map(|policy| policy.reliability.bins[n].deviation());
+        let worst = evaluation.policies.iter().map(|policy| policy.reliability.bins[n].z_score());
         let worst = worst.max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
         vec![
             format!("{:.1} to {:.1}", n as f64 / 10.0, (n + 1) as f64 / 10.0),

@@ -81,9 +81,9 @@ pub(crate) struct PolicyResults {
     /// `[rounds][K]`: mean beliefs after each round, over all seeds.
     pub(crate) beliefs: Vec<Vec<f64>>,
     /// `[rounds][K]`: items by round and cluster, over all seeds.
-    pub(crate) by_round: Counts,
+    pub(crate) by_round: ItemCounts,
     /// `[K][10]`: items by cluster and tenth of `farthest`, over all seeds.
-    pub(crate) by_distance: Counts,
+    pub(crate) by_distance: ItemCounts,
 }
 
 /// `[rounds]`: a value for each round.

@@ -176,8 +176,9 @@ fn train<B: Backend>(
             rounds.push(report);
             let is_complete = rounds.len() == session.plan().schedule.rounds_per_episode as usize;
             let discount = session.plan().agent.td3.discount;
-            let episode =
-                is_complete.then(|| EpisodeReport::from_rounds(&rounds, session.initial_distance(), discount)).flatten();
+            let episode = is_complete
+                .then(|| EpisodeReport::from_rounds(&rounds, session.initial_distance(), discount))
+                .flatten();
             writer.round(&rounds[rounds.len() - 1], episode.as_ref(), session)?;
             if let Some(episode) = episode {
                 progress.episode(&episode);

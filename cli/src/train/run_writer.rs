@@ -83,7 +83,8 @@ impl<'scope, 'a: 'scope> RunWriter<'scope, 'a> {
             Start::Resumed(resumed) => (None, Some(&**resumed)),
             _ => (None, None),
         };
-        let every = identity.config.experiment.checkpoint_every.or(session.plan().schedule.rounds);
+        let every =
+            identity.config.experiment.checkpoint_every.unwrap_or(session.plan().schedule.rounds_per_episode);
         let config = config::plain(&identity.config);
         if let Some(resumed) = resumed {
             let (rounds, changes) = (session.progress().reported_rounds(), resumed.changes.clone());

@@ -54,7 +54,7 @@ fn by_distance(named: &NamedEvaluation, n: usize) -> anyhow::Result<Figure> {
 
 /// The share of items that was accepted, of those in the cells that `is_counted` takes by row and column. `None` if
 /// no item was shown.
-fn share(counts: &Counts, is_counted: impl Fn(usize, usize) -> bool) -> Option<f64> {
+fn share(counts: &ItemCounts, is_counted: impl Fn(usize, usize) -> bool) -> Option<f64> {
     let sum = |counts: &[Vec<u64>]| -> u64 {
         let rows = counts.iter().enumerate();
         let cells =
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn share_counts_the_selected_cells() {
-        let counts = Counts { shown: vec![vec![4, 0], vec![1, 0]], accepted: vec![vec![1, 0], vec![1, 0]] };
+        let counts = ItemCounts { shown: vec![vec![4, 0], vec![1, 0]], accepted: vec![vec![1, 0], vec![1, 0]] };
         assert_eq!(share(&counts, |row, _| row == 0), Some(0.25));
         assert_eq!(share(&counts, |_, column| column == 0), Some(0.4));
         assert_eq!(share(&counts, |_, column| column == 1), None);
