@@ -60,6 +60,11 @@ impl ReplayIndex {
         self.inserted.min(self.capacity as u64) as usize
     }
 
+    /// Whether the buffer holds no transition, so that no update is possible.
+    pub fn is_empty(&self) -> bool {
+        self.inserted == 0
+    }
+
     /// The indices of the last `count` transitions, or of all if there are fewer, the oldest first.
     ///
     /// The second range follows the first. It is empty unless the transitions continue at the start of the buffer.
