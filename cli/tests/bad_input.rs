@@ -94,7 +94,10 @@ const CASES: &[BadCase] = &[
     flags(&["--rounds", "0"], &["--rounds: `training.rounds_per_episode` is 0"]),
     flags(&["--threads", "0"], &["--threads: `experiment.threads` is 0"]),
     flags(&["--threads", "4294967295"], &["--threads: `experiment.threads` is 4294967295"]),
-    flags(&["--isa", "sse9"], &["--instruction-set: `experiment.instruction_set` is sse9", "avx512, avx2, neon or portable"]),
+    flags(
+        &["--isa", "sse9"],
+        &["--instruction-set: `experiment.instruction_set` is sse9", "avx512, avx2, neon or portable"],
+    ),
     flags(&["--backend", "gpu"], &["--backend: there is no backend `gpu`", "cpu, cuda or reference"]),
     // Values that contradict each other or the world. The message names the key that was given.
     file("recommendation:\n  total_recommendations: 5\n", &["bad.yaml:2", "`recommendation.rl_list_size` (10)"]),
@@ -114,7 +117,10 @@ const CASES: &[BadCase] = &[
         &["bad.yaml:2", "`world.pretrained_len` is 19", "`recommendation.total_recommendations` (20)"],
     ),
     file("td3:\n  candidates: 19131\n", &["bad.yaml:2", "`td3.candidates` is 19131", "items (19130)"]),
-    file("world:\n  pretrained_len: 19131\n", &["bad.yaml:2", "`world.pretrained_len` is 19131", "`world.items` (19130)"]),
+    file(
+        "world:\n  pretrained_len: 19131\n",
+        &["bad.yaml:2", "`world.pretrained_len` is 19131", "`world.items` (19130)"],
+    ),
     file("world:\n  items: 30\n  clusters: 31\n", &["bad.yaml:3", "`world.clusters` is 31"]),
     file(
         "world:\n  users: 9\ntraining:\n  users_per_round: 10\n",
@@ -198,7 +204,9 @@ fn wrong_input_is_refused_with_location_problem_and_remedy() {
             ("it panicked", !message.contains("panicked")),
             ("something was written", !written),
         ];
-        failures.extend(checks.iter().filter(|(_, passed)| !passed).map(|(failure, _)| format!("{failure}: {context}")));
+        failures.extend(
+            checks.iter().filter(|(_, passed)| !passed).map(|(failure, _)| format!("{failure}: {context}")),
+        );
         let missing = expected.iter().filter(|text| !message.contains(**text));
         failures.extend(missing.map(|text| format!("{text:?} is missing: {context}")));
         let _ = std::fs::remove_dir_all(dir.path("out"));
@@ -248,7 +256,14 @@ fn world_that_contradicts_the_settings_is_named() {
     assert!(made.status.success());
     let slate = "`recommendation.total_recommendations` is 20, and must be at most the world's items (19)";
     for (flags, expected) in [
-        (&[][..], ["small: the default of `recommendation.total_recommendations` does not fit this world", slate, "or another world"]),
+        (
+            &[][..],
+            [
+                "small: the default of `recommendation.total_recommendations` does not fit this world",
+                slate,
+                "or another world",
+            ],
+        ),
         (&["--users", "10"], ["--users, with the world in small", "the world's users (9)", "or another world"]),
         (
             &["--set", "recommendation.total_recommendations=16"],

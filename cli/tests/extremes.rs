@@ -76,7 +76,10 @@ fn every_command_works_on_extreme_worlds() {
             answer["slate"].as_array().unwrap().iter().map(|entry| entry["item"].as_str().unwrap()).collect();
         slate.sort_unstable();
         slate.dedup();
-        assert_eq!((slate.len(), answer["beliefs"].as_array().unwrap().len()), (slate_len as usize, clusters as usize));
+        assert_eq!(
+            (slate.len(), answer["beliefs"].as_array().unwrap().len()),
+            (slate_len as usize, clusters as usize)
+        );
         run(&format!("recommend --run run --user U1 {backend}"));
     }
 }
@@ -91,7 +94,10 @@ fn sizes_above_the_maximum_are_refused() {
         ("world new w --clusters 4294967296", "--clusters"),
         ("world new w --pretrained-len 4294967296", "--pretrained-len"),
         ("world new w --items 64 --clusters 65 --pretrained-len 1", "65 clusters are more than the 64 items"),
-        ("world new w --items 1 --clusters 1 --pretrained-len 2", "2 entries of a pre-trained list are more than the 1 items"),
+        (
+            "world new w --items 1 --clusters 1 --pretrained-len 2",
+            "2 entries of a pre-trained list are more than the 1 items",
+        ),
         ("world new w --threads 1025", "--threads"),
         ("config --set experiment.threads=1025", "from 1 to 1024"),
         ("config --set td3.buffer_size=4294967296", "from 1 to 4294967295"),

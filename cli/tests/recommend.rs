@@ -63,7 +63,10 @@ fn checked_slates(dir: &TestDir, options: &[&str]) -> Vec<String> {
             let belief = beliefs[3 * user + entry["cluster"].as_u64().unwrap() as usize];
             let nearness = 1.0 - entry["distance"].as_f64().unwrap() / 5.0;
             let expected = nearness / (1.0 + f64::exp(-10_000.0 * f64::from(belief))) + 0.1;
-            assert!((entry["acceptance_probability"].as_f64().unwrap() - expected.min(1.0)).abs() < 1e-5, "{entry}");
+            assert!(
+                (entry["acceptance_probability"].as_f64().unwrap() - expected.min(1.0)).abs() < 1e-5,
+                "{entry}"
+            );
         }
         // Only the agent's items, on another backend.
         let best = recommend(dir, &["--user", &format!("U{}", user + 1), "--top", "3", "--backend", "reference"]);
