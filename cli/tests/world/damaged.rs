@@ -1,24 +1,24 @@
-#![expect(clippy::ptr_arg, reason = "one type for every kind of damage, truncation too")]
+#![expect(clippy::ptr_arg, reason = "all kinds of damage have one type")]
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{Desk, seal};
+use crate::support::{WorldDir, update_checksums};
 
 #[test]
-fn what_is_no_world_is_refused() {
-    let desk = Desk::new();
-    std::fs::create_dir(desk.path("empty")).unwrap();
-    desk.bad("info nowhere", &["nowhere: is not a world", "recsim world new"]);
-    desk.bad("info empty", &["empty: is not a world", "recsim world new"]);
+fn other_folders_than_worlds_are_refused() {
+    let dir = WorldDir::new();
+    std::fs::create_dir(dir.path("empty")).unwrap();
+    dir.refuse("info nowhere", &["nowhere: is not a world", "recsim world new"]);
+    dir.refuse("info empty", &["empty: is not a world", "recsim world new"]);
 }
 
-/// Damage that checksums find.
+/// Damage that the checksums detect.
 #[test]
 fn changed_files_are_refused() {
     let tensors = "world.safetensors";
-    for (file, damage, said) in [
+    for (file, damage, expected) in [
         (tensors, truncate as fn(&mut Vec<u8>), "world.safetensors: was changed or damaged"),
         (tensors, flip_last, "world.safetensors: was changed or damaged"),
         (tensors, Vec::clear, "world.safetensors: "),
@@ -26,55 +26,55 @@ fn changed_files_are_refused() {
         ("world.json", Vec::clear, "world.json: is not the description of a world"),
         ("world.json", rename_a_user, "world.json: was changed or damaged"),
     ] {
-        let (desk, path) = world();
+        let (dir, path) = world();
         let path = path.join(file);
         let mut bytes = std::fs::read(&path).unwrap();
         damage(&mut bytes);
         std::fs::write(&path, bytes).unwrap();
-        desk.bad("info w", &[said, "help"]);
+        dir.refuse("info w", &[expected, "help"]);
     }
-    let (desk, path) = world();
+    let (dir, path) = world();
     std::fs::remove_file(path.join(tensors)).unwrap();
-    desk.bad("info w", &["world.safetensors: cannot be read", "help"]);
+    dir.refuse("info w", &["world.safetensors: cannot be read", "help"]);
 }
 
 #[test]
-fn a_changed_bit_is_found_wherever_it_is() {
+fn any_changed_bit_is_detected() {
     for file in ["world.json", "world.safetensors"] {
-        let (desk, path) = world();
+        let (dir, path) = world();
         let path = path.join(file);
         let whole = std::fs::read(&path).unwrap();
-        for at in (0..whole.len()).step_by(whole.len() / 40) {
+        for offset in (0..whole.len()).step_by(whole.len() / 40) {
             let mut bytes = whole.clone();
-            bytes[at] ^= 1;
+            bytes[offset] ^= 1;
             std::fs::write(&path, bytes).unwrap();
-            desk.bad("info w", &["w/world.", "help"]);
+            dir.refuse("info w", &["w/world.", "help"]);
         }
     }
 }
 
-/// Contents that cannot be, with checksums that say they were meant.
+/// Impossible contents with correct checksums.
 #[test]
-fn hostile_files_are_refused() {
-    for (about, said) in [
+fn impossible_contents_are_refused() {
+    for (change, expected) in [
         (("/version", json!(2)), "`recsim-world` 2"),
-        (("/shape/users", json!(4)), "`user_ids` has 3 entries where the sizes ask for 4"),
+        (("/shape/users", json!(4)), "`user_ids` has 3 entries, and `shape` asks for 4"),
         (("/shape/dimensions", json!(3)), "`item.embedding` is F32 [50, 2]"),
         (("/shape/dimensions", json!(u64::MAX)), "`item.embedding` is F32 [50, 2]"),
-        (("/user_ids/1", json!("U1")), "`user_ids` holds `U1` twice"),
+        (("/user_ids/1", json!("U1")), "`user_ids` contains `U1` twice"),
         (("/names/clusters", json!([])), "`names.clusters` has 0 entries"),
         (("/item_ids", json!("none")), "does not describe a world"),
     ] {
-        let (desk, path) = world();
-        let (pointer, value) = about;
+        let (dir, path) = world();
+        let (pointer, value) = change;
         let json = path.join("world.json");
-        let mut about: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
-        *about.pointer_mut(pointer).unwrap() = value;
-        std::fs::write(&json, about.to_string()).unwrap();
-        seal(&path);
-        desk.bad("info w", &[said, "help"]);
+        let mut info: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+        *info.pointer_mut(pointer).unwrap() = value;
+        std::fs::write(&json, info.to_string()).unwrap();
+        update_checksums(&path);
+        dir.refuse("info w", &[expected, "help"]);
     }
-    for (damage, said) in [
+    for (damage, expected) in [
         (huge_header as fn(&mut Vec<u8>), "is not a safetensors file"),
         (huge_shape, "is not a safetensors file"),
         (no_target, "has no tensor `target`"),
@@ -82,22 +82,22 @@ fn hostile_files_are_refused() {
         (unknown_item, "`user.pretrained` is 4294967295 at row 2, column 39"),
         (truncate, "is not a safetensors file"),
     ] {
-        let (desk, path) = world();
+        let (dir, path) = world();
         let tensors = path.join("world.safetensors");
         let mut bytes = std::fs::read(&tensors).unwrap();
         damage(&mut bytes);
         std::fs::write(&tensors, bytes).unwrap();
-        seal(&path);
-        desk.bad("info w", &["world.safetensors: ", said, "help"]);
+        update_checksums(&path);
+        dir.refuse("info w", &["world.safetensors: ", expected, "help"]);
     }
 }
 
-fn world() -> (Desk, std::path::PathBuf) {
-    let desk = Desk::new();
-    desk.good("new w --users 3 --items 50 --dim 2 -q");
-    let path = desk.path("w");
+fn world() -> (WorldDir, std::path::PathBuf) {
+    let dir = WorldDir::new();
+    dir.succeed("new w --users 3 --items 50 --dimensions 2 -q");
+    let path = dir.path("w");
     assert!(Path::new(&path).is_dir());
-    (desk, path)
+    (dir, path)
 }
 
 fn truncate(bytes: &mut Vec<u8>) {
@@ -124,7 +124,7 @@ fn no_target(bytes: &mut Vec<u8>) {
     replace(bytes, "\"target\"", "\"tarjet\"");
 }
 
-/// The last user's embedding lies before all whole numbers: the items' clusters and the users' lists.
+/// The embedding of the last user precedes the two integer tensors: the items' clusters and the pre-trained lists.
 fn nan_embedding(bytes: &mut Vec<u8>) {
     let end = bytes.len() - 4 * (50 + 3 * 40);
     bytes[end - 4..end].copy_from_slice(&f32::NAN.to_le_bytes());
@@ -135,7 +135,7 @@ fn unknown_item(bytes: &mut Vec<u8>) {
     bytes[end - 4..].copy_from_slice(&u32::MAX.to_le_bytes());
 }
 
-/// Changes the header, and its length with it.
+/// Replaces text in the header, and updates the header's length.
 fn replace(bytes: &mut Vec<u8>, from: &str, to: &str) {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header = String::from_utf8(bytes[8..8 + length].to_vec()).unwrap();

@@ -1,9 +1,9 @@
 use std::fmt::Write;
 
-use crate::support::Desk;
+use crate::support::WorldDir;
 
-/// Twenty users like items 0 to 9, ten users items 10 to 19; everybody has taken up seven of theirs.
-fn two_tastes() -> String {
+/// A log of two groups: twenty users with seven of the items 0 to 9 each, and ten users with seven of the items 10 to 19.
+fn two_groups() -> String {
     let mut log = String::from("user_id:token\titem_id:token\trating:float\ttimestamp:float\n");
     for user in 0..30 {
         let first = if user < 20 { 0 } else { 10 };
@@ -16,12 +16,14 @@ fn two_tastes() -> String {
 }
 
 #[test]
-fn clusters_separate_two_tastes_and_lists_hold_new_items_of_ones_own() {
-    let desk = Desk::new();
-    desk.write("log.inter", two_tastes());
-    desk.good("import w --ratings log.inter --clusters 2 --dim 4 --list 3 --max-cluster-distance 7");
-    let (about, tensors) = (desk.about("w"), desk.tensors("w"));
-    let item = |index: u32| about["item_ids"][index as usize].as_str().unwrap()[1..].parse::<u32>().unwrap();
+fn clusters_separate_two_groups_and_lists_contain_new_items_of_the_group() {
+    let dir = WorldDir::new();
+    dir.write("log.inter", two_groups());
+    dir.succeed(
+        "import w --ratings log.inter --clusters 2 --dimensions 4 --pretrained-len 3 --max-cluster-distance 7",
+    );
+    let (info, tensors) = (dir.info("w"), dir.tensors("w"));
+    let item = |index: u32| info["item_ids"][index as usize].as_str().unwrap()[1..].parse::<u32>().unwrap();
     let clusters = tensors.u32("item.cluster");
     let of_first: Vec<bool> = (0..20).map(|index| item(index) < 10).collect();
     assert!((0..20).all(|a| (0..20).all(|b| (clusters[a] == clusters[b]) == (of_first[a] == of_first[b]))));
@@ -39,28 +41,28 @@ fn clusters_separate_two_tastes_and_lists_hold_new_items_of_ones_own() {
         listed.sort_unstable();
         let mut new: Vec<u32> = (7..10).map(|n| first + (user as u32 * 3 + n) % 10).collect();
         new.sort_unstable();
-        assert_eq!(listed, new, "user {user}: the three items of the taste that are new to them");
+        assert_eq!(listed, new, "user {user}: the three items of the group that the user has not seen");
     }
 }
 
 #[test]
-fn an_import_is_the_same_for_any_number_of_threads() {
-    let desk = Desk::new();
-    desk.write("log", two_tastes());
-    desk.good("import a --ratings log --dim 8 --threads 1");
-    desk.good("import b --ratings log --dim 8 --threads 3");
-    let bytes = |file: &str| std::fs::read(desk.path(file)).unwrap();
+fn import_does_not_depend_on_the_threads() {
+    let dir = WorldDir::new();
+    dir.write("log", two_groups());
+    dir.succeed("import a --ratings log --dimensions 8 --threads 1");
+    dir.succeed("import b --ratings log --dimensions 8 --threads 3");
+    let bytes = |file: &str| std::fs::read(dir.path(file)).unwrap();
     assert_eq!(bytes("a/world.safetensors"), bytes("b/world.safetensors"));
     assert_eq!(bytes("a/world.json"), bytes("b/world.json"));
 }
 
 #[test]
-fn one_who_has_taken_up_everything_gets_the_known_items_and_believes_in_the_target() {
-    let desk = Desk::new();
-    let all: String = (0..7).map(|item| format!("glutton,{item}\n")).collect();
-    desk.write("log.csv", format!("user_id,item_id\n{all}other,3\n"));
-    desk.good("import w --ratings log.csv --clusters 3 --dim 16");
-    let tensors = desk.tensors("w");
+fn user_with_all_items_has_known_items_in_the_list_and_the_target_as_beliefs() {
+    let dir = WorldDir::new();
+    let all: String = (0..7).map(|item| format!("reader,{item}\n")).collect();
+    dir.write("log.csv", format!("user_id,item_id\n{all}other,3\n"));
+    dir.succeed("import w --ratings log.csv --clusters 3 --dimensions 16");
+    let tensors = dir.tensors("w");
     assert_eq!(tensors.shape("user.pretrained"), [2, 7], "as long as the catalogue, which is shorter than 40");
     let mut list = tensors.u32("user.pretrained")[..7].to_vec();
     list.sort_unstable();
@@ -70,23 +72,23 @@ fn one_who_has_taken_up_everything_gets_the_known_items_and_believes_in_the_targ
 }
 
 #[test]
-fn what_is_left_out_is_counted() {
-    let desk = Desk::new();
-    desk.write("log.csv", "who,what,stars\na,x,5\na,y,1\nb,x,4\na,x,3\nb,z,5\nc,x,2\nc,z,1\n");
-    desk.write("items.csv", "what,title\nx,\"An X, first\"\nnever,Never\ny,Why\n");
+fn left_out_rows_are_counted() {
+    let dir = WorldDir::new();
+    dir.write("log.csv", "who,what,stars\na,x,5\na,y,1\nb,x,4\na,x,3\nb,z,5\nc,x,2\nc,z,1\n");
+    dir.write("items.csv", "what,title\nx,\"An X, first\"\nnever,Never\ny,Why\n");
     let columns = "--user-column who --item-column what --rating-column stars";
-    desk.good(&format!(
-        "import w --ratings log.csv --items items.csv --min-rating 3 --clusters 2 --dim 2 {columns}"
+    dir.succeed(&format!(
+        "import w --ratings log.csv --items items.csv --min-rating 3 --clusters 2 --dimensions 2 {columns}"
     ));
-    let about = desk.about("w");
-    assert_eq!(about["item_ids"], serde_json::json!(["x", "z"]));
-    assert_eq!(about["names"]["items"], serde_json::json!(["An X, first", "z"]));
-    let provenance = &about["provenance"];
+    let info = dir.info("w");
+    assert_eq!(info["item_ids"], serde_json::json!(["x", "z"]));
+    assert_eq!(info["names"]["items"], serde_json::json!(["An X, first", "z"]));
+    let provenance = &info["provenance"];
     assert_eq!(provenance["rows"], 7);
     assert_eq!(provenance["rows_below_min_rating"], 3);
     assert_eq!(provenance["rows_repeated"], 1);
     assert_eq!(provenance["interactions"], 3);
     assert_eq!(provenance["items_left_out"], 2, "y, rated too low, and never");
     assert_eq!(provenance["users_left_out"], 1, "c, who rated nothing high enough");
-    assert!(desk.good("info w").contains("users left out"));
+    assert!(dir.succeed("info w").contains("users left out"));
 }

@@ -1,4 +1,4 @@
-//! `recsim world`, as a person uses it.
+//! `recsim world`: the command line, the files, and the errors.
 #![expect(clippy::unwrap_used, reason = "all of this is test code, its helpers too")]
 
 mod assemble;

@@ -1,4 +1,4 @@
-//! Running the command, and looking at what it left.
+//! Runs `recsim world` in a temporary directory, and reads the files that it writes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// A folder of a test's own, where commands run.
-pub(crate) struct Desk(TempDir);
+/// A temporary directory in which commands run; removed on drop.
+pub(crate) struct WorldDir(TempDir);
 
-impl Desk {
+impl WorldDir {
     pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -25,36 +25,36 @@ impl Desk {
         std::fs::write(self.path(name), contents).unwrap();
     }
 
-    /// Runs `recsim world` with the words of `arguments`.
+    /// Runs `recsim world` with `arguments`, split at spaces.
     pub(crate) fn world(&self, arguments: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_recsim"));
         command.current_dir(self.0.path()).arg("world").args(arguments.split_whitespace());
         command.output().unwrap()
     }
 
-    /// The same for a command that must succeed; gives what it printed.
-    pub(crate) fn good(&self, arguments: &str) -> String {
+    /// Runs `recsim world` and returns its standard output. Panics if it fails.
+    pub(crate) fn succeed(&self, arguments: &str) -> String {
         let output = self.world(arguments);
         assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The same for a command that must refuse what it is given: exit code 2, every one of `said` on standard error,
-    /// nothing on standard output, and no file touched.
-    pub(crate) fn bad(&self, arguments: &str, said: &[&str]) {
+    /// Runs `recsim world` with wrong input. Panics unless it exits with code 2, prints every one of `expected` to standard
+    /// error and nothing to standard output, and changes no file.
+    pub(crate) fn refuse(&self, arguments: &str, expected: &[&str]) {
         let before = self.files();
         let output = self.world(arguments);
         let message = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments}: {message}");
-        for said in said {
-            assert!(message.contains(said), "{arguments}: `{said}` is missing in: {message}");
+        for text in expected {
+            assert!(message.contains(text), "{arguments}: `{text}` is missing in: {message}");
         }
         assert!(!message.contains("panicked"), "{arguments}: {message}");
         assert!(output.stdout.is_empty(), "{arguments}: {}", String::from_utf8_lossy(&output.stdout));
-        assert_eq!(self.files(), before, "{arguments}: files were touched");
+        assert_eq!(self.files(), before, "{arguments}: files were changed");
     }
 
-    /// Every file and folder below, with its contents.
+    /// All files and folders below, with the files' contents.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         let mut folders = vec![self.0.path().to_owned()];
@@ -73,19 +73,19 @@ impl Desk {
         files
     }
 
-    pub(crate) fn about(&self, world: &str) -> Value {
+    pub(crate) fn info(&self, world: &str) -> Value {
         serde_json::from_slice(&std::fs::read(self.path(world).join("world.json")).unwrap()).unwrap()
     }
 
-    pub(crate) fn tensors(&self, world: &str) -> Tensors {
-        Tensors(std::fs::read(self.path(world).join("world.safetensors")).unwrap())
+    pub(crate) fn tensors(&self, world: &str) -> StoredTensors {
+        StoredTensors(std::fs::read(self.path(world).join("world.safetensors")).unwrap())
     }
 }
 
-/// A world's tensors, read as any program reads them.
-pub(crate) struct Tensors(Vec<u8>);
+/// A world's tensors, read with the safetensors library.
+pub(crate) struct StoredTensors(Vec<u8>);
 
-impl Tensors {
+impl StoredTensors {
     pub(crate) fn shape(&self, name: &str) -> Vec<usize> {
         SafeTensors::deserialize(&self.0).unwrap().tensor(name).unwrap().shape().to_vec()
     }
@@ -106,28 +106,28 @@ impl Tensors {
     }
 }
 
-/// Puts the checksums right after a test has changed a world's files.
-pub(crate) fn seal(world: &Path) {
+/// Corrects the checksums after a test has changed the files of a world.
+pub(crate) fn update_checksums(world: &Path) {
     let tensors = std::fs::read(world.join("world.safetensors")).unwrap();
     let path = world.join("world.json");
-    let mut about: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    about["checksums"]["world.safetensors"] = checksum(&tensors).into();
-    about["checksums"]["world.json"] = "0".repeat(64).into();
-    let text = serde_json::to_string_pretty(&about).unwrap();
-    let sealed = text.replace(&"0".repeat(64), &checksum(text.as_bytes()));
-    std::fs::write(path, sealed).unwrap();
+    let mut info: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    info["checksums"]["world.safetensors"] = checksum(&tensors).into();
+    info["checksums"]["world.json"] = "0".repeat(64).into();
+    let text = serde_json::to_string_pretty(&info).unwrap();
+    let text = text.replace(&"0".repeat(64), &checksum(text.as_bytes()));
+    std::fs::write(path, text).unwrap();
 }
 
 pub(crate) fn checksum(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A two-dimensional array as NumPy saves it.
-pub(crate) fn npy(rows: usize, columns: usize, number: impl Fn(usize, usize) -> f32) -> Vec<u8> {
+/// A `.npy` file of the matrix whose elements are `value(row, column)`.
+pub(crate) fn npy(rows: usize, columns: usize, value: impl Fn(usize, usize) -> f32) -> Vec<u8> {
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}\n");
     let mut bytes = [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes()].concat();
     for row in 0..rows {
-        bytes.extend((0..columns).flat_map(|column| number(row, column).to_le_bytes()));
+        bytes.extend((0..columns).flat_map(|column| value(row, column).to_le_bytes()));
     }
     bytes
 }
