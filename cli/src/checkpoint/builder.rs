@@ -9,7 +9,7 @@ use recsim_core::td3::replay::Transitions;
 use recsim_core::td3::{AgentSpec, AgentState};
 use sha2::{Digest, Sha256};
 
-use super::checksums::{self, Checksums};
+use super::checksums::{self, FileChecksums};
 use super::rows::RowLayout;
 use super::{
     AGENT, BELIEFS, CheckpointInfo, INFO, NEXT, ReplayFile, USERS, folder_name, next_number, numbered, remove,
@@ -121,7 +121,7 @@ impl CheckpointBuilder {
         self.begin()?;
         let next = self.folder.join(NEXT);
         info.replay = self.replay.iter().map(|hashed| hashed.file.clone()).collect();
-        let mut checksums = Checksums::default();
+        let mut checksums = FileChecksums::default();
         for HashedReplayFile { file, hash } in &self.replay {
             File::open(next.join(file.name()))?.sync_all()?;
             checksums.0.insert(file.name(), hash.clone());

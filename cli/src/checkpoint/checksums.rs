@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 
 use crate::files::{self, hash};
 
-/// Checksums by file name.
+/// FileChecksums by file name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Checksums(pub(super) BTreeMap<String, Sha256>);
+pub(super) struct FileChecksums(pub(super) BTreeMap<String, Sha256>);
 
-impl Checksums {
+impl FileChecksums {
     /// The text that `sha256sum` would print.
     pub(super) fn text(&self) -> String {
         self.0.iter().map(|(name, hash)| line(name, hash) + "\n").collect()

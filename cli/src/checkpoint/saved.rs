@@ -12,7 +12,7 @@ use recsim_core::td3::replay::Transitions;
 use serde::Deserialize;
 
 use super::builder::HashedReplayFile;
-use super::checksums::{self, Checksums};
+use super::checksums::{self, FileChecksums};
 use super::rows::RowLayout;
 use super::{AGENT, BELIEFS, CheckpointInfo, FORMAT, INFO, USERS, VERSION, numbered};
 use crate::error::BadInput;
@@ -54,7 +54,7 @@ impl SavedCheckpoint {
     /// # Errors
     /// What is wrong with the checkpoint, in words that follow its path.
     fn open(run: &Path, path: &Path) -> Result<Self, String> {
-        let checksums = Checksums::check(path)?;
+        let checksums = FileChecksums::check(path)?;
         let in_info = |error| format!("`{INFO}` does not describe a checkpoint: {error}");
         let text = files::read(&path.join(INFO)).map_err(|error| format!("`{INFO}` cannot be read: {error}"))?;
         let CheckpointHead { format, version } = serde_json::from_slice(&text).map_err(in_info)?;

@@ -111,50 +111,54 @@ pub(crate) struct PolicyPair {
 }
 
 impl Evaluation {
-    /// Reads one, and checks that it fits together.
+    /// Reads an evaluation, and checks that its arrays have consistent lengths.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not an evaluation, or is damaged.
     pub(crate) fn read(path: &Path) -> Result<Self, BadInput> {
         let refuse = |problem: String, remedy: String| BadInput::new(path.display(), problem, remedy);
         let again = "make it again with `recsim eval --out`";
         let text = super::read(path).map_err(|error| {
             refuse(format!("cannot be read: {error}"), "name a file that can be read".to_owned())
         })?;
-        match serde_json::from_slice::<Head>(&text) {
-            Ok(Head { format, version, .. }) if format == FORMAT && version == VERSION => {}
-            Ok(Head { format, version, command, .. }) if format == FORMAT => {
+        match serde_json::from_slice::<EvaluationHead>(&text) {
+            Ok(EvaluationHead { format, version, .. }) if format == FORMAT && version == VERSION => {}
+            Ok(EvaluationHead { format, version, command, .. }) if format == FORMAT => {
                 let problem =
                     format!("`version` is {version}, and this recsim reads evaluations of version {VERSION}");
                 let remedy =
                     command.map_or(again.to_owned(), |command| format!("make it again: {command} --out FILE"));
                 return Err(refuse(problem, remedy));
             }
-            Ok(Head { format, .. }) => {
+            Ok(EvaluationHead { format, .. }) => {
                 let problem = format!("`format` is `{format}`, not `{FORMAT}`");
-                return Err(refuse(problem, format!("give a file that {NOT_OTHERS}")));
+                return Err(refuse(problem, format!("give a file that {WRITER}")));
             }
             Err(error) => {
                 let problem = format!("this is no evaluation, or a damaged one: {error}");
-                return Err(refuse(problem, format!("give a file that {NOT_OTHERS}, or make it again")));
+                return Err(refuse(problem, format!("give a file that {WRITER}, or make it again")));
             }
         }
         let evaluation: Self =
             parse(&text).map_err(|error| refuse(format!("this is damaged: {error}"), again.to_owned()))?;
-        match evaluation.misfit() {
+        match evaluation.inconsistent_key() {
             None => Ok(evaluation),
             Some(key) => {
-                let problem = format!("this is damaged: `{key}` does not suit the rest");
+                let problem = format!("this is damaged: `{key}` is inconsistent with the rest");
                 Err(refuse(problem, again.to_owned()))
             }
         }
     }
 
-    /// A key whose values do not suit the number of rounds and clusters, or cannot be counts.
-    fn misfit(&self) -> Option<String> {
+    /// The first key whose array has another length than the rounds and clusters ask for, or whose counts are
+    /// impossible.
+    fn inconsistent_key(&self) -> Option<String> {
         let (rounds, clusters) = (self.rounds, self.target.len());
         if clusters == 0 || self.initial_beliefs.len() != clusters {
             return Some("initial_beliefs".to_owned());
         }
-        let table = |rows: usize, columns: usize, counts: &ItemCounts| {
-            let fits = |table: &[Vec<u64>]| table.len() == rows && table.iter().all(|row| row.len() == columns);
+        let has_shape = |rows: usize, columns: usize, counts: &ItemCounts| {
+            let fits = |counts: &[Vec<u64>]| counts.len() == rows && counts.iter().all(|row| row.len() == columns);
             fits(&counts.shown) && fits(&counts.accepted)
         };
         self.policies.iter().enumerate().find_map(|(n, policy)| {
@@ -165,16 +169,19 @@ impl Evaluation {
                 ("beliefs", beliefs.len() == rounds && beliefs.iter().all(|row| row.len() == clusters)),
                 (
                     "reliability",
-                    policy.reliability.bins.iter().all(|bin| bin.shown < MANY && bin.accepted <= bin.shown),
+                    policy.reliability.bins.iter().all(|bin| bin.shown < MAX_COUNT && bin.accepted <= bin.shown),
                 ),
-                ("by_round", table(rounds, clusters, &policy.by_round)),
-                ("by_distance", table(clusters, DECILES, &policy.by_distance)),
+                ("by_round", has_shape(rounds, clusters, &policy.by_round)),
+                ("by_distance", has_shape(clusters, DECILES, &policy.by_distance)),
             ];
             fits.into_iter().find(|(_, fits)| !fits).map(|(key, _)| format!("policies[{n}].{key}"))
         })
     }
 
-    /// Writes it to `path`, or leaves there what there was.
+    /// Replaces the file at `path`.
+    ///
+    /// # Errors
+    /// If it cannot be written. The old file stays.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         atomic::replace(path, |file| {
             serde_json::to_writer_pretty(&mut *file, self)?;
@@ -183,20 +190,24 @@ impl Evaluation {
     }
 }
 
-/// Where an evaluation goes that is to go to `path`: one that was stopped does not take the place of one that was not.
+/// The file that an evaluation is written to if `--out` names `path`. An interrupted evaluation does not replace a
+/// complete one, and is written beside it.
 pub(crate) fn place(path: &Path, interrupted: bool) -> PathBuf {
-    let is_whole = || head(path).is_some_and(|head| head.format == FORMAT && !head.interrupted);
-    if interrupted && is_whole() { cut_short(path) } else { path.to_owned() }
+    let is_complete = || head(path).is_some_and(|head| head.format == FORMAT && !head.interrupted);
+    if interrupted && is_complete() { interrupted_path(path) } else { path.to_owned() }
 }
 
-fn cut_short(path: &Path) -> PathBuf {
+fn interrupted_path(path: &Path) -> PathBuf {
     path.with_extension("interrupted.json")
 }
 
-/// Refuses a file that is there and is no evaluation, and a name that no file can have.
+/// Checks whether an evaluation may be written to `path`.
+///
+/// # Errors
+/// If there is a file that is not an evaluation, or if no file can have the name.
 pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
     atomic::check_name(path)?;
-    atomic::check_name(&cut_short(path))?;
+    atomic::check_name(&interrupted_path(path))?;
     if path.symlink_metadata().is_err() || head(path).is_some_and(|head| head.format == FORMAT) {
         return Ok(());
     }
@@ -204,20 +215,20 @@ pub(crate) fn check_replaced(path: &Path) -> Result<(), BadInput> {
     Err(BadInput::new(path.display(), problem, "give --out another file, or a folder"))
 }
 
-fn head(path: &Path) -> Option<Head> {
+fn head(path: &Path) -> Option<EvaluationHead> {
     serde_json::from_slice(&super::read(path).ok()?).ok()
 }
 
 pub(crate) const FORMAT: &str = "recsim evaluation";
 /// Raised when a field changes its meaning.
 pub(crate) const VERSION: u32 = 2;
-/// More items than anybody can show; ten times as many can still be counted.
-const MANY: u64 = 1 << 53;
-const NOT_OTHERS: &str = "`recsim eval --out` wrote";
+/// Above any real count of items. Ten such counts can be added without overflow.
+const MAX_COUNT: u64 = 1 << 53;
+const WRITER: &str = "`recsim eval --out` wrote";
 
-/// What tells an evaluation from other files.
+/// The keys that identify an evaluation of any version.
 #[derive(Deserialize)]
-struct Head {
+struct EvaluationHead {
     format: String,
     #[serde(default)]
     version: u32,
@@ -234,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stopped_evaluation_replaces_stopped_ones_only() {
+    fn interrupted_evaluation_replaces_only_interrupted_ones() {
         let folder = tempfile::tempdir().unwrap();
         let (path, beside) = (folder.path().join("e.json"), folder.path().join("e.interrupted.json"));
         assert_eq!(place(&path, true), path);
