@@ -180,7 +180,9 @@ fn respond_user(
     macro_rules! dispatch {
         ($($count:literal)*) => {
             match world.shape.clusters {
-                $($count => step_with_clusters(Const::<$count>, world, slate, key, belief, belief_before, counts, accepted),)*
+                $($count => {
+                    step_with_clusters(Const::<$count>, world, slate, key, belief, belief_before, counts, accepted)
+                })*
                 other => step_with_clusters(Dyn(other), world, slate, key, belief, belief_before, counts, accepted),
             }
         };

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-/// Reports on standard error that a test, or its part for AMX, is skipped because this machine has no AMX. The report is
-/// written directly, so that the test harness does not capture it.
+/// Reports on standard error that a test, or its part for AMX, is skipped because this machine has no AMX. The report
+/// is written directly, so that the test harness does not capture it.
 ///
 /// # Panics
 /// If the environment variable `RECSIM_NEEDS_AMX` is set.

@@ -21,11 +21,11 @@ impl Processor {
         Some(Self { arch: instruction_set.arch()?, multiplier: TileMultiplier::new(instruction_set) })
     }
 
-    /// The number of features in a tile of training mode, for a layer of `layer_features`: a multiple of 4, as Dropout's
-    /// draws require. `is_alone` tells that no other network is computed concurrently.
+    /// The number of features in a tile of training mode, for a layer of `layer_features`. It is a multiple of 4, as
+    /// Dropout's draws require. `is_alone` tells that no other network is computed concurrently.
     ///
-    /// Smaller tiles would occupy more threads, but every tile packs the layer's input again. That is worth it only if no
-    /// other network is computed concurrently.
+    /// Smaller tiles would occupy more threads, but every tile packs the layer's input again. That is worth it only if
+    /// no other network is computed concurrently.
     pub(super) fn tile_features(self, layer_features: usize, is_alone: bool) -> usize {
         match self.multiplier {
             // Fixed, because the `gemm` crate sums in another order if there are few features.

@@ -27,7 +27,8 @@ pub(super) fn multiply(
 
 thread_local! {
     /// Packed operands. The buffer only grows and is reused by every product, so it stays in the second-level cache.
-    static SCRATCH: RefCell<PackedOperands> = const { RefCell::new(PackedOperands { left: Vec::new(), right: Vec::new() }) };
+    static SCRATCH: RefCell<PackedOperands> =
+        const { RefCell::new(PackedOperands { left: Vec::new(), right: Vec::new() }) };
 }
 
 /// A thread's packed operands.

@@ -31,7 +31,8 @@ proptest! {
             index.top_k(&queries, &mut lists, list, list);
             prop_assert_eq!(&lists, &expected, "{:?}", arch);
             for vectors in [2, 3] {
-                let lists = arch.dispatch(ShapedSearch { arch, items: &items, queries: &queries, dimensions, list, vectors });
+                let search = ShapedSearch { arch, items: &items, queries: &queries, dimensions, list, vectors };
+                let lists = arch.dispatch(search);
                 prop_assert_eq!(&lists, &expected, "{:?} with {} vectors", arch, vectors);
             }
         }

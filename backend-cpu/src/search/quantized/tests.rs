@@ -24,7 +24,11 @@ proptest! {
     #![proptest_config(crate::properties::config(256))]
 
     #[test]
-    fn quantized_search_equals_plain_loops(case in search_cases(), list_len in 1_usize..30, part_panels in 1_usize..30) {
+    fn quantized_search_equals_plain_loops(
+        case in search_cases(),
+        list_len in 1_usize..30,
+        part_panels in 1_usize..30,
+    ) {
         let SearchCase { dimensions, items, queries, .. } = &case;
         let list_len = list_len.min(items.len() / dimensions);
         let expected = brute_force_lists(items, queries, *dimensions, list_len);
@@ -52,7 +56,8 @@ proptest! {
                     queries.raise_lower_bounds(0, group, &[quantized_score; 8], layout.empty_score, &mut bounds);
                     prop_assert_eq!(bounds, [queries.lower_bound(0, group, quantized_score); 8]);
                     prop_assert!(bounds[0] <= expected);
-                    prop_assert!(queries.threshold(0, group, expected) < quantized_score.into(), "the item may reach its own score");
+                    let threshold = queries.threshold(0, group, expected);
+                    prop_assert!(threshold < quantized_score.into(), "the item may reach its own score");
                 }
             }
         }
