@@ -84,7 +84,7 @@ pub(crate) struct Train {
         requires = "resume",
         value_parser = changeable_key
     )]
-    pub(crate) may_change: Vec<String>,
+    pub(crate) allow_config_change: Vec<String>,
     /// Check every stage against another backend; slow
     #[arg(long, value_name = "BACKEND")]
     pub(crate) shadow: Option<Shadow>,

@@ -49,7 +49,7 @@ impl About {
     ///
     /// Only the `cpu` backend has one. On another backend, a resumed run (`is_resumed`) keeps the recorded one, with
     /// which it can later be resumed on the CPU; a new run records `auto`.
-    pub(crate) fn settle(&self, config: &mut Config, is_resumed: bool) {
+    pub(crate) fn record_instruction_set(&self, config: &mut Config, is_resumed: bool) {
         match &*self.backend {
             "cpu" => self.instruction_set.clone_into(&mut config.experiment.instruction_set),
             _ if is_resumed => {}
@@ -130,7 +130,7 @@ impl Choice {
     ///
     /// # Errors
     /// If there is no CUDA driver or no GPU.
-    pub(crate) fn look(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         match self.name {
             #[cfg(feature = "cuda")]
             BackendName::Cuda => recsim_backend_cuda::Gpu::find().map(drop).map_err(start_error),

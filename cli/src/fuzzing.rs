@@ -12,7 +12,7 @@ use recsim_core::session::config::Plan;
 use crate::arguments::{Arguments, Command};
 use crate::config::{self, Overrides, Settings};
 use crate::device::Choice;
-use crate::files::{hash, models, seal, tables};
+use crate::files::{embedded_checksum, hash, models, tensors};
 use crate::world::WorldFile;
 use crate::{checkpoint, eval, source, train, world};
 
@@ -31,7 +31,7 @@ pub fn run(words: &[&str]) -> Result<()> {
 pub fn check_arguments(words: &[String]) -> Result<()> {
     let check_settings = |overrides: &Overrides| Choice::of(&Settings::load(overrides)?, false).map(drop);
     match Arguments::try_parse_from(words)?.command {
-        Command::Train(arguments) => train::settle(&arguments),
+        Command::Train(arguments) => train::check_arguments(&arguments),
         Command::Eval(arguments) => eval::check_arguments(&arguments),
         Command::Recommend(arguments) => Ok(check_settings(&arguments.overrides())?),
         Command::Config(arguments) => Ok(check_settings(&arguments.settings.overrides())?),
@@ -95,9 +95,9 @@ pub fn checksums<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> String
 
 fn update_checksum(bytes: &mut [u8], key: &str) {
     let offset = bytes.windows(key.len()).position(|window| window == key.as_bytes()).map(|at| at + key.len());
-    if let Some(digits) = offset.and_then(|at| bytes.get_mut(at..at + seal::ZEROS.len())) {
-        digits.copy_from_slice(seal::ZEROS.as_bytes());
-        seal::put(bytes, key);
+    if let Some(digits) = offset.and_then(|at| bytes.get_mut(at..at + embedded_checksum::ZEROS.len())) {
+        digits.copy_from_slice(embedded_checksum::ZEROS.as_bytes());
+        embedded_checksum::insert(bytes, key);
     }
 }
 
@@ -147,8 +147,8 @@ impl RunFixture {
     pub fn read_actor(&self, bytes: &[u8]) -> Result<bool> {
         let layout = &self.plan.agent.actor;
         let model = models::parse(bytes, layout, &self.plan).map_err(anyhow::Error::msg)?;
-        let weights = restore_model(layout, |name| tables::find(&model.tables, name))?;
+        let weights = restore_model(layout, |name| tensors::find(&model.tensors, name))?;
         assert!(weights.parameters.iter().chain(&weights.running_stats).all(|x| x.is_finite()));
-        Ok(model.is_sealed)
+        Ok(model.has_checksum)
     }
 }

@@ -11,10 +11,10 @@ use recsim_core::world::World;
 
 use crate::config::{Overrides, Settings};
 use crate::error::BadInput;
-use crate::files::{models, names, read_json, tables};
+use crate::files::{models, names, read_json, tensors};
 use crate::output::note;
 use crate::source::Provenance;
-use crate::train::Run;
+use crate::train::RunRecord;
 
 /// A trained agent, and how it sees the environment.
 pub(crate) struct Learned {
@@ -73,7 +73,7 @@ impl Learned {
                 run.display()
             ));
         }
-        let own_world = read_json::<Run>(&run.join(names::RUN)).ok().map(|run| run.world);
+        let own_world = read_json::<RunRecord>(&run.join(names::RUN)).ok().map(|run| run.world);
         if !quiet && own_world.is_some_and(|world| !world.is_of_the_same(here)) {
             note(&format!(
                 "the agent of {} learned in another world; to use its own, give it with --world",
@@ -108,10 +108,10 @@ fn network(path: &Path, layout: &MlpLayout, own: &Plan, quiet: bool) -> Result<W
         ));
     }
     let restored = models::read(path, layout, own).and_then(|model| {
-        if !model.is_sealed && !quiet {
+        if !model.has_checksum && !quiet {
             note(&format!("{} has no checksum: it was written by an earlier version of recsim", path.display()));
         }
-        restore_model(layout, |name| tables::find(&model.tables, name)).map_err(|error| error.to_string())
+        restore_model(layout, |name| tensors::find(&model.tensors, name)).map_err(|error| error.to_string())
     });
     restored.map_err(|problem| refuse(problem, "restore it from a copy, or repeat the run"))
 }

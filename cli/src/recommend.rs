@@ -28,7 +28,7 @@ use crate::world::WorldFile;
 pub(crate) fn run(arguments: &Recommend) -> anyhow::Result<()> {
     let settings = Settings::load(&arguments.overrides())?;
     let device = Choice::of(&settings, false)?;
-    device.look()?;
+    device.check()?;
     let world = source::world(&settings, device.threads(), arguments.json)?;
     let view = world.view()?;
     let mut plan = settings.config.plan(&view).map_err(|invalid| source::refuse(&settings, &invalid))?;

@@ -35,7 +35,7 @@ fn assert_usable(plan: &Plan) {
     assert!(
         environment.rl_slots >= 1 && environment.rl_slots <= environment.slate_len && environment.slate_len <= 40
     );
-    assert!(schedule.episodes >= 1 && schedule.rounds >= 1 && schedule.batch_size >= 1);
+    assert!(schedule.episodes >= 1 && schedule.rounds_per_episode >= 1 && schedule.batch_size >= 1);
     assert!((1..=40).contains(&schedule.users) && schedule.train_frequency >= 1);
     assert!(schedule.warmup_transitions <= td3.buffer_size && td3.buffer_size >= 1);
     assert!(td3.batch_size >= 1 && td3.policy_freq >= 1);

@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Bench) -> anyhow::Result<()> {
         return Err(settings.refuse_value("td3.gradient_steps", problem).into());
     }
     let device = Choice::of(&settings, false)?;
-    device.look()?;
+    device.check()?;
     let world = source::world(&settings, device.threads(), arguments.json)?;
     device.run(BenchJob { arguments, settings: &settings, world: &world })
 }

@@ -16,7 +16,7 @@ use super::checksums::{self, FileChecksums};
 use super::rows::RowLayout;
 use super::{AGENT, BELIEFS, CheckpointInfo, FORMAT, INFO, USERS, VERSION, numbered};
 use crate::error::BadInput;
-use crate::files::{self, names, tables, tensorboard};
+use crate::files::{self, names, tensorboard, tensors};
 
 /// A checkpoint whose files match their checksums, and whose run's append-only files match their positions.
 #[derive(Debug)]
@@ -91,10 +91,10 @@ impl SavedCheckpoint {
 
     fn try_state(&self, spec: &AgentSpec) -> Result<SessionState, String> {
         let header = &self.info.header;
-        let tensors = tables::read(&self.path, AGENT)?;
-        let agent = restore_agent(header, spec, |name| tables::find(&tensors, name))
+        let tensors = tensors::read(&self.path, AGENT)?;
+        let agent = restore_agent(header, spec, |name| tensors::find(&tensors, name))
             .map_err(|error| format!("`{AGENT}`: {error}"))?;
-        let (shape, beliefs) = tables::read(&self.path, USERS)?
+        let (shape, beliefs) = tensors::read(&self.path, USERS)?
             .remove(BELIEFS)
             .ok_or_else(|| format!("`{USERS}` has no `{BELIEFS}`"))?;
         let clusters = spec.state_dim() - spec.action_dim();

@@ -35,7 +35,7 @@ use threads::Threads;
 /// a file cannot be written; or [`Interrupted`], after the results of the finished seeds are written and printed.
 pub(crate) fn run(arguments: &Eval) -> anyhow::Result<()> {
     let options = EvalOptions::of(arguments)?;
-    options.device.look()?;
+    options.device.check()?;
     let world = source::world(&options.settings, options.device.threads(), options.quiet)?;
     let (evaluation, interrupted) = options.device.run(EvaluationJob { options: &options, world: &world })?;
     if let Some(evaluation) = evaluation {
@@ -54,7 +54,7 @@ pub(crate) fn check_arguments(arguments: &Eval) -> anyhow::Result<()> {
 }
 
 fn write_and_print(options: &EvalOptions, evaluation: &Evaluation) -> anyhow::Result<()> {
-    let written = options.output.as_ref().map(|path| evaluation::place(path, evaluation.interrupted));
+    let written = options.output.as_ref().map(|path| evaluation::output_path(path, evaluation.interrupted));
     if let Some(path) = &written {
         evaluation.write(path)?;
         if options.output.as_ref() != Some(path) {

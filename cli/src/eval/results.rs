@@ -35,7 +35,7 @@ pub(super) fn evaluation(
     let clusters = evaluator.world().shape().clusters;
     let name = |policy: usize| options.policies[policy].to_string();
     let mut config = options.settings.config.resolved(plan, &world.shape());
-    about.settle(&mut config, false);
+    about.record_instruction_set(&mut config, false);
     Evaluation {
         format: FORMAT.to_owned(),
         version: VERSION,

@@ -181,7 +181,7 @@ pub(crate) fn check_name(path: &Path) -> Result<(), BadInput> {
 }
 
 /// Whether a file has the name of a [`Replacement`]'s temporary file.
-pub(crate) fn is_beside(path: &Path) -> bool {
+pub(crate) fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') && name.ends_with(".new")
 }

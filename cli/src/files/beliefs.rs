@@ -24,7 +24,7 @@ struct Entry<'a> {
 
 /// The means of a belief file over its users.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Means {
+pub(crate) struct MeanBeliefs {
     /// The episode after which the file was written.
     pub(crate) episode: u32,
     /// `[K]`
@@ -37,13 +37,13 @@ pub(crate) struct Means {
 ///
 /// # Errors
 /// If the file cannot be read, is damaged or has no user.
-pub(crate) fn means(path: &Path) -> anyhow::Result<Means> {
+pub(crate) fn means(path: &Path) -> anyhow::Result<MeanBeliefs> {
     let file = super::open(path).with_context(|| format!("could not read {}", path.display()))?;
     let read = serde_json::from_reader(BufReader::new(file));
     let BeliefFile { episode, user_beliefs: BeliefSums { users, beliefs, target } } =
         read.map_err(|error| damaged(path.display(), &error))?;
     let mean = |sums: Vec<f64>| sums.into_iter().map(|sum| sum / users as f64).collect();
-    Ok(Means { episode, beliefs: mean(beliefs), target: mean(target) })
+    Ok(MeanBeliefs { episode, beliefs: mean(beliefs), target: mean(target) })
 }
 
 /// The keys of the file that are read.
@@ -149,6 +149,6 @@ mod tests {
         let ids = ["a", "b"].map(str::to_owned);
         write(&path, 3, &ids, &[0.5, 0.25], &[0.5, 0.0, 0.25, 0.125]).unwrap();
         let means = means(&path).unwrap();
-        assert_eq!(means, Means { episode: 3, beliefs: vec![0.375, 0.0625], target: vec![0.5, 0.25] });
+        assert_eq!(means, MeanBeliefs { episode: 3, beliefs: vec![0.375, 0.0625], target: vec![0.5, 0.25] });
     }
 }

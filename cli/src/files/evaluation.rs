@@ -192,7 +192,7 @@ impl Evaluation {
 
 /// The file that an evaluation is written to if `--out` names `path`. An interrupted evaluation does not replace a
 /// complete one, and is written beside it.
-pub(crate) fn place(path: &Path, interrupted: bool) -> PathBuf {
+pub(crate) fn output_path(path: &Path, interrupted: bool) -> PathBuf {
     let is_complete = || head(path).is_some_and(|head| head.format == FORMAT && !head.interrupted);
     if interrupted && is_complete() { interrupted_path(path) } else { path.to_owned() }
 }
@@ -248,10 +248,10 @@ mod tests {
     fn interrupted_evaluation_replaces_only_interrupted_ones() {
         let folder = tempfile::tempdir().unwrap();
         let (path, beside) = (folder.path().join("e.json"), folder.path().join("e.interrupted.json"));
-        assert_eq!(place(&path, true), path);
+        assert_eq!(output_path(&path, true), path);
         for (interrupted, expected) in [(true, &path), (false, &beside)] {
             fs::write(&path, format!("{{\"format\": \"{FORMAT}\", \"interrupted\": {interrupted}}}")).unwrap();
-            assert_eq!((&place(&path, true), &place(&path, false)), (expected, &path));
+            assert_eq!((&output_path(&path, true), &output_path(&path, false)), (expected, &path));
         }
     }
 }

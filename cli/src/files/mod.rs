@@ -4,15 +4,15 @@ pub(crate) mod append_log;
 pub(crate) mod atomic;
 pub(crate) mod background;
 pub(crate) mod beliefs;
+pub(crate) mod embedded_checksum;
 pub(crate) mod evaluation;
 pub(crate) mod folder;
 pub(crate) mod hash;
 pub(crate) mod lines;
 pub(crate) mod models;
 pub(crate) mod run_dir;
-pub(crate) mod seal;
-pub(crate) mod tables;
 pub(crate) mod tensorboard;
+pub(crate) mod tensors;
 pub(crate) mod trace;
 
 use std::fs::File;

@@ -16,8 +16,8 @@ use safetensors::{Dtype, SafeTensors, View};
 use serde_json::{Map, Value, json};
 
 use super::atomic::Replacement;
-use super::seal;
-use super::tables::{self, TensorMap};
+use super::embedded_checksum;
+use super::tensors::{self, TensorMap};
 
 /// Writes the three networks and their targets into `folder`. Replaces no file before all are on the disk.
 ///
@@ -32,11 +32,11 @@ pub(crate) fn write(folder: &Path, plan: &Plan, agent: &AgentState) -> anyhow::R
             |array: &&NamedArray<'_>| array.name.split_once('.').is_some_and(|(prefix, _)| prefix == stem);
         let views = arrays.iter().filter(of_stem).map(|array| (&*array.name, ArrayView(array)));
         let mut description = description(layout, plan);
-        description.insert(CHECKSUM.to_owned(), seal::ZEROS.into());
+        description.insert(CHECKSUM.to_owned(), embedded_checksum::ZEROS.into());
         // One entry: a `HashMap` of several has another order in every process.
         let metadata = HashMap::from([(DESCRIPTION.to_owned(), Value::from(description).to_string())]);
         let mut bytes = safetensors::serialize(views, Some(metadata)).map_err(io::Error::other)?;
-        seal::put(&mut bytes, CHECKSUM_PREFIX);
+        embedded_checksum::insert(&mut bytes, CHECKSUM_PREFIX);
         let path = folder.join(format!("{stem}.safetensors"));
         replacements.push(Replacement::write(&path, |file| file.write_all(&bytes))?);
     }
@@ -45,9 +45,9 @@ pub(crate) fn write(folder: &Path, plan: &Plan, agent: &AgentState) -> anyhow::R
 
 /// The content of a model file.
 pub(crate) struct Model {
-    pub(crate) tables: TensorMap,
+    pub(crate) tensors: TensorMap,
     /// Whether the file has a checksum. Files of format version 1 have none.
-    pub(crate) is_sealed: bool,
+    pub(crate) has_checksum: bool,
 }
 
 /// Reads the network `layout` of a run with the settings `plan` from the file `path`.
@@ -73,7 +73,7 @@ pub(crate) fn parse(bytes: &[u8], layout: &MlpLayout, plan: &Plan) -> Result<Mod
     let is_sealed = match actual.get("format_version").and_then(Value::as_u64) {
         // A flipped bit cannot turn the digit 2 into 1.
         Some(WITHOUT_CHECKSUM) => false,
-        Some(FORMAT_VERSION) if seal::holds(bytes, CHECKSUM_PREFIX) => true,
+        Some(FORMAT_VERSION) if embedded_checksum::matches(bytes, CHECKSUM_PREFIX) => true,
         Some(FORMAT_VERSION) => return Err("was changed or is damaged: it differs from its own checksum".into()),
         Some(other) => return Err(format!("is of format {other}, and this recsim reads {FORMAT_VERSION}")),
         None => return Err(damaged(&"it has no `format_version`")),
@@ -84,7 +84,7 @@ pub(crate) fn parse(bytes: &[u8], layout: &MlpLayout, plan: &Plan) -> Result<Mod
     if let Some((key, value)) = other {
         return Err(format!("has `{key}` {value}, where the run's settings ask for {}", expected[key]));
     }
-    Ok(Model { tables: tables::parse(bytes).map_err(|problem| damaged(&problem))?, is_sealed })
+    Ok(Model { tensors: tensors::parse(bytes).map_err(|problem| damaged(&problem))?, has_checksum: is_sealed })
 }
 
 /// What a program needs to know to build the network and to use it.
@@ -179,9 +179,9 @@ mod tests {
         let plan = plan(|_| ());
         let whole = actor(&plan);
         let model = read(&whole, &plan).unwrap_or_else(|problem| panic!("{problem}"));
-        let find = |name: &str| tables::find(&model.tables, name);
+        let find = |name: &str| tensors::find(&model.tensors, name);
         assert_eq!(restore_model(&plan.agent.actor, find).unwrap(), plan.agent.initial_agent(3).networks[0]);
-        assert!(model.is_sealed);
+        assert!(model.has_checksum);
         for bit in 0..8 * whole.len() {
             let mut changed = whole.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
@@ -201,7 +201,7 @@ mod tests {
             bytes[offset] = digit.as_bytes()[0];
             bytes
         };
-        assert!(!read(&with_format("1"), &plan).unwrap_or_else(|problem| panic!("{problem}")).is_sealed);
+        assert!(!read(&with_format("1"), &plan).unwrap_or_else(|problem| panic!("{problem}")).has_checksum);
         assert_eq!(read(&with_format("3"), &plan).err().unwrap(), "is of format 3, and this recsim reads 2");
     }
 

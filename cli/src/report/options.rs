@@ -74,7 +74,7 @@ fn plot_folder(path: &Path, page: &Path) -> Result<PlotFolder, BadInput> {
         BadInput::new(path.display(), format!("plots cannot be written here: {error}"), "give --plots a folder")
     })?;
     // Temporary files of interrupted writes are ignored.
-    let is_relevant = |file: &PathBuf| !folder::is_same(file, page) && !atomic::is_beside(file);
+    let is_relevant = |file: &PathBuf| !folder::is_same(file, page) && !atomic::is_temporary(file);
     let files = entries.flatten().map(|entry| entry.path()).filter(is_relevant);
     let (old_plots, others): (Vec<PathBuf>, Vec<PathBuf>) = files.partition(|file| is_plot(file));
     if let Some(other) = others.first() {

@@ -10,15 +10,15 @@ use recsim_core::session::metrics::{EpisodeReport, RoundReport};
 use crate::checkpoint;
 use crate::config::{Overrides, Settings};
 use crate::error::BadInput;
-use crate::files::beliefs::{self, Means};
+use crate::files::beliefs::{self, MeanBeliefs};
 use crate::files::{lines, names, read_json};
-use crate::train::{End, Run};
+use crate::train::{RunEnd, RunRecord};
 
 /// A run, finished or not.
 pub(super) struct RunData {
     /// The folder, as given on the command line.
     pub(super) name: String,
-    pub(super) run: Run,
+    pub(super) run: RunRecord,
     /// The text of `config.yaml`.
     pub(super) config_text: String,
     /// The configuration that it resolves to.
@@ -26,9 +26,9 @@ pub(super) struct RunData {
     pub(super) rounds: Vec<RoundReport>,
     pub(super) episodes: Vec<EpisodeReport>,
     /// `None` if the run has not ended, or was killed.
-    pub(super) end: Option<End>,
+    pub(super) end: Option<RunEnd>,
     /// `None` if no episode is finished.
-    pub(super) beliefs: Option<Means>,
+    pub(super) beliefs: Option<MeanBeliefs>,
 }
 
 impl RunData {

@@ -27,7 +27,7 @@ use crate::progress::Progress;
 use crate::world::WorldFile;
 use crate::{output, source};
 use options::TrainOptions;
-pub(crate) use record::{End, Run, Status};
+pub(crate) use record::{RunEnd, RunRecord, Status};
 use run_writer::{RunUsers, RunWriter};
 use start::Start;
 use summary::RunSummary;
@@ -60,14 +60,14 @@ fn run_until<P: Fn() -> Option<Interrupted>>(
         }
         return print_summary(&options);
     }
-    options.device.look()?;
+    options.device.check()?;
     let world = source::world(&options.settings, options.device.threads(), options.quiet)?;
     options.device.clone().run(TrainingJob { options: &options, world, listen })
 }
 
 /// Resolves the arguments, and does nothing else.
 #[cfg(fuzzing)]
-pub(crate) fn settle(arguments: &Train) -> anyhow::Result<()> {
+pub(crate) fn check_arguments(arguments: &Train) -> anyhow::Result<()> {
     TrainOptions::resolve(arguments).map(drop)
 }
 
@@ -103,10 +103,10 @@ where
         let trace = options.trace(plan.schedule.users)?;
         let quiet = options.quiet;
         let mut config = settings.config.resolved(&plan, &view.shape());
-        about.settle(&mut config, matches!(options.start, Start::Resumed(_)));
+        about.record_instruction_set(&mut config, matches!(options.start, Start::Resumed(_)));
         let identity = RunIdentity { device: about.clone(), config, world: checkpoint::fingerprint(&view) };
         let poll = listen()?;
-        let run = Run::new(about, source::provenance(&settings.config, &world, view.shape()), &view, &plan);
+        let run = RunRecord::new(about, source::provenance(&settings.config, &world, view.shape()), &view, &plan);
         // Before an older run is replaced: the device may lack the memory.
         let mut session = match &options.start {
             Start::Resumed(resumed) => resumed.session(backend, &view, plan, &identity, quiet)?,

@@ -38,7 +38,7 @@ impl TrainOptions {
         let device = Choice::of(&settings, arguments.shadow.is_some())?;
         let file = arguments.overrides().file;
         let (output, start) = match &arguments.resume {
-            Some(run) => (run.clone(), Start::resumed(run, &settings, &arguments.may_change)?),
+            Some(run) => (run.clone(), Start::resumed(run, &settings, &arguments.allow_config_change)?),
             None => {
                 let output = match &*experiment.output {
                     AUTO => folder::default_path(experiment.seed),

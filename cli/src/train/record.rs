@@ -11,7 +11,7 @@ use crate::source::Provenance;
 
 /// The content of `run.json`: what is run, on what. Known when the run starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Run {
+pub(crate) struct RunRecord {
     /// The version of recsim.
     pub(crate) version: String,
     /// When the run started, UTC.
@@ -65,7 +65,7 @@ pub(crate) enum Status {
 
 /// The content of `summary.json`: what is known when a run has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct End {
+pub(crate) struct RunEnd {
     pub(crate) status: Status,
     /// When the run ended, UTC.
     pub(crate) ended: String,
@@ -80,7 +80,7 @@ pub(crate) struct End {
     pub(crate) trace: Option<String>,
 }
 
-impl Run {
+impl RunRecord {
     /// Every change of a setting, of all resumptions.
     pub(crate) fn changes(&self) -> Vec<String> {
         self.resumed.iter().flat_map(|resumption| resumption.changes.iter().cloned()).collect()

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::logs::RunLogs;
 use super::options::TrainOptions;
-use super::record::{End, Resumption, Run, Status};
+use super::record::{Resumption, RunEnd, RunRecord, Status};
 use super::start::Start;
 use super::summary::RunSummary;
 use crate::checkpoint::{self, CheckpointWriter, RunIdentity, SavedCheckpoint, WriterClosed};
@@ -63,7 +63,7 @@ impl<'scope, 'a: 'scope> RunWriter<'scope, 'a> {
     /// If the folder cannot be used or a file cannot be written.
     pub(super) fn start<B: Backend>(
         options: &'a TrainOptions,
-        mut run: Run,
+        mut run: RunRecord,
         identity: RunIdentity,
         trace: Option<(PathBuf, usize)>,
         users: RunUsers<'a>,
@@ -89,7 +89,7 @@ impl<'scope, 'a: 'scope> RunWriter<'scope, 'a> {
         if let Some(resumed) = resumed {
             let (rounds, changes) = (session.progress().reported_rounds(), resumed.changes.clone());
             let resumption = Resumption { at: timestamp(), rounds, device: run.device.clone(), changes };
-            run = Run { episodes: run.episodes, ..RunSummary::record_of(folder)?.unwrap_or(run) };
+            run = RunRecord { episodes: run.episodes, ..RunSummary::record_of(folder)?.unwrap_or(run) };
             run.resumed.push(resumption);
         }
         let config = Replacement::write(&folder.join(names::CONFIG), |file| file.write_all(config.as_bytes()))?;
@@ -259,7 +259,8 @@ impl<'scope, 'a: 'scope> RunWriter<'scope, 'a> {
         let files = files.map(str::to_owned).collect();
         let trace = self.trace.as_ref().map(|trace| trace.path().display().to_string());
         self.trace.map_or(Ok(()), TraceWriter::finish)?;
-        let end = End { status, ended: timestamp(), wall_seconds: wall.as_secs_f64(), checkpoints, files, trace };
+        let end =
+            RunEnd { status, ended: timestamp(), wall_seconds: wall.as_secs_f64(), checkpoints, files, trace };
         json_replacement(&self.folder.join(names::SUMMARY), &end)?.commit()
     }
 

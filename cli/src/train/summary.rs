@@ -8,7 +8,7 @@ use recsim_core::session::metrics::{EpisodeReport, RoundReport, TrainingMonitor,
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use super::record::{End, Run, Status};
+use super::record::{RunEnd, RunRecord, Status};
 use crate::checkpoint::{self, CheckpointStats};
 use crate::error::BadInput;
 use crate::files::{lines, names, read_json};
@@ -18,14 +18,14 @@ use crate::output::{counted, duration, percent, table, thousands};
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct RunSummary {
     folder: String,
-    run: Run,
+    run: RunRecord,
     episodes: Vec<EpisodeReport>,
     /// Warnings about learning, as of the last episode.
     warnings: Vec<TrainingWarning>,
     /// The last completed round. Its episode may be incomplete.
     last_round: Option<RoundReport>,
     /// `None` while the run continues, or if it was killed.
-    end: Option<End>,
+    end: Option<RunEnd>,
 }
 
 impl RunSummary {
@@ -41,7 +41,7 @@ impl RunSummary {
         }
         let end = folder.join(names::SUMMARY);
         let episodes: Vec<EpisodeReport> = lines::read(&folder.join(names::EPISODES))?;
-        let end: Option<End> = if end.exists() { Some(read_json(&end)?) } else { None };
+        let end: Option<RunEnd> = if end.exists() { Some(read_json(&end)?) } else { None };
         let is_over = end.as_ref().is_some_and(|end| end.status == Status::Finished);
         let (run, last_round) = (read_json(&folder.join(names::RUN))?, lines::last(&folder.join(names::ROUNDS))?);
         checkpoint::check_metrics(folder)?;
@@ -57,14 +57,14 @@ impl RunSummary {
 
     /// How the run in a folder ended; `None` if it has not, or its `summary.json` cannot be read.
     pub(super) fn status_of(folder: &Path) -> Option<Status> {
-        read_json(&folder.join(names::SUMMARY)).ok().map(|end: End| end.status)
+        read_json(&folder.join(names::SUMMARY)).ok().map(|end: RunEnd| end.status)
     }
 
     /// The `run.json` in a folder, if there is one.
     ///
     /// # Errors
     /// If it cannot be read or is damaged.
-    pub(super) fn record_of(folder: &Path) -> anyhow::Result<Option<Run>> {
+    pub(super) fn record_of(folder: &Path) -> anyhow::Result<Option<RunRecord>> {
         let path = folder.join(names::RUN);
         if path.symlink_metadata().is_ok() { read_json(&path).map(Some) } else { Ok(None) }
     }
@@ -137,7 +137,7 @@ impl RunSummary {
         )
     }
 
-    fn time(&self, end: &End) -> String {
+    fn time(&self, end: &RunEnd) -> String {
         let sum = |part: fn(&EpisodeReport) -> f64| {
             self.episodes.iter().map(part).fold(0.0, |sum, seconds| sum + seconds)
         };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::BadInput;
 use crate::files;
-use crate::files::seal;
+use crate::files::embedded_checksum;
 
 /// Name of the file in a world's folder.
 pub(super) const FILE: &str = "world.json";
@@ -76,7 +76,10 @@ impl WorldInfo {
         Self {
             format: FORMAT.into(),
             version: VERSION,
-            checksums: Checksums { info: seal::ZEROS.into(), tensors: seal::ZEROS.into() },
+            checksums: Checksums {
+                info: embedded_checksum::ZEROS.into(),
+                tensors: embedded_checksum::ZEROS.into(),
+            },
             provenance,
             shape: shape.into(),
             names: WorldNames { clusters, items: item_names },
@@ -90,10 +93,10 @@ impl WorldInfo {
     /// # Errors
     /// If it cannot be written as JSON.
     pub(super) fn seal(&mut self, tensors: String) -> Result<Vec<u8>> {
-        self.checksums = Checksums { info: seal::ZEROS.into(), tensors };
+        self.checksums = Checksums { info: embedded_checksum::ZEROS.into(), tensors };
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        self.checksums.info = seal::put(&mut text, &own_key());
+        self.checksums.info = embedded_checksum::insert(&mut text, &own_key());
         Ok(text)
     }
 
@@ -112,7 +115,7 @@ impl WorldInfo {
             );
             return Err(BadInput::new(path.display(), problem, "use the version of recsim that wrote it").into());
         }
-        if !seal::holds(&bytes, &own_key()) {
+        if !embedded_checksum::matches(&bytes, &own_key()) {
             return Err(bad("was changed or damaged: it differs from its own checksum".into()).into());
         }
         let info: Self =

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses some of the functions")]
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -118,6 +119,8 @@ pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Reports that a test was skipped. Panics if `RECSIM_NEEDS_FAULTS` is set, which requires every test to run.
 pub(crate) fn skipped(reason: &str) {
-    assert!(std::env::var_os("RECSIM_NEEDS_FAULTS").is_none(), "a test would be skipped: {reason}");
-    eprintln!("SKIPPED: {reason}");
+    let name = std::thread::current().name().unwrap_or_default().to_owned();
+    assert!(std::env::var_os("RECSIM_NEEDS_FAULTS").is_none(), "{name} would be skipped: {reason}");
+    // Not `eprintln!`, which the test harness captures.
+    let _ = writeln!(std::io::stderr(), "skipped: {}::{name}: {reason}", env!("CARGO_CRATE_NAME"));
 }

@@ -11,7 +11,7 @@ pub(crate) const ZEROS: &str = "000000000000000000000000000000000000000000000000
 ///
 /// # Panics
 /// If [`ZEROS`] do not follow the first `key`.
-pub(crate) fn put(bytes: &mut [u8], key: &str) -> String {
+pub(crate) fn insert(bytes: &mut [u8], key: &str) -> String {
     let digits = hash::text(Sha256::new_with_prefix(&*bytes));
     let placeholder = end_of_key(bytes, key).and_then(|offset| bytes[offset..].get_mut(..ZEROS.len()));
     let placeholder = placeholder.filter(|bytes| **bytes == *ZEROS.as_bytes());
@@ -20,7 +20,7 @@ pub(crate) fn put(bytes: &mut [u8], key: &str) -> String {
 }
 
 /// Whether the digits behind the first `key` are the checksum of `bytes`.
-pub(crate) fn holds(bytes: &[u8], key: &str) -> bool {
+pub(crate) fn matches(bytes: &[u8], key: &str) -> bool {
     let Some((before, rest)) = end_of_key(bytes, key).map(|offset| bytes.split_at(offset)) else { return false };
     let Some((digits, after)) = rest.split_at_checked(ZEROS.len()) else { return false };
     let hash = Sha256::new().chain_update(before).chain_update(ZEROS).chain_update(after);
@@ -39,15 +39,15 @@ mod tests {
     #[test]
     fn embedded_checksum_detects_every_flipped_bit_and_truncation() {
         let mut bytes = format!("before, sum={ZEROS}, and after").into_bytes();
-        let digits = put(&mut bytes, "sum=");
-        assert!(holds(&bytes, "sum=") && bytes.windows(64).any(|window| window == digits.as_bytes()));
+        let digits = insert(&mut bytes, "sum=");
+        assert!(matches(&bytes, "sum=") && bytes.windows(64).any(|window| window == digits.as_bytes()));
         for bit in 0..8 * bytes.len() {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(!holds(&changed, "sum="), "bit {bit}");
+            assert!(!matches(&changed, "sum="), "bit {bit}");
         }
         for len in 0..bytes.len() {
-            assert!(!holds(&bytes[..len], "sum="), "cut off at {len}");
+            assert!(!matches(&bytes[..len], "sum="), "cut off at {len}");
         }
     }
 }
