@@ -24,7 +24,7 @@ pub(crate) enum Command {
     /// Print the summary of a run
     Show(Show),
     /// Print all settings with their values and meanings, as YAML
-    Config(Config),
+    Config(ConfigArguments),
     /// Compare policies on the same users with the same random draws
     Eval(Eval),
     /// Show what a run's agent recommends to one user
@@ -87,7 +87,7 @@ pub(crate) struct Train {
     pub(crate) allow_config_change: Vec<String>,
     /// Check every stage against another backend; slow
     #[arg(long, value_name = "BACKEND")]
-    pub(crate) shadow: Option<Shadow>,
+    pub(crate) shadow: Option<ShadowChoice>,
     /// Write every step of the first users to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
@@ -104,7 +104,7 @@ pub(crate) struct Train {
 
 /// The backend that checks another one.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub(crate) enum Shadow {
+pub(crate) enum ShadowChoice {
     Reference,
 }
 
@@ -118,7 +118,7 @@ pub(crate) struct Show {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Config {
+pub(crate) struct ConfigArguments {
     #[command(flatten)]
     pub(crate) settings: SettingsArguments,
     /// Print one line of JSON

@@ -77,9 +77,9 @@ fn run(command: Command) -> anyhow::Result<()> {
 #[cfg(doctest)]
 mod documents {
     #[doc = include_str!("../../README.md")]
-    struct Readme;
+    struct ReadmeExamples;
     #[doc = include_str!("../../docs/embedding.md")]
-    struct Embedding;
+    struct EmbeddingExamples;
     #[doc = include_str!("../../docs/evaluation.md")]
-    struct Evaluation;
+    struct EvaluationExamples;
 }

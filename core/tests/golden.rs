@@ -179,13 +179,13 @@ struct Cases<T> {
 
 #[derive(Deserialize)]
 struct AcceptanceVectors {
-    table: Vec<TableRow>,
+    table: Vec<AcceptanceRow>,
     cases: Vec<AcceptanceCase>,
     sigmoid: Vec<SigmoidRow>,
 }
 
 #[derive(Debug, Deserialize)]
-struct TableRow {
+struct AcceptanceRow {
     belief: f64,
     distance: f64,
     probability: f64,
