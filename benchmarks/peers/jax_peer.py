@@ -255,7 +255,7 @@ class JaxPeer:
         self.pretrained_items = self.search_all(self.users)
         self.pretrained = np.asarray(self.pretrained_items)
 
-        # Rounds are written as a whole, so that the ring holds a whole number of them.
+        # Rounds are written as a whole, so that the replay buffer holds a whole number of them.
         if self.num_users > TD3.buffer_size:
             sys.exit(f"the replay buffer holds {TD3.buffer_size:,} transitions: give no more --users")
         self.capacity = TD3.buffer_size - TD3.buffer_size % self.num_users
