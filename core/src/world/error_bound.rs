@@ -1,8 +1,9 @@
 //! Error bounds for scores that are computed in half precision (`docs/spec.md`, section 5.5, Exact search).
 //!
 //! A search may compute approximate scores as a product of two fp16 matrices, one of actions and one of item rows. An
-//! item cannot be among the best `k` if its approximate score plus its error bound is below the approximate scores minus
-//! error bounds of `k` others. The remaining items are scored by [`score`](crate::model::slate::score), which decides.
+//! item cannot be among the best `k` if its approximate score plus its error bound is below the approximate scores
+//! minus error bounds of `k` others. The remaining items are scored by [`score`](crate::model::slate::score), which
+//! decides.
 //!
 //! The matrices are scaled first. Each action is multiplied by a power of two that brings its largest magnitude into
 //! `[1/2, 1)`, and all item rows by one that does so for the largest of all rows ([`scale_exponent`]). Then every
