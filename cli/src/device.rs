@@ -100,7 +100,7 @@ impl Choice {
         if shadow && td3.batch_norm && td3.batch_size < MIN_SHADOW_BATCH {
             let problem = format!(
                 "`td3.batch_size` is {}, and must be {MIN_SHADOW_BATCH} or more with --shadow while `td3.batch_norm` \
-                 is true: on a smaller minibatch, BatchNorm leaves gradients that are mostly rounding errors, and these \
+                 is true: on a smaller minibatch, BatchNorm leaves gradients that are mostly rounding errors, which \
                  differ between backends",
                 td3.batch_size
             );

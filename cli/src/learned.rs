@@ -51,7 +51,8 @@ impl Learned {
             (config.environment.state_dim.unwrap_or(shape.state_dim() as u32) as usize).saturating_sub(dimensions);
         if (dimensions, clusters) != (shape.dimensions, shape.clusters) {
             let problem = format!(
-                "its agent knows worlds of {dimensions} dimensions and {clusters} clusters, and this world has {} and {}",
+                "its agent knows worlds of {dimensions} dimensions and {clusters} clusters, \
+                 and this world has {} and {}",
                 shape.dimensions, shape.clusters
             );
             return Err(refuse(problem, "give the run's own world with --world, or another run"));

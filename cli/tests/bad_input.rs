@@ -66,7 +66,7 @@ const CASES: &[BadCase] = &[
     file("environment:\n  max_action: 1e-38\n", &["bad.yaml:2", "is 1e-38, and must be from 1.17"]),
     file("training:\n  users_per_round: all\n", &["bad.yaml:2", "`auto` or a whole number"]),
     file("recommendation:\n  similarity_metric: euclid\n", &["bad.yaml:2", "`cosine` or `dot`"]),
-    file("reward:\n  kind: best\n", &["bad.yaml:2", "`shaped`, `potential`"]),
+    file("reward:\n  kind: best\n", &["bad.yaml:2", "`shaped` or `potential`"]),
     // Not finite.
     file("td3:\n  tau: .nan\n", &["bad.yaml:2", "`td3.tau` is \".nan\", and must be a finite number"]),
     file("environment:\n  max_action: .inf\n", &["bad.yaml:2", "`environment.max_action` is \".inf\""]),

@@ -38,7 +38,8 @@ fn recommended_slate_is_the_first_of_the_run() {
     assert!(stderr(&output).contains("critic_1.safetensors"), "{}", stderr(&output));
 }
 
-/// Trains, and compares the slates that `recsim recommend` prints with the first ones in the run's trace. Returns the latter.
+/// Trains, and compares the slates that `recsim recommend` prints with the first ones in the run's trace. Returns the
+/// latter.
 fn checked_slates(dir: &TestDir, options: &[&str]) -> Vec<String> {
     dir.train("run", &[UNTRAINED, options].concat());
     let trace = std::fs::read(dir.path("trace.safetensors")).unwrap();

@@ -250,7 +250,7 @@ impl SettingsBuilder {
                 let settings = Settings { config: Config::default(), origins };
                 // An error in an element of a list is reported for the whole list.
                 let expected = if key == path { expected } else { "a sequence" };
-                let problem = format!("`{key}` is {actual}, and must be {}", in_words(expected));
+                let problem = format!("`{key}` is {actual}, and must be {}", in_words(&key, expected));
                 Err(settings.refuse_value(&key, problem))
             }
         }
@@ -317,9 +317,14 @@ fn unknown<'a>(location: &str, what: &str, name: &str, known: impl Iterator<Item
     BadInput::new(location, format!("there is no {what} `{name}`"), remedy)
 }
 
-/// What serde expects, in words that do not assume knowledge of Rust's types.
-fn in_words(expected: &str) -> &str {
-    match expected {
+/// What serde expects for `key`, in words that do not assume knowledge of Rust's types. Old names of values are left out.
+fn in_words(key: &str, expected: &str) -> String {
+    if let Some(values) = expected.strip_prefix("one of ") {
+        let is_current =
+            |value: &&str| renamed::current_name(&format!("{key}: {}", value.trim_matches('`'))).is_none();
+        return values.split(", ").filter(is_current).collect::<Vec<_>>().join(" or ");
+    }
+    let words = match expected {
         "u32" => "a whole number from 0 to 4294967295",
         "u64" => "a whole number from 0 to 18446744073709551615",
         "f64" => "a finite number",
@@ -327,7 +332,8 @@ fn in_words(expected: &str) -> &str {
         "a string" => "a word (a number in quotes)",
         "a sequence" => "a list of whole numbers, such as [512, 512, 256]",
         other => other,
-    }
+    };
+    words.to_owned()
 }
 
 /// The value of a path that is not given.

@@ -2,7 +2,8 @@ use std::fmt::Write;
 
 use crate::support::WorldDir;
 
-/// A log of two groups: twenty users with seven of the items 0 to 9 each, and ten users with seven of the items 10 to 19.
+/// A log of two groups: twenty users with seven of the items 0 to 9 each, and ten users with seven of the items 10 to
+/// 19.
 fn two_groups() -> String {
     let mut log = String::from("user_id:token\titem_id:token\trating:float\ttimestamp:float\n");
     for user in 0..30 {

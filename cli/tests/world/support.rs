@@ -39,8 +39,8 @@ impl WorldDir {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs `recsim world` with wrong input. Panics unless it exits with code 2, prints every one of `expected` to standard
-    /// error and nothing to standard output, and changes no file.
+    /// Runs `recsim world` with wrong input. Panics unless it exits with code 2, prints every one of `expected` to
+    /// standard error and nothing to standard output, and changes no file.
     pub(crate) fn refuse(&self, arguments: &str, expected: &[&str]) {
         let before = self.files();
         let output = self.world(arguments);
