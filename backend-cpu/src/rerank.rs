@@ -16,7 +16,7 @@ pub(crate) fn rerank(world: &World, agent: &Agent, state: &[f32], action: &mut [
     agent.critic().inference_weights();
     let tiles = state.par_chunks(TILE * width).zip(action.par_chunks_mut(TILE * dimensions));
     tiles.for_each_init(InferenceScratch::default, |scratch, (state, action)| {
-        rerank_tile(world, agent, state, action, scratch)
+        rerank_tile(world, agent, state, action, scratch);
     });
 }
 
