@@ -22,7 +22,7 @@ pub(crate) fn skip(test: &str, reason: &str, required_by: &str) {
 /// Snapshots do not contain states. The users are more than one block has.
 pub(crate) fn observe_computes_beliefs_and_embeddings<D: Device>(cuda: &mut Cuda<D>) {
     let generated = world();
-    let world = generated.view().unwrap();
+    let world = generated.view().expect("a valid world");
     let environment = Config::default().plan(&world).expect("a valid configuration").environment;
     let scales = environment.belief_scales(world.target());
     let device_world = cuda.load_world(&world, &environment).expect("a world");
@@ -44,7 +44,7 @@ pub(crate) fn observe_computes_beliefs_and_embeddings<D: Device>(cuda: &mut Cuda
 /// An actor with a weight that is NaN computes actions that are NaN.
 pub(crate) fn tally_reports_non_finite_actions<D: Device>(cuda: &mut Cuda<D>) {
     let generated = world();
-    let world = generated.view().unwrap();
+    let world = generated.view().expect("a valid world");
     let plan = Config::default().plan(&world).expect("a valid configuration");
     let device_world = cuda.load_world(&world, &plan.environment).expect("a world");
     let mut state = plan.agent.initial_agent(0);
