@@ -61,6 +61,10 @@ pub(crate) struct UpdateWorkspace<D: Device> {
 }
 
 impl<D: Device> Agent<D> {
+    /// Loads an agent and compiles its kernels. `number` differs between the agents of a backend.
+    ///
+    /// # Errors
+    /// The kernels cannot be compiled, or the device has no memory.
     pub(crate) fn new(device: &D, number: u64, spec: &AgentSpec, state: &AgentState) -> Result<Self, CudaError> {
         let packed = PackedLayout::new(spec);
         let constants = [("K", spec.state_dim() - spec.action_dim()), ("D", spec.action_dim())];
@@ -96,13 +100,20 @@ impl<D: Device> Agent<D> {
         })
     }
 
-    /// The losses of the updates since the last call.
+    /// The losses of the updates since the last call. Waits for them.
+    ///
+    /// # Errors
+    /// The copy, or work launched before, fails.
     pub(crate) fn take_losses(&mut self, device: &D) -> Result<Losses, CudaError> {
         let sums = download(device, &self.report, REPORT_SUMS)?;
         device.clear(&mut self.report)?;
         Ok(losses(std::mem::take(&mut self.reported), &sums))
     }
 
+    /// The agent's state after all updates launched so far. Does not wait for them.
+    ///
+    /// # Errors
+    /// The device has no memory for the copies, or a copy cannot be started.
     pub(crate) fn export(&self, device: &D) -> Result<Pending<AgentState, CudaError>, CudaError> {
         let [first, second] = &self.moments;
         let parameters = 0..self.packed.parameters_len();

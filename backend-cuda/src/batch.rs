@@ -48,6 +48,9 @@ pub struct Batch<D: Device> {
 
 impl<D: Device> Batch<D> {
     /// Allocates a batch of `users` with their initial beliefs.
+    ///
+    /// # Errors
+    /// The device has no memory.
     pub(crate) fn new(device: &D, world: &World<D>, users: Range<usize>) -> Result<Self, CudaError> {
         let (count, slate_len) = (users.len(), world.environment.slate_len);
         let (clusters, dimensions) = (world.shape.clusters, world.shape.dimensions);
@@ -79,6 +82,9 @@ impl<D: Device> Batch<D> {
     }
 
     /// Sets the beliefs to their initial values.
+    ///
+    /// # Errors
+    /// The copy cannot be started.
     pub(crate) fn reset(&mut self, device: &D, world: &World<D>) -> Result<(), CudaError> {
         let row_bytes = world.shape.clusters * WORD_BYTES;
         let bytes = self.users.len() * row_bytes;

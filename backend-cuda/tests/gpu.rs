@@ -57,9 +57,9 @@ fn gpu_matches_the_cpu_for_twenty_rounds_of_the_default_world() {
     let mut config = Config::default();
     config.training.episodes = 1;
     config.training.warmup_transitions = config.training.warmup_transitions.min(2 * users as u64);
-    let plan = config.plan(&generated.view().unwrap()).expect("a valid configuration");
+    let plan = config.plan(&generated.view().expect("a valid world")).expect("a valid configuration");
     let both = Shadow::new(Cpu::new(None).expect("a CPU backend"), gpu);
-    let mut session = Session::new(both, &generated.view().unwrap(), plan).expect("a session");
+    let mut session = Session::new(both, &generated.view().expect("a valid world"), plan).expect("a session");
     while !session.is_finished() {
         session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error:?}"));
     }
@@ -71,8 +71,8 @@ fn gpu_matches_the_cpu_for_twenty_rounds_of_the_default_world() {
 fn actions_do_not_depend_on_the_batch_for_many_users() {
     let Some(mut gpu) = find_gpu("actions_do_not_depend_on_the_batch_for_many_users") else { return };
     let generated = world_of_few_items();
-    let plan = Config::default().plan(&generated.view().unwrap()).expect("a valid configuration");
-    let world = gpu.load_world(&generated.view().unwrap(), &plan.environment).expect("a world");
+    let plan = Config::default().plan(&generated.view().expect("a valid world")).expect("a valid configuration");
+    let world = gpu.load_world(&generated.view().expect("a valid world"), &plan.environment).expect("a world");
     let agent = gpu.load_agent(&plan.agent, &plan.agent.initial_agent(1)).expect("an agent");
     let mut actions = |bounds: &[usize]| -> Vec<u32> {
         let mut all = Vec::new();
@@ -101,8 +101,9 @@ fn learning_repeats_at_full_size() {
         let mut config = Config::default();
         (config.training.episodes, config.training.rounds_per_episode) = (1, 6);
         config.training.warmup_transitions = 1;
-        let plan = config.plan(&generated.view().unwrap()).expect("a valid configuration");
-        let mut session = Session::new(new_gpu(), &generated.view().unwrap(), plan).expect("a session");
+        let plan = config.plan(&generated.view().expect("a valid world")).expect("a valid configuration");
+        let mut session =
+            Session::new(new_gpu(), &generated.view().expect("a valid world"), plan).expect("a session");
         while !session.is_finished() {
             session.round(&mut || 0.0).unwrap_or_else(|error| panic!("{error:?}"));
         }
@@ -120,10 +121,10 @@ fn less_precise_products_are_close_to_float32() {
         return;
     }
     let generated = world_of_few_items();
-    let plan = Config::default().plan(&generated.view().unwrap()).expect("a valid configuration");
+    let plan = Config::default().plan(&generated.view().expect("a valid world")).expect("a valid configuration");
     let actions = |precision| {
         let mut gpu = Cuda::on(Gpu::new(precision).expect("the GPU that was found before"));
-        let world = gpu.load_world(&generated.view().unwrap(), &plan.environment).expect("a world");
+        let world = gpu.load_world(&generated.view().expect("a valid world"), &plan.environment).expect("a world");
         let agent = gpu.load_agent(&plan.agent, &plan.agent.initial_agent(1)).expect("an agent");
         let mut batch = gpu.create_batch(&world, 0..4_000).expect("a batch");
         gpu.observe(&world, &mut batch).expect("states");

@@ -39,8 +39,8 @@ impl Gpu {
     /// Checks that the driver, a GPU and all libraries are present and fit together. Returns the compiler.
     ///
     /// # Errors
-    /// [`CudaError::Unavailable`] if something is missing: it says how to get it. [`CudaError::Driver`] if a library does
-    /// not report its version.
+    /// [`CudaError::Unavailable`] if something is missing: it says how to get it. [`CudaError::Driver`] if a library
+    /// does not report its version.
     pub fn find() -> Result<Nvrtc, CudaError> {
         // SAFETY: opening the library has no other effect.
         if !unsafe { sys::is_culib_present() } {

@@ -84,7 +84,7 @@ pub trait Device {
     fn read(&self, buffer: &Self::DeviceBuffer, offset: usize, bytes: &mut [u8]) -> Result<(), CudaError>;
 
     /// A copy of `len` bytes of a buffer from `offset` on, as they are after all work launched before. Work launched
-    /// later does not wait for the copy.
+    /// later does not wait until the host has the copy.
     ///
     /// # Errors
     /// The device has no memory for the copy, or the copy cannot be started.
