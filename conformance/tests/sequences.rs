@@ -54,9 +54,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn world() -> OwnedWorld {
-    let recipe =
+    let world_config =
         SyntheticWorldConfig { users: 37, items: 60, clusters: 3, dimensions: 5, pretrained_len: 12, seed: 4 };
-    generate(&recipe, brute_force_lists)
+    generate(&world_config, brute_force_lists)
 }
 
 /// Two episodes of three rounds, every other of which learns from a ring that overflows.
@@ -68,7 +68,7 @@ fn plan(world: &OwnedWorld, batch_size: u32) -> Plan {
     (config.td3.hidden_sizes, config.td3.batch_size, config.td3.gradient_steps) = (vec![11, 8], 24, 4);
     config.td3.buffer_size = 100;
     config.training.batch_size = batch_size;
-    config.plan(&world.view().unwrap()).expect("the plan is possible")
+    config.plan(&world.view().unwrap()).expect("the configuration is valid")
 }
 
 /// Lets so many updates be made.
@@ -94,7 +94,7 @@ struct Straight {
 
 impl Straight {
     fn of<B: Backend>(backend: B, world: &OwnedWorld) -> Self {
-        let mut session = Session::new(backend, &world.view().unwrap(), plan(world, 37)).expect("a run begins");
+        let mut session = Session::new(backend, &world.view().unwrap(), plan(world, 37)).expect("a session starts");
         let mut straight = Self { reports: Vec::new(), states: vec![state(&mut session)] };
         while !session.is_finished() {
             straight.reports.extend(round(&mut session, u32::MAX));
@@ -107,7 +107,7 @@ impl Straight {
     /// Carries out `steps` on devices that `new` makes for a number of threads.
     fn holds<B: Backend>(&self, steps: &[Step], world: &OwnedWorld, new: impl Fn(usize) -> B) {
         let view = world.view().unwrap();
-        let begin = || Session::new(new(2), &view, plan(world, 10)).expect("a run begins");
+        let begin = || Session::new(new(2), &view, plan(world, 10)).expect("a session starts");
         let resume = |state: &SessionState, layout: Layout| {
             let plan = plan(world, layout.batch_size);
             Session::resume(new(layout.threads), &view, plan, state).unwrap_or_else(|error| panic!("{error}"))
@@ -172,7 +172,7 @@ fn cases(cases: u32) -> ProptestConfig {
 }
 
 fn cpu(threads: usize) -> Cpu {
-    Cpu::new(Some(threads)).expect("threads can be started")
+    Cpu::new(Some(threads)).expect("threads start")
 }
 
 proptest! {

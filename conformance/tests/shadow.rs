@@ -23,44 +23,44 @@ fn a_sound_backend_goes_through() {
 #[test]
 fn an_action_off_by_a_thousandth_is_named() {
     let found = first_difference(Flaw::Action).expect("the actions differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("act", "action", Some(BROKEN_USER), 2));
+    assert_eq!((found.stage, found.field, found.user, found.index), ("act", "action", Some(BROKEN_USER), 2));
 }
 
 #[test]
 fn another_candidate_preferred_is_named() {
     let found = first_difference(Flaw::Refined).expect("the actions differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("refine", "action", Some(BROKEN_USER - 1), 3));
+    assert_eq!((found.stage, found.field, found.user, found.index), ("refine", "action", Some(BROKEN_USER - 1), 3));
 }
 
 #[test]
 fn an_explored_item_missed_by_an_ulp_is_named() {
     let found = first_difference(Flaw::Explored).expect("the actions differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("explore", "action", Some(BROKEN_USER), 1));
+    assert_eq!((found.stage, found.field, found.user, found.index), ("explore", "action", Some(BROKEN_USER), 1));
 }
 
 #[test]
 fn two_slate_positions_exchanged_are_named() {
     let found = first_difference(Flaw::Slate).expect("the slates differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("recommend", "slate", Some(BROKEN_USER), 1));
+    assert_eq!((found.stage, found.field, found.user, found.index), ("recommend", "slate", Some(BROKEN_USER), 1));
     assert_ne!(found.first, found.second);
 }
 
 #[test]
 fn a_flipped_acceptance_is_named() {
     let found = first_difference(Flaw::Acceptance).expect("the acceptances differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("respond", "accepted", Some(BROKEN_USER), 3));
+    assert_eq!((found.stage, found.field, found.user, found.index), ("respond", "accepted", Some(BROKEN_USER), 3));
 }
 
 #[test]
 fn a_belief_off_by_an_ulp_is_named() {
     let found = first_difference(Flaw::Belief).expect("the beliefs differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("respond", "belief", Some(BROKEN_USER), 1));
+    assert_eq!((found.stage, found.field, found.user, found.index), ("respond", "belief", Some(BROKEN_USER), 1));
 }
 
 #[test]
 fn a_reward_off_by_an_ulp_is_named() {
     let found = first_difference(Flaw::Reward).expect("the rewards differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("respond", "reward", Some(BROKEN_USER), 0));
+    assert_eq!((found.stage, found.field, found.user, found.index), ("respond", "reward", Some(BROKEN_USER), 0));
     let [a, b] = [&found.first, &found.second].map(|value| value.parse::<f32>().expect("a reward is a number"));
     assert_eq!(a.to_bits().abs_diff(b.to_bits()), 1);
 }
@@ -91,29 +91,30 @@ fn statistics_left_behind_in_the_targets_are_named() {
 
 #[test]
 fn a_device_that_knows_its_seconds_is_believed() {
-    let recipe =
+    let world_config =
         SyntheticWorldConfig { users: 20, items: 50, clusters: 3, dimensions: 5, pretrained_len: 40, seed: 0 };
-    let generated = generate(&recipe, brute_force_lists);
-    let plan = Config::default().plan(&generated.view().unwrap()).expect("the defaults suit");
+    let generated = generate(&world_config, brute_force_lists);
+    let plan = Config::default().plan(&generated.view().unwrap()).expect("the defaults are valid");
     let broken = Broken { inner: Reference::default(), flaw: Flaw::None };
-    let mut session = Session::new(broken, &generated.view().unwrap(), plan).expect("a run begins");
-    let report = session.round(&mut || 0.0).expect("the reference never fails").expect("nobody suspends it");
+    let mut session = Session::new(broken, &generated.view().unwrap(), plan).expect("a session starts");
+    let report =
+        session.round(&mut || 0.0).expect("the reference never fails").expect("this observer never pauses");
     assert_eq!(StageSeconds { training: 0.0, total: 0.0, ..report.seconds }, SECONDS);
 }
 
 /// Where a shadowed run of two episodes stops, if it does.
 fn first_difference(flaw: Flaw) -> Option<Difference> {
-    let recipe =
+    let world_config =
         SyntheticWorldConfig { users: 20, items: 50, clusters: 3, dimensions: 5, pretrained_len: 12, seed: 0 };
-    let generated = generate(&recipe, brute_force_lists);
+    let generated = generate(&world_config, brute_force_lists);
     let mut config = Config::default();
     (config.training.episodes, config.training.rounds_per_episode, config.training.batch_size) = (2, 3, 8);
     (config.training.warmup_transitions, config.td3.batch_size) = (1, 16);
     (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (3, 6);
     (config.td3.hidden_sizes, config.td3.candidates) = (vec![8, 8], 4);
-    let plan = config.plan(&generated.view().unwrap()).expect("the plan is possible");
+    let plan = config.plan(&generated.view().unwrap()).expect("the configuration is valid");
     let backend = Shadow::new(Reference::<f32>::default(), Broken { inner: Reference::default(), flaw });
-    let mut session = Session::new(backend, &generated.view().unwrap(), plan).expect("both begin alike");
+    let mut session = Session::new(backend, &generated.view().unwrap(), plan).expect("a session starts");
     while !session.is_finished() {
         match session.round(&mut || 0.0) {
             Ok(_) => {}
@@ -197,9 +198,9 @@ impl Simulate for Broken {
         &mut self,
         world: &Self::World,
         batch: &mut Self::Batch,
-        trial: &ItemExploration,
+        exploration: &ItemExploration,
     ) -> Result<(), Self::Error> {
-        self.inner.explore(world, batch, trial)?;
+        self.inner.explore(world, batch, exploration)?;
         self.spoil(Flaw::Explored, batch, |snapshot, row| next_up(&mut snapshot.action[5 * row + 1]));
         Ok(())
     }
