@@ -41,7 +41,7 @@ pub(super) fn gradient(old: &[f32], new: &[f32]) -> (Vec<f32>, f64) {
     (old.iter().zip(new).map(gradient).collect(), 2.0 * EPSILON * f64::from(largest) / (1.0 - BETA1))
 }
 
-/// How far parameters may have gone astray so far, index by index.
+/// A bound on the difference of each parameter from PyTorch's after the updates so far.
 ///
 /// A step of Adam is `learning_rate * m / (sqrt(v) + epsilon)`. If the gradients differ by at most `delta`, so do `m` and
 /// `sqrt(v)`, and the step by at most `learning_rate * 2 delta / (sqrt(v) + epsilon)`, or by twice `learning_rate` if the sign
