@@ -1,11 +1,13 @@
-//! What every backend must do: one test suite over any of them, and two run as one, each checked by the other.
+//! Conformance tests for backends: one suite over any backend, a comparison of TD3 with PyTorch, and the `Shadow` backend.
 //!
 //! | to find | look in |
 //! |---|---|
-//! | the facts that hold of any backend | [`suite`] |
-//! | a backend that runs two and compares them after every stage | [`shadow`] |
-//! | where two rounds differ | [`compare`] |
-//! | TD3 held to PyTorch | [`td3`] |
+//! | the tests that every backend must pass | [`suite`] |
+//! | TD3 compared with PyTorch | [`td3`] |
+//! | a backend that runs two backends and compares them after every stage | [`shadow`] |
+//! | the comparison of two rounds | [`compare`] |
+//!
+//! The feature `suite` (default) contains [`suite`] and [`td3`].
 
 pub mod compare;
 pub mod shadow;

@@ -1,16 +1,16 @@
-//! The CPU backend does what every backend must, whatever its threads and its instruction set.
+//! The conformance suite over the CPU backend, on every instruction set and with several threads.
 
 use recsim_backend_cpu::{Cpu, InstructionSet};
 use recsim_conformance::suite;
 
 #[test]
-fn the_cpu_conforms_on_one_thread() {
-    suite::in_float32(|| Cpu::new(Some(1)).expect("threads can be started"));
+fn cpu_conforms_on_one_thread() {
+    suite::in_float32(|| Cpu::new(Some(1)).expect("threads start"));
 }
 
 #[test]
-fn the_cpu_conforms_on_every_instruction_set_on_three_threads() {
+fn cpu_conforms_on_every_instruction_set_on_three_threads() {
     for set in InstructionSet::available() {
-        suite::in_float32(|| Cpu::on(set, Some(3)).expect("threads can be started"));
+        suite::in_float32(|| Cpu::on(set, Some(3)).expect("threads start"));
     }
 }

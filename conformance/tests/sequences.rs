@@ -1,5 +1,5 @@
-//! Whatever is done with a session, in whatever order (rounds whole and in parts, going back to what was kept, beginning
-//! anew, other threads and batches, a look), it comes to what a straight run comes to.
+//! Random sequences of session operations: whole and partial rounds, restarts, going back to a saved state, moving to another
+//! backend, thread count or batch size, and reads. The result must be that of an uninterrupted run.
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -13,53 +13,53 @@ use recsim_core::session::state::SessionState;
 use recsim_core::session::{RoundObserver, Session};
 use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, brute_force_lists, generate};
 
-/// Something that is done with a session.
+/// An operation on a session.
 #[derive(Clone, Debug)]
-enum Step {
-    /// A whole round, or what is left of one.
+enum Operation {
+    /// A whole round, or the rest of a paused one.
     Round,
-    /// A round, or what is left of one, with at most so many updates.
-    Part(u32),
-    /// The run begins anew.
-    Anew,
-    /// The state is kept, as by a checkpoint.
-    Keep,
-    /// Back to what was kept last, on a device that knows nothing of it.
-    Back(Layout),
-    /// On to another device of the kind.
-    Move(Layout),
-    /// A look at the last so many transitions, and at everybody's beliefs.
-    Look(usize),
+    /// A round, or the rest of a paused one, that is paused after this many updates.
+    PartialRound(u32),
+    /// Starts the run again.
+    Restart,
+    /// Saves the state, as a checkpoint does.
+    Save,
+    /// Resumes the last saved state on a new backend.
+    Resume(WorkSplit),
+    /// Continues on a new backend.
+    Move(WorkSplit),
+    /// Reads this many of the last transitions, and the beliefs.
+    Read(usize),
 }
 
-/// How the work is cut up.
+/// How the work is split. It must change no result.
 #[derive(Clone, Copy, Debug)]
-struct Layout {
+struct WorkSplit {
     threads: usize,
     batch_size: u32,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let layout = || (1_usize..4, 1_u32..45).prop_map(|(threads, batch_size)| Layout { threads, batch_size });
-    let step = prop_oneof![
-        4 => Just(Step::Round),
-        3 => (0_u32..5).prop_map(Step::Part),
-        1 => Just(Step::Anew),
-        2 => Just(Step::Keep),
-        2 => layout().prop_map(Step::Back),
-        2 => layout().prop_map(Step::Move),
-        1 => (0_usize..130).prop_map(Step::Look),
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    let split = || (1_usize..4, 1_u32..45).prop_map(|(threads, batch_size)| WorkSplit { threads, batch_size });
+    let operation = prop_oneof![
+        4 => Just(Operation::Round),
+        3 => (0_u32..5).prop_map(Operation::PartialRound),
+        1 => Just(Operation::Restart),
+        2 => Just(Operation::Save),
+        2 => split().prop_map(Operation::Resume),
+        2 => split().prop_map(Operation::Move),
+        1 => (0_usize..130).prop_map(Operation::Read),
     ];
-    prop::collection::vec(step, 1..24)
+    prop::collection::vec(operation, 1..24)
 }
 
 fn world() -> OwnedWorld {
-    let recipe =
+    let world_config =
         SyntheticWorldConfig { users: 37, items: 60, clusters: 3, dimensions: 5, pretrained_len: 12, seed: 4 };
-    generate(&recipe, brute_force_lists)
+    generate(&world_config, brute_force_lists)
 }
 
-/// Two episodes of three rounds, every other of which learns from a ring that overflows.
+/// Two episodes of three rounds. Training is due after every second round, from a replay buffer that overflows.
 fn plan(world: &OwnedWorld, batch_size: u32) -> Plan {
     let mut config = Config::default();
     (config.training.episodes, config.training.rounds_per_episode) = (2, 3);
@@ -68,97 +68,104 @@ fn plan(world: &OwnedWorld, batch_size: u32) -> Plan {
     (config.td3.hidden_sizes, config.td3.batch_size, config.td3.gradient_steps) = (vec![11, 8], 24, 4);
     config.td3.buffer_size = 100;
     config.training.batch_size = batch_size;
-    config.plan(&world.view().unwrap()).expect("the plan is possible")
+    config.plan(&world.view().unwrap()).expect("the configuration is valid")
 }
 
-/// Lets so many updates be made.
-struct Patience(u32);
+/// Pauses a round after this many updates.
+struct UpdateLimit(u32);
 
-impl RoundObserver for Patience {
+impl RoundObserver for UpdateLimit {
     fn now(&mut self) -> f64 {
         0.0
     }
 
-    fn should_pause(&mut self, _left: u32) -> bool {
-        let put_off = self.0 == 0;
+    fn should_pause(&mut self, _remaining: u32) -> bool {
+        let should_pause = self.0 == 0;
         self.0 = self.0.saturating_sub(1);
-        put_off
+        should_pause
     }
 }
 
-/// A run from its beginning to its end: what it reported of each round, and where it was before the first and after each.
-struct Straight {
+/// An uninterrupted run: the report of each round, and the state before the first round and after each.
+struct UninterruptedRun {
     reports: Vec<RoundReport>,
     states: Vec<SessionState>,
 }
 
-impl Straight {
+impl UninterruptedRun {
     fn of<B: Backend>(backend: B, world: &OwnedWorld) -> Self {
-        let mut session = Session::new(backend, &world.view().unwrap(), plan(world, 37)).expect("a run begins");
-        let mut straight = Self { reports: Vec::new(), states: vec![state(&mut session)] };
+        let mut session = Session::new(backend, &world.view().unwrap(), plan(world, 37)).expect("a session starts");
+        let mut run = Self { reports: Vec::new(), states: vec![state(&mut session)] };
         while !session.is_finished() {
-            straight.reports.extend(round(&mut session, u32::MAX));
-            straight.states.push(state(&mut session));
+            run.reports.extend(round(&mut session, u32::MAX));
+            run.states.push(state(&mut session));
         }
-        assert!(straight.states.iter().any(|state| state.progress.updates > 0), "it learns");
-        straight
+        assert!(run.states.iter().any(|state| state.progress.updates > 0), "the run must make updates");
+        run
     }
 
-    /// Carries out `steps` on devices that `new` makes for a number of threads.
-    fn holds<B: Backend>(&self, steps: &[Step], world: &OwnedWorld, new: impl Fn(usize) -> B) {
+    /// Asserts that a session has this run's reports and states under `operations`. `new` creates a backend with a number of threads.
+    fn assert_same_after<B: Backend>(
+        &self,
+        operations: &[Operation],
+        world: &OwnedWorld,
+        new: impl Fn(usize) -> B,
+    ) {
         let view = world.view().unwrap();
-        let begin = || Session::new(new(2), &view, plan(world, 10)).expect("a run begins");
-        let resume = |state: &SessionState, layout: Layout| {
-            let plan = plan(world, layout.batch_size);
-            Session::resume(new(layout.threads), &view, plan, state).unwrap_or_else(|error| panic!("{error}"))
+        let start = || Session::new(new(2), &view, plan(world, 10)).expect("a session starts");
+        let resume = |state: &SessionState, split: WorkSplit| {
+            let plan = plan(world, split.batch_size);
+            Session::resume(new(split.threads), &view, plan, state).unwrap_or_else(|error| panic!("{error}"))
         };
-        let mut session = begin();
-        let mut kept = self.states[0].clone();
-        for step in steps.iter().chain(&vec![Step::Round; self.reports.len()]) {
-            match step {
-                Step::Round | Step::Part(_) if session.is_finished() => {}
-                Step::Round => self.expect(round(&mut session, u32::MAX).as_ref(), &mut session),
-                Step::Part(updates) => {
+        let mut session = start();
+        let mut saved = self.states[0].clone();
+        for operation in operations.iter().chain(&vec![Operation::Round; self.reports.len()]) {
+            match operation {
+                Operation::Round | Operation::PartialRound(_) if session.is_finished() => {}
+                Operation::Round => {
+                    self.assert_report_and_state(round(&mut session, u32::MAX).as_ref(), &mut session)
+                }
+                Operation::PartialRound(updates) => {
                     let report = round(&mut session, *updates);
                     if report.is_some() {
-                        self.expect(report.as_ref(), &mut session);
+                        self.assert_report_and_state(report.as_ref(), &mut session);
                     } else {
-                        assert!(session.progress().paused.is_some(), "only learning can be put off");
+                        assert!(session.progress().paused.is_some(), "only a paused round has no report");
                     }
                 }
-                Step::Anew => session = begin(),
-                Step::Keep => kept = state(&mut session),
-                Step::Back(layout) => session = resume(&kept, *layout),
-                Step::Move(layout) => {
-                    let left = state(&mut session);
-                    session = resume(&left, *layout);
-                    assert_eq!(state(&mut session), left, "it is taken up as it was left");
+                Operation::Restart => session = start(),
+                Operation::Save => saved = state(&mut session),
+                Operation::Resume(split) => session = resume(&saved, *split),
+                Operation::Move(split) => {
+                    let current = state(&mut session);
+                    session = resume(&current, *split);
+                    assert_eq!(state(&mut session), current, "the resumed state equals the saved one");
                 }
-                Step::Look(count) => {
+                Operation::Read(count) => {
                     let beliefs = session.beliefs().and_then(Pending::wait).expect("beliefs");
                     let seen = session.transitions(*count).and_then(Pending::wait).expect("transitions");
                     let all = state(&mut session);
                     assert_eq!(beliefs, all.beliefs);
-                    let held = all.transitions.user.len();
-                    assert_eq!(seen.user, all.transitions.user[held - held.min(*count)..]);
+                    let stored = all.transitions.user.len();
+                    assert_eq!(seen.user, all.transitions.user[stored - stored.min(*count)..]);
                 }
             }
         }
-        assert!(session.is_finished(), "as many rounds follow as there are");
+        assert!(session.is_finished(), "enough rounds follow to finish the run");
         assert_eq!(Some(&state(&mut session)), self.states.last());
     }
 
-    /// Whether a round's report, and where the session is now, are what they were.
-    fn expect<B: Backend>(&self, report: Option<&RoundReport>, session: &mut Session<B>) {
-        let done = session.progress().reported_rounds() as usize;
-        assert_eq!(report, Some(&self.reports[done - 1]), "round {done}");
-        assert_eq!(state(session), self.states[done], "after round {done}");
+    /// Asserts that a round's report and the session's state are those of this run.
+    fn assert_report_and_state<B: Backend>(&self, report: Option<&RoundReport>, session: &mut Session<B>) {
+        let finished = session.progress().reported_rounds() as usize;
+        assert_eq!(report, Some(&self.reports[finished - 1]), "round {finished}");
+        assert_eq!(state(session), self.states[finished], "after round {finished}");
     }
 }
 
-/// The report, without times, if the round was finished.
+/// The report without times, or `None` if the round was paused.
 fn round<B: Backend>(session: &mut Session<B>, updates: u32) -> Option<RoundReport> {
-    let report = session.round(&mut Patience(updates)).unwrap_or_else(|error| panic!("{error}"));
+    let report = session.round(&mut UpdateLimit(updates)).unwrap_or_else(|error| panic!("{error}"));
     report.map(|report| RoundReport { seconds: StageSeconds::default(), user_steps_per_second: 0.0, ..report })
 }
 
@@ -172,16 +179,16 @@ fn cases(cases: u32) -> ProptestConfig {
 }
 
 fn cpu(threads: usize) -> Cpu {
-    Cpu::new(Some(threads)).expect("threads can be started")
+    Cpu::new(Some(threads)).expect("threads start")
 }
 
 proptest! {
     #![proptest_config(cases(48))]
 
     #[test]
-    fn on_the_cpu_every_sequence_comes_to_what_a_straight_run_does(steps in steps()) {
+    fn cpu_sequences_match_an_uninterrupted_run(operations in operations()) {
         let world = world();
-        Straight::of(cpu(1), &world).holds(&steps, &world, cpu);
+        UninterruptedRun::of(cpu(1), &world).assert_same_after(&operations, &world, cpu);
     }
 }
 
@@ -189,16 +196,16 @@ proptest! {
     #![proptest_config(cases(12))]
 
     #[test]
-    fn so_it_does_on_the_reference(steps in steps()) {
+    fn reference_sequences_match_an_uninterrupted_run(operations in operations()) {
         let world = world();
-        Straight::of(Reference::<f32>::default(), &world).holds(&steps, &world, |_| Reference::<f32>::default());
+        UninterruptedRun::of(Reference::<f32>::default(), &world).assert_same_after(&operations, &world, |_| Reference::<f32>::default());
     }
 
-    /// The CPU beside the reference: after every stage they are compared.
+    /// CPU and reference backend are compared after every stage.
     #[test]
-    fn so_it_does_on_the_cpu_with_the_reference_beside_it(steps in steps()) {
+    fn shadow_sequences_match_an_uninterrupted_run(operations in operations()) {
         let world = world();
         let both = |threads| Shadow::new(cpu(threads), Reference::<f32>::default());
-        Straight::of(cpu(1), &world).holds(&steps, &world, both);
+        UninterruptedRun::of(cpu(1), &world).assert_same_after(&operations, &world, both);
     }
 }

@@ -1,4 +1,4 @@
-//! A shadowed run goes through where two backends agree, and names what differs where one is broken.
+//! `Shadow` finishes a run where two backends agree, and names the difference where one has a defect.
 
 use std::ops::Range;
 
@@ -16,104 +16,130 @@ use recsim_core::td3::{AgentSpec, AgentState, Losses, UpdateKeys};
 use recsim_core::world::{SyntheticWorldConfig, World, brute_force_lists, generate};
 
 #[test]
-fn a_sound_backend_goes_through() {
-    assert_eq!(first_difference(Flaw::None), None);
+fn shadow_accepts_a_correct_backend() {
+    assert_eq!(first_difference(Defect::None), None);
 }
 
 #[test]
-fn an_action_off_by_a_thousandth_is_named() {
-    let found = first_difference(Flaw::Action).expect("the actions differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("act", "action", Some(BROKEN_USER), 2));
+fn shadow_reports_an_action_that_differs_by_a_thousandth() {
+    let difference = first_difference(Defect::Action).expect("the actions differ");
+    assert_eq!(
+        (difference.stage, difference.field, difference.user, difference.index),
+        ("act", "action", Some(AFFECTED_USER), 2)
+    );
 }
 
 #[test]
-fn another_candidate_preferred_is_named() {
-    let found = first_difference(Flaw::Refined).expect("the actions differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("refine", "action", Some(BROKEN_USER - 1), 3));
+fn shadow_reports_a_different_reranked_action() {
+    let difference = first_difference(Defect::Reranked).expect("the actions differ");
+    assert_eq!(
+        (difference.stage, difference.field, difference.user, difference.index),
+        ("rerank", "action", Some(AFFECTED_USER - 1), 3)
+    );
 }
 
 #[test]
-fn an_explored_item_missed_by_an_ulp_is_named() {
-    let found = first_difference(Flaw::Explored).expect("the actions differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("explore", "action", Some(BROKEN_USER), 1));
+fn shadow_reports_an_explored_action_that_differs_by_an_ulp() {
+    let difference = first_difference(Defect::Explored).expect("the actions differ");
+    assert_eq!(
+        (difference.stage, difference.field, difference.user, difference.index),
+        ("explore", "action", Some(AFFECTED_USER), 1)
+    );
 }
 
 #[test]
-fn two_slate_positions_exchanged_are_named() {
-    let found = first_difference(Flaw::Slate).expect("the slates differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("recommend", "slate", Some(BROKEN_USER), 1));
-    assert_ne!(found.first, found.second);
+fn shadow_reports_two_exchanged_slots() {
+    let difference = first_difference(Defect::Slate).expect("the slates differ");
+    assert_eq!(
+        (difference.stage, difference.field, difference.user, difference.index),
+        ("recommend", "slate", Some(AFFECTED_USER), 1)
+    );
+    assert_ne!(difference.first, difference.second);
 }
 
 #[test]
-fn a_flipped_acceptance_is_named() {
-    let found = first_difference(Flaw::Acceptance).expect("the acceptances differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("respond", "accepted", Some(BROKEN_USER), 3));
+fn shadow_reports_a_flipped_acceptance() {
+    let difference = first_difference(Defect::Acceptance).expect("the acceptances differ");
+    assert_eq!(
+        (difference.stage, difference.field, difference.user, difference.index),
+        ("respond", "accepted", Some(AFFECTED_USER), 3)
+    );
 }
 
 #[test]
-fn a_belief_off_by_an_ulp_is_named() {
-    let found = first_difference(Flaw::Belief).expect("the beliefs differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("respond", "belief", Some(BROKEN_USER), 1));
+fn shadow_reports_a_belief_that_differs_by_an_ulp() {
+    let difference = first_difference(Defect::Belief).expect("the beliefs differ");
+    assert_eq!(
+        (difference.stage, difference.field, difference.user, difference.index),
+        ("respond", "belief", Some(AFFECTED_USER), 1)
+    );
 }
 
 #[test]
-fn a_reward_off_by_an_ulp_is_named() {
-    let found = first_difference(Flaw::Reward).expect("the rewards differ");
-    assert_eq!((found.stage, found.field, found.user, found.place), ("respond", "reward", Some(BROKEN_USER), 0));
-    let [a, b] = [&found.first, &found.second].map(|value| value.parse::<f32>().expect("a reward is a number"));
+fn shadow_reports_a_reward_that_differs_by_an_ulp() {
+    let difference = first_difference(Defect::Reward).expect("the rewards differ");
+    assert_eq!(
+        (difference.stage, difference.field, difference.user, difference.index),
+        ("respond", "reward", Some(AFFECTED_USER), 0)
+    );
+    let [a, b] =
+        [&difference.first, &difference.second].map(|value| value.parse::<f32>().expect("a reward is a number"));
     assert_eq!(a.to_bits().abs_diff(b.to_bits()), 1);
 }
 
 #[test]
-fn a_reset_that_does_nothing_is_named() {
-    let found = first_difference(Flaw::Reset).expect("the beliefs differ");
-    assert_eq!((found.stage, found.field), ("reset", "belief"));
+fn shadow_reports_a_reset_without_effect() {
+    let difference = first_difference(Defect::Reset).expect("the beliefs differ");
+    assert_eq!((difference.stage, difference.field), ("reset", "belief"));
 }
 
 #[test]
-fn a_miscounted_user_is_named() {
-    let found = first_difference(Flaw::Tally).expect("the tallies differ");
-    assert_eq!((found.stage, found.field, found.user), ("tally", "tally", None));
+fn shadow_reports_a_wrong_tally() {
+    let difference = first_difference(Defect::Tally).expect("the tallies differ");
+    assert_eq!((difference.stage, difference.field, difference.user), ("tally", "tally", None));
 }
 
 #[test]
-fn a_policy_that_does_not_move_is_named() {
-    let found = first_difference(Flaw::Policy).expect("the agents differ");
-    assert_eq!((found.stage, found.user), ("losses", None));
+fn shadow_reports_a_missing_policy_update() {
+    let difference = first_difference(Defect::Policy).expect("the agents differ");
+    assert_eq!((difference.stage, difference.user), ("losses", None));
 }
 
 #[test]
-fn statistics_left_behind_in_the_targets_are_named() {
-    let found = first_difference(Flaw::TargetStatistics).expect("the agents differ");
-    assert_eq!((found.stage, found.field, found.user), ("losses", "targets", None));
+fn shadow_reports_wrong_running_statistics_of_targets() {
+    let difference = first_difference(Defect::TargetStatistics).expect("the agents differ");
+    assert_eq!((difference.stage, difference.field, difference.user), ("losses", "targets", None));
 }
 
 #[test]
-fn a_device_that_knows_its_seconds_is_believed() {
-    let recipe =
+fn session_reports_the_stage_seconds_of_the_backend() {
+    let world_config =
         SyntheticWorldConfig { users: 20, items: 50, clusters: 3, dimensions: 5, pretrained_len: 40, seed: 0 };
-    let generated = generate(&recipe, brute_force_lists);
-    let plan = Config::default().plan(&generated.view().unwrap()).expect("the defaults suit");
-    let broken = Broken { inner: Reference::default(), flaw: Flaw::None };
-    let mut session = Session::new(broken, &generated.view().unwrap(), plan).expect("a run begins");
-    let report = session.round(&mut || 0.0).expect("the reference never fails").expect("nobody suspends it");
+    let generated = generate(&world_config, brute_force_lists);
+    let plan = Config::default().plan(&generated.view().unwrap()).expect("the defaults are valid");
+    let backend = DefectiveBackend { inner: Reference::default(), defect: Defect::None };
+    let mut session = Session::new(backend, &generated.view().unwrap(), plan).expect("a session starts");
+    let report = session
+        .round(&mut || 0.0)
+        .expect("the reference backend does not fail")
+        .expect("this observer never pauses");
     assert_eq!(StageSeconds { training: 0.0, total: 0.0, ..report.seconds }, SECONDS);
 }
 
-/// Where a shadowed run of two episodes stops, if it does.
-fn first_difference(flaw: Flaw) -> Option<Difference> {
-    let recipe =
+/// The first difference in a run of two episodes under `Shadow`, if there is one.
+fn first_difference(defect: Defect) -> Option<Difference> {
+    let world_config =
         SyntheticWorldConfig { users: 20, items: 50, clusters: 3, dimensions: 5, pretrained_len: 12, seed: 0 };
-    let generated = generate(&recipe, brute_force_lists);
+    let generated = generate(&world_config, brute_force_lists);
     let mut config = Config::default();
     (config.training.episodes, config.training.rounds_per_episode, config.training.batch_size) = (2, 3, 8);
     (config.training.warmup_transitions, config.td3.batch_size) = (1, 16);
     (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (3, 6);
     (config.td3.hidden_sizes, config.td3.candidates) = (vec![8, 8], 4);
-    let plan = config.plan(&generated.view().unwrap()).expect("the plan is possible");
-    let backend = Shadow::new(Reference::<f32>::default(), Broken { inner: Reference::default(), flaw });
-    let mut session = Session::new(backend, &generated.view().unwrap(), plan).expect("both begin alike");
+    let plan = config.plan(&generated.view().unwrap()).expect("the configuration is valid");
+    let backend =
+        Shadow::new(Reference::<f32>::default(), DefectiveBackend { inner: Reference::default(), defect });
+    let mut session = Session::new(backend, &generated.view().unwrap(), plan).expect("a session starts");
     while !session.is_finished() {
         match session.round(&mut || 0.0) {
             Ok(_) => {}
@@ -127,15 +153,15 @@ fn first_difference(flaw: Flaw) -> Option<Difference> {
     None
 }
 
-const BROKEN_USER: usize = 13;
-/// What the broken one says of a round's time.
+const AFFECTED_USER: usize = 13;
+/// The stage seconds that the defective backend reports.
 const SECONDS: StageSeconds = StageSeconds { policy: 1.0, matching: 2.0, step: 4.0, training: 0.0, total: 0.0 };
 
 #[derive(Clone, Copy, PartialEq)]
-enum Flaw {
+enum Defect {
     None,
     Action,
-    Refined,
+    Reranked,
     Explored,
     Slate,
     Acceptance,
@@ -147,32 +173,32 @@ enum Flaw {
     TargetStatistics,
 }
 
-/// The plain backend with one thing wrong.
-struct Broken {
+/// The reference backend with one defect.
+struct DefectiveBackend {
     inner: Reference<f32>,
-    flaw: Flaw,
+    defect: Defect,
 }
 
 type Inner = Reference<f32>;
 
-impl Broken {
-    /// Breaks the last round of one user, if that is the flaw.
-    fn spoil(
+impl DefectiveBackend {
+    /// Changes the last round of [`AFFECTED_USER`] with `change`, if the backend has this defect.
+    fn corrupt(
         &mut self,
-        flaw: Flaw,
+        defect: Defect,
         batch: &mut <Inner as BackendTypes>::Batch,
-        spoil: impl Fn(&mut RoundSnapshot, usize),
+        change: impl Fn(&mut RoundSnapshot, usize),
     ) {
-        let mut snapshot = self.inner.snapshot(batch).expect("the reference never fails");
-        if self.flaw == flaw && snapshot.users.contains(&BROKEN_USER) {
-            let row = BROKEN_USER - snapshot.users.start;
-            spoil(&mut snapshot, row);
-            self.inner.restore(batch, &snapshot).expect("the reference never fails");
+        let mut snapshot = self.inner.snapshot(batch).expect("the reference backend does not fail");
+        if self.defect == defect && snapshot.users.contains(&AFFECTED_USER) {
+            let row = AFFECTED_USER - snapshot.users.start;
+            change(&mut snapshot, row);
+            self.inner.restore(batch, &snapshot).expect("the reference backend does not fail");
         }
     }
 }
 
-impl BackendTypes for Broken {
+impl BackendTypes for DefectiveBackend {
     type Error = <Inner as BackendTypes>::Error;
     type World = <Inner as BackendTypes>::World;
     type Batch = <Inner as BackendTypes>::Batch;
@@ -180,7 +206,7 @@ impl BackendTypes for Broken {
     type Replay = <Inner as BackendTypes>::Replay;
 }
 
-impl Simulate for Broken {
+impl Simulate for DefectiveBackend {
     fn load_world(&mut self, world: &World<'_>, environment: &EnvironmentSpec) -> Result<Self::World, Self::Error> {
         self.inner.load_world(world, environment)
     }
@@ -188,7 +214,7 @@ impl Simulate for Broken {
         self.inner.create_batch(world, users)
     }
     fn reset(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
-        if self.flaw == Flaw::Reset { Ok(()) } else { self.inner.reset(world, batch) }
+        if self.defect == Defect::Reset { Ok(()) } else { self.inner.reset(world, batch) }
     }
     fn observe(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
         self.inner.observe(world, batch)
@@ -197,15 +223,15 @@ impl Simulate for Broken {
         &mut self,
         world: &Self::World,
         batch: &mut Self::Batch,
-        trial: &ItemExploration,
+        exploration: &ItemExploration,
     ) -> Result<(), Self::Error> {
-        self.inner.explore(world, batch, trial)?;
-        self.spoil(Flaw::Explored, batch, |snapshot, row| next_up(&mut snapshot.action[5 * row + 1]));
+        self.inner.explore(world, batch, exploration)?;
+        self.corrupt(Defect::Explored, batch, |snapshot, row| next_up(&mut snapshot.action[5 * row + 1]));
         Ok(())
     }
     fn recommend(&mut self, world: &Self::World, batch: &mut Self::Batch) -> Result<(), Self::Error> {
         self.inner.recommend(world, batch)?;
-        self.spoil(Flaw::Slate, batch, |snapshot, row| snapshot.slate.swap(6 * row + 1, 6 * row + 2));
+        self.corrupt(Defect::Slate, batch, |snapshot, row| snapshot.slate.swap(6 * row + 1, 6 * row + 2));
         Ok(())
     }
     fn show(&mut self, world: &Self::World, batch: &mut Self::Batch, items: &[u32]) -> Result<(), Self::Error> {
@@ -219,9 +245,9 @@ impl Simulate for Broken {
         replay: Option<&mut Self::Replay>,
     ) -> Result<(), Self::Error> {
         self.inner.respond(world, batch, round, replay)?;
-        self.spoil(Flaw::Acceptance, batch, |snapshot, row| snapshot.accepted[6 * row + 3] ^= true);
-        self.spoil(Flaw::Belief, batch, |snapshot, row| next_up(&mut snapshot.belief[3 * row + 1]));
-        self.spoil(Flaw::Reward, batch, |snapshot, row| next_up(&mut snapshot.reward[row]));
+        self.corrupt(Defect::Acceptance, batch, |snapshot, row| snapshot.accepted[6 * row + 3] ^= true);
+        self.corrupt(Defect::Belief, batch, |snapshot, row| next_up(&mut snapshot.belief[3 * row + 1]));
+        self.corrupt(Defect::Reward, batch, |snapshot, row| next_up(&mut snapshot.reward[row]));
         Ok(())
     }
     fn create_replay(
@@ -234,13 +260,13 @@ impl Simulate for Broken {
     }
 }
 
-impl Learn for Broken {
+impl Learn for DefectiveBackend {
     fn load_agent(&mut self, spec: &AgentSpec, state: &AgentState) -> Result<Self::Agent, Self::Error> {
         self.inner.load_agent(spec, state)
     }
     fn act(&mut self, agent: &Self::Agent, batch: &mut Self::Batch, noise: Option<Key>) -> Result<(), Self::Error> {
         self.inner.act(agent, batch, noise)?;
-        self.spoil(Flaw::Action, batch, |snapshot, row| snapshot.action[5 * row + 2] += 1e-3);
+        self.corrupt(Defect::Action, batch, |snapshot, row| snapshot.action[5 * row + 2] += 1e-3);
         Ok(())
     }
     fn rerank(
@@ -250,8 +276,8 @@ impl Learn for Broken {
         batch: &mut Self::Batch,
     ) -> Result<(), Self::Error> {
         self.inner.rerank(world, agent, batch)?;
-        // One user's alone might be a near tie.
-        self.spoil(Flaw::Refined, batch, |snapshot, row| {
+        // Shadow allows one user to differ, so two must.
+        self.corrupt(Defect::Reranked, batch, |snapshot, row| {
             [row, row - 1].into_iter().for_each(|row| next_up(&mut snapshot.action[5 * row + 3]));
         });
         Ok(())
@@ -264,14 +290,14 @@ impl Learn for Broken {
         keys: &UpdateKeys,
         with_policy: bool,
     ) -> Result<(), Self::Error> {
-        self.inner.update(world, replay, agent, keys, with_policy && self.flaw != Flaw::Policy)
+        self.inner.update(world, replay, agent, keys, with_policy && self.defect != Defect::Policy)
     }
 }
 
-impl Inspect for Broken {
+impl Inspect for DefectiveBackend {
     fn tally(&mut self, world: &Self::World, batches: &[Self::Batch]) -> Result<Tally, Self::Error> {
         let mut tally = self.inner.tally(world, batches)?;
-        tally.accepted += u64::from(self.flaw == Flaw::Tally);
+        tally.accepted += u64::from(self.defect == Defect::Tally);
         Ok(tally)
     }
     fn stage_seconds(&mut self, _: &[Self::Batch]) -> Result<Option<StageSeconds>, Self::Error> {
@@ -294,15 +320,15 @@ impl Inspect for Broken {
         self.inner.transitions(replay, count)
     }
     fn export_agent(&mut self, agent: &Self::Agent) -> Result<Pending<AgentState, Self::Error>, Self::Error> {
-        let flawed = self.flaw == Flaw::TargetStatistics;
-        let spoil = move |mut state: AgentState| {
-            for target in state.targets.iter_mut().filter(|_| flawed) {
+        let is_defective = self.defect == Defect::TargetStatistics;
+        let change = move |mut state: AgentState| {
+            for target in state.targets.iter_mut().filter(|_| is_defective) {
                 let half = target.running_stats.len() / 2;
                 target.running_stats[..half].fill(0.0);
             }
             state
         };
-        Ok(self.inner.export_agent(agent)?.map(spoil))
+        Ok(self.inner.export_agent(agent)?.map(change))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Why a shadowed stage failed.
+//! Errors of the `Shadow` backend.
 
 use std::error::Error;
 use std::fmt;
@@ -15,28 +15,27 @@ pub enum ShadowError<A, B> {
     First(A),
     /// The second backend failed.
     Second(B),
-    /// They differ.
+    /// Both succeeded, and their results differ.
     Differ(Difference),
 }
 
 impl<A: fmt::Display, B: fmt::Display> fmt::Display for ShadowError<A, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::First(error) => write!(f, "on the first backend: {error}"),
-            Self::Second(error) => write!(f, "on the second backend: {error}"),
+            Self::First(error) => write!(f, "the first backend failed: {error}"),
+            Self::Second(error) => write!(f, "the second backend failed: {error}"),
             Self::Differ(difference) => {
-                write!(f, "two backends differ: {difference}")?;
-                if difference.stage == "refine" {
+                write!(f, "the two backends differ: {difference}")?;
+                if difference.stage == "rerank" {
                     f.write_str(
-                        " (where the critic values two candidates nearly alike, rounding may decide: see whether they agree \
-                         with more users in a batch)",
+                        " (the critics may disagree where two candidates have nearly equal values; see whether the backends \
+                         agree with more users in a batch)",
                     )?;
                 }
                 if difference.stage == "losses" {
-                    // Whether it did is seen by going without.
                     f.write_str(
-                        " (where a batch's rows are nearly alike, BatchNorm magnifies rounding beyond any tolerance: \
-                         see whether they agree with `td3.batch_norm: false`)",
+                        " (BatchNorm amplifies rounding where the rows of a minibatch are nearly equal; see whether the \
+                         backends agree with `td3.batch_norm: false`)",
                     )?;
                 }
                 Ok(())

@@ -1,14 +1,14 @@
-//! The agent's side of both: alike to a tolerance.
+//! Learning: both backends must agree to a tolerance.
 
 use recsim_core::backend::{Backend, Learn, RoundSnapshot};
 use recsim_core::model::rng::Key;
 use recsim_core::td3::{AgentSpec, AgentState, UpdateKeys};
 
 use super::{Shadow, ShadowError};
-use crate::compare::actions;
+use crate::compare::compare_actions;
 
-/// Two backends' agents, and what both were when they last agreed.
-pub struct Agent<A: Backend, B: Backend> {
+/// An agent on both backends, and its state when they were last equal.
+pub struct ShadowAgent<A: Backend, B: Backend> {
     pub(super) spec: AgentSpec,
     pub(super) first: A::Agent,
     pub(super) second: B::Agent,
@@ -17,7 +17,7 @@ pub struct Agent<A: Backend, B: Backend> {
 
 impl<A: Backend, B: Backend> Learn for Shadow<A, B> {
     fn load_agent(&mut self, spec: &AgentSpec, state: &AgentState) -> Result<Self::Agent, Self::Error> {
-        Ok(Agent {
+        Ok(ShadowAgent {
             spec: spec.clone(),
             first: self.first.load_agent(spec, state).map_err(ShadowError::First)?,
             second: self.second.load_agent(spec, state).map_err(ShadowError::Second)?,
@@ -35,7 +35,7 @@ impl<A: Backend, B: Backend> Learn for Shadow<A, B> {
         self.second.act(&agent.second, &mut batch.second, exploration).map_err(ShadowError::Second)?;
         let first = self.first.snapshot(&batch.first).map_err(ShadowError::First)?;
         let second = self.second.snapshot(&batch.second).map_err(ShadowError::Second)?;
-        actions("act", (self.tolerance.action * agent.spec.max_action) as f32, &first, &second)?;
+        compare_actions("act", (self.tolerance.action * agent.spec.max_action) as f32, &first, &second)?;
         let aligned = RoundSnapshot { action: first.action, ..second };
         self.second.restore(&mut batch.second, &aligned).map_err(ShadowError::Second)
     }
@@ -50,11 +50,11 @@ impl<A: Backend, B: Backend> Learn for Shadow<A, B> {
         self.second.rerank(&world.second, &agent.second, &mut batch.second).map_err(ShadowError::Second)?;
         let first = self.first.snapshot(&batch.first).map_err(ShadowError::First)?;
         let second = self.second.snapshot(&batch.second).map_err(ShadowError::Second)?;
-        let width = agent.spec.action_dim();
-        let rows = first.action.chunks_exact(width).zip(second.action.chunks_exact(width));
-        let most = (self.tolerance.refined * first.users.len() as f64).max(1.0);
-        if rows.filter(|(a, b)| a != b).count() as f64 > most {
-            actions("refine", 0.0, &first, &second)?;
+        let dimensions = agent.spec.action_dim();
+        let rows = first.action.chunks_exact(dimensions).zip(second.action.chunks_exact(dimensions));
+        let max_different = (self.tolerance.reranked * first.users.len() as f64).max(1.0);
+        if rows.filter(|(a, b)| a != b).count() as f64 > max_different {
+            compare_actions("refine", 0.0, &first, &second)?;
         }
         let aligned = RoundSnapshot { action: first.action, ..second };
         self.second.restore(&mut batch.second, &aligned).map_err(ShadowError::Second)

@@ -1,4 +1,4 @@
-//! Two backends run as one, each checked by the other.
+//! The `Shadow` backend: two backends run stage by stage and compared.
 
 mod error;
 mod inspect;
@@ -6,18 +6,19 @@ mod learn;
 mod simulate;
 
 pub use error::ShadowError;
-pub use learn::Agent;
+pub use learn::ShadowAgent;
 
 use recsim_core::backend::{Backend, BackendTypes};
 
-/// A backend that runs two, stage by stage, and errs where they differ; its results are the first one's.
+/// A backend that runs two backends stage by stage, compares them after each stage, and fails with
+/// [`ShadowError::Differ`] where they differ. Its results are those of the first.
 ///
-/// - Given the same actions the users' side must agree bit for bit: initial beliefs, slates, acceptances, beliefs,
-///   rewards, tallies.
-/// - After `act` the actions must agree to [`Tolerance::action`], and after `refine` bit for bit but for the users that
-///   [`Tolerance::refined`] allows; then the second backend gets the first one's.
-/// - After a learning session (`losses`) what was reported and the agents must agree to the other tolerances; then the
-///   second backend gets the first one's agent. So differences do not add up over a run.
+/// - Simulation: given the same actions, both must have the same bits in initial beliefs, slates, acceptances, beliefs,
+///   rewards and tallies.
+/// - Acting: after `act` the actions must agree to [`Tolerance::action`], and after `rerank` to the bit except for the
+///   share of users in [`Tolerance::reranked`]. Then the second backend gets the first one's actions.
+/// - Learning: when the losses are taken, at the end of a training session, losses and agents must agree to the other
+///   tolerances. Then the second backend gets the first one's agent, so differences do not accumulate over a run.
 ///
 /// ```
 /// use recsim_conformance::shadow::Shadow;
@@ -31,73 +32,74 @@ pub struct Shadow<A, B> {
     tolerance: Tolerance,
 }
 
-/// How far the agents' sides of two backends may lie apart.
+/// How far two backends may differ in acting and learning.
 ///
-/// They add the same numbers in different orders, in `f32`: a sum of a few hundred products errs by some `1e-6` of its
-/// terms' size, and a backward pass through a network by a little more. Two things make more of it. A unit whose sum is
-/// nearly 0 may be open on one backend and shut on the other, and its part of the gradient is there or not. And Adam
-/// divides a gradient by its own size, so that a component which is nothing but rounding, such as a bias before a
-/// BatchNorm, may step either way. Both are rare, so moments and weights are compared by length.
+/// They add the same values in different orders, in `f32`: a sum of a few hundred products has an error of some `1e-6` of its
+/// terms' size, and a backward pass through a network a somewhat larger one. Two effects amplify it. A ReLU whose input is
+/// nearly 0 may be active on one backend and inactive on the other, so that its part of the gradient is missing on one. And Adam
+/// divides a gradient by its own size, so that a component that is nothing but rounding, such as a bias in front of BatchNorm,
+/// may move in either direction. Both are rare, so moments and weights are compared by the Euclidean norm of the difference.
 ///
-/// The CPU backend is within `1e-6` of the plain one in double precision in everything at widths of 19 and 12, and at
-/// widths of 128, 128 and 64 within `1e-7` in actions, `4e-6` in losses and `4e-3` in moments and weights.
+/// The CPU backend is within `1e-6` of the reference backend in double precision in everything at hidden widths of 19 and 12, and
+/// at widths of 128, 128 and 64 within `1e-7` in actions, `4e-6` in losses and `4e-3` in moments and weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
-    /// Of an action's component, in units of `max_action`: 1e-5.
+    /// Largest difference of an action's component, in units of `max_action`. Default 1e-5.
     pub action: f64,
-    /// Of a sum that [`Losses`](recsim_core::td3::Losses) holds, in units of itself or 1 per update: 1e-4.
+    /// Largest difference of a sum in [`Losses`](recsim_core::td3::Losses), in units of the larger of the sum and the number of
+    /// updates. Default 1e-4.
     pub losses: f64,
-    /// Of a buffer of Adam's moments, by the length of the difference in units of the first one's length: 1e-2.
+    /// Largest norm of the difference of a buffer of Adam's moments, in units of the first one's norm. Default 1e-2.
     pub moments: f64,
-    /// Of a network's or target's buffer, by the length of the difference in units of the way that the first one's moved
-    /// in the session: 0.1.
+    /// Largest norm of the difference of a network's or target's buffer, in units of the norm of the first one's change in the
+    /// training session. Default 0.1.
     pub weights: f64,
-    /// Share of the components that only one backend may count as saturated: 1e-3.
+    /// Largest difference in saturated action components, as a share of all components. Default 1e-3.
     pub saturated: f64,
-    /// Share of a batch's users about whose candidates the critics may disagree, and always one of them: 0.01. They do where
-    /// two values are nearly equal, which is not looked into.
-    pub refined: f64,
+    /// Largest share of a batch's users whose re-ranked actions differ; one user is always allowed. Default 0.01. Critics disagree
+    /// where two candidates have nearly equal values; the comparison does not examine the values.
+    pub reranked: f64,
 }
 
 impl Default for Tolerance {
     fn default() -> Self {
-        Self { action: 1e-5, losses: 1e-4, moments: 1e-2, weights: 0.1, saturated: 1e-3, refined: 0.01 }
+        Self { action: 1e-5, losses: 1e-4, moments: 1e-2, weights: 0.1, saturated: 1e-3, reranked: 0.01 }
     }
 }
 
 impl<A: Backend, B: Backend> Shadow<A, B> {
-    /// Runs `first`, checked by `second`, to the default tolerance.
+    /// Runs `first` and compares it with `second`, to the default tolerance.
     pub fn new(first: A, second: B) -> Self {
         Self { first, second, tolerance: Tolerance::default() }
     }
 
-    /// The same, to another tolerance.
+    /// Replaces the tolerance.
     #[must_use]
     pub fn with_tolerance(self, tolerance: Tolerance) -> Self {
         Self { tolerance, ..self }
     }
 }
 
-/// What two backends keep of one thing.
+/// A batch or a replay buffer on both backends.
 #[derive(Clone, Debug)]
-pub struct Pair<A, B> {
+pub struct ShadowPair<A, B> {
     pub(crate) first: A,
     pub(crate) second: B,
 }
 
-/// What two backends keep of a world.
+/// A world on both backends.
 #[derive(Clone, Debug)]
-pub struct Stage<A, B> {
+pub struct ShadowWorld<A, B> {
     pub(crate) first: A,
     pub(crate) second: B,
-    /// Items of a slate that an action chooses: what both must have chosen before users respond.
-    pub(crate) chosen: usize,
+    /// Items of a slate that an action chooses. Both backends must have chosen them when `recommend` returns.
+    pub(crate) rl_slots: usize,
 }
 
 impl<A: Backend, B: Backend> BackendTypes for Shadow<A, B> {
     type Error = ShadowError<A::Error, B::Error>;
-    type World = Stage<A::World, B::World>;
-    type Batch = Pair<A::Batch, B::Batch>;
-    type Agent = Agent<A, B>;
-    type Replay = Pair<A::Replay, B::Replay>;
+    type World = ShadowWorld<A::World, B::World>;
+    type Batch = ShadowPair<A::Batch, B::Batch>;
+    type Agent = ShadowAgent<A, B>;
+    type Replay = ShadowPair<A::Replay, B::Replay>;
 }

@@ -1,4 +1,4 @@
-//! What the script wrote, and what it made it from: the numbers in both are the same draws.
+//! The fixture that `scripts/td3_fixture.py` wrote, and its inputs, which script and test draw from the same keys.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,12 @@ use recsim_core::world::{World, WorldArrays, WorldShape};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-use super::tolerance::Allowed;
+use super::tolerance::ElementTolerance;
 
-/// A case of the fixture.
+/// A case of the fixture: a configuration and PyTorch's results. Field names without `rename` are the keys of
+/// `testdata/td3_pytorch.json`.
 #[derive(Deserialize)]
-pub(super) struct Case {
+pub(super) struct PytorchCase {
     pub(super) name: String,
     pub(super) seed: u64,
     clusters: usize,
@@ -23,22 +24,24 @@ pub(super) struct Case {
     pub(super) users: usize,
     max_action: f64,
     pub(super) td3: Td3Config,
-    /// Of a buffer, every number at a multiple of this is in the file.
+    /// The file has the elements of a buffer at multiples of this index.
     stride: usize,
-    /// After these updates.
-    pub(super) shown: Vec<u64>,
-    pub(super) losses: Vec<Losses>,
-    /// How far PyTorch's `f32` is from its `f64`, at most: by the buffer's name, or the loss's.
+    /// The updates, from 1, after which the file has the buffers.
+    #[serde(rename = "shown")]
+    pub(super) compared_updates: Vec<u64>,
+    pub(super) losses: Vec<PytorchLosses>,
+    /// The largest error of PyTorch's `f32` run against its `f64` run, by the name of the buffer or loss.
     pub(super) errors: BTreeMap<String, f64>,
-    /// The Euclidean norms of whole buffers.
+    /// The Euclidean norms of whole buffers, by name.
     norms: BTreeMap<String, f64>,
+    /// The elements in the file, by the buffer's name.
     #[serde(skip)]
     buffers: BTreeMap<String, Vec<f32>>,
 }
 
-/// What one update reported.
+/// The losses of one update in PyTorch.
 #[derive(Deserialize)]
-pub(super) struct Losses {
+pub(super) struct PytorchLosses {
     pub(super) critic_loss: f64,
     pub(super) q_value: f64,
     pub(super) target_value: f64,
@@ -48,26 +51,28 @@ pub(super) struct Losses {
 }
 
 /// Every case, with its buffers.
-pub(super) fn cases() -> Vec<Case> {
-    let mut cases: Vec<Case> =
-        serde_json::from_str(include_str!("../../../testdata/td3_pytorch.json")).expect("the script wrote it");
+pub(super) fn cases() -> Vec<PytorchCase> {
+    let mut cases: Vec<PytorchCase> = serde_json::from_str(include_str!("../../../testdata/td3_pytorch.json"))
+        .expect("the fixture is as scripts/td3_fixture.py writes it");
     let file = include_bytes!("../../../testdata/td3_pytorch.safetensors");
-    for (name, view) in SafeTensors::deserialize(file).expect("the script wrote it").iter() {
-        let of = cases.iter_mut().find(|case| name.split('/').next() == Some(&case.name));
-        let (numbers, _) = view.data().as_chunks();
-        let numbers = numbers.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-        of.expect("a buffer is named after its case").buffers.insert(name.to_owned(), numbers);
+    for (name, view) in
+        SafeTensors::deserialize(file).expect("the fixture is as scripts/td3_fixture.py writes it").iter()
+    {
+        let case = cases.iter_mut().find(|case| name.split('/').next() == Some(&case.name));
+        let (chunks, _) = view.data().as_chunks();
+        let values = chunks.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        case.expect("a buffer is named after its case").buffers.insert(name.to_owned(), values);
     }
     cases
 }
 
-impl Case {
-    /// A world with these users; its items only fill a slate.
+impl PytorchCase {
+    /// A world with these users. Its items only fill a slate.
     pub(super) fn world(&self) -> World<'static> {
         let Self { users, clusters, dimensions, .. } = *self;
         let shape = WorldShape { users, items: clusters, clusters, dimensions, pretrained_len: 1 };
-        // One world a case, in tests: leaking it spares an owner.
-        let parts = WorldArrays {
+        // Leaked: there are a few small worlds per test.
+        let arrays = WorldArrays {
             item_embedding: vec![0.0; clusters * dimensions].leak(),
             item_cluster: (0..clusters as u32).collect::<Vec<_>>().leak(),
             item_distance: vec![1.0; clusters].leak(),
@@ -76,19 +81,20 @@ impl Case {
             user_pretrained: vec![0; users].leak(),
             target: vec![0.5 / clusters as f32; clusters].leak(),
         };
-        World::new(shape, parts).expect("a world in order")
+        World::new(shape, arrays).expect("a valid world")
     }
 
+    /// The plan of the case's configuration.
     pub(super) fn plan(&self) -> Plan {
         let mut config = Config { td3: self.td3.clone(), ..Config::default() };
         config.td3.buffer_size = self.users as u64;
-        // PyTorch was given beliefs as they are.
+        // The script does not normalize beliefs.
         config.td3.normalize_beliefs = false;
         config.training.warmup_transitions = self.users as u64;
         config.environment.max_action = self.max_action;
         config.recommendation.rl_list_size = 1;
         config.recommendation.total_recommendations = 1;
-        config.plan(&self.world()).expect("the script's configuration is possible")
+        config.plan(&self.world()).expect("the script's configuration is valid")
     }
 
     /// One transition of every user.
@@ -105,54 +111,66 @@ impl Case {
         }
     }
 
-    /// Networks of this seed and targets of the next, off their even beginnings.
+    /// Networks of this seed and targets of the next one, with scales, shifts and running statistics that are not 1 and 0.
     pub(super) fn initial(&self, spec: &AgentSpec) -> AgentState {
         let layouts = [&spec.actor, &spec.critics[0], &spec.critics[1]];
-        let pushed = |seed: u64| {
+        let perturbed = |seed: u64| {
             let mut networks = spec.initial_agent(seed).networks;
             for (n, weights) in networks.iter_mut().enumerate() {
-                push(Key::new(seed, Purpose::World).fold_in(5).fold_in(n as u64), layouts[n], weights);
+                perturb_batch_norm(
+                    Key::new(seed, Purpose::World).fold_in(5).fold_in(n as u64),
+                    layouts[n],
+                    weights,
+                );
             }
             networks
         };
-        AgentState { networks: pushed(self.seed), targets: pushed(self.seed + 1), ..spec.initial_agent(self.seed) }
+        AgentState {
+            networks: perturbed(self.seed),
+            targets: perturbed(self.seed + 1),
+            ..spec.initial_agent(self.seed)
+        }
     }
 
-    /// Asserts that a buffer is the one in the file.
-    pub(super) fn compare(&self, name: &str, found: &[f32], allowed: &Allowed<'_>) {
+    /// Asserts that a buffer is the one in the file, to a tolerance.
+    pub(super) fn compare(&self, name: &str, actual: &[f32], allowed: &ElementTolerance<'_>) {
         let (expected, error) = (&self.buffers[name], self.errors[name]);
-        assert_eq!(expected.len(), found.len().div_ceil(self.stride), "{name}: as many numbers");
-        let largest = expected.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
-        for (place, &expected) in (0..).step_by(self.stride).zip(expected) {
-            let allowed = allowed.at(place, error, largest);
-            let off = f64::from(found[place] - expected).abs();
+        assert_eq!(expected.len(), actual.len().div_ceil(self.stride), "{name}: the length differs");
+        let largest = expected.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
+        for (index, &expected) in (0..).step_by(self.stride).zip(expected) {
+            let allowed = allowed.at(index, error, largest);
+            let difference = f64::from(actual[index] - expected).abs();
             assert!(
-                off <= allowed,
-                "{name}[{place}] is {}, PyTorch says {expected}: off by {off:e}, where {allowed:e} is allowed",
-                found[place]
+                difference <= allowed,
+                "{name}[{index}] is {}, PyTorch has {expected}: the difference is {difference:e}, and {allowed:e} is allowed",
+                actual[index]
             );
         }
-        let square = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|x| x * x).sum::<f64>().sqrt();
-        let norm = square(&mut found.iter().copied().map(f64::from));
-        let allowed = square(&mut (0..found.len()).map(|place| allowed.at(place, error, largest)));
+        let euclidean = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+        let norm = euclidean(&mut actual.iter().copied().map(f64::from));
+        let allowed = euclidean(&mut (0..actual.len()).map(|index| allowed.at(index, error, largest)));
         let expected = self.norms[name];
-        assert!((norm - expected).abs() <= allowed, "{name}: norm {norm}, PyTorch says {expected} +- {allowed:e}");
+        assert!(
+            (norm - expected).abs() <= allowed,
+            "{name}: the norm is {norm}, PyTorch has {expected}, and {allowed:e} is allowed"
+        );
     }
 
-    fn draws(&self, table: u64, count: usize, draw: impl Fn(Key) -> f32) -> Vec<f32> {
-        let key = Key::new(self.seed, Purpose::World).fold_in(table);
-        (0..count as u64).map(|place| draw(key.fold_in(place))).collect()
+    /// `count` draws of array number `array`.
+    fn draws(&self, array: u64, count: usize, draw: impl Fn(Key) -> f32) -> Vec<f32> {
+        let key = Key::new(self.seed, Purpose::World).fold_in(array);
+        (0..count as u64).map(|index| draw(key.fold_in(index))).collect()
     }
 }
 
-/// Moves scales, shifts and running statistics off their 1 and 0.
-fn push(key: Key, layout: &MlpLayout, weights: &mut Weights) {
-    for norm in layout.layers().iter().filter_map(|LayerLayout { batch_norm: norm, .. }| norm.as_ref()) {
-        for place in norm.scale.clone().chain(norm.shift.clone()) {
-            weights.parameters[place] += 0.5 * symmetric(key.fold_in(place as u64));
+/// Changes scales, shifts and running statistics from their initial 1 and 0.
+fn perturb_batch_norm(key: Key, layout: &MlpLayout, weights: &mut Weights) {
+    for norm in layout.layers().iter().filter_map(|LayerLayout { batch_norm, .. }| batch_norm.as_ref()) {
+        for index in norm.scale.clone().chain(norm.shift.clone()) {
+            weights.parameters[index] += 0.5 * symmetric(key.fold_in(index as u64));
         }
-        for place in norm.mean.clone().chain(norm.variance.clone()) {
-            weights.running_stats[place] += 0.5 * symmetric(key.fold_in(STATISTICS + place as u64));
+        for index in norm.mean.clone().chain(norm.variance.clone()) {
+            weights.running_stats[index] += 0.5 * symmetric(key.fold_in(RUNNING_STATS + index as u64));
         }
     }
 }
@@ -162,5 +180,5 @@ fn symmetric(key: Key) -> f32 {
     2.0 * uniform(key) - 1.0
 }
 
-/// Where the statistics' draws begin, beyond the parameters'.
-const STATISTICS: u64 = 1_000_000;
+/// The first coordinate of the running statistics' draws; the parameters' draws have lower ones.
+const RUNNING_STATS: u64 = 1_000_000;

@@ -1,4 +1,4 @@
-//! A round as core's formulas have it, with no haste and no cleverness: a sort, a fill and a step for each user.
+//! A round by core's formulas, as plainly as possible: a sort, a fill and a step for each user.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use recsim_core::model::slate::{Similarity, fill_from_pretrained, normalize, sco
 use recsim_core::model::user::step;
 use recsim_core::world::{World, row};
 
-/// What a round makes of `users` with these beliefs (`[users, K]`) and actions (`[users, D]`).
+/// The round of `users` with these beliefs, `[users, K]`, and actions, `[users, D]`.
 pub(super) fn round(
     world: &World<'_>,
     environment: &EnvironmentSpec,
@@ -28,7 +28,7 @@ pub(super) fn round(
     respond(world, environment, users, beliefs, actions, &slates, round)
 }
 
-/// The same with slates (`[users, shown]`) that somebody else chose.
+/// The round of users that are shown given slates, `[users, slate_len]`.
 pub(super) fn respond(
     world: &World<'_>,
     environment: &EnvironmentSpec,
@@ -38,8 +38,8 @@ pub(super) fn respond(
     slates: &[u32],
     round: Key,
 ) -> RoundSnapshot {
-    let (shape, parts) = (world.shape(), world.arrays());
-    let items = |item: u32| (parts.item_cluster[item as usize] as usize, parts.item_distance[item as usize]);
+    let (shape, arrays) = (world.shape(), world.arrays());
+    let items = |item: u32| (arrays.item_cluster[item as usize] as usize, arrays.item_distance[item as usize]);
     let target = DVector::from_column_slice(world.target());
     let mut snapshot = RoundSnapshot {
         users: users.clone(),
@@ -71,7 +71,7 @@ pub(super) fn respond(
     snapshot
 }
 
-/// Items' rows as they are scored, `[I, D]`.
+/// The items' rows as they are scored, `[I, D]`.
 pub(super) fn rows(world: &World<'_>, environment: &EnvironmentSpec) -> Vec<f32> {
     let mut rows = world.arrays().item_embedding.to_vec();
     if environment.similarity == Similarity::Cosine {
@@ -80,13 +80,14 @@ pub(super) fn rows(world: &World<'_>, environment: &EnvironmentSpec) -> Vec<f32>
     rows
 }
 
-fn slate(rows: &[f32], action: &[f32], environment: &EnvironmentSpec, list: &[u32]) -> Vec<u32> {
+/// The slate for an action, `[slate_len]`.
+fn slate(rows: &[f32], action: &[f32], environment: &EnvironmentSpec, pretrained: &[u32]) -> Vec<u32> {
     let mut order = best(rows, action, environment.rl_slots);
     order.resize(environment.slate_len, 0);
-    filled(order, environment.rl_slots, list)
+    fill_slate(order, environment.rl_slots, pretrained)
 }
 
-/// The items with the best scores for an action, best first.
+/// The `count` items with the highest scores for an action, best first, ties to the lower index.
 pub(super) fn best(rows: &[f32], action: &[f32], count: usize) -> Vec<u32> {
     let scores: Vec<f32> = rows.chunks_exact(action.len()).map(|row| score(action, row)).collect();
     let mut order: Vec<u32> = (0..scores.len() as u32).collect();
@@ -98,9 +99,9 @@ pub(super) fn best(rows: &[f32], action: &[f32], count: usize) -> Vec<u32> {
     order
 }
 
-/// A slate whose first `chosen` places are taken, filled from the list.
-pub(super) fn filled(mut slate: Vec<u32>, chosen: usize, list: &[u32]) -> Vec<u32> {
-    let filled = fill_from_pretrained(&mut slate, chosen, list);
+/// A slate whose first `num_selected` items are given, with the rest fill_slate from the pre-trained list.
+pub(super) fn fill_slate(mut slate: Vec<u32>, num_selected: usize, pretrained: &[u32]) -> Vec<u32> {
+    let filled = fill_from_pretrained(&mut slate, num_selected, pretrained);
     assert_eq!(filled, slate.len(), "a list is long enough to fill the slate");
     slate
 }

@@ -1,4 +1,4 @@
-//! Worlds and actions made to trip a backend over.
+//! Worlds and actions with the special cases that break backends: ties, zeros, extreme magnitudes and sizes that no tile divides.
 
 use recsim_core::model::EnvironmentSpec;
 use recsim_core::model::accept::Acceptance;
@@ -8,23 +8,23 @@ use recsim_core::model::slate::Similarity;
 use recsim_core::model::user::UserModel;
 use recsim_core::world::{OwnedWorld, World, WorldShape, row};
 
-/// A world, its rules, and what is odd about it.
-pub(super) struct Case {
+/// A world, its environment, and what is special about it.
+pub(super) struct WorldCase {
     pub(super) name: &'static str,
     arrays: OwnedWorld,
     pub(super) environment: EnvironmentSpec,
 }
 
-impl Case {
+impl WorldCase {
     pub(super) fn world(&self) -> World<'_> {
-        World::new(self.arrays.shape, self.arrays.arrays()).expect("every case is a world in order")
+        World::new(self.arrays.shape, self.arrays.arrays()).expect("a valid world")
     }
 
-    /// `[users, D]`: each user's action in a round, of every kind in turn, within the bounds.
+    /// `[users, D]`: each user's action in a round, in `[-1, 1]`. Users and rounds go through eight kinds of actions.
     pub(super) fn actions(&self, round: u32) -> Vec<f32> {
         let WorldShape { users, items, dimensions, .. } = self.arrays.shape;
-        let mut table = vec![0.0; users * dimensions];
-        for (user, action) in table.chunks_exact_mut(dimensions).enumerate() {
+        let mut actions = vec![0.0; users * dimensions];
+        for (user, action) in actions.chunks_exact_mut(dimensions).enumerate() {
             let key = Key::new(9, Purpose::World).fold_in(u64::from(round)).fold_in(user as u64);
             let item = &self.arrays.item_embedding[row(key.bits() as usize % items, dimensions)];
             match (user + round as usize) % 8 {
@@ -39,45 +39,49 @@ impl Case {
             }
             action.iter_mut().for_each(|a| *a = a.clamp(-1.0, 1.0));
         }
-        table
+        actions
     }
 
-    /// How many items somebody may choose for a slate: none, some, as many as an action, all.
+    /// How many items a policy selects for a slate: none, one, `rl_slots`, all but one, all. The largest comes first, as nothing of it
+    /// may remain on the next slate.
     pub(super) fn widths(&self) -> Vec<usize> {
-        let EnvironmentSpec { rl_slots: chosen, slate_len: shown, .. } = self.environment;
-        let mut widths = vec![0, 1, chosen, shown - 1, shown];
+        let EnvironmentSpec { rl_slots, slate_len, .. } = self.environment;
+        let mut widths = vec![0, 1, rl_slots, slate_len - 1, slate_len];
         widths.sort_unstable();
         widths.dedup();
-        // The wide first: nothing of them may remain.
         widths.reverse();
         widths
     }
 
-    /// That many items for a user, in no order that an action would give; of some users they begin with their list's.
+    /// `width` distinct items for a user, in an arbitrary order. For some users they are the first ones of the pre-trained list.
     pub(super) fn items(&self, user: usize, width: usize) -> Vec<u32> {
         shuffled(user + user % 3, self.arrays.shape.items, width)
     }
 }
 
-/// All of them: every acceptance, score, reward and similarity occurs.
-pub(super) fn cases() -> Vec<Case> {
-    let shape = |users, items, clusters, dimensions, list| WorldShape {
+/// All cases. Every acceptance, score, reward and similarity occurs.
+pub(super) fn cases() -> Vec<WorldCase> {
+    let shape = |users, items, clusters, dimensions, pretrained_len| WorldShape {
         users,
         items,
         clusters,
         dimensions,
-        pretrained_len: list,
+        pretrained_len,
     };
     let ordinary = random(shape(33, 257, 5, 9, 40));
-    let cosine = |name, arrays, chosen, shown| Case { name, arrays, environment: environment(chosen, shown) };
+    let cosine = |name, arrays, rl_slots, slate_len| WorldCase {
+        name,
+        arrays,
+        environment: environment(rl_slots, slate_len),
+    };
     let mut cases = vec![
         cosine("one of everything", random(shape(1, 1, 1, 1, 1)), 1, 1),
         cosine("one user, one cluster, one dimension", random(shape(1, 40, 1, 1, 20)), 10, 20),
         cosine("every item is shown", random(shape(17, 20, 3, 4, 20)), 10, 20),
-        cosine("every item is chosen", random(shape(17, 12, 3, 4, 12)), 12, 12),
-        cosine("one item is chosen", random(shape(17, 50, 2, 3, 8)), 1, 8),
+        cosine("every item is selected", random(shape(17, 12, 3, 4, 12)), 12, 12),
+        cosine("one item is selected", random(shape(17, 50, 2, 3, 8)), 1, 8),
         cosine("equal items", with_rows(&ordinary, |_, row| row.fill(0.25)), 10, 20),
-        cosine("items in threes", with_rows(&ordinary, |item, row| normals(key(item / 3), row)), 10, 20),
+        cosine("equal items in threes", with_rows(&ordinary, |item, row| normals(key(item / 3), row)), 10, 20),
         cosine(
             "every other item is zero",
             with_rows(&ordinary, |item, row| if item % 2 == 0 { row.fill(0.0) } else { normals(key(item), row) }),
@@ -94,9 +98,16 @@ pub(super) fn cases() -> Vec<Case> {
         cosine("130 dimensions, 17 clusters", random(shape(9, 300, 17, 130, 20)), 3, 20),
         cosine("40 clusters", random(shape(35, 300, 40, 8, 20)), 10, 20),
         cosine("500 clusters", random(shape(50, 600, 500, 8, 20)), 10, 20),
-        cosine("full users", OwnedWorld { user_belief: ordinary.target.repeat(33), ..ordinary.clone() }, 10, 20),
+        cosine(
+            "users at the target",
+            OwnedWorld { user_belief: ordinary.target.repeat(33), ..ordinary.clone() },
+            10,
+            20,
+        ),
     ];
-    for (name, acceptance) in [("nobody accepts", 0.0), ("everybody accepts", 1.0), ("a coin is thrown", 0.5)] {
+    for (name, acceptance) in
+        [("no item is accepted", 0.0), ("every item is accepted", 1.0), ("half of the items are accepted", 0.5)]
+    {
         let mut case = cosine(name, ordinary.clone(), 10, 20);
         case.environment.user_model.acceptance = Acceptance::Fixed(acceptance);
         case.environment.user_model.belief_increment = 0.25;
@@ -106,9 +117,9 @@ pub(super) fn cases() -> Vec<Case> {
         ("dot", ordinary.clone()),
         ("dot, items an ulp apart", with_rows(&ordinary, ulps_apart)),
         ("dot, items of all magnitudes", with_rows(&ordinary, magnitudes)),
-        ("dot, scores that halves lose", with_rows(&random(shape(17, 400, 5, 64, 40)), lost_by_halves)),
-        ("dot, products that vanish", with_rows(&ordinary, |item, row| sized(item, row, 1e-6))),
-        ("dot, products that all vanish", with_rows(&ordinary, |item, row| sized(item, row, 1e-42))),
+        ("dot, scores that fp16 cannot tell apart", with_rows(&random(shape(17, 400, 5, 64, 40)), equal_in_fp16)),
+        ("dot, products that underflow", with_rows(&ordinary, |item, row| sized(item, row, 1e-6))),
+        ("dot, products that all underflow", with_rows(&ordinary, |item, row| sized(item, row, 1e-42))),
         ("dot, items on one ray", with_rows(&ordinary, |item, row| row.fill((item + 1) as f32))),
     ] {
         let mut case = cosine(name, arrays, 10, 20);
@@ -132,8 +143,8 @@ pub(super) fn cases() -> Vec<Case> {
 
 const HYBRID: RewardForm<f32> = RewardForm::Hybrid { maintenance_factor: 0.7, exploration_bonus: 0.2 };
 
-/// The defaults, for slates of a size.
-fn environment(chosen: usize, shown: usize) -> EnvironmentSpec {
+/// The default environment with slates of this size.
+fn environment(rl_slots: usize, slate_len: usize) -> EnvironmentSpec {
     let reward = Reward {
         kind: HYBRID,
         score: BeliefScore::Combined,
@@ -142,47 +153,42 @@ fn environment(chosen: usize, shown: usize) -> EnvironmentSpec {
         improvement_threshold: 0.01,
     };
     let acceptance = Acceptance::Belief { max_cluster_distance: 5.0, sigmoid_scale: 1e4, baseline: 0.1 };
-    let rules = UserModel { acceptance, belief_increment: 0.01, reward };
-    EnvironmentSpec {
-        user_model: rules,
-        similarity: Similarity::Cosine,
-        rl_slots: chosen,
-        slate_len: shown,
-        normalize_beliefs: true,
-    }
+    let user_model = UserModel { acceptance, belief_increment: 0.01, reward };
+    EnvironmentSpec { user_model, similarity: Similarity::Cosine, rl_slots, slate_len, normalize_beliefs: true }
 }
 
-/// A world without structure; beliefs are none, small or full.
+/// A world without structure. Beliefs are zero, small, arbitrary or at the target.
 fn random(shape: WorldShape) -> OwnedWorld {
-    let WorldShape { users, items, clusters, dimensions, pretrained_len: list } = shape;
-    let table = |n: usize, rows: usize| {
-        let mut table = vec![0.0; rows * dimensions];
-        table.chunks_exact_mut(dimensions).enumerate().for_each(|(r, row)| normals(key(n).fold_in(r as u64), row));
-        table
+    let WorldShape { users, items, clusters, dimensions, pretrained_len } = shape;
+    let embeddings = |n: usize, rows: usize| {
+        let mut values = vec![0.0; rows * dimensions];
+        values.chunks_exact_mut(dimensions).enumerate().for_each(|(r, row)| normals(key(n).fold_in(r as u64), row));
+        values
     };
-    let draw = |n: usize, place: usize| uniform(key(n).fold_in(place as u64));
+    let draw = |n: usize, index: usize| uniform(key(n).fold_in(index as u64));
     let target: Vec<f32> =
         (0..clusters).map(|c| 0.9 * (c + 1) as f32 / (clusters * (clusters + 1) / 2) as f32).collect();
-    let belief = |place: usize| match place % 4 {
+    let belief = |index: usize| match index % 4 {
         0 => 0.0,
-        1 => target[place % clusters] * draw(2, place) * 1e-3,
-        2 => target[place % clusters] * draw(2, place),
-        _ => target[place % clusters],
+        1 => target[index % clusters] * draw(2, index) * 1e-3,
+        2 => target[index % clusters] * draw(2, index),
+        _ => target[index % clusters],
     };
     OwnedWorld {
         shape,
-        item_embedding: table(0, items),
+        item_embedding: embeddings(0, items),
         item_cluster: (0..items)
             .map(|item| (key(3).fold_in(item as u64).bits() % clusters as u64) as u32)
             .collect(),
         item_distance: (0..items).map(|item| 6.0 * draw(4, item)).collect(),
         user_belief: (0..users * clusters).map(belief).collect(),
-        user_embedding: table(1, users),
-        user_pretrained: (0..users).flat_map(|user| shuffled(user, items, list)).collect(),
+        user_embedding: embeddings(1, users),
+        user_pretrained: (0..users).flat_map(|user| shuffled(user, items, pretrained_len)).collect(),
         target,
     }
 }
 
+/// The same world with item embeddings that `fill` writes, called with the item and its row.
 fn with_rows(arrays: &OwnedWorld, fill: impl Fn(usize, &mut [f32])) -> OwnedWorld {
     let mut arrays = arrays.clone();
     let rows = arrays.item_embedding.chunks_exact_mut(arrays.shape.dimensions);
@@ -190,57 +196,61 @@ fn with_rows(arrays: &OwnedWorld, fill: impl Fn(usize, &mut [f32])) -> OwnedWorl
     arrays
 }
 
-/// Scores that differ in their last bit, if at all: a search that rounds differently orders them differently.
+/// Scores that differ in the last bit, if at all: a search that rounds differently orders them differently.
 fn ulps_apart(item: usize, row: &mut [f32]) {
     normals(key(0), row);
-    let (place, steps) = (item % row.len(), (item % 7) as u32);
-    row[place] = f32::from_bits(row[place].to_bits() + steps);
+    let (index, steps) = (item % row.len(), (item % 7) as u32);
+    row[index] = f32::from_bits(row[index].to_bits() + steps);
 }
 
-/// Later items are better, by less than half precision shows: it takes all away by which they are, and more.
-fn lost_by_halves(item: usize, row: &mut [f32]) {
-    // Just below the middle between the halves 0.5 and 0.5 + 2^-11.
+/// Later items have better scores, by less than half precision can represent: rounded to fp16 their scores are lower.
+fn equal_in_fp16(item: usize, row: &mut [f32]) {
+    // Just below the midpoint between 0.5 and 0.5 + 2^-11, neighbors in fp16.
     row.fill(f32::from_bits((1.0 + 1.0 / 2048.0_f32).to_bits() - 1) / 2.0);
     if item < 128 {
-        let greater = row.len() / 2 - 1 - item % 3;
-        row.iter_mut().enumerate().for_each(|(d, x)| *x = if d < greater { 0.5 + 1.0 / 2048.0 } else { 0.5 });
+        let num_greater = row.len() / 2 - 1 - item % 3;
+        row.iter_mut().enumerate().for_each(|(d, x)| *x = if d < num_greater { 0.5 + 1.0 / 2048.0 } else { 0.5 });
     }
 }
 
+/// Normal rows times `size`.
 fn sized(item: usize, row: &mut [f32], size: f32) {
     normals(key(item), row);
     row.iter_mut().for_each(|x| *x *= size);
 }
 
+/// Rows of very different magnitudes, subnormal ones included.
 fn magnitudes(item: usize, row: &mut [f32]) {
     normals(key(item), row);
     let scale = [1.0, 1e-30, 1e15, f32::MIN_POSITIVE / 64.0][item % 4];
     row.iter_mut().for_each(|x| *x *= scale);
 }
 
-/// Lists of the items nearest to the first item and so on: whoever acts like an item meets its list again.
+/// Pre-trained lists of neighboring items. A user who acts like an item meets it in the list again.
 fn with_best_lists(arrays: &OwnedWorld) -> OwnedWorld {
-    let list = arrays.shape.pretrained_len;
+    let pretrained_len = arrays.shape.pretrained_len;
     let users = 0..arrays.shape.users;
-    let lists = users.flat_map(|user| (0..list).map(move |place| ((user + place) % arrays.shape.items) as u32));
+    let lists =
+        users.flat_map(|user| (0..pretrained_len).map(move |index| ((user + index) % arrays.shape.items) as u32));
     let arrays = OwnedWorld { user_pretrained: lists.collect(), ..arrays.clone() };
     with_rows(&arrays, |item, row| {
-        for (place, x) in row.iter_mut().enumerate() {
-            *x = wave(item * (place + 1));
+        for (index, x) in row.iter_mut().enumerate() {
+            *x = wave(item * (index + 1));
         }
     })
 }
 
-/// A triangle wave: neighbouring items lie near each other.
+/// A triangle wave, so that neighboring items lie near each other.
 fn wave(n: usize) -> f32 {
     ((n % 64) as f32 - 31.5).abs() / 16.0 - 1.0
 }
 
-fn shuffled(user: usize, items: usize, list: usize) -> Vec<u32> {
+/// The first `len` items of a permutation that depends on the user.
+fn shuffled(user: usize, items: usize, len: usize) -> Vec<u32> {
     let key = key(5).fold_in(user as u64);
     let mut order: Vec<u32> = (0..items as u32).collect();
     order.sort_by_key(|&item| key.fold_in(u64::from(item)).bits());
-    order.truncate(list);
+    order.truncate(len);
     order
 }
 
@@ -248,8 +258,9 @@ fn key(n: usize) -> Key {
     Key::new(1, Purpose::World).fold_in(n as u64)
 }
 
+/// Fills a row with normal draws.
 fn normals(key: Key, row: &mut [f32]) {
-    for (pair, places) in row.chunks_mut(2).enumerate() {
-        places.copy_from_slice(&normal_pair(key.fold_in(pair as u64))[..places.len()]);
+    for (pair, values) in row.chunks_mut(2).enumerate() {
+        values.copy_from_slice(&normal_pair(key.fold_in(pair as u64))[..values.len()]);
     }
 }
