@@ -13,7 +13,7 @@ use crate::output::counted;
 
 /// The backend that the settings ask for, with its options.
 #[derive(Clone, Debug)]
-pub(crate) struct Choice {
+pub(crate) struct DeviceChoice {
     name: BackendName,
     threads: Option<usize>,
     #[cfg(feature = "cpu")]
@@ -32,7 +32,7 @@ enum BackendName {
 
 /// The backend in use, as it is recorded in files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct About {
+pub(crate) struct DeviceInfo {
     /// Name of the backend: `cpu`, `cuda` or `reference`.
     pub(crate) backend: String,
     /// Number of threads in use.
@@ -44,7 +44,7 @@ pub(crate) struct About {
     pub(crate) shadow: Option<String>,
 }
 
-impl About {
+impl DeviceInfo {
     /// Writes the instruction set in use to `config`, so that the run can be repeated with the same bits.
     ///
     /// Only the `cpu` backend has one. On another backend, a resumed run (`is_resumed`) keeps the recorded one, with
@@ -59,7 +59,7 @@ impl About {
 }
 
 /// Work that runs on any backend. The trait is the closure that is generic over the backend's type.
-pub(crate) trait Job {
+pub(crate) trait DeviceJob {
     /// The result.
     type Output;
 
@@ -67,10 +67,10 @@ pub(crate) trait Job {
     ///
     /// # Errors
     /// If the backend fails, or the work itself.
-    fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<Self::Output>;
+    fn run<B: Backend>(self, backend: B, about: DeviceInfo) -> anyhow::Result<Self::Output>;
 }
 
-impl Choice {
+impl DeviceChoice {
     /// Reads `backend`, `threads`, `instruction_set` and `precision` of the group `experiment`. With `shadow`, every
     /// stage is checked against the reference backend.
     ///
@@ -142,8 +142,8 @@ impl Choice {
     ///
     /// # Errors
     /// If the backend cannot be started, or `job` fails.
-    pub(crate) fn run<J: Job>(&self, job: J) -> anyhow::Result<J::Output> {
-        let about = |backend: &str, threads, instruction_set: &str| About {
+    pub(crate) fn run<J: DeviceJob>(&self, job: J) -> anyhow::Result<J::Output> {
+        let about = |backend: &str, threads, instruction_set: &str| DeviceInfo {
             backend: backend.to_owned(),
             threads,
             instruction_set: instruction_set.to_owned(),
@@ -170,7 +170,12 @@ impl Choice {
         }
     }
 
-    fn shadowed<B: Backend, J: Job>(&self, backend: B, about: About, job: J) -> anyhow::Result<J::Output> {
+    fn shadowed<B: Backend, J: DeviceJob>(
+        &self,
+        backend: B,
+        about: DeviceInfo,
+        job: J,
+    ) -> anyhow::Result<J::Output> {
         if self.shadow {
             run_on(job, Shadow::new(backend, Reference::<f32>::default()), about)
         } else {
@@ -267,7 +272,7 @@ fn instruction_set(settings: &Settings, name: BackendName) -> Result<recsim_back
 }
 
 /// Runs `job`. Adds a remedy to an error of the backend, if there is one.
-fn run_on<B: Backend, J: Job>(job: J, backend: B, about: About) -> anyhow::Result<J::Output> {
+fn run_on<B: Backend, J: DeviceJob>(job: J, backend: B, about: DeviceInfo) -> anyhow::Result<J::Output> {
     job.run(backend, about).map_err(|error| {
         let kind = error.chain().find_map(|cause| cause.downcast_ref::<B::Error>()).map(BackendError::kind);
         with_remedy(error, kind.and_then(remedy))

@@ -11,7 +11,7 @@ use recsim_core::session::config::Plan;
 
 use crate::arguments::{Arguments, Command};
 use crate::config::{self, Overrides, Settings};
-use crate::device::Choice;
+use crate::device::DeviceChoice;
 use crate::files::{embedded_checksum, hash, models, tensors};
 use crate::world::WorldFile;
 use crate::{checkpoint, eval, source, train, world};
@@ -29,7 +29,7 @@ pub fn run(words: &[&str]) -> Result<()> {
 /// # Errors
 /// If an argument or a setting is invalid.
 pub fn check_arguments(words: &[String]) -> Result<()> {
-    let check_settings = |overrides: &Overrides| Choice::of(&Settings::load(overrides)?, false).map(drop);
+    let check_settings = |overrides: &Overrides| DeviceChoice::of(&Settings::load(overrides)?, false).map(drop);
     match Arguments::try_parse_from(words)?.command {
         Command::Train(arguments) => train::check_arguments(&arguments),
         Command::Eval(arguments) => eval::check_arguments(&arguments),

@@ -17,14 +17,14 @@ use crate::source::Provenance;
 use crate::train::RunRecord;
 
 /// A trained agent, and how it sees the environment.
-pub(crate) struct Learned {
+pub(crate) struct TrainedAgent {
     pub(crate) spec: AgentSpec,
     pub(crate) agent: AgentState,
     /// The environment in which the agent acts, with the states and scores that the agent was trained with.
     pub(crate) environment: EnvironmentSpec,
 }
 
-impl Learned {
+impl TrainedAgent {
     /// Reads the settings and the actor of the run in the folder `run`, and the first critic if the run re-ranks
     /// candidates. The agent will act in `world`, whose origin is `here`, with the environment of `plan`. Notes
     /// differences from the run's own environment and world on standard error, unless `quiet`.
@@ -51,7 +51,7 @@ impl Learned {
             (config.environment.state_dim.unwrap_or(shape.state_dim() as u32) as usize).saturating_sub(dimensions);
         if (dimensions, clusters) != (shape.dimensions, shape.clusters) {
             let problem = format!(
-                "its agent knows worlds of {dimensions} dimensions and {clusters} clusters, \
+                "its agent expects {dimensions} dimensions and {clusters} clusters, \
                  and this world has {} and {}",
                 shape.dimensions, shape.clusters
             );
@@ -77,7 +77,7 @@ impl Learned {
         let own_world = read_json::<RunRecord>(&run.join(names::RUN)).ok().map(|run| run.world);
         if !quiet && own_world.is_some_and(|world| !world.is_of_the_same(here)) {
             note(&format!(
-                "the agent of {} learned in another world; to use its own, give it with --world",
+                "the agent of {} was trained in another world; to use its own, give it with --world",
                 run.display()
             ));
         }

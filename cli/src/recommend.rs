@@ -14,9 +14,9 @@ use serde::Serialize;
 
 use crate::arguments::Recommend;
 use crate::config::Settings;
-use crate::device::{About, Choice, Job};
+use crate::device::{DeviceChoice, DeviceInfo, DeviceJob};
 use crate::error::BadInput;
-use crate::learned::Learned;
+use crate::learned::TrainedAgent;
 use crate::output::{self, table};
 use crate::source;
 use crate::world::WorldFile;
@@ -27,7 +27,7 @@ use crate::world::WorldFile;
 /// If the settings, the world, the run or the user are wrong, or the backend fails.
 pub(crate) fn run(arguments: &Recommend) -> anyhow::Result<()> {
     let settings = Settings::load(&arguments.overrides())?;
-    let device = Choice::of(&settings, false)?;
+    let device = DeviceChoice::of(&settings, false)?;
     device.check()?;
     let world = source::world(&settings, device.threads(), arguments.json)?;
     let view = world.view()?;
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &Recommend) -> anyhow::Result<()> {
     }
     let user = user(&world, &arguments.user)?;
     let here = source::provenance(&settings.config, &world, view.shape());
-    let learned = Learned::read(&arguments.run, &view, &here, &plan, arguments.json)?;
+    let learned = TrainedAgent::read(&arguments.run, &view, &here, &plan, arguments.json)?;
     let job = RecommendJob { world: &world, view: &view, plan: &plan, learned: &learned, user };
     let answer = device.run(job)?;
     if arguments.json { output::json(&answer) } else { output::text(&answer.to_string()) }
@@ -69,7 +69,7 @@ struct RecommendJob<'a> {
     world: &'a WorldFile,
     view: &'a World<'a>,
     plan: &'a Plan,
-    learned: &'a Learned,
+    learned: &'a TrainedAgent,
     user: usize,
 }
 
@@ -100,10 +100,10 @@ struct SlateItem {
     acceptance_probability: f32,
 }
 
-impl Job for RecommendJob<'_> {
+impl DeviceJob for RecommendJob<'_> {
     type Output = Recommendation;
 
-    fn run<B: Backend>(self, mut backend: B, _: About) -> anyhow::Result<Recommendation> {
+    fn run<B: Backend>(self, mut backend: B, _: DeviceInfo) -> anyhow::Result<Recommendation> {
         let Self { world, view, learned, user, .. } = self;
         let on_device = backend.load_world(view, &learned.environment)?;
         let agent = backend.load_agent(&learned.spec, &learned.agent)?;

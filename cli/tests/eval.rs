@@ -209,7 +209,7 @@ fn agent_of_another_world_gives_a_warning() {
     let dir = TestDir::new();
     let is_warned = |dir: &TestDir, more: &[&str]| {
         let arguments = ["--policies", "actor:run,random,greedy", "--rounds", "1"];
-        stderr(&eval(dir, &[&arguments[..], more].concat())).contains("learned in another world")
+        stderr(&eval(dir, &[&arguments[..], more].concat())).contains("was trained in another world")
     };
     dir.train("run", &["--backend", "reference", "-q"]);
     assert_eq!([is_warned(&dir, &[]), is_warned(&dir, &["--set", "world.seed=1"])], [false, true]);
@@ -302,7 +302,7 @@ fn invalid_input_is_refused_with_a_remedy() {
         (&["--policies", "actor:nowhere"], &["nowhere: this is not a run's folder", "help: "]),
         (&["--policies", "actor:untrained"], &["actor.safetensors: this file is missing", "help: "]),
         (&["--policies", "actor:damaged"], &["actor.safetensors", "restore it from a copy"]),
-        (wide, &["run: its agent knows worlds of 6 dimensions and 3 clusters, and this world has 7 and 3"]),
+        (wide, &["run: its agent expects 6 dimensions and 3 clusters, and this world has 7 and 3"]),
         (&["--seeds", "0"], &["--seeds"]),
         (
             &["--seeds", "2", "--seed", "18446744073709551615"],

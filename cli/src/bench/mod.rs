@@ -10,7 +10,7 @@ use recsim_core::session::config::Plan;
 
 use crate::arguments::{Bench, Phase};
 use crate::config::Settings;
-use crate::device::{About, Choice, Job};
+use crate::device::{DeviceChoice, DeviceInfo, DeviceJob};
 use crate::source;
 use crate::world::WorldFile;
 use report::{BenchPrinter, BenchSetup};
@@ -22,7 +22,7 @@ use stages::StageBench;
 /// If the settings or the world are wrong, or the backend fails.
 pub(crate) fn run(arguments: &Bench) -> anyhow::Result<()> {
     let mut settings = Settings::load(&arguments.settings.overrides())?;
-    if !settings.given("td3.gradient_steps") {
+    if !settings.is_given("td3.gradient_steps") {
         // Times are quoted for this number (`docs/spec.md`, section 3.2, training schedule), whatever the default is.
         settings.config.td3.gradient_steps = SESSION_UPDATES;
     }
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Bench) -> anyhow::Result<()> {
         let problem = "`td3.gradient_steps` is 0, so there is no update to measure";
         return Err(settings.refuse_value("td3.gradient_steps", problem).into());
     }
-    let device = Choice::of(&settings, false)?;
+    let device = DeviceChoice::of(&settings, false)?;
     device.check()?;
     let world = source::world(&settings, device.threads(), arguments.json)?;
     device.run(BenchJob { arguments, settings: &settings, world: &world })
@@ -42,10 +42,10 @@ struct BenchJob<'a> {
     world: &'a WorldFile,
 }
 
-impl Job for BenchJob<'_> {
+impl DeviceJob for BenchJob<'_> {
     type Output = ();
 
-    fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<()> {
+    fn run<B: Backend>(self, backend: B, about: DeviceInfo) -> anyhow::Result<()> {
         let Self { arguments, settings, world } = self;
         let view = world.view()?;
         let plan = settings.config.plan(&view).map_err(|invalid| source::refuse(settings, &invalid))?;

@@ -4,7 +4,7 @@ use recsim_core::session::config::Plan;
 use recsim_core::world::WorldShape;
 use serde::Serialize;
 
-use crate::device::About;
+use crate::device::DeviceInfo;
 use crate::output::{self, duration, thousands};
 
 /// What is measured, and on which device.
@@ -14,7 +14,7 @@ pub(super) struct BenchSetup {
     peer: &'static str,
     version: &'static str,
     #[serde(flatten)]
-    device: About,
+    device: DeviceInfo,
     users: usize,
     items: usize,
     clusters: usize,
@@ -60,7 +60,7 @@ pub(super) struct ExperimentTiming {
 }
 
 impl BenchSetup {
-    pub(super) fn new(device: About, plan: &Plan, world: WorldShape) -> Self {
+    pub(super) fn new(device: DeviceInfo, plan: &Plan, world: WorldShape) -> Self {
         let layers = plan.agent.actor.layers();
         Self {
             phase: "setup",
@@ -129,7 +129,7 @@ impl BenchPrinter {
             return output::json(setup);
         }
         let BenchSetup { version, device, users, items, dimensions, .. } = setup;
-        let About { backend, threads, instruction_set, .. } = device;
+        let DeviceInfo { backend, threads, instruction_set, .. } = device;
         let (users, items) = (thousands(*users as u64), thousands(*items as u64));
         output::text(&format!(
             "recsim {version}: {backend}, threads: {threads}, {instruction_set}; \

@@ -48,7 +48,7 @@ pub(crate) struct CheckpointInfo {
     written: String,
     /// The time that the run has taken, without pauses, in seconds.
     pub(crate) wall_seconds: f64,
-    pub(crate) device: device::About,
+    pub(crate) device: device::DeviceInfo,
     pub(crate) config: Config,
     /// The world's [`fingerprint`].
     pub(crate) world: String,
@@ -62,7 +62,7 @@ pub(crate) struct CheckpointInfo {
 /// What all checkpoints of a run have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct RunIdentity {
-    pub(crate) device: device::About,
+    pub(crate) device: device::DeviceInfo,
     pub(crate) config: Config,
     /// The world's [`fingerprint`].
     pub(crate) world: String,

@@ -89,7 +89,7 @@ impl Settings {
     }
 
     /// Whether the file, `--set` or a flag gives this key a value.
-    pub(crate) fn given(&self, key: &str) -> bool {
+    pub(crate) fn is_given(&self, key: &str) -> bool {
         self.origins.contains_key(key)
     }
 
@@ -97,7 +97,7 @@ impl Settings {
     pub(crate) fn refuse(&self, invalid: &InvalidConfig) -> BadInput {
         // Of two values that contradict each other, the wrong one is more likely the one that the user gave.
         let key = match invalid.related_key {
-            Some(other) if !self.given(&invalid.key) && self.given(other) => other,
+            Some(other) if !self.is_given(&invalid.key) && self.is_given(other) => other,
             _ => &invalid.key,
         };
         BadInput::new(self.location(key), invalid, self.remedy(key))

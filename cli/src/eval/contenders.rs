@@ -14,7 +14,7 @@ use recsim_core::world::World;
 
 use super::names::PolicyName;
 use super::threads::Threads;
-use crate::learned::Learned;
+use crate::learned::TrainedAgent;
 
 /// All contenders of an evaluation, and the worlds they need, on one backend.
 pub(super) struct Contenders<'a, B: Backend> {
@@ -44,7 +44,7 @@ impl<'a, B: Backend + 'a> Contenders<'a, B> {
         plan: &Plan,
         threads: &'a Threads,
         names: &[PolicyName],
-        learned: Vec<Learned>,
+        learned: Vec<TrainedAgent>,
     ) -> anyhow::Result<Self> {
         let mut all = Self { backend, evaluator, threads, worlds: Vec::new(), contenders: Vec::new() };
         let mut learned = learned.into_iter();
@@ -80,7 +80,7 @@ impl<'a, B: Backend + 'a> Contenders<'a, B> {
         Ok(evaluator.episode(backend, &worlds[*world].1, &mut **policy, seed, threads, should_stop)?)
     }
 
-    fn actor(&mut self, run: &Path, learned: &Learned) -> anyhow::Result<Contender<'a, B>> {
+    fn actor(&mut self, run: &Path, learned: &TrainedAgent) -> anyhow::Result<Contender<'a, B>> {
         let agent = self.backend.load_agent(&learned.spec, &learned.agent);
         let agent =
             agent.with_context(|| format!("could not load the agent of {} on the backend", run.display()))?;

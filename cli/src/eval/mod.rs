@@ -15,11 +15,11 @@ use recsim_core::session::config::Plan;
 use serde::Serialize;
 
 use crate::arguments::Eval;
-use crate::device::{About, Job};
+use crate::device::{DeviceInfo, DeviceJob};
 use crate::error::Interrupted;
 use crate::files::evaluation::{self, Evaluation, PolicyResults};
 use crate::interrupt::Interrupt;
-use crate::learned::Learned;
+use crate::learned::TrainedAgent;
 use crate::world::WorldFile;
 use crate::{output, source};
 use contenders::Contenders;
@@ -98,11 +98,11 @@ struct EvaluationJob<'a> {
     world: &'a WorldFile,
 }
 
-impl Job for EvaluationJob<'_> {
+impl DeviceJob for EvaluationJob<'_> {
     /// The results, `None` if no seed was finished; and whether the user interrupted the evaluation.
     type Output = (Option<Evaluation>, Option<Interrupted>);
 
-    fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<Self::Output> {
+    fn run<B: Backend>(self, backend: B, about: DeviceInfo) -> anyhow::Result<Self::Output> {
         let Self { options, world } = self;
         let settings = &options.settings;
         let view = world.view()?;
@@ -110,7 +110,7 @@ impl Job for EvaluationJob<'_> {
         let runs = options.policies.iter().filter_map(PolicyName::run);
         let provenance = source::provenance(&settings.config, world, view.shape());
         let learned = runs
-            .map(|run| Learned::read(run, &view, &provenance, &plan, options.quiet))
+            .map(|run| TrainedAgent::read(run, &view, &provenance, &plan, options.quiet))
             .collect::<Result<_, _>>()?;
         let quiet = options.quiet;
         let interrupt = Interrupt::listen(move || {
@@ -154,7 +154,7 @@ impl Job for EvaluationJob<'_> {
 
 /// What an evaluation records beside its estimates.
 struct EvaluationContext<'a> {
-    about: About,
+    about: DeviceInfo,
     world: &'a WorldFile,
     evaluator: &'a Evaluator<'a>,
     plan: &'a Plan,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::names::PolicyName;
 use crate::arguments::Eval;
 use crate::config::{AUTO, Settings};
-use crate::device::Choice;
+use crate::device::DeviceChoice;
 use crate::error::BadInput;
 use crate::files::{evaluation, folder};
 use crate::output;
@@ -13,7 +13,7 @@ use crate::output;
 /// Everything an evaluation needs except its world.
 pub(super) struct EvalOptions {
     pub(super) settings: Settings,
-    pub(super) device: Choice,
+    pub(super) device: DeviceChoice,
     pub(super) policies: Vec<PolicyName>,
     pub(super) seeds: Vec<u64>,
     /// The file for the results.
@@ -31,7 +31,7 @@ impl EvalOptions {
     /// If an argument is invalid, as far as that shows without the world, or the output file cannot be written.
     pub(super) fn of(arguments: &Eval) -> anyhow::Result<Self> {
         let settings = Settings::load(&arguments.overrides())?;
-        let device = Choice::of(&settings, false)?;
+        let device = DeviceChoice::of(&settings, false)?;
         let first = settings.config.experiment.seed;
         let Some(last) = first.checked_add(u64::from(arguments.seeds) - 1) else {
             let problem = format!("{} seeds from {first} on exceed {}", arguments.seeds, u64::MAX);

@@ -11,7 +11,7 @@ use recsim_core::session::config::Config;
 use serde::{Deserialize, Serialize};
 
 use super::{atomic, parse};
-use crate::device::About;
+use crate::device::DeviceInfo;
 use crate::error::BadInput;
 use crate::source::Provenance;
 
@@ -34,7 +34,7 @@ pub(crate) struct Evaluation {
     pub(crate) command: String,
     /// Whether it was stopped before all seeds were finished.
     pub(crate) interrupted: bool,
-    pub(crate) device: About,
+    pub(crate) device: DeviceInfo,
     pub(crate) world: Provenance,
     /// Every setting, as resolved.
     pub(crate) config: Config,

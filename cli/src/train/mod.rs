@@ -19,7 +19,7 @@ use recsim_core::session::{RoundObserver, Session};
 
 use crate::arguments::{Show, Train};
 use crate::checkpoint::{self, RunIdentity};
-use crate::device::{About, Job};
+use crate::device::{DeviceInfo, DeviceJob};
 use crate::error::Interrupted;
 use crate::files::background::Background;
 use crate::interrupt::Interrupt;
@@ -88,14 +88,14 @@ struct TrainingJob<'a, L> {
     listen: L,
 }
 
-impl<L, P> Job for TrainingJob<'_, L>
+impl<L, P> DeviceJob for TrainingJob<'_, L>
 where
     L: FnOnce() -> anyhow::Result<P>,
     P: Fn() -> Option<Interrupted>,
 {
     type Output = ();
 
-    fn run<B: Backend>(self, backend: B, about: About) -> anyhow::Result<()> {
+    fn run<B: Backend>(self, backend: B, about: DeviceInfo) -> anyhow::Result<()> {
         let Self { options, world, listen } = self;
         let settings = &options.settings;
         let view = world.view()?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::arguments::Train;
 use crate::config::{AUTO, Settings};
-use crate::device::Choice;
+use crate::device::DeviceChoice;
 use crate::error::BadInput;
 use crate::files::{folder, names};
 
@@ -13,7 +13,7 @@ use super::start::{self, Start};
 /// Everything that a run needs, except its world.
 pub(super) struct TrainOptions {
     pub(super) settings: Settings,
-    pub(super) device: Choice,
+    pub(super) device: DeviceChoice,
     /// The folder for the results.
     pub(super) output: PathBuf,
     /// The trace's file, and the number of users if `--trace-users` gives it.
@@ -35,7 +35,7 @@ impl TrainOptions {
         }
         let settings = Settings::load(&arguments.overrides())?;
         let experiment = &settings.config.experiment;
-        let device = Choice::of(&settings, arguments.shadow.is_some())?;
+        let device = DeviceChoice::of(&settings, arguments.shadow.is_some())?;
         let file = arguments.overrides().file;
         let (output, start) = match &arguments.resume {
             Some(run) => (run.clone(), Start::resumed(run, &settings, &arguments.allow_config_change)?),

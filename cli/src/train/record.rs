@@ -5,7 +5,7 @@ use recsim_core::world::World;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::CheckpointStats;
-use crate::device::About;
+use crate::device::DeviceInfo;
 use crate::files::timestamp;
 use crate::source::Provenance;
 
@@ -18,7 +18,7 @@ pub(crate) struct RunRecord {
     pub(crate) started: String,
     pub(crate) seed: u64,
     #[serde(flatten)]
-    pub(crate) device: About,
+    pub(crate) device: DeviceInfo,
     /// Episodes planned, as of the last resumption.
     pub(crate) episodes: u32,
     pub(crate) rounds_per_episode: u32,
@@ -50,7 +50,7 @@ pub(crate) struct Resumption {
     /// Rounds completed before.
     pub(crate) rounds: u64,
     #[serde(flatten)]
-    pub(crate) device: About,
+    pub(crate) device: DeviceInfo,
     /// Settings that changed, `key: old -> new`.
     pub(crate) changes: Vec<String>,
 }
@@ -87,7 +87,7 @@ impl RunRecord {
     }
 
     /// The record of a run that starts now.
-    pub(crate) fn new(device: About, provenance: Provenance, world: &World<'_>, plan: &Plan) -> Self {
+    pub(crate) fn new(device: DeviceInfo, provenance: Provenance, world: &World<'_>, plan: &Plan) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: timestamp(),

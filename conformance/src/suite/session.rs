@@ -227,7 +227,7 @@ pub fn non_finite_agent_is_an_error<B: Backend>(new: &impl Fn() -> B) {
 
 /// Everything that a run leaves, in a form that does not depend on batches.
 #[derive(Debug, PartialEq)]
-struct RunRecord {
+struct SessionOutcome {
     reports: Vec<RoundReport>,
     rounds: Vec<RoundBits>,
     agent: Vec<Vec<u32>>,
@@ -237,7 +237,7 @@ struct RunRecord {
 type RoundBits = (Vec<u32>, Vec<u32>, Vec<bool>, Vec<u32>, Vec<u32>);
 
 /// Plays a whole run with a modified configuration.
-fn run<B: Backend>(new: &impl Fn() -> B, change: impl FnOnce(&mut Config)) -> RunRecord {
+fn run<B: Backend>(new: &impl Fn() -> B, change: impl FnOnce(&mut Config)) -> SessionOutcome {
     let world = world();
     let mut session =
         Session::new(new(), &world.view().expect("a valid world"), plan(&world, change)).expect("a session starts");
@@ -257,7 +257,7 @@ fn run<B: Backend>(new: &impl Fn() -> B, change: impl FnOnce(&mut Config)) -> Ru
         rounds.push((bits(&all.action), all.slate, all.accepted, bits(&all.belief), bits(&all.reward)));
     }
     let agent = agent_bits(&agent(&mut session));
-    RunRecord { reports, rounds, agent }
+    SessionOutcome { reports, rounds, agent }
 }
 
 fn agent<B: Backend>(session: &mut Session<B>) -> AgentState {

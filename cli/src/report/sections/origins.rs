@@ -3,7 +3,7 @@
 use super::overview::status;
 use super::{ReportBlock, Section, SectionContent, header};
 use crate::config::plain;
-use crate::device::About;
+use crate::device::DeviceInfo;
 use crate::output::{counted, thousands};
 use crate::report::run_data::RunData;
 use crate::report::sources::{NamedEvaluation, Sources};
@@ -78,7 +78,7 @@ fn table(facts: Vec<(&str, String)>) -> ReportBlock {
     ReportBlock::Table { header: header(&[]), rows }
 }
 
-fn computed_by(device: &About) -> String {
+fn computed_by(device: &DeviceInfo) -> String {
     format!("{}, {}, {}", device.backend, counted(device.threads, "thread"), device.instruction_set)
 }
 
