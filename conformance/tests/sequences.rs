@@ -1,5 +1,5 @@
-//! Random sequences of session operations: whole and partial rounds, restarts, going back to a saved state, moving to another
-//! backend, thread count or batch size, and reads. The result must be that of an uninterrupted run.
+//! Random sequences of session operations: whole and partial rounds, restarts, going back to a saved state, moving to
+//! another backend, thread count or batch size, and reads. The result must be that of an uninterrupted run.
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -104,7 +104,8 @@ impl UninterruptedRun {
         run
     }
 
-    /// Asserts that a session has this run's reports and states under `operations`. `new` creates a backend with a number of threads.
+    /// Asserts that a session has this run's reports and states under `operations`. `new` creates a backend with a
+    /// number of threads.
     fn assert_same_after<B: Backend>(
         &self,
         operations: &[Operation],
@@ -198,7 +199,8 @@ proptest! {
     #[test]
     fn reference_sequences_match_an_uninterrupted_run(operations in operations()) {
         let world = world();
-        UninterruptedRun::of(Reference::<f32>::default(), &world).assert_same_after(&operations, &world, |_| Reference::<f32>::default());
+        let new = || Reference::<f32>::default();
+        UninterruptedRun::of(new(), &world).assert_same_after(&operations, &world, |_| new());
     }
 
     /// CPU and reference backend are compared after every stage.
