@@ -68,7 +68,7 @@ fn plan(world: &OwnedWorld, batch_size: u32) -> Plan {
     (config.td3.hidden_sizes, config.td3.batch_size, config.td3.gradient_steps) = (vec![11, 8], 24, 4);
     config.td3.buffer_size = 100;
     config.training.batch_size = batch_size;
-    config.plan(&world.view().unwrap()).expect("the configuration is valid")
+    config.plan(&world.view().expect("a valid world")).expect("the configuration is valid")
 }
 
 /// Pauses a round after this many updates.
@@ -94,7 +94,8 @@ struct UninterruptedRun {
 
 impl UninterruptedRun {
     fn of<B: Backend>(backend: B, world: &OwnedWorld) -> Self {
-        let mut session = Session::new(backend, &world.view().unwrap(), plan(world, 37)).expect("a session starts");
+        let mut session = Session::new(backend, &world.view().expect("a valid world"), plan(world, 37))
+            .expect("a session starts");
         let mut run = Self { reports: Vec::new(), states: vec![state(&mut session)] };
         while !session.is_finished() {
             run.reports.extend(round(&mut session, u32::MAX));
@@ -112,7 +113,7 @@ impl UninterruptedRun {
         world: &OwnedWorld,
         new: impl Fn(usize) -> B,
     ) {
-        let view = world.view().unwrap();
+        let view = world.view().expect("a valid world");
         let start = || Session::new(new(2), &view, plan(world, 10)).expect("a session starts");
         let resume = |state: &SessionState, split: WorkSplit| {
             let plan = plan(world, split.batch_size);
