@@ -125,7 +125,7 @@ impl UninterruptedRun {
             match operation {
                 Operation::Round | Operation::PartialRound(_) if session.is_finished() => {}
                 Operation::Round => {
-                    self.assert_report_and_state(round(&mut session, u32::MAX).as_ref(), &mut session)
+                    self.assert_report_and_state(round(&mut session, u32::MAX).as_ref(), &mut session);
                 }
                 Operation::PartialRound(updates) => {
                     let report = round(&mut session, *updates);
