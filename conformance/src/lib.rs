@@ -1,4 +1,5 @@
-//! Conformance tests for backends: one suite over any backend, a comparison of TD3 with PyTorch, and the `Shadow` backend.
+//! Conformance tests for backends: one suite over any backend, a comparison of TD3 with PyTorch, and the `Shadow`
+//! backend.
 //!
 //! | to find | look in |
 //! |---|---|

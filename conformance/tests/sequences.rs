@@ -1,5 +1,5 @@
-//! Random sequences of session operations: whole and partial rounds, restarts, going back to a saved state, moving to another
-//! backend, thread count or batch size, and reads. The result must be that of an uninterrupted run.
+//! Random sequences of session operations: whole and partial rounds, restarts, going back to a saved state, moving to
+//! another backend, thread count or batch size, and reads. The result must be that of an uninterrupted run.
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -68,7 +68,7 @@ fn plan(world: &OwnedWorld, batch_size: u32) -> Plan {
     (config.td3.hidden_sizes, config.td3.batch_size, config.td3.gradient_steps) = (vec![11, 8], 24, 4);
     config.td3.buffer_size = 100;
     config.training.batch_size = batch_size;
-    config.plan(&world.view().unwrap()).expect("the configuration is valid")
+    config.plan(&world.view().expect("a valid world")).expect("the configuration is valid")
 }
 
 /// Pauses a round after this many updates.
@@ -94,7 +94,8 @@ struct UninterruptedRun {
 
 impl UninterruptedRun {
     fn of<B: Backend>(backend: B, world: &OwnedWorld) -> Self {
-        let mut session = Session::new(backend, &world.view().unwrap(), plan(world, 37)).expect("a session starts");
+        let mut session = Session::new(backend, &world.view().expect("a valid world"), plan(world, 37))
+            .expect("a session starts");
         let mut run = Self { reports: Vec::new(), states: vec![state(&mut session)] };
         while !session.is_finished() {
             run.reports.extend(round(&mut session, u32::MAX));
@@ -104,14 +105,15 @@ impl UninterruptedRun {
         run
     }
 
-    /// Asserts that a session has this run's reports and states under `operations`. `new` creates a backend with a number of threads.
+    /// Asserts that a session has this run's reports and states under `operations`. `new` creates a backend with a
+    /// number of threads.
     fn assert_same_after<B: Backend>(
         &self,
         operations: &[Operation],
         world: &OwnedWorld,
         new: impl Fn(usize) -> B,
     ) {
-        let view = world.view().unwrap();
+        let view = world.view().expect("a valid world");
         let start = || Session::new(new(2), &view, plan(world, 10)).expect("a session starts");
         let resume = |state: &SessionState, split: WorkSplit| {
             let plan = plan(world, split.batch_size);
@@ -123,7 +125,7 @@ impl UninterruptedRun {
             match operation {
                 Operation::Round | Operation::PartialRound(_) if session.is_finished() => {}
                 Operation::Round => {
-                    self.assert_report_and_state(round(&mut session, u32::MAX).as_ref(), &mut session)
+                    self.assert_report_and_state(round(&mut session, u32::MAX).as_ref(), &mut session);
                 }
                 Operation::PartialRound(updates) => {
                     let report = round(&mut session, *updates);
@@ -198,7 +200,8 @@ proptest! {
     #[test]
     fn reference_sequences_match_an_uninterrupted_run(operations in operations()) {
         let world = world();
-        UninterruptedRun::of(Reference::<f32>::default(), &world).assert_same_after(&operations, &world, |_| Reference::<f32>::default());
+        let new = || Reference::<f32>::default();
+        UninterruptedRun::of(new(), &world).assert_same_after(&operations, &world, |_| new());
     }
 
     /// CPU and reference backend are compared after every stage.

@@ -116,9 +116,10 @@ fn session_reports_the_stage_seconds_of_the_backend() {
     let world_config =
         SyntheticWorldConfig { users: 20, items: 50, clusters: 3, dimensions: 5, pretrained_len: 40, seed: 0 };
     let generated = generate(&world_config, brute_force_lists);
-    let plan = Config::default().plan(&generated.view().unwrap()).expect("the defaults are valid");
+    let plan = Config::default().plan(&generated.view().expect("a valid world")).expect("the defaults are valid");
     let backend = DefectiveBackend { inner: Reference::default(), defect: Defect::None };
-    let mut session = Session::new(backend, &generated.view().unwrap(), plan).expect("a session starts");
+    let mut session =
+        Session::new(backend, &generated.view().expect("a valid world"), plan).expect("a session starts");
     let report = session
         .round(&mut || 0.0)
         .expect("the reference backend does not fail")
@@ -136,10 +137,11 @@ fn first_difference(defect: Defect) -> Option<Difference> {
     (config.training.warmup_transitions, config.td3.batch_size) = (1, 16);
     (config.recommendation.rl_list_size, config.recommendation.total_recommendations) = (3, 6);
     (config.td3.hidden_sizes, config.td3.candidates) = (vec![8, 8], 4);
-    let plan = config.plan(&generated.view().unwrap()).expect("the configuration is valid");
+    let plan = config.plan(&generated.view().expect("a valid world")).expect("the configuration is valid");
     let backend =
         Shadow::new(Reference::<f32>::default(), DefectiveBackend { inner: Reference::default(), defect });
-    let mut session = Session::new(backend, &generated.view().unwrap(), plan).expect("a session starts");
+    let mut session =
+        Session::new(backend, &generated.view().expect("a valid world"), plan).expect("a session starts");
     while !session.is_finished() {
         match session.round(&mut || 0.0) {
             Ok(_) => {}

@@ -28,14 +28,14 @@ impl<A: fmt::Display, B: fmt::Display> fmt::Display for ShadowError<A, B> {
                 write!(f, "the two backends differ: {difference}")?;
                 if difference.stage == "rerank" {
                     f.write_str(
-                        " (the critics may disagree where two candidates have nearly equal values; see whether the backends \
-                         agree with more users in a batch)",
+                        " (the critics may disagree where two candidates have nearly equal values; see whether the \
+                         backends agree with more users in a batch)",
                     )?;
                 }
                 if difference.stage == "losses" {
                     f.write_str(
-                        " (BatchNorm amplifies rounding where the rows of a minibatch are nearly equal; see whether the \
-                         backends agree with `td3.batch_norm: false`)",
+                        " (BatchNorm amplifies rounding where the rows of a minibatch are nearly equal; see whether \
+                         the backends agree with `td3.batch_norm: false`)",
                     )?;
                 }
                 Ok(())

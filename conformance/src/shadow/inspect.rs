@@ -74,8 +74,8 @@ fn first_pending<T: Send + 'static, A: 'static, B: 'static>(
 
 impl Tolerance {
     /// # Errors
-    /// The numbers of updates differ, or a sum differs by more than the tolerance. Sums that are not finite on both backends
-    /// count as equal.
+    /// The numbers of updates differ, or a sum differs by more than the tolerance. Sums that are not finite on both
+    /// backends count as equal.
     fn compare_losses(&self, first: &Losses, second: &Losses) -> Result<(), Difference> {
         let updates = first.critic_updates;
         if (updates, first.policy_updates) != (second.critic_updates, second.policy_updates) {
@@ -136,7 +136,8 @@ impl Tolerance {
     }
 
     /// # Errors
-    /// The norm of the difference exceeds `max` plus the rounding of each value; the error names the element that differs most.
+    /// The norm of the difference exceeds `max` plus the rounding of each value; the error names the element that
+    /// differs most.
     fn compare_buffers(
         &self,
         field: &'static str,

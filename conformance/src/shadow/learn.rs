@@ -54,7 +54,7 @@ impl<A: Backend, B: Backend> Learn for Shadow<A, B> {
         let rows = first.action.chunks_exact(dimensions).zip(second.action.chunks_exact(dimensions));
         let max_different = (self.tolerance.reranked * first.users.len() as f64).max(1.0);
         if rows.filter(|(a, b)| a != b).count() as f64 > max_different {
-            compare_actions("refine", 0.0, &first, &second)?;
+            compare_actions("rerank", 0.0, &first, &second)?;
         }
         let aligned = RoundSnapshot { action: first.action, ..second };
         self.second.restore(&mut batch.second, &aligned).map_err(ShadowError::Second)

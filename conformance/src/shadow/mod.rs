@@ -34,30 +34,32 @@ pub struct Shadow<A, B> {
 
 /// How far two backends may differ in acting and learning.
 ///
-/// They add the same values in different orders, in `f32`: a sum of a few hundred products has an error of some `1e-6` of its
-/// terms' size, and a backward pass through a network a somewhat larger one. Two effects amplify it. A ReLU whose input is
-/// nearly 0 may be active on one backend and inactive on the other, so that its part of the gradient is missing on one. And Adam
-/// divides a gradient by its own size, so that a component that is nothing but rounding, such as a bias in front of BatchNorm,
-/// may move in either direction. Both are rare, so moments and weights are compared by the Euclidean norm of the difference.
+/// They add the same values in different orders, in `f32`: a sum of a few hundred products has an error of some `1e-6`
+/// of its terms' size, and a backward pass through a network a somewhat larger one. Two effects amplify it. A ReLU
+/// whose input is nearly 0 may be active on one backend and inactive on the other, so that its part of the gradient is
+/// missing on one. And Adam divides a gradient by its own size, so that a component that is nothing but rounding, such
+/// as a bias in front of BatchNorm, may move in either direction. Both are rare, so moments and weights are compared by
+/// the Euclidean norm of the difference.
 ///
-/// The CPU backend is within `1e-6` of the reference backend in double precision in everything at hidden widths of 19 and 12, and
-/// at widths of 128, 128 and 64 within `1e-7` in actions, `4e-6` in losses and `4e-3` in moments and weights.
+/// The CPU backend is within `1e-6` of the reference backend in double precision in everything at hidden widths of 19
+/// and 12, and at widths of 128, 128 and 64 within `1e-7` in actions, `4e-6` in losses and `4e-3` in moments and
+/// weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
     /// Largest difference of an action's component, in units of `max_action`. Default 1e-5.
     pub action: f64,
-    /// Largest difference of a sum in [`Losses`](recsim_core::td3::Losses), in units of the larger of the sum and the number of
-    /// updates. Default 1e-4.
+    /// Largest difference of a sum in [`Losses`](recsim_core::td3::Losses), in units of the larger of the sum and the
+    /// number of updates. Default 1e-4.
     pub losses: f64,
     /// Largest norm of the difference of a buffer of Adam's moments, in units of the first one's norm. Default 1e-2.
     pub moments: f64,
-    /// Largest norm of the difference of a network's or target's buffer, in units of the norm of the first one's change in the
-    /// training session. Default 0.1.
+    /// Largest norm of the difference of a network's or target's buffer, in units of the norm of the first one's change
+    /// in the training session. Default 0.1.
     pub weights: f64,
     /// Largest difference in saturated action components, as a share of all components. Default 1e-3.
     pub saturated: f64,
-    /// Largest share of a batch's users whose re-ranked actions differ; one user is always allowed. Default 0.01. Critics disagree
-    /// where two candidates have nearly equal values; the comparison does not examine the values.
+    /// Largest share of a batch's users whose re-ranked actions differ; one user is always allowed. Default 0.01.
+    /// Critics disagree where two candidates have nearly equal values; the comparison does not examine the values.
     pub reranked: f64,
 }
 

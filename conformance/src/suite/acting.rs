@@ -36,9 +36,9 @@ pub fn actions_stay_within_bounds<B: Backend>(new: &impl Fn() -> B) {
     assert!(without_noise.iter().all(|a| a.abs() < max), "tanh of a moderate value is inside the bounds");
 }
 
-/// The noise is `exploration_noise * max_action` times the normal draws that [`Learn::act`](recsim_core::backend::Learn::act) names, to
-/// the accuracy of an `f32` function: a draw of at most 6.7 has an error of some 5 units of `2^-24`, an action below 1 of one
-/// unit; doubled for a backend's own functions.
+/// The noise is `exploration_noise * max_action` times the normal draws that
+/// [`Learn::act`](recsim_core::backend::Learn::act) names, to the accuracy of an `f32` function: a draw of at most 6.7
+/// has an error of some 5 units of `2^-24`, an action below 1 of one unit; doubled for a backend's own functions.
 pub fn exploration_noise_is_normal<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     let mut loaded = LoadedBackend::new(new(), &world, plan(&world, |config| config.environment.max_action = 0.5));
@@ -63,8 +63,8 @@ pub fn exploration_noise_is_normal<B: Backend>(new: &impl Fn() -> B) {
     );
 }
 
-/// A tally counts the components of the policy's actions, and those beyond 0.99 of `max_action` before noise, of the last round of
-/// every batch.
+/// A tally counts the components of the policy's actions, and those beyond 0.99 of `max_action` before noise, of the
+/// last round of every batch.
 pub fn saturation_is_counted_before_noise<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     let mut loaded = LoadedBackend::new(new(), &world, plan(&world, |_| ()));
@@ -80,7 +80,8 @@ pub fn saturation_is_counted_before_noise<B: Backend>(new: &impl Fn() -> B) {
     }
 }
 
-/// A batch that was served repeatedly, by different agents, with noise and without, gets the actions and counts of a new batch.
+/// A batch that was served repeatedly, by different agents, with noise and without, gets the actions and counts of a
+/// new batch.
 pub fn act_does_not_depend_on_earlier_rounds<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     let mut loaded = LoadedBackend::new(new(), &world, plan(&world, |_| ()));

@@ -11,7 +11,8 @@ use recsim_core::world::OwnedWorld;
 
 use super::setup::{plan, trained_agent, world};
 
-/// An episode under an [`ItemSelector`] has the bits of the reference backend, whatever the batches, and also when it is repeated.
+/// An episode under an [`ItemSelector`] has the bits of the reference backend, whatever the batches, and also when it
+/// is repeated.
 pub fn evaluation_matches_reference<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     let world = world();
     let plan = plan(&world, |_| ());
@@ -34,8 +35,8 @@ pub fn evaluation_matches_reference<B: Simulate + Inspect>(new: &impl Fn() -> B)
     }
 }
 
-/// An agent under evaluation does not explore. A repeated evaluation has the same bits, whatever the batches, and is close to the
-/// reference backend's.
+/// An agent under evaluation does not explore. A repeated evaluation has the same bits, whatever the batches, and is
+/// close to the reference backend's.
 pub fn actor_evaluation_is_reproducible<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     let plan = plan(&world, |_| ());

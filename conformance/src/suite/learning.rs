@@ -8,8 +8,8 @@ use recsim_core::td3::{AgentState, Losses, UpdateKeys, soft_update};
 use super::setup::{LoadedBackend, agent_bits, plan, trained_agent, world};
 use crate::shadow::{Shadow, Tolerance};
 
-/// An update without the policy changes the critics only. One with the policy also changes the actor, and moves every target, running
-/// statistics included, by `tau` towards its network.
+/// An update without the policy changes the critics only. One with the policy also changes the actor, and moves every
+/// target, running statistics included, by `tau` towards its network.
 pub fn update_changes_only_its_networks<B: Backend>(new: &impl Fn() -> B) {
     for batch_norm in [true, false] {
         let (mut loaded, replay) = trained_with_replay(new, batch_norm);
@@ -49,8 +49,8 @@ pub fn update_changes_only_its_networks<B: Backend>(new: &impl Fn() -> B) {
     }
 }
 
-/// [`Inspect::take_losses`](recsim_core::backend::Inspect::take_losses) returns the sums of the updates since the last call, and zeros
-/// if there was no update.
+/// [`Inspect::take_losses`](recsim_core::backend::Inspect::take_losses) returns the sums of the updates since the last
+/// call, and zeros if there was no update.
 pub fn take_losses_resets_the_sums<B: Backend>(new: &impl Fn() -> B) {
     let (mut loaded, replay) = trained_with_replay(new, true);
     for update in 1..=3 {
@@ -81,7 +81,8 @@ pub fn learning_is_reproducible<B: Backend>(new: &impl Fn() -> B) {
     assert_ne!(learned(1), learned(2));
 }
 
-/// After updates from one buffer, updates from another give the agent that a backend without the first buffer's history gets.
+/// After updates from one buffer, updates from another give the agent that a backend without the first buffer's history
+/// gets.
 pub fn update_uses_the_given_replay_buffer<B: Backend>(new: &impl Fn() -> B) {
     let (mut loaded, first) = trained_with_replay(new, true);
     let second = loaded.replay(3..=4);
@@ -118,8 +119,8 @@ pub fn non_finite_weight_shows_in_losses<B: Backend>(new: &impl Fn() -> B) {
     }
 }
 
-/// Whole small runs under [`Shadow`] with the reference backend in double precision: with dropout, noise, BatchNorm and without, a buffer
-/// that overflows, no hidden layer, and more rows than a backend processes in one tile.
+/// Whole small runs under [`Shadow`] with the reference backend in double precision: with dropout, noise, BatchNorm and
+/// without, a buffer that overflows, no hidden layer, and more rows than a backend processes in one tile.
 pub fn learning_matches_reference<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     for (batch_norm, dropout, hidden, batch_size) in [
@@ -157,8 +158,8 @@ fn trained_with_replay<B: Backend>(new: &impl Fn() -> B, batch_norm: bool) -> (L
     (loaded, replay)
 }
 
-/// Asserts the soft update of all targets, to two roundings of the larger of a value and its target: a difference, a product and a sum, or
-/// a backend's fused form of them.
+/// Asserts the soft update of all targets, to two roundings of the larger of a value and its target: a difference, a
+/// product and a sum, or a backend's fused form of them.
 fn assert_soft_update(tau: f64, before: &AgentState, after: &AgentState) {
     for network in 0..3 {
         let (was, is, online) = (&before.targets[network], &after.targets[network], &after.networks[network]);

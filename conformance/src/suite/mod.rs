@@ -1,7 +1,8 @@
-//! Tests that every backend must pass. Each is a function that is generic over the backend and panics if the backend fails it.
+//! Tests that every backend must pass. Each is a function that is generic over the backend and panics if the backend
+//! fails it.
 //!
-//! A backend's own tests call [`in_float32`] with a function that creates the backend, or [`all`] if the backend keeps agents in
-//! higher precision than it exports them:
+//! A backend's own tests call [`in_float32`] with a function that creates the backend, or [`all`] if the backend keeps
+//! agents in higher precision than it exports them:
 //!
 //! ```
 //! use recsim_core::backend::reference::Reference;
@@ -10,7 +11,7 @@
 //!
 //! | function | checks |
 //! |---|---|
-//! | [`simulation()`] | users' responses, slates, item exploration, tallies, replay buffer: the bits of core's formulas |
+//! | [`simulation()`] | users' responses, slates, item exploration, tallies, replay buffer: core's bits |
 //! | [`all`] | the same, and acting, re-ranking, updates, evaluation and sessions |
 //! | [`in_float32`] | the same, and that a resumed session has the bits of an uninterrupted one |
 

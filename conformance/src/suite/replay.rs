@@ -6,8 +6,8 @@ use recsim_core::session::config::Config;
 use recsim_core::td3::replay::Transitions;
 use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, brute_force_lists, generate};
 
-/// Plays three rounds of two batches with buffers that a batch fills, that overflow at a batch's end or within it, or that are
-/// larger. Every transition is that of the batch's snapshot, and `transitions(count)` returns the last ones.
+/// Plays three rounds of two batches with buffers that a batch fills, that overflow at a batch's end or within it, or
+/// that are larger. Every transition is that of the batch's snapshot, and `transitions(count)` returns the last ones.
 pub fn replay_keeps_the_last_transitions<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     let world = world();
     for capacity in CAPACITIES {

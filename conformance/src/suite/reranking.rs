@@ -14,9 +14,9 @@ use recsim_core::world::{OwnedWorld, SyntheticWorldConfig, brute_force_lists, ge
 use super::expected_round;
 use super::setup::{LoadedBackend, USERS, bits, plan, trained_agent, world};
 
-/// The resulting action is the policy's, or points at one of the candidates, and no other candidate has a higher value. The critic
-/// has no hidden layer, so its values are plain sums. The result does not depend on the batches. Without candidates, and where all
-/// values are equal, actions stay.
+/// The resulting action is the policy's, or points at one of the candidates, and no other candidate has a higher value.
+/// The critic has no hidden layer, so its values are plain sums. The result does not depend on the batches. Without
+/// candidates, and where all values are equal, actions stay.
 pub fn rerank_selects_the_best_candidate<B: Backend>(new: &impl Fn() -> B) {
     let world = world();
     let mut num_changed = 0;

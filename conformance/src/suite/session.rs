@@ -88,8 +88,8 @@ pub fn paused_round_gives_the_same_result<B: Backend>(new: &impl Fn() -> B) {
     assert_eq!(agent_bits(&agent(&mut session)), whole.agent);
 }
 
-/// A session that is resumed after every round and between updates, with other batch sizes and a new backend each time, gives the
-/// results of an uninterrupted run.
+/// A session that is resumed after every round and between updates, with other batch sizes and a new backend each time,
+/// gives the results of an uninterrupted run.
 pub fn session_resumes_from_its_state<B: Backend>(new: &impl Fn() -> B) {
     let whole = run(new, |_| ());
     let world = world();

@@ -16,7 +16,8 @@ pub(super) fn world() -> OwnedWorld {
     generate(&world_config, brute_force_lists)
 }
 
-/// The plan of a small experiment with small networks that trains after every second round. `change` modifies its configuration.
+/// The plan of a small experiment with small networks that trains after every second round. `change` modifies its
+/// configuration.
 pub(super) fn plan(world: &OwnedWorld, change: impl FnOnce(&mut Config)) -> Plan {
     let mut config = Config::default();
     config.training.episodes = 2;

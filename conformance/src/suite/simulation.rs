@@ -13,7 +13,7 @@ use super::expected_round;
 use super::world_cases::{WorldCase, cases};
 use crate::compare::{FilledFields, compare_exactly};
 
-/// Slates, acceptances, beliefs and rewards of three rounds have the bits of core's formulas, in every [`WorldCase`].
+/// Slates, acceptances, beliefs and rewards of three rounds have the bits of core's formulas, in every world case.
 pub fn round_matches_formulas<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     for case in cases() {
         let users = case.world().shape().users;
@@ -36,8 +36,8 @@ pub fn responses_do_not_depend_on_batches<B: Simulate + Inspect>(new: &impl Fn()
     }
 }
 
-/// Items passed to [`Simulate::show`] come first on the slates, from none to a whole slate, whatever was shown before. The
-/// pre-trained list fills the rest, and users respond by the formulas. Afterwards `recommend` works as before.
+/// Items passed to [`Simulate::show`] come first on the slates, from none to a whole slate, whatever was shown before.
+/// The pre-trained list fills the rest, and users respond by the formulas. Afterwards `recommend` works as before.
 pub fn shown_items_come_first<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     for case in cases() {
         let (world, mut backend) = (case.world(), new());
@@ -76,7 +76,8 @@ pub fn shown_items_come_first<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     }
 }
 
-/// [`Simulate::explore`] replaces the actions of the users that explore, to the bit, whatever the batches. All other actions stay.
+/// [`Simulate::explore`] replaces the actions of the users that explore, to the bit, whatever the batches. All other
+/// actions stay.
 pub fn item_exploration_matches_formulas<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     let mut num_explored = 0;
     for case in cases() {
@@ -182,7 +183,8 @@ pub fn batches_may_be_interleaved<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     }
 }
 
-/// An action with a NaN or infinite component either gives slates of existing items or fails with [`ErrorKind::NotFinite`].
+/// An action with a NaN or infinite component either gives slates of existing items or fails with
+/// [`ErrorKind::NotFinite`].
 pub fn non_finite_action_yields_items_or_error<B: Simulate + Inspect>(new: &impl Fn() -> B) {
     let case = cases().pop().expect("there are cases");
     let (world, mut backend) = (case.world(), new());

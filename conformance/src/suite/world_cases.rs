@@ -1,4 +1,5 @@
-//! Worlds and actions with the special cases that break backends: ties, zeros, extreme magnitudes and sizes that no tile divides.
+//! Worlds and actions with the special cases that break backends: ties, zeros, extreme magnitudes and sizes that no
+//! tile divides.
 
 use recsim_core::model::EnvironmentSpec;
 use recsim_core::model::accept::Acceptance;
@@ -42,8 +43,8 @@ impl WorldCase {
         actions
     }
 
-    /// How many items a policy selects for a slate: none, one, `rl_slots`, all but one, all. The largest comes first, as nothing of it
-    /// may remain on the next slate.
+    /// How many items a policy selects for a slate: none, one, `rl_slots`, all but one, all. The largest comes first,
+    /// as nothing of it may remain on the next slate.
     pub(super) fn widths(&self) -> Vec<usize> {
         let EnvironmentSpec { rl_slots, slate_len, .. } = self.environment;
         let mut widths = vec![0, 1, rl_slots, slate_len - 1, slate_len];
@@ -53,7 +54,8 @@ impl WorldCase {
         widths
     }
 
-    /// `width` distinct items for a user, in an arbitrary order. For some users they are the first ones of the pre-trained list.
+    /// `width` distinct items for a user, in an arbitrary order. For some users they are the first ones of the
+    /// pre-trained list.
     pub(super) fn items(&self, user: usize, width: usize) -> Vec<u32> {
         shuffled(user + user % 3, self.arrays.shape.items, width)
     }

@@ -111,7 +111,8 @@ impl PytorchCase {
         }
     }
 
-    /// Networks of this seed and targets of the next one, with scales, shifts and running statistics that are not 1 and 0.
+    /// Networks of this seed and targets of the next one, with scales, shifts and running statistics that are not 1 and
+    /// 0.
     pub(super) fn initial(&self, spec: &AgentSpec) -> AgentState {
         let layouts = [&spec.actor, &spec.critics[0], &spec.critics[1]];
         let perturbed = |seed: u64| {
@@ -142,7 +143,7 @@ impl PytorchCase {
             let difference = f64::from(actual[index] - expected).abs();
             assert!(
                 difference <= allowed,
-                "{name}[{index}] is {}, PyTorch has {expected}: the difference is {difference:e}, and {allowed:e} is allowed",
+                "{name}[{index}] is {}, PyTorch has {expected}: they differ by {difference:e}, allowed is {allowed:e}",
                 actual[index]
             );
         }

@@ -1,7 +1,8 @@
 //! TD3 compared with PyTorch: losses, gradients, running statistics, weights and targets of a few updates.
 //!
-//! `scripts/td3_fixture.py` made the updates with PyTorch, in `f64` and in `f32`. A backend may differ from the `f64` run by
-//! four times the largest error of PyTorch's own `f32` run, plus the roundings of the comparison (the `tolerance` module).
+//! `scripts/td3_fixture.py` made the updates with PyTorch, in `f64` and in `f32`. A backend may differ from the `f64`
+//! run by four times the largest error of PyTorch's own `f32` run, plus the roundings of the comparison (the
+//! `tolerance` module).
 
 mod fixture;
 mod tolerance;

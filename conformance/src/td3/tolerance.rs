@@ -1,8 +1,8 @@
 //! How far a value may differ from PyTorch's.
 //!
-//! Accuracy is measured: PyTorch's own `f32` run differs from its `f64` run by at most `error`, and another `f32` program with
-//! other orders of summation may differ by [`MULTIPLE`] times that. The roundings of the comparison, in units of [`EPSILON`],
-//! are added.
+//! Accuracy is measured: PyTorch's own `f32` run differs from its `f64` run by at most `error`, and another `f32`
+//! program with other orders of summation may differ by [`MULTIPLE`] times that. The roundings of the comparison, in
+//! units of [`EPSILON`], are added.
 
 use recsim_core::td3::{AgentSpec, AgentState};
 
@@ -43,9 +43,10 @@ pub(super) fn gradient(old: &[f32], new: &[f32]) -> (Vec<f32>, f64) {
 
 /// A bound on the difference of each parameter from PyTorch's after the updates so far.
 ///
-/// A step of Adam is `learning_rate * m / (sqrt(v) + epsilon)`. If the gradients differ by at most `delta`, so do `m` and
-/// `sqrt(v)`, and the step by at most `learning_rate * 2 delta / (sqrt(v) + epsilon)`, or by twice `learning_rate` if the sign
-/// differs. The bound is tight where gradients are large, and permits any step where a gradient is only rounding.
+/// A step of Adam is `learning_rate * m / (sqrt(v) + epsilon)`. If the gradients differ by at most `delta`, so do `m`
+/// and `sqrt(v)`, and the step by at most `learning_rate * 2 delta / (sqrt(v) + epsilon)`, or by twice `learning_rate`
+/// if the sign differs. The bound is tight where gradients are large, and permits any step where a gradient is only
+/// rounding.
 pub(super) struct ParameterErrorBound {
     learning_rate: f64,
     /// The bound on the difference of each network's gradient.

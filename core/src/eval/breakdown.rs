@@ -77,8 +77,8 @@ fn add_elements<T: Copy + AddAssign>(sum: &mut [Vec<T>], other: &[Vec<T>]) {
     elements.for_each(|(element, &other)| *element += other);
 }
 
-/// `min(floor(10 distance / max_distance), 9)`: the tenth of `[0, max_distance]` that `distance` is in, from 0 to 9. 0 if both are
-/// 0.
+/// `min(floor(10 distance / max_distance), 9)`: the tenth of `[0, max_distance]` that `distance` is in, from 0 to 9. 0
+/// if both are 0.
 ///
 /// `max_distance` is the largest distance of any item to its cluster's centre, and `distance` is at most that.
 ///

@@ -11,8 +11,8 @@ pub fn coverage(shown_counts: &[u64]) -> f64 {
     shown_counts.iter().filter(|&&count| count > 0).count() as f64 / shown_counts.len() as f64
 }
 
-/// The Gini coefficient of how often items were shown, in `[0, 1 - 1/I]`: 0 if all items were shown equally often, and larger the
-/// fewer items were shown. 0 if nothing was shown.
+/// The Gini coefficient of how often items were shown, in `[0, 1 - 1/I]`: 0 if all items were shown equally often, and
+/// larger the fewer items were shown. 0 if nothing was shown.
 ///
 /// ```text
 /// gini = sum_i (2 i - I - 1) x_i / (I sum_i x_i)   with the sorted counts x_1 <= ... <= x_I

@@ -9,14 +9,15 @@ use super::{Episode, Measure, PolicyMetrics, RankedValues, probability_of_improv
 
 /// The episodes of several policies, all with the same seeds, users and rounds.
 ///
-/// It computes everything that does not depend on a resample once, so that [`estimates`](Comparison::estimates) is cheap enough
-/// for a thousand resamples.
+/// It computes everything that does not depend on a resample once, so that [`estimates`](Comparison::estimates) is
+/// cheap enough for a thousand resamples.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     policies: Vec<PolicyEpisodes>,
     /// The indices of `random` and `greedy`, which give the scale of the normalized area.
     scale: [usize; 2],
-    /// `[pairs]`: the indices of two policies, and `[seeds * blocks]` sums over users of [`probability_of_improvement`].
+    /// `[pairs]`: the indices of two policies, and `[seeds * blocks]` sums over users of
+    /// [`probability_of_improvement`].
     pairs: Vec<(usize, usize, Vec<f64>)>,
 }
 
@@ -40,8 +41,8 @@ pub struct Estimates {
     pub metrics: Vec<PolicyMetrics<Option<f64>>>,
     /// `[policies]`
     pub curves: Vec<RoundCurves<f64>>,
-    /// `[pairs]`, in the order of [`Comparison::pairs`]: the share of users and seeds whose area is smaller under the first policy,
-    /// with ties counted half, in `[0, 1]`.
+    /// `[pairs]`, in the order of [`Comparison::pairs`]: the share of users and seeds whose area is smaller under the
+    /// first policy, with ties counted half, in `[0, 1]`.
     pub probability_of_improvement: Vec<f64>,
 }
 
@@ -58,7 +59,8 @@ impl Comparison {
     /// Compares episodes, `[policies][seeds]`. `random` and `greedy` are the indices of these two policies.
     ///
     /// # Panics
-    /// If there is no episode, if the policies have different numbers of seeds, or if the episodes differ in rounds or users.
+    /// If there is no episode, if the policies have different numbers of seeds, or if the episodes differ in rounds or
+    /// users.
     pub fn new(policies: Vec<Vec<Episode>>, random: usize, greedy: usize) -> Self {
         let same_size =
             |a: &Episode, b: &Episode| (a.num_rounds(), a.user_areas.len()) == (b.num_rounds(), b.user_areas.len());
@@ -99,8 +101,8 @@ impl Comparison {
         weighted_sum(&episode.initial_distance, &weights.blocks) / weighted_sum(&episode.users, &weights.blocks)
     }
 
-    /// All estimates for these weights, whose lengths must be the [`sample_sizes`](Comparison::sample_sizes). Uniform weights give
-    /// the estimates themselves, others those of a resample.
+    /// All estimates for these weights, whose lengths must be the [`sample_sizes`](Comparison::sample_sizes). Uniform
+    /// weights give the estimates themselves, others those of a resample.
     pub fn estimates(&self, weights: &ResampleWeights) -> Estimates {
         let initial_distance = self.initial_distance(weights);
         let curves: Vec<RoundCurves<f64>> = self.policies.iter().map(|policy| policy.curves(weights)).collect();

@@ -20,7 +20,8 @@ use crate::world::{World, row};
 
 /// Runs evaluation episodes in one world (`docs/spec.md`, section 8.2).
 ///
-/// All policies meet the same draws of acceptance for the same seed (common random numbers). No draw is shared with training.
+/// All policies meet the same draws of acceptance for the same seed (common random numbers). No draw is shared with
+/// training.
 ///
 /// ```
 /// use recsim_core::session::config::Config;
@@ -56,8 +57,8 @@ pub struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// An evaluator of `world`'s first [`users`](Schedule::users), with the rounds per episode and the batch size of `schedule`; its
-    /// other fields are not used.
+    /// An evaluator of `world`'s first [`users`](Schedule::users), with the rounds per episode and the batch size of
+    /// `schedule`; its other fields are not used.
     pub fn new(world: &World<'a>, environment: &EnvironmentSpec, schedule: &Schedule) -> Self {
         let world = world.first_users(schedule.users);
         let shape = world.shape();
@@ -91,9 +92,9 @@ impl<'a> Evaluator<'a> {
 
     /// Runs one episode: serves every user in every round, starting from the initial beliefs, with the draws of `seed`.
     ///
-    /// `on_device` is [`Evaluator::world`], loaded into `backend` with the evaluator's environment. After each round, counted
-    /// from 1, `should_stop` is called with its number; if it returns true, the method returns `None`. `parallel` measures the
-    /// users of a batch; the result does not depend on it.
+    /// `on_device` is [`Evaluator::world`], loaded into `backend` with the evaluator's environment. After each round,
+    /// counted from 1, `should_stop` is called with its number; if it returns true, the method returns `None`.
+    /// `parallel` measures the users of a batch; the result does not depend on it.
     ///
     /// # Errors
     /// The backend or the policy fails.
@@ -144,7 +145,8 @@ impl<'a> Evaluator<'a> {
             (self.environment.slate_len, self.world.arrays(), self.world.shape().clusters);
         let round_index = round as usize - 1;
         let width = Measure::COUNT + slate_len;
-        // [users, Measure::COUNT + slate_len]: a user's measures, then the acceptance probabilities of the slate's items.
+        // [users, Measure::COUNT + slate_len]: a user's measures, then the acceptance probabilities of the slate's
+        // items.
         let mut rows = vec![0.0; snapshot.users.len() * width];
         parallel.for_each_row(&mut rows, width, |n, values| {
             let (measures, probabilities) = values.split_at_mut(Measure::COUNT);
@@ -170,8 +172,8 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Measures the round of user `n` of the batch: `measures` is `[Measure::COUNT]`, and `probabilities`, `[slate_len]`, gets
-    /// the acceptance probability of each item on the slate.
+    /// Measures the round of user `n` of the batch: `measures` is `[Measure::COUNT]`, and `probabilities`,
+    /// `[slate_len]`, gets the acceptance probability of each item on the slate.
     fn measure_user(&self, snapshot: &RoundSnapshot, n: usize, measures: &mut [f64], probabilities: &mut [f64]) {
         let (arrays, shape, slate_len) = (self.world.arrays(), self.world.shape(), self.environment.slate_len);
         let slate = &snapshot.slate[row(n, slate_len)];

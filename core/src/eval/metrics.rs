@@ -12,9 +12,11 @@ pub struct PolicyMetrics<T> {
     /// ([`normalized_area`](super::curve::normalized_area)).
     #[serde(alias = "normalised_area")]
     pub normalized_area: T,
-    /// The [`area`](super::curve::area) under the mean summed distance; at least 0. It ranks the policies; less is better.
+    /// The [`area`](super::curve::area) under the mean summed distance; at least 0. It ranks the policies; less is
+    /// better.
     pub area: T,
-    /// The [interquartile mean](super::RankedValues::interquartile_mean) of the areas of single users and seeds; less is better.
+    /// The [interquartile mean](super::RankedValues::interquartile_mean) of the areas of single users and seeds; less
+    /// is better.
     pub area_iqm: T,
     /// Mean summed distance after the last round, in `[0, sum target]`; less is better.
     pub distance: T,
@@ -30,13 +32,15 @@ pub struct PolicyMetrics<T> {
     pub acceptance: T,
     /// [`coverage`](super::catalogue::coverage) of the catalogue in one episode, in `[0, 1]`; mean over seeds.
     pub item_coverage: T,
-    /// [`gini`](super::catalogue::gini) coefficient of how often items were shown in one episode, in `[0, 1)`; mean over seeds.
+    /// [`gini`](super::catalogue::gini) coefficient of how often items were shown in one episode, in `[0, 1)`; mean
+    /// over seeds.
     pub gini: T,
     /// Mean [`diversity`](super::slates::diversity) of the slates, in `[0, 2]`.
     pub diversity: T,
     /// Mean [`entropy`](super::slates::entropy) of the slates' clusters, in nats, in `[0, ln K]`.
     pub entropy: T,
-    /// Mean [`calibration`](super::slates::calibration) of the slates to the target, in nats; at least 0, less is better.
+    /// Mean [`calibration`](super::slates::calibration) of the slates to the target, in nats; at least 0, less is
+    /// better.
     pub calibration: T,
 }
 

@@ -41,7 +41,8 @@ impl Reliability {
         bin.variance += probability * (1.0 - probability);
     }
 
-    /// The expected calibration error (ECE), in `[0, 1]`; 0 if no item was shown. Source: Naeini, Cooper and Hauskrecht, 2015.
+    /// The expected calibration error (ECE), in `[0, 1]`; 0 if no item was shown. Source: Naeini, Cooper and
+    /// Hauskrecht, 2015.
     ///
     /// ```text
     /// ECE = sum over bins of |accepted - expected| / sum over bins of shown
@@ -66,8 +67,8 @@ impl Reliability {
 }
 
 impl ReliabilityBin {
-    /// `(accepted - expected) / sqrt(variance)`: by how many standard errors the acceptances exceed the expectation. 0 if the
-    /// variance is 0.
+    /// `(accepted - expected) / sqrt(variance)`: by how many standard errors the acceptances exceed the expectation. 0
+    /// if the variance is 0.
     pub fn z_score(&self) -> f64 {
         if self.variance > 0.0 { (self.accepted as f64 - self.expected) / libm::sqrt(self.variance) } else { 0.0 }
     }

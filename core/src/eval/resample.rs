@@ -1,9 +1,10 @@
 //! Confidence intervals by the bootstrap (`docs/spec.md`, section 8.4).
 //!
-//! Every policy serves the same users with the same evaluation seeds: a crossed design. A resample draws as many seeds as there
-//! are and, independently, as many blocks of users as there are, both with replacement. A user in a drawn block counts with every
-//! drawn seed (the pigeonhole bootstrap: Owen, 2007). All policies and metrics share the resamples, so differences between
-//! policies are paired. Users are drawn in at most [`MAX_BLOCKS`] blocks, so that a resample costs little.
+//! Every policy serves the same users with the same evaluation seeds: a crossed design. A resample draws as many seeds
+//! as there are and, independently, as many blocks of users as there are, both with replacement. A user in a drawn
+//! block counts with every drawn seed (the pigeonhole bootstrap: Owen, 2007). All policies and metrics share the
+//! resamples, so differences between policies are paired. Users are drawn in at most [`MAX_BLOCKS`] blocks, so that a
+//! resample costs little.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,13 +13,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::rng::{Key, Purpose, index};
 
-/// The largest number of blocks of users. There are `min(users, MAX_BLOCKS)` blocks, and user `u` is in block `u % blocks`.
+/// The largest number of blocks of users. There are `min(users, MAX_BLOCKS)` blocks, and user `u` is in block `u %
+/// blocks`.
 pub const MAX_BLOCKS: usize = 256;
 
 /// The number of resamples of an evaluation.
 pub const RESAMPLE_COUNT: usize = 1000;
 
-/// How often each seed and each block of users counts: user `u` under seed `s` counts `seeds[s] * blocks[u % blocks]` times.
+/// How often each seed and each block of users counts: user `u` under seed `s` counts `seeds[s] * blocks[u % blocks]`
+/// times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResampleWeights {
     /// `[seeds]`; sums to the number of seeds.
@@ -33,8 +36,8 @@ impl ResampleWeights {
         Self { seeds: vec![1; seeds], blocks: vec![1; blocks] }
     }
 
-    /// Resample number `number`, from 0, of an evaluation whose first seed is `seed`. The weights are a pure function of the
-    /// arguments.
+    /// Resample number `number`, from 0, of an evaluation whose first seed is `seed`. The weights are a pure function
+    /// of the arguments.
     ///
     /// ```
     /// use recsim_core::eval::resample::ResampleWeights;
@@ -57,16 +60,17 @@ impl ResampleWeights {
 pub struct Interval {
     /// The estimate from all seeds and users; `None` where the metric is undefined.
     pub mean: Option<f64>,
-    /// The lower end, the 2.5th percentile of the resamples; `None` if it falls on a resample in which the metric is undefined.
+    /// The lower end, the 2.5th percentile of the resamples; `None` if it falls on a resample in which the metric is
+    /// undefined.
     pub low: Option<f64>,
     /// The upper end, the 97.5th percentile; `None` as for the lower end.
     pub high: Option<f64>,
 }
 
 impl Interval {
-    /// The interval with this estimate and these resamples. The p-th percentile of n values is number `ceil(p n / 100)`, from 1, of
-    /// the sorted ones. A resample with an undefined value sorts last, as a number of rounds that was never reached is larger than
-    /// any that was.
+    /// The interval with this estimate and these resamples. The p-th percentile of n values is number `ceil(p n /
+    /// 100)`, from 1, of the sorted ones. A resample with an undefined value sorts last, as a number of rounds that was
+    /// never reached is larger than any that was.
     ///
     /// ```
     /// use recsim_core::eval::resample::Interval;
@@ -83,8 +87,8 @@ impl Interval {
         Self { mean, low: percentile(0.025), high: percentile(0.975) }
     }
 
-    /// As [`from_resamples`](Self::from_resamples), for a metric whose undefined value is neither large nor small: both ends are
-    /// `None` if any resample is undefined.
+    /// As [`from_resamples`](Self::from_resamples), for a metric whose undefined value is neither large nor small: both
+    /// ends are `None` if any resample is undefined.
     ///
     /// ```
     /// use recsim_core::eval::resample::Interval;

@@ -1,9 +1,10 @@
-//! Metrics that outliers hardly change: the interquartile mean and the probability of improvement (Agarwal and others, 2021, "Deep
-//! Reinforcement Learning at the Edge of the Statistical Precipice").
+//! Metrics that outliers hardly change: the interquartile mean and the probability of improvement (Agarwal and others,
+//! 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice").
 
 use alloc::vec::Vec;
 
-/// Values in ascending order, each with the index of its weight in an array of weights. Sorting once makes each resample cheap.
+/// Values in ascending order, each with the index of its weight in an array of weights. Sorting once makes each
+/// resample cheap.
 #[derive(Clone, Debug)]
 pub struct RankedValues(Vec<(f64, u32)>);
 
@@ -15,8 +16,9 @@ impl RankedValues {
         Self(values)
     }
 
-    /// The interquartile mean (IQM): the weighted mean without the lowest and the highest quarter of the total weight. A value at
-    /// a border counts with the part of its weight between the quarters. Returns `None` if the weights sum to 0.
+    /// The interquartile mean (IQM): the weighted mean without the lowest and the highest quarter of the total weight.
+    /// A value at a border counts with the part of its weight between the quarters. Returns `None` if the weights sum
+    /// to 0.
     ///
     /// ```
     /// use recsim_core::eval::RankedValues;
@@ -44,8 +46,9 @@ impl RankedValues {
     }
 }
 
-/// What one user contributes to the probability of improvement: 1 if the first policy's area is smaller, 0.5 if both are equal,
-/// else 0. The mean over users and seeds estimates the probability that the first policy is better for a user.
+/// What one user contributes to the probability of improvement: 1 if the first policy's area is smaller, 0.5 if both
+/// are equal, else 0. The mean over users and seeds estimates the probability that the first policy is better for a
+/// user.
 ///
 /// ```
 /// use recsim_core::eval::probability_of_improvement;

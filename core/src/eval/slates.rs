@@ -6,9 +6,9 @@
 /// diversity = 1 - (|sum r|^2 - sum |r|^2) / (N (N - 1))
 /// ```
 ///
-/// `rows` are the N items' embeddings r, [normalized](crate::model::slate::normalize); a zero row has cosine 0 to every other.
-/// `sum` is scratch of length D. Source: intra-list similarity of Ziegler and others, 2005, "Improving Recommendation Lists
-/// Through Topic Diversification", as 1 minus its mean over pairs.
+/// `rows` are the N items' embeddings r, [normalized](crate::model::slate::normalize); a zero row has cosine 0 to every
+/// other. `sum` is scratch of length D. Source: intra-list similarity of Ziegler and others, 2005, "Improving
+/// Recommendation Lists Through Topic Diversification", as 1 minus its mean over pairs.
 ///
 /// ```
 /// use recsim_core::eval::slates::diversity;
@@ -34,8 +34,8 @@ pub fn diversity<'a>(rows: impl Iterator<Item = &'a [f32]>, sum: &mut [f64]) -> 
     1.0 - cosines / (items * (items - 1.0))
 }
 
-/// The Shannon entropy of a slate's clusters in nats, in `[0, ln K]`: 0 if all items are of one cluster, `ln K` if every cluster
-/// has the same share.
+/// The Shannon entropy of a slate's clusters in nats, in `[0, ln K]`: 0 if all items are of one cluster, `ln K` if
+/// every cluster has the same share.
 ///
 /// ```text
 /// entropy = -sum_c p_c ln p_c,   p_c = counts_c / sum counts,   over clusters with p_c > 0
@@ -53,15 +53,16 @@ pub fn entropy(counts: &[u32]) -> f64 {
     (-shares(counts).map(|(_, share)| share * libm::log(share)).sum::<f64>()).max(0.0)
 }
 
-/// Calibration: the Kullback-Leibler divergence of a slate's clusters from the target's, in nats; at least 0, and 0 if the shares
-/// are equal. Less is better.
+/// Calibration: the Kullback-Leibler divergence of a slate's clusters from the target's, in nats; at least 0, and 0 if
+/// the shares are equal. Less is better.
 ///
 /// ```text
-/// calibration = KL(p || q) = sum_c p_c ln(p_c / q_c),   p_c = counts_c / sum counts,   q_c = max(target_c / sum target, 1e-6)
+/// calibration = KL(p || q) = sum_c p_c ln(p_c / q_c)
+/// p_c = counts_c / sum counts,   q_c = max(target_c / sum target, 1e-6)
 /// ```
 ///
-/// `counts` and `target` are `[K]`. The lower bound on `q_c` keeps the value finite where the target of a cluster is 0. Source:
-/// Steck, 2018, "Calibrated Recommendations", with the arguments exchanged and without its smoothing.
+/// `counts` and `target` are `[K]`. The lower bound on `q_c` keeps the value finite where the target of a cluster is 0.
+/// Source: Steck, 2018, "Calibrated Recommendations", with the arguments exchanged and without its smoothing.
 ///
 /// ```
 /// use recsim_core::eval::slates::calibration;

@@ -90,8 +90,8 @@ impl CheckpointHeader {
     }
 }
 
-/// The layout and the name prefix of each model: `actor`, `critic_1`, `critic_2`, then the same with `_target`. Model files
-/// have these names.
+/// The layout and the name prefix of each model: `actor`, `critic_1`, `critic_2`, then the same with `_target`. Model
+/// files have these names.
 pub fn model_layouts(spec: &AgentSpec) -> impl Iterator<Item = (String, &MlpLayout)> {
     let suffixes = [ONLINE, TARGET].into_iter();
     suffixes.flat_map(|suffix| {
@@ -132,8 +132,8 @@ pub fn named_arrays<'a>(spec: &AgentSpec, agent: &'a AgentState) -> Vec<NamedArr
     arrays
 }
 
-/// Restores the agent that `header` and [`named_arrays`] were made from. `find` returns the array of a name, if there is
-/// one; arrays with other names are ignored.
+/// Restores the agent that `header` and [`named_arrays`] were made from. `find` returns the array of a name, if there
+/// is one; arrays with other names are ignored.
 ///
 /// # Errors
 /// [`CheckpointError::Format`] if the version is not [`FORMAT_VERSION`]. Otherwise the first array that is

@@ -104,9 +104,10 @@ impl<B: Backend> Session<B> {
 
     /// Resumes a session from the [`state`](Session::state) of another one in the same world.
     ///
-    /// The resumed session does what the other would have done. On the same backend and instruction set its results have
-    /// the same bits, whatever the batch size and the number of threads. `plan` must equal the other session's plan except
-    /// for the number of episodes and the batch size; a caller that changes more continues another experiment.
+    /// The resumed session does what the other would have done. On the same backend and instruction set its results
+    /// have the same bits, whatever the batch size and the number of threads. `plan` must equal the other session's
+    /// plan except for the number of episodes and the batch size; a caller that changes more continues another
+    /// experiment.
     ///
     /// # Errors
     /// [`SessionError::State`] if `state` does not belong to a session of `plan` and `world` (see
@@ -171,12 +172,12 @@ impl<B: Backend> Session<B> {
     /// Serves every user once, makes the updates if training is due, and reports. The first round of an episode starts
     /// from the users' initial beliefs.
     ///
-    /// Returns `None` if the observer [pauses](RoundObserver::should_pause) the round. The next call then resumes it, with
-    /// the same results as without the pause.
+    /// Returns `None` if the observer [pauses](RoundObserver::should_pause) the round. The next call then resumes it,
+    /// with the same results as without the pause.
     ///
     /// # Errors
-    /// [`SessionError::Backend`] if the backend fails, and [`SessionError::Diverged`] if a loss of the round's updates is not
-    /// finite.
+    /// [`SessionError::Backend`] if the backend fails, and [`SessionError::Diverged`] if a loss of the round's updates
+    /// is not finite.
     pub fn round(
         &mut self,
         observer: &mut dyn RoundObserver,
@@ -334,8 +335,8 @@ impl<B: Backend> Session<B> {
         &self.plan
     }
 
-    /// The users' mean summed distance to the target at the start of an episode: the mean of `sum_c |target_c - b_c|` over
-    /// the initial beliefs `b`, in `[0, sum target]`.
+    /// The users' mean summed distance to the target at the start of an episode: the mean of `sum_c |target_c - b_c|`
+    /// over the initial beliefs `b`, in `[0, sum target]`.
     pub fn initial_distance(&self) -> f64 {
         self.initial_distance
     }
@@ -367,8 +368,8 @@ impl<B: Backend> Session<B> {
         }))
     }
 
-    /// Copies the last `count` transitions, or all in the replay buffer if it holds fewer. Later rounds do not change the
-    /// copy.
+    /// Copies the last `count` transitions, or all in the replay buffer if it holds fewer. Later rounds do not change
+    /// the copy.
     ///
     /// # Errors
     /// The backend fails, here or in [`Pending::wait`].
@@ -392,7 +393,8 @@ impl<B: Backend> Session<B> {
     /// Copies the current agent. Later updates do not change the copy.
     ///
     /// # Errors
-    /// The backend fails. [`Pending::wait`] returns [`SessionError::Diverged`] if a value of the agent is NaN or infinite.
+    /// The backend fails. [`Pending::wait`] returns [`SessionError::Diverged`] if a value of the agent is NaN or
+    /// infinite.
     pub fn agent(&mut self) -> Result<Pending<AgentState, SessionError<B::Error>>, B::Error> {
         let (agent, diverged) = (self.backend.export_agent(&self.agent)?, self.diverged());
         Ok(Pending::new(|| {

@@ -29,8 +29,8 @@ pub trait RoundObserver {
     /// Called after each batch, with the number of users served in this round so far.
     fn users_served(&mut self, _users: usize) {}
 
-    /// Called before each update, with the number of updates that the round still has to make, at least 1. `true` pauses
-    /// the round: [`Session::round`](crate::session::Session::round) then returns `None`.
+    /// Called before each update, with the number of updates that the round still has to make, at least 1. `true`
+    /// pauses the round: [`Session::round`](crate::session::Session::round) then returns `None`.
     fn should_pause(&mut self, _remaining: u32) -> bool {
         false
     }

@@ -46,8 +46,8 @@ impl RunProgress {
 }
 
 impl Schedule {
-    /// Whether training is due after round `rounds`, counted from 1 through the run, when `transitions` transitions have
-    /// been inserted into the replay buffer (`docs/spec.md`, section 3.2):
+    /// Whether training is due after round `rounds`, counted from 1 through the run, when `transitions` transitions
+    /// have been inserted into the replay buffer (`docs/spec.md`, section 3.2):
     ///
     /// `rounds % train_frequency == 0 && stored >= warmup_transitions && stored > 0`, with
     /// `stored = min(transitions, buffer_size)`.

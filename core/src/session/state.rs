@@ -9,8 +9,8 @@ use crate::td3::replay::Transitions;
 use crate::td3::{AgentState, Losses};
 use crate::world::World;
 
-/// Everything that [`Session::resume`] needs besides the plan and the world (`docs/spec.md`, section 9). It depends on no
-/// backend, batch size or number of threads.
+/// Everything that [`Session::resume`] needs besides the plan and the world (`docs/spec.md`, section 9). It depends on
+/// no backend, batch size or number of threads.
 ///
 /// [`Session::resume`]: crate::session::Session::resume
 #[derive(Clone, Debug, PartialEq)]
@@ -53,9 +53,9 @@ impl SessionState {
     /// Checks that a session of `plan` on `world` can be in this state.
     ///
     /// # Errors
-    /// [`StateError::Progress`] if the counters contradict each other or the plan, [`StateError::Length`] if an array does
-    /// not have the length that the plan and the counters give, and [`StateError::Value`] if a value is not finite, a
-    /// belief is outside `[0, target]`, a user is not served, or a variance or second moment is negative.
+    /// [`StateError::Progress`] if the counters contradict each other or the plan, [`StateError::Length`] if an array
+    /// does not have the length that the plan and the counters give, and [`StateError::Value`] if a value is not
+    /// finite, a belief is outside `[0, target]`, a user is not served, or a variance or second moment is negative.
     pub fn check(&self, plan: &Plan, world: &World<'_>) -> Result<(), StateError> {
         let Self { progress, agent, beliefs, transitions } = self;
         let users = plan.schedule.users;

@@ -6,8 +6,8 @@ use crate::backend::{Backend, BackendTypes};
 
 /// An agent without exploration: observe, act, re-rank if its plan has candidates, recommend.
 ///
-/// States and item scores are those of the loaded world. Its [`EnvironmentSpec`](crate::model::EnvironmentSpec) must have the same
-/// `normalize_beliefs` and `similarity` as in training.
+/// States and item scores are those of the loaded world. Its [`EnvironmentSpec`](crate::model::EnvironmentSpec) must
+/// have the same `normalize_beliefs` and `similarity` as in training.
 pub struct Actor<B: BackendTypes> {
     /// The agent, loaded into the backend.
     pub agent: B::Agent,

@@ -1,5 +1,5 @@
-//! Policies: what chooses the first items of a slate (`docs/spec.md`, section 8.1). The user's pre-trained list fills the other
-//! slots.
+//! Policies: what chooses the first items of a slate (`docs/spec.md`, section 8.1). The user's pre-trained list fills
+//! the other slots.
 //!
 //! | to find | look in |
 //! |---|---|
@@ -28,8 +28,8 @@ use crate::model::rng::Key;
 
 /// Builds the slates of one round.
 pub trait Policy<B: BackendTypes> {
-    /// Builds a slate for each user of the batch, so that [`Simulate::respond`] may follow: by [`Simulate::show`], or by the
-    /// stages that end with [`Simulate::recommend`].
+    /// Builds a slate for each user of the batch, so that [`Simulate::respond`] may follow: by [`Simulate::show`], or
+    /// by the stages that end with [`Simulate::recommend`].
     ///
     /// # Errors
     /// The backend fails.
@@ -50,12 +50,12 @@ pub struct PolicyContext<'a, B: BackendTypes> {
 
 /// Selects items for one user at a time, without a backend.
 pub trait ItemSelector {
-    /// The number of items that [`select`](ItemSelector::select) selects, from 0 to the slate's length. It is the same for every
-    /// user and round.
+    /// The number of items that [`select`](ItemSelector::select) selects, from 0 to the slate's length. It is the same
+    /// for every user and round.
     fn items_per_user(&self) -> usize;
 
-    /// Fills `items`, of length [`items_per_user`](ItemSelector::items_per_user), with distinct items of the world. They take the
-    /// first slots of the slate, in this order.
+    /// Fills `items`, of length [`items_per_user`](ItemSelector::items_per_user), with distinct items of the world.
+    /// They take the first slots of the slate, in this order.
     fn select(&self, user: &UserView<'_>, items: &mut [u32]);
 }
 
@@ -90,8 +90,8 @@ pub struct UserView<'a> {
     pub key: Key,
 }
 
-/// Turns an [`ItemSelector`] into a [`Policy`] on any backend. `parallel` runs it for the users of a batch; the result does not depend
-/// on it.
+/// Turns an [`ItemSelector`] into a [`Policy`] on any backend. `parallel` runs it for the users of a batch; the result
+/// does not depend on it.
 ///
 /// ```
 /// use recsim_core::backend::Sequential;

@@ -26,9 +26,9 @@ impl ItemSelector for Random {
         self.items_per_user
     }
 
-    /// Floyd's algorithm (Bentley and Floyd, 1987, "A sample of brilliance"). For i from 0, with `I = num_items` and
-    /// `M = items_per_user`, item i of the result is `index(user.key.fold_in(i), I - M + i + 1)`, or item `I - M + i` if that was
-    /// selected before. It needs M draws.
+    /// Floyd's algorithm (Bentley and Floyd, 1987, "A sample of brilliance"). For i from 0, with `I = num_items` and `M
+    /// = items_per_user`, item i of the result is `index(user.key.fold_in(i), I - M + i + 1)`, or item `I - M + i` if
+    /// that was selected before. It needs M draws.
     fn select(&self, user: &UserView<'_>, items: &mut [u32]) {
         for (i, last) in (self.num_items - self.items_per_user..self.num_items).enumerate() {
             let drawn = index(user.key.fold_in(i as u64), last as u64 + 1) as u32;

@@ -6,7 +6,8 @@ use core::fmt::{self, Display};
 
 use super::{Auto, Config};
 
-/// A value of the configuration that is out of its range. The message reads "`td3.tau` is 2, and must be above 0 and at most 1".
+/// A value of the configuration that is out of its range. The message reads "`td3.tau` is 2, and must be above 0 and at
+/// most 1".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidConfig {
     /// The key's path, such as `td3.tau`.

@@ -1,7 +1,7 @@
 //! The configuration as written: groups, keys and defaults (`docs/spec.md`, section 7).
 //!
-//! A [`Config`] holds what a file says, so its values may be out of range. [`Config::plan`] checks it against a world and
-//! returns a [`Plan`], in which every value is in its range.
+//! A [`Config`] holds what a file says, so its values may be out of range. [`Config::plan`] checks it against a world
+//! and returns a [`Plan`], in which every value is in its range.
 //!
 //! Names that differ from CleanRL's:
 //!
@@ -9,13 +9,14 @@
 //! |---|---|
 //! | `td3.discount` | `gamma` |
 //! | `td3.policy_freq` | `policy_frequency`; CleanRL counts environment steps, this crate counts updates |
-//! | `training.warmup_transitions` | `learning_starts`; here the actor acts from the first round on, without random actions |
+//! | `training.warmup_transitions` | `learning_starts`; here the actor acts during the warm-up too |
 //! | `training.train_frequency` | `train_frequency` of its DQN, which counts environment steps; here it counts rounds |
 //! | `td3.gradient_steps` | none: CleanRL's TD3 makes one update per environment step |
 //! | `experiment.seed` | `seed` |
 //!
-//! `tau`, `policy_noise`, `noise_clip`, `exploration_noise`, `batch_size`, `learning_rate` and `buffer_size` have CleanRL's
-//! names. `max_grad_norm` is the name in CleanRL's PPO, and `item_epsilon` is the epsilon of epsilon-greedy over items.
+//! `tau`, `policy_noise`, `noise_clip`, `exploration_noise`, `batch_size`, `learning_rate` and `buffer_size` have
+//! CleanRL's names. `max_grad_norm` is the name in CleanRL's PPO, and `item_epsilon` is the epsilon of epsilon-greedy
+//! over items.
 
 mod auto;
 mod check;
@@ -65,8 +66,8 @@ pub struct TrainingConfig {
     pub rounds_per_episode: u32,
     /// Number of users served: the first ones of the world. From 1 to the world's users; `auto`, the default, is all.
     pub users_per_round: Auto,
-    /// Users that the backend serves at a time. It changes no result. At least 1; default 4000. The minibatch of an update is
-    /// [`Td3Config::batch_size`].
+    /// Users that the backend serves at a time. It changes no result. At least 1; default 4000. The minibatch of an
+    /// update is [`Td3Config::batch_size`].
     pub batch_size: u32,
     /// Transitions in the replay buffer before training starts. From 0 to [`Td3Config::buffer_size`]; default 100,000.
     /// CleanRL's `learning_starts`.
@@ -95,10 +96,11 @@ pub struct EnvironmentConfig {
     /// Added to the acceptance probability of every item, and the whole of it for items at or beyond
     /// `max_cluster_distance`. In `[0, 1]`; default 0.1.
     pub baseline_acceptance_rate: f64,
-    /// The distance to its cluster's centre from which an item is accepted at the baseline rate only. Above 0, in the unit of
-    /// the world's `item_distance`; default 5.
+    /// The distance to its cluster's centre from which an item is accepted at the baseline rate only. Above 0, in the
+    /// unit of the world's `item_distance`; default 5.
     pub max_cluster_distance: f64,
-    /// What one accepted item adds to the belief in its cluster. In `[0, 1]`, as a share of the catalogue; default 0.01.
+    /// What one accepted item adds to the belief in its cluster. In `[0, 1]`, as a share of the catalogue; default
+    /// 0.01.
     pub belief_increment: f64,
 }
 
@@ -108,8 +110,8 @@ pub struct EnvironmentConfig {
 pub struct RecommendationConfig {
     /// Items of a slate that are chosen by the action. From 1 to `total_recommendations`; default 10.
     pub rl_list_size: u32,
-    /// Items on a slate; the user's pre-trained list fills those after the first `rl_list_size`. At most the world's items and
-    /// the length of its pre-trained lists; default 20.
+    /// Items on a slate; the user's pre-trained list fills those after the first `rl_list_size`. At most the world's
+    /// items and the length of its pre-trained lists; default 20.
     pub total_recommendations: u32,
     /// How similar an item is to an action: cosine, the default, or inner product.
     pub similarity_metric: Similarity,
@@ -123,13 +125,13 @@ pub struct RewardConfig {
     pub max_reward: f64,
     /// The smallest rise of the score that counts as an improvement. At least 0, in units of the score; default 0.01.
     pub improvement_threshold: f64,
-    /// With the shaped reward: true pays improvements only (strict), false also pays for a score that holds (hybrid). Default
-    /// false.
+    /// With the shaped reward: true pays improvements only (strict), false also pays for a score that holds (hybrid).
+    /// Default false.
     pub use_progressive_reward: bool,
     /// Hybrid reward: the share of the score that is paid if nothing improved and the score held. Finite; default 0.7.
     pub maintenance_reward_factor: f64,
-    /// Hybrid reward: added if a belief came nearer to its target and the score rose by at least the threshold. Finite, in
-    /// units of reward; default 0.2.
+    /// Hybrid reward: added if a belief came nearer to its target and the score rose by at least the threshold. Finite,
+    /// in units of reward; default 0.2.
     pub exploration_bonus: f64,
     /// The score: true is engagement times alignment, false is `1 - distance / sum target`. Default true.
     pub use_combined_metric: bool,
@@ -160,15 +162,15 @@ pub struct ExperimentConfig {
     pub backend: String,
     /// Number of threads, from 1 to 1024; `auto`, the default, is one per core. It changes no result.
     pub threads: Auto,
-    /// The CPU backend's instruction set: `amx`, `avx512`, `avx2`, `neon`, `portable`, or `auto`, the default, for the best of
-    /// the machine. Networks act and learn with the same bits on every machine that has the set.
+    /// The CPU backend's instruction set: `amx`, `avx512`, `avx2`, `neon`, `portable`, or `auto`, the default, for the
+    /// best of the machine. Networks act and learn with the same bits on every machine that has the set.
     #[serde(alias = "isa")]
     pub instruction_set: String,
-    /// Precision of the CUDA backend's matrix products: `float32`, the default, or the faster and less exact `tf32` or `bf16`.
-    /// Actions, losses and weights depend on it; a user's response to a given action does not.
+    /// Precision of the CUDA backend's matrix products: `float32`, the default, or the faster and less exact `tf32` or
+    /// `bf16`. Actions, losses and weights depend on it; a user's response to a given action does not.
     pub precision: String,
-    /// Rounds from one checkpoint to the next, counted through the run. `auto`, the default, is an episode; with 0 a checkpoint
-    /// is written only when the run is interrupted.
+    /// Rounds from one checkpoint to the next, counted through the run. `auto`, the default, is an episode; with 0 a
+    /// checkpoint is written only when the run is interrupted.
     pub checkpoint_every: Auto,
     /// The folder for the results. `auto`, the default, is `runs/<date>-<seed>`, with a number added if that exists.
     pub output: String,
@@ -189,8 +191,8 @@ pub struct WorldConfig {
     /// Length of an embedding in the synthetic world. At least 1; default 64.
     #[serde(alias = "dim")]
     pub dimensions: u32,
-    /// Length of the synthetic world's pre-trained lists. From `total_recommendations` to `items`; `auto`, the default, is twice
-    /// `total_recommendations`.
+    /// Length of the synthetic world's pre-trained lists. From `total_recommendations` to `items`; `auto`, the default,
+    /// is twice `total_recommendations`.
     #[serde(alias = "list")]
     pub pretrained_len: Auto,
     /// The seed of the synthetic world, independent of the run's. Default 0.

@@ -111,8 +111,8 @@ impl Config {
         })
     }
 
-    /// The configuration with the sizes of the plan and of the world filled in: users, state, action and the `world` keys.
-    /// `plan` must come from this configuration and a world of this `shape`.
+    /// The configuration with the sizes of the plan and of the world filled in: users, state, action and the `world`
+    /// keys. `plan` must come from this configuration and a world of this `shape`.
     #[must_use]
     pub fn resolved(&self, plan: &Plan, shape: &WorldShape) -> Self {
         let mut resolved = self.clone();
@@ -167,7 +167,8 @@ impl Config {
         Ok(served)
     }
 
-    /// Checks that no score can overflow, where `max_row_sum` bounds the sum of the magnitudes of an item row's entries.
+    /// Checks that no score can overflow, where `max_row_sum` bounds the sum of the magnitudes of an item row's
+    /// entries.
     ///
     /// # Errors
     /// `environment.max_action` is too large.

@@ -5,8 +5,9 @@ use crate::backend::StageSeconds;
 use crate::td3::Losses;
 
 impl EpisodeReport {
-    /// The report of an episode with these rounds, in their order. `initial_distance` is the users' mean summed distance to
-    /// the target before the first round, and `discount` the agent's, in `[0, 1]`. Returns `None` if there are no rounds.
+    /// The report of an episode with these rounds, in their order. `initial_distance` is the users' mean summed
+    /// distance to the target before the first round, and `discount` the agent's, in `[0, 1]`. Returns `None` if there
+    /// are no rounds.
     pub fn from_rounds(rounds: &[RoundReport], initial_distance: f64, discount: f64) -> Option<Self> {
         let last = rounds.last()?;
         let sum = |value: fn(&RoundReport) -> f64| rounds.iter().map(value).sum::<f64>();

@@ -1,10 +1,10 @@
 //! A metric of the belief file.
 
-/// `pp1_distance`: how far a user's beliefs are from the target when both are drawn as radar charts. In `[0, sum target / K]`
-/// for beliefs in `[0, target]`.
+/// `pp1_distance`: how far a user's beliefs are from the target when both are drawn as radar charts. In `[0, sum target
+/// / K]` for beliefs in `[0, target]`.
 ///
-/// Belief c is a point on the c-th of K equally spaced axes (a pentagon for K = 5), `b_c` from the origin. The value is the
-/// distance between the centroid of the user's K points and the centroid of the target's:
+/// Belief c is a point on the c-th of K equally spaced axes (a pentagon for K = 5), `b_c` from the origin. The value is
+/// the distance between the centroid of the user's K points and the centroid of the target's:
 ///
 /// ```text
 /// pp1_distance = sqrt(X^2 + Y^2) / K

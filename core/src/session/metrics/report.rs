@@ -9,9 +9,9 @@ use crate::td3::Losses;
 
 /// The metrics of one round: a line of `rounds.jsonl`.
 ///
-/// `d_c = |target_c - b_c|` is a user's distance to the target in cluster c, with the beliefs `b` after the round. Means and
-/// shares are over the users served, unless another set is named. Sums over users are exact, so no value depends on the
-/// batches or on the number of threads.
+/// `d_c = |target_c - b_c|` is a user's distance to the target in cluster c, with the beliefs `b` after the round.
+/// Means and shares are over the users served, unless another set is named. Sums over users are exact, so no value
+/// depends on the batches or on the number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoundReport {
     /// The episode, from 1.
@@ -38,7 +38,8 @@ pub struct RoundReport {
     pub engagement: f64,
     /// Mean of [`alignment`](crate::model::reward::alignment), the cosine of beliefs and target, in `[0, 1]`.
     pub alignment: f64,
-    /// Mean of engagement times alignment, user by user, in `[0, 1]`. It does not depend on `reward.use_combined_metric`.
+    /// Mean of engagement times alignment, user by user, in `[0, 1]`. It does not depend on
+    /// `reward.use_combined_metric`.
     pub combined_score: f64,
     /// The share of the policy's action components beyond 0.99 of `max_action`, in `[0, 1]`, before exploration noise
     /// ([`is_saturated`](crate::td3::is_saturated)).
@@ -55,18 +56,19 @@ pub struct RoundReport {
     pub user_steps_per_second: f64,
 }
 
-/// Means over the updates of a training session, or of all sessions in an episode (`docs/spec.md`, sections 4.7 and 6.2).
-/// Inner means are over the minibatch, y are its target values, and pi is the actor.
+/// Means over the updates of a training session, or of all sessions in an episode (`docs/spec.md`, sections 4.7 and
+/// 6.2). Inner means are over the minibatch, y are its target values, and pi is the actor.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearningReport {
     /// Updates of the critics; at least 1.
     pub critic_updates: u64,
     /// Updates of the policy.
     pub policy_updates: u64,
-    /// Mean of `mean((Q1(s, a) - y)^2) + mean((Q2(s, a) - y)^2)`, in squared units of reward; at least 0. CleanRL logs half of
-    /// it as `qf_loss`.
+    /// Mean of `mean((Q1(s, a) - y)^2) + mean((Q2(s, a) - y)^2)`, in squared units of reward; at least 0. CleanRL logs
+    /// half of it as `qf_loss`.
     pub critic_loss: f64,
-    /// Mean of `-mean(Q1(s, pi(s))) + action_l2 mean(pi(s)^2)`, in units of reward; `None` without an update of the policy.
+    /// Mean of `-mean(Q1(s, pi(s))) + action_l2 mean(pi(s)^2)`, in units of reward; `None` without an update of the
+    /// policy.
     pub actor_loss: Option<f64>,
     /// Mean of `Q1(s, a)`, in units of reward.
     pub q_value: f64,
@@ -80,8 +82,8 @@ pub struct LearningReport {
 
 /// The metrics of one episode: a line of `episodes.jsonl`.
 ///
-/// Rates are means over rounds, totals are sums, and states are those after the last round. Keys that [`RoundReport`] has too
-/// are defined there.
+/// Rates are means over rounds, totals are sums, and states are those after the last round. Keys that [`RoundReport`]
+/// has too are defined there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeReport {
     /// The episode, from 1.
@@ -98,12 +100,12 @@ pub struct EpisodeReport {
     pub total_reward: f64,
     /// `average_reward` of the last round minus that of the first.
     pub reward_trend: f64,
-    /// The return that [`LearningReport::q_value`] estimates, in units of reward; `None` at a discount of 1, where it has no
-    /// bound.
+    /// The return that [`LearningReport::q_value`] estimates, in units of reward; `None` at a discount of 1, where it
+    /// has no bound.
     ///
     /// It is the mean over rounds of the discounted sum of the average rewards from that round on. An episode ends by
-    /// truncation and values bootstrap past it, so the last round's reward is continued for ever. With the average rewards
-    /// `r[1]` to `r[R]`:
+    /// truncation and values bootstrap past it, so the last round's reward is continued for ever. With the average
+    /// rewards `r[1]` to `r[R]`:
     ///
     /// ```text
     /// G[R + 1] = r[R] / (1 - discount)

@@ -15,14 +15,14 @@ use super::EpisodeReport;
 #[non_exhaustive]
 pub enum TrainingWarning {
     /// More than a fifth of the policy's action components are saturated:
-    /// [`action_saturation`](EpisodeReport::action_saturation)` > 0.2`. There the gradient of tanh is almost 0, so the actor
-    /// hardly moves.
+    /// [`action_saturation`](EpisodeReport::action_saturation)` > 0.2`. There the gradient of tanh is almost 0, so the
+    /// actor hardly moves.
     Saturated {
         /// The share of saturated components, in `(0.2, 1]`.
         share: f64,
     },
-    /// The critics' values exceed the discounted return by more than half of it and by more than the critics' own error:
-    /// `q_value - discounted_return > max(0.5 |discounted_return|, sqrt(critic_loss / 2))`.
+    /// The critics' values exceed the discounted return by more than half of it and by more than the critics' own
+    /// error: `q_value - discounted_return > max(0.5 |discounted_return|, sqrt(critic_loss / 2))`.
     ///
     /// Not given at a discount of 1, where there is no [`discounted_return`](EpisodeReport::discounted_return).
     Overestimated {
@@ -35,8 +35,8 @@ pub enum TrainingWarning {
     /// episode is not one of the two.
     ///
     /// The baseline is the smallest final distance of the episodes before training started. If training started in the
-    /// first episode, the baseline is that episode's final distance, and only an episode that ends farther than a tenth of
-    /// the initial distance counts: users who have arrived come no nearer.
+    /// first episode, the baseline is that episode's final distance, and only an episode that ends farther than a tenth
+    /// of the initial distance counts: users who have arrived come no nearer.
     NoProgress {
         /// [`mean_distance`](EpisodeReport::mean_distance) of the last episode.
         distance: f64,
@@ -178,8 +178,8 @@ fn saturated(episode: &EpisodeReport) -> Option<TrainingWarning> {
 
 fn overestimated(episode: &EpisodeReport) -> Option<TrainingWarning> {
     let (learning, discounted_return) = (episode.learning.as_ref()?, episode.discounted_return?);
-    // `critic_loss` sums the mean squared errors of two critics. A difference below one critic's root mean squared error
-    // proves nothing.
+    // `critic_loss` sums the mean squared errors of two critics. A difference below one critic's root mean squared
+    // error proves nothing.
     let critic_error = libm::sqrt(learning.critic_loss / 2.0);
     let value = learning.q_value;
     (value - discounted_return > f64::max(0.5 * discounted_return.abs(), critic_error))

@@ -85,7 +85,8 @@ impl<'a, D: Dim> ExpectedSlate<'a, D> {
         self.with_item(cluster, probability, |beliefs, expected, _, increment| raise(beliefs, expected, increment))
     }
 
-    /// Calls `f` with a copy of the beliefs, the expected acceptances including one more item, the target and the increment.
+    /// Calls `f` with a copy of the beliefs, the expected acceptances including one more item, the target and the
+    /// increment.
     #[inline]
     fn with_item<T>(
         &mut self,
@@ -107,8 +108,8 @@ impl<'a, D: Dim> ExpectedSlate<'a, D> {
         result
     }
 
-    /// A bound on the difference between two computed distances whose exact values are equal. Each is rounded a few times per
-    /// cluster.
+    /// A bound on the difference between two computed distances whose exact values are equal. Each is rounded a few
+    /// times per cluster.
     pub(super) fn rounding_bound(&self) -> f64 {
         64.0 * f64::EPSILON * (self.clusters.value() + 4) as f64
     }

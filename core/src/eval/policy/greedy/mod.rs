@@ -19,22 +19,22 @@ use order::ClusterOrder;
 /// The `greedy` policy, 1 on the scale of the normalized area, or its opposite, `anti` (`docs/spec.md`, section 8.1).
 ///
 /// Let `e[c]` be the expected acceptances in cluster c of the first `slate_len - items_per_user` items of the user's
-/// pre-trained list, with the probability of [`Acceptance`] at the beliefs `b`. Then, `items_per_user` times, it selects the
-/// item not yet selected that minimizes (`greedy`) or maximizes (`anti`)
+/// pre-trained list, with the probability of [`Acceptance`] at the beliefs `b`. Then, `items_per_user` times, it
+/// selects the item not yet selected that minimizes (`greedy`) or maximizes (`anti`)
 ///
 /// ```text
 /// sum_c |target_c - update(b, e')_c|
 /// ```
 ///
 /// where `e'` is `e` plus the item's acceptance probability in its cluster, and sets `e` to `e'`.
-/// [`update`](crate::model::belief::update) is the belief update, with `e'` as fractional counts. Ties go to the lower index.
-/// Probabilities are computed in `f32`, everything else in `f64`.
+/// [`update`](crate::model::belief::update) is the belief update, with `e'` as fractional counts. Ties go to the lower
+/// index. Probabilities are computed in `f32`, everything else in `f64`.
 ///
-/// The policy looks one round ahead and replaces outcomes by expectations, so it is a reference and not an upper bound. It may
-/// select an item of the list; the list then fills the slot with its next item.
+/// The policy looks one round ahead and replaces outcomes by expectations, so it is a reference and not an upper bound.
+/// It may select an item of the list; the list then fills the slot with its next item.
 ///
-/// [`Greedy::select_by_brute_force`] is this definition. [`ItemSelector::select`] finds the same items with fewer evaluations:
-/// within a cluster the objective depends on an item through its probability alone and is unimodal in it.
+/// [`Greedy::select_by_brute_force`] is this definition. [`ItemSelector::select`] finds the same items with fewer
+/// evaluations: within a cluster the objective depends on an item through its probability alone and is unimodal in it.
 #[derive(Clone, Debug)]
 pub struct Greedy<'a> {
     world: World<'a>,

@@ -13,8 +13,8 @@ pub(super) struct ClusterOrder {
     pub(super) rank: Vec<usize>,
 }
 
-/// A cluster's items by ascending distance to the centre, and by index where distances are equal. The acceptance probability
-/// falls with the distance whatever the beliefs are, so rank 0 is the most likely item.
+/// A cluster's items by ascending distance to the centre, and by index where distances are equal. The acceptance
+/// probability falls with the distance whatever the beliefs are, so rank 0 is the most likely item.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RankedCluster {
     /// The items' distances, by rank.
@@ -53,7 +53,8 @@ impl RankedCluster {
         Self { distance, min_item }
     }
 
-    /// The lowest item index among these ranks, without the ranks in `selected`, which are sorted. `None` if no rank remains.
+    /// The lowest item index among these ranks, without the ranks in `selected`, which are sorted. `None` if no rank
+    /// remains.
     pub(super) fn min_item(&self, ranks: Range<usize>, selected: &[usize]) -> Option<u32> {
         let (mut start, mut min) = (ranks.start, None);
         let ends = selected.iter().copied().filter(|rank| ranks.contains(rank)).chain([ranks.end]);

@@ -1,15 +1,16 @@
 //! A fast search for the items that [`brute_force`](super::brute_force) selects.
 //!
-//! Let `r` be a cluster's belief raised by a candidate's acceptance probability `p`, and `s` the sum of all raised beliefs.
-//! Both grow with `p`, and so does the updated belief `r / max(s, 1)`.
+//! Let `r` be a cluster's belief raised by a candidate's acceptance probability `p`, and `s` the sum of all raised
+//! beliefs. Both grow with `p`, and so does the updated belief `r / max(s, 1)`.
 //!
 //! - While the updated belief is below the cluster's target, the distance falls with `p`.
-//! - Once it reaches the target, the distance is constant while `s <= 1`, and then rises, as the other beliefs are divided by
-//!   more.
+//! - Once it reaches the target, the distance is constant while `s <= 1`, and then rises, as the other beliefs are
+//!   divided by more.
 //!
-//! So along a cluster's items, most likely first, the distance first falls or is constant and then rises: it is unimodal, with
-//! a plateau at its minimum. The nearest item is at an end of the plateau, and the farthest at an end of the cluster. This
-//! holds for exact arithmetic, so from there the search goes on as long as the distance is the same up to rounding.
+//! So along a cluster's items, most likely first, the distance first falls or is constant and then rises: it is
+//! unimodal, with a plateau at its minimum. The nearest item is at an end of the plateau, and the farthest at an end of
+//! the cluster. This holds for exact arithmetic, so from there the search goes on as long as the distance is the same
+//! up to rounding.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -86,8 +87,8 @@ impl<D: Dim> ClusterSearch<'_, '_, D> {
     /// Offers the cluster's best items.
     fn search(&mut self, best: &mut BestCandidate) {
         let len = self.cluster.distance.len();
-        // Without any expected acceptance the beliefs do not change; with one, however unlikely, they may be divided by their
-        // sum. So items of probability 0 are not part of the unimodal range.
+        // Without any expected acceptance the beliefs do not change; with one, however unlikely, they may be divided by
+        // their sum. So items of probability 0 are not part of the unimodal range.
         let num_likely = match len {
             0 => return,
             _ if self.probability(len - 1) > 0.0 => len,
@@ -113,8 +114,8 @@ impl<D: Dim> ClusterSearch<'_, '_, D> {
         }
     }
 
-    /// Offers the items from the start of `ranks` on, less and less likely ones, until a distance is clearly worse than the
-    /// best.
+    /// Offers the items from the start of `ranks` on, less and less likely ones, until a distance is clearly worse than
+    /// the best.
     fn offer_descending(&mut self, mut ranks: Range<usize>, best: &mut BestCandidate) {
         while !ranks.is_empty() {
             let outcome = self.outcome(ranks.start);
@@ -174,9 +175,9 @@ impl<D: Dim> ClusterSearch<'_, '_, D> {
     }
 }
 
-/// The first of `ranks` for which `predicate` is true, or their end if there is none. `predicate` must be monotonic: true for
-/// every rank after the first one. A galloping search from `hint`: the nearer the hint is to the answer, the fewer calls it
-/// makes.
+/// The first of `ranks` for which `predicate` is true, or their end if there is none. `predicate` must be monotonic:
+/// true for every rank after the first one. A galloping search from `hint`: the nearer the hint is to the answer, the
+/// fewer calls it makes.
 fn first_rank(ranks: Range<usize>, hint: usize, mut predicate: impl FnMut(usize) -> bool) -> usize {
     let Range { mut start, mut end } = ranks;
     let (mut step, mut rank) = (1, hint.clamp(start, end));
