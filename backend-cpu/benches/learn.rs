@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use recsim_backend_cpu::{Agent, Batch, Cpu, Replay, World};
+use recsim_core::backend::round::{Exploration, RoundKeys, play_round};
 use recsim_core::backend::{Learn, Simulate};
 use recsim_core::model::rng::{Key, Purpose};
 use recsim_core::session::config::{Config, Plan};
@@ -78,10 +79,9 @@ fn plan(world: &OwnedWorld, hidden_sizes: &[u32]) -> Plan {
 fn after_one_round(cpu: &mut Cpu, world: &World, agent: &Agent) -> (Batch, Replay) {
     let mut batch = cpu.create_batch(world, 0..USERS).expect("a batch");
     let mut replay = cpu.create_replay(world, USERS, &Transitions::default()).expect("a replay buffer");
-    cpu.observe(world, &mut batch).expect("states");
-    cpu.act(agent, &mut batch, Some(Key::new(0, Purpose::Exploration))).expect("actions");
-    cpu.recommend(world, &mut batch).expect("slates");
-    cpu.respond(world, &mut batch, Key::new(0, Purpose::Acceptance), Some(&mut replay)).expect("responses");
+    let exploration = Exploration { noise: Key::new(0, Purpose::Exploration), items: None };
+    let keys = RoundKeys { exploration, acceptance: Key::new(0, Purpose::Acceptance) };
+    play_round(cpu, world, agent, &mut batch, &mut replay, &keys, &mut |_| ()).expect("a round");
     cpu.observe(world, &mut batch).expect("states");
     (batch, replay)
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use recsim_backend_cpu::best_items;
 use recsim_backend_cuda::{Agent, Batch, Cuda, CudaError, Gpu, Replay, World};
+use recsim_core::backend::round::{Exploration, RoundKeys, play_round};
 use recsim_core::backend::{Inspect, Learn, RoundSnapshot, Simulate};
 use recsim_core::model::rng::{Key, Purpose};
 use recsim_core::session::config::Config;
@@ -125,12 +126,13 @@ impl GpuRound {
         self.gpu.respond(&self.world, &mut self.batch, key, Some(&mut self.replay))
     }
 
-    /// A whole round without learning.
+    /// A whole round without training.
     fn round(&mut self, round: u64) -> Result<(), CudaError> {
-        self.observe(round)?;
-        self.act(round)?;
-        self.recommend(round)?;
-        self.respond(round)?;
+        let key = |purpose| Key::new(1, purpose).fold_in(round);
+        let exploration = Exploration { noise: key(Purpose::Exploration), items: None };
+        let keys = RoundKeys { exploration, acceptance: key(Purpose::Acceptance) };
+        let Self { gpu, world, agent, batch, replay, .. } = self;
+        play_round(gpu, world, agent, batch, replay, &keys, &mut |_| ())?;
         self.wait()
     }
 
