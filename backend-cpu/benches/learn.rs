@@ -21,7 +21,8 @@ fn benchmarks(criterion: &mut Criterion) {
     let generated = world();
     let mut cpu = Cpu::new(None).expect("threads");
     let plan = plan(&generated, &[512, 512, 256]);
-    let world = cpu.load_world(&generated.view().unwrap(), &plan.environment).expect("a world");
+    let world =
+        cpu.load_world(&generated.view().expect("a generated world is valid"), &plan.environment).expect("a world");
     let mut agent = cpu.load_agent(&plan.agent, &plan.agent.initial_agent(0)).expect("an agent");
     let (mut batch, replay) = after_one_round(&mut cpu, &world, &agent);
 
@@ -71,7 +72,7 @@ fn world() -> OwnedWorld {
 fn plan(world: &OwnedWorld, hidden_sizes: &[u32]) -> Plan {
     let mut config = Config::default();
     config.td3.hidden_sizes = hidden_sizes.to_vec();
-    config.plan(&world.view().unwrap()).expect("the default configuration fits")
+    config.plan(&world.view().expect("a generated world is valid")).expect("the default configuration fits")
 }
 
 /// A batch with the states of its second round, and a replay buffer with the transitions of its first.

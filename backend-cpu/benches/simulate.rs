@@ -46,7 +46,7 @@ fn benchmarks(criterion: &mut Criterion) {
     group.bench_function("recommend_4000_as_a_trained_agent", |bencher| {
         bencher.iter(|| cpu.recommend(&world, &mut trained_batch).expect("slates"));
     });
-    let view = generated.view().unwrap();
+    let view = generated.view().expect("a generated world is valid");
     let (items, users) = (view.arrays().item_embedding, view.arrays().user_embedding);
     let items = MatrixView::new(items, DIMENSIONS).transposed();
     group.bench_function("gemm_4000", |bencher| {
@@ -89,7 +89,7 @@ fn with_normal_actions(cpu: &mut Cpu, generated: &OwnedWorld) -> (World, Batch) 
 /// A batch whose actions are near the center of the largest cluster, as a trained agent's are, and closer to each
 /// other: many items' scores are nearly equal.
 fn with_trained_actions(cpu: &mut Cpu, generated: &OwnedWorld) -> (World, Batch) {
-    let view = generated.view().unwrap();
+    let view = generated.view().expect("a generated world is valid");
     let arrays = view.arrays();
     let mut center = [0.0; DIMENSIONS];
     let rows = arrays
@@ -106,7 +106,7 @@ fn with_trained_actions(cpu: &mut Cpu, generated: &OwnedWorld) -> (World, Batch)
 
 /// A batch with actions computed from normal values.
 fn with_actions(cpu: &mut Cpu, generated: &OwnedWorld, action: impl Fn(usize, f32) -> f32) -> (World, Batch) {
-    let view = generated.view().unwrap();
+    let view = generated.view().expect("a generated world is valid");
     let plan = Config::default().plan(&view).expect("the default configuration fits");
     let world = cpu.load_world(&view, &plan.environment).expect("a world");
     let mut batch = cpu.create_batch(&world, 0..USERS).expect("a batch");
