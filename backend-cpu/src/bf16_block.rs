@@ -8,7 +8,9 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::__m512i;
 
-use pulp::{Arch, cast};
+use pulp::Arch;
+#[cfg(target_arch = "x86_64")]
+use pulp::cast;
 
 /// Rows of a tile, and 32-bit words in a row.
 pub(crate) const TILE_LEN: usize = 16;
@@ -153,6 +155,7 @@ fn transpose_tiles(arch: Arch, tiles: &mut [Tile]) {
 }
 
 /// Indices that interleave the words of two rows, from `start` on.
+#[cfg(target_arch = "x86_64")]
 const fn interleaved(start: usize) -> [u32; TILE_LEN] {
     let mut words = [0; TILE_LEN];
     let mut n = 0;

@@ -87,6 +87,7 @@ impl TileMultiplier {
 
     /// Passes the products of all lines of `left` and `right` to `consume`, 32 by 32 of them at a time, with the
     /// indices of their first row and column. A line has `term_blocks` blocks of terms.
+    #[cfg_attr(not(any(target_arch = "x86_64", test)), expect(unused_variables, reason = "no multiplier exists"))]
     #[inline(always)]
     pub(super) fn multiply(
         self,
