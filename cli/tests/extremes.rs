@@ -107,7 +107,10 @@ fn sizes_above_the_maximum_are_refused() {
         ("config --set experiment.seed=18446744073709551616", "from 0 to 18446744073709551615"),
         ("config --set recommendation.rl_list_size=21", "at least `recommendation.rl_list_size` (21)"),
         ("eval --seeds 1001", "--seeds"),
-        ("eval --seed 18446744073709551615 --seeds 2", "2 seeds from 18446744073709551615 on exceed 18446744073709551615"),
+        (
+            "eval --seed 18446744073709551615 --seeds 2",
+            "2 seeds from 18446744073709551615 on exceed 18446744073709551615",
+        ),
         ("bench --reps 0", "--reps"),
     ];
     for (line, expected) in cases {
